@@ -1,0 +1,64 @@
+# Every command of the project. `make demo` and `make test` need python3 with venv, and make; nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format plugins lock sam-validate clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/local.stamp ## send one message the whole way on the embedded stack
+	$(BIN)/guildhook demo
+
+test: .venv/dev.stamp ## every test, in parallel
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+lint: .venv/dev.stamp ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev.stamp ## mypy, strict
+	$(BIN)/mypy
+
+format: .venv/dev.stamp ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+plugins: .venv/dev.stamp ## rebuild the example plugins from source
+	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python
+
+sam-validate: .venv-sam/stamp ## check template.yaml as `sam` sees it; no credentials, no network
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam validate --lint
+
+lock: .venv-lock/stamp ## resolve requirements/*.in again
+	@for name in runtime local build dev sam lock; do \
+	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## remove what these commands made
+	rm -rf .venv .venv-sam .venv-lock .aws-sam .cache .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/local.stamp: .venv/bin/python requirements/local.txt requirements/build.txt pyproject.toml
+	$(BIN)/python $(PIP_INSTALL) -r requirements/local.txt -r requirements/build.txt
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/local.stamp requirements/dev.txt
+	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+.venv-sam/stamp: requirements/sam.txt
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/python $(PIP_INSTALL) -r requirements/sam.txt
+	@touch $@
+
+.venv-lock/stamp: requirements/lock.txt
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) -r requirements/lock.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Runs the WebAssembly plugins of a chat server's guilds. See docs/architecture.md."""

@@ -1,0 +1,16 @@
+"""What can go wrong, by who can mend it: the operator, the infrastructure with time, or the plugin's author."""
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or malformed. The text is one line that names the variable."""
+
+
+class InfrastructureError(Exception):
+    """Postgres, S3, the disk or the chat API did not do its part; what was asked is tried again later.
+
+    The text is one line and carries no secret.
+    """
+
+
+class InvalidPluginError(Exception):
+    """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""

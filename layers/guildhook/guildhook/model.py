@@ -1,0 +1,129 @@
+"""The small frozen types that more than one part of the library speaks of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+# Namespace of the idempotency keys. Changing it would send every pending message a second time.
+_KEY_NAMESPACE = UUID("5f0d5c9c-6c0e-5d0e-9d8b-7a4f0c1e2b3a")
+
+
+class Permission(StrEnum):
+    """What a plugin's row can grant. The names are the chat server's."""
+
+    SEND_MESSAGES = "SEND_MESSAGES"
+
+
+class Outcome(StrEnum):
+    """How a run ended. Everything but OK sends nothing."""
+
+    OK = "ok"
+    TRAP = "trap"
+    OUT_OF_FUEL = "out_of_fuel"
+    OUT_OF_MEMORY = "out_of_memory"
+    DEADLINE = "deadline"
+    HOST_CALL_LIMIT = "host_call_limit"
+    INVALID = "invalid"
+    """The plugin cannot be loaded or instantiated."""
+    INTERNAL = "internal"
+    """The fault is guildhook's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was created in a guild; `payload` is what a plugin receives, as compact JSON."""
+
+    id: UUID
+    guild_id: UUID
+    channel_id: UUID
+    created_at: datetime
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """An intent: a message that a plugin asked to be sent."""
+
+    key: UUID
+    position: int
+    channel_id: UUID
+    content: str
+    kind: str = "send_message"
+
+
+def idempotency_key(message_id: UUID, plugin_id: UUID, position: int) -> UUID:
+    """The key of the send at `position` (from 0) in the plugin's run for the message."""
+    return uuid5(_KEY_NAMESPACE, f"{message_id}/{plugin_id}/{position}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run did. `detail` is empty for a run that ended ok."""
+
+    outcome: Outcome
+    detail: str
+    fuel_used: int
+    duration_us: int
+    host_calls: int
+    logs: tuple[str, ...]
+    intents: tuple[SendMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryType:
+    """A linear memory as a module declares it, in pages of 64 KiB."""
+
+    minimum: int
+    maximum: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModule:
+    """Native code for one engine, and the memories that an instance of it has."""
+
+    artifact: bytes
+    memories: tuple[MemoryType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What Postgres vouches for about one compiled module. Digests are raw SHA-256."""
+
+    wasm_sha256: bytes
+    engine: str
+    sha256: bytes
+    size: int
+    memories: tuple[MemoryType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """A row of `plugins` without its blob; `artifact` is None until the wasm is compiled for this engine."""
+
+    id: UUID
+    guild_id: UUID
+    name: str
+    settings: Mapping[str, Any]
+    permissions: frozenset[str]
+    wasm_sha256: bytes
+    artifact: Artifact | None
+
+
+class DeliveryState(StrEnum):
+    """PENDING is retried; the others are final."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the chat API made of an intent: `detail` is the id of the message, or why there is none."""
+
+    key: UUID
+    state: DeliveryState
+    detail: str

@@ -1,0 +1,49 @@
+"""Logs and metrics of the functions, set up in one place. Neither ever carries a message's content or a secret."""
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from guildhook.model import DeliveryState, Outcome
+from guildhook.worker import BatchReport
+
+# The library's own loggers are children of this name, so what they say comes out in the same form.
+_SERVICE = "guildhook"
+
+
+def create_logger() -> Logger:
+    return Logger(service=_SERVICE, utc=True)
+
+
+def create_metrics() -> Metrics:
+    return Metrics(namespace=_SERVICE, service=_SERVICE)
+
+
+def report_batch(logger: Logger, metrics: Metrics, report: BatchReport) -> None:
+    for record_id, reason in report.failures.items():
+        logger.error("record failed", extra={"record_id": record_id, "reason": reason})
+    metrics.add_metric("records_failed", MetricUnit.Count, len(report.failures))
+    for record_id, reason in report.skipped.items():
+        logger.info("record skipped", extra={"record_id": record_id, "reason": reason})
+    metrics.add_metric("records_skipped", MetricUnit.Count, len(report.skipped))
+    for run in report.runs:
+        metrics.add_metric(f"runs_{run.result.outcome}", MetricUnit.Count, 1)
+        metrics.add_metric("run_fuel", MetricUnit.Count, run.result.fuel_used)
+        metrics.add_metric("run_duration", MetricUnit.Microseconds, run.result.duration_us)
+        if run.result.outcome is not Outcome.OK:
+            logger.warning(
+                "plugin failed",
+                extra={
+                    "message_id": str(run.message_id),
+                    "guild_id": str(run.plugin.guild_id),
+                    "plugin_id": str(run.plugin.id),
+                    "outcome": run.result.outcome,
+                    "detail": run.result.detail,
+                },
+            )
+    for delivery in report.deliveries:
+        metrics.add_metric(f"deliveries_{delivery.state}", MetricUnit.Count, 1)
+        if delivery.state is not DeliveryState.DELIVERED:
+            logger.warning(
+                "message not delivered",
+                extra={"key": str(delivery.key), "state": delivery.state, "detail": delivery.detail},
+            )

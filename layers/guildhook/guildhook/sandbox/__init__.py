@@ -1,0 +1,17 @@
+"""Runs plugins under fuel, memory and time limits. Everything that touches wasmtime is here, and nothing else."""
+
+from guildhook.sandbox.engine import Engine, Module
+from guildhook.sandbox.inspection import MAX_WASM_BYTES, Inspection, inspect
+from guildhook.sandbox.limits import Limits
+from guildhook.sandbox.sandbox import Plugin, Sandbox
+
+__all__ = [
+    "MAX_WASM_BYTES",
+    "Engine",
+    "Inspection",
+    "Limits",
+    "Module",
+    "Plugin",
+    "Sandbox",
+    "inspect",
+]

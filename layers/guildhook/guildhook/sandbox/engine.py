@@ -1,0 +1,151 @@
+"""The one wasmtime engine of a process: its configuration, and modules compiled and loaded with it."""
+
+import hashlib
+import json
+import math
+import platform
+import threading
+import weakref
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import wasmtime
+from wasmtime import WasmtimeError
+from wasmtime.component import Component, ExportIndex
+
+from guildhook.errors import InvalidPluginError
+from guildhook.model import CompiledModule, MemoryType
+from guildhook.sandbox.contract import check_types
+from guildhook.sandbox.inspection import inspect
+
+# Fixed per architecture instead of "this machine's": code compiled on one host runs on every other.
+_TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+
+# Every flag that guildhook decides. They are part of the fingerprint, so a change here recompiles everything.
+# Proposals that no supported toolchain needs are off: what is not there has no bugs.
+_FLAGS: Final[dict[str, bool | int | str]] = {
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    "wasm_component_model": True,
+    "wasm_threads": False,
+    "wasm_tail_call": False,
+    "wasm_multi_memory": False,
+    "wasm_memory64": False,
+    "wasm_relaxed_simd": False,
+    "wasm_exceptions": False,
+    "wasm_function_references": False,
+    "wasm_gc": False,
+    "wasm_stack_switching": False,
+    "wasm_wide_arithmetic": False,
+    "wasm_custom_page_sizes": False,
+    "wasm_component_model_map": False,
+    "wasm_component_model_implements": False,
+    "gc_support": False,
+    "shared_memory": False,
+    # A replay must give the same bits, and a float's NaN is the one thing hosts differ in.
+    "cranelift_nan_canonicalization": True,
+    "max_wasm_stack": 512 * 1024,
+}
+
+TICK_SECONDS: Final = 0.005
+"""How often the epoch advances, which is how exact a deadline is."""
+
+_DETAIL_CHARS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A plugin's code, loaded and ready to be instantiated any number of times."""
+
+    component: Component
+    on_message: ExportIndex
+    memories: tuple[MemoryType, ...]
+
+
+class Engine:
+    """Compiles and loads modules, and advances the epoch that deadlines are measured in."""
+
+    def __init__(self) -> None:
+        target = _target()
+        self.wasmtime = wasmtime.Engine(_config(target))
+        self.fingerprint = _fingerprint(target)
+        stop = threading.Event()
+        # A thread, since a guest in a loop returns to nobody; calls into wasmtime release the GIL, so it runs.
+        threading.Thread(target=_tick, args=(self.wasmtime, stop), name="epoch", daemon=True).start()
+        weakref.finalize(self, stop.set)
+
+    def compile(self, wasm: bytes) -> CompiledModule:
+        """Inspect and compile. Unbounded in time and memory for what inspection lets through.
+
+        Raises InvalidPluginError.
+        """
+        inspection = inspect(wasm)
+        if not inspection.accepted:
+            raise InvalidPluginError("; ".join(inspection.reasons))
+        try:
+            with Component(self.wasmtime, wasm) as component:
+                check_types(self.wasmtime, component)
+                return CompiledModule(bytes(component.serialize()), inspection.memories)
+        except WasmtimeError as error:
+            raise InvalidPluginError(f"it does not compile: {last_cause(error)}") from None
+
+    def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module:
+        """Map a compiled artifact. The file must never change while the module lives.
+
+        Loading runs native code: the caller has checked that the bytes are the compiler's.
+        Raises InvalidPluginError for a file of another engine.
+        """
+        try:
+            component = Component.deserialize_file(self.wasmtime, str(path))
+        except WasmtimeError as error:
+            raise InvalidPluginError(f"it does not load: {last_cause(error)}") from None
+        on_message = component.get_export_index("on-message")
+        if on_message is None:
+            raise InvalidPluginError("it exports no function on-message")
+        return Module(component, on_message, memories)
+
+
+def last_cause(error: WasmtimeError) -> str:
+    """The innermost cause of a wasmtime error, one line without control characters.
+
+    Everything above it can hold names that the guest chose, of any length.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[-1] if lines else "unknown fault"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line[:_DETAIL_CHARS])
+
+
+def ticks(milliseconds: int) -> int:
+    """Epochs that pass until at least `milliseconds` are over."""
+    return math.ceil(milliseconds / 1000 / TICK_SECONDS) + 1
+
+
+def _tick(engine: wasmtime.Engine, stop: threading.Event) -> None:
+    while not stop.wait(TICK_SECONDS):
+        engine.increment_epoch()
+
+
+def _target() -> str:
+    machine = platform.machine()
+    if machine not in _TARGETS:
+        raise RuntimeError(f"guildhook runs on {' and '.join(_TARGETS)}, not on {machine}")
+    return _TARGETS[machine]
+
+
+def _config(target: str) -> wasmtime.Config:
+    config = wasmtime.Config()
+    config.target = target
+    for name, value in _FLAGS.items():
+        setattr(config, name, value)
+    # Component async is on by default and has no public switch; below 50.0.1 a guest may escape through it
+    # (CVE-2026-115384), so it is not left on where nothing needs it.
+    wasmtime._bindings.wasmtime_config_wasm_component_model_async_set(config.ptr(), False)  # noqa: SLF001
+    return config
+
+
+def _fingerprint(target: str) -> str:
+    wasmtime_version = version("wasmtime")
+    settings = json.dumps([wasmtime_version, target, _FLAGS, "component-async off"], sort_keys=True)
+    return f"wasmtime-{wasmtime_version}-{target}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"

@@ -1,0 +1,84 @@
+"""Decides whether an upload is accepted, without compiling it: bounded in time and memory whatever it holds."""
+
+from dataclasses import dataclass
+
+from guildhook.model import MemoryType, Permission
+from guildhook.sandbox.binary import RefusedError
+from guildhook.sandbox.contract import INTERFACES, provides
+from guildhook.sandbox.structure import COMPONENT_HEADER, MODULE_HEADER, Component, read_component
+
+MAX_WASM_BYTES = 32 * 1024 * 1024
+_MAX_REASONS = 20
+_EXPORT = "on-message"
+_BUILD_HINT = "build a component for the world guildhook:plugin/plugin (wit/plugin.wit)"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an upload is told. `reasons` is empty exactly when the plugin is accepted."""
+
+    reasons: tuple[str, ...]
+    imports: tuple[str, ...]
+    exports: tuple[str, ...]
+    needs: frozenset[Permission]
+    """Without them, calls of the plugin are refused."""
+    memories: tuple[MemoryType, ...]
+    wasm_bytes: int
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reasons
+
+
+def inspect(wasm: bytes) -> Inspection:
+    """Raises nothing: whatever is wrong becomes a reason."""
+    component = Component()
+    reasons = _wrong_kind(wasm)
+    if not reasons:
+        try:
+            component = read_component(wasm)
+            reasons = _broken_rules(component)
+        except RefusedError as refused:
+            reasons = [f"{refused}; {_BUILD_HINT}"]
+    return Inspection(
+        reasons=tuple(reasons[:_MAX_REASONS]),
+        imports=tuple(component.imports),
+        exports=tuple(component.exports),
+        needs=frozenset({Permission.SEND_MESSAGES} if "send-message" in component.uses else ()),
+        memories=tuple(component.memories),
+        wasm_bytes=len(wasm),
+    )
+
+
+def _wrong_kind(wasm: bytes) -> list[str]:
+    if len(wasm) > MAX_WASM_BYTES:
+        return [f"the file has {len(wasm)} bytes; the limit is {MAX_WASM_BYTES}"]
+    if wasm.startswith(COMPONENT_HEADER):
+        return []
+    if not wasm:
+        return [f"the file is empty; {_BUILD_HINT}"]
+    if wasm.startswith(MODULE_HEADER):
+        return [
+            "this is a core module, not a component; wrap it with "
+            "`wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
+        ]
+    if wasm.startswith(b"\x7fELF"):
+        return ["this is a precompiled file, which is native code; upload the .wasm component it was made from"]
+    if wasm.lstrip()[:1] == b"(":
+        return ["this is WebAssembly text; convert it with `wasm-tools parse -o plugin.wasm`"]
+    return [f"this is not a WebAssembly component; {_BUILD_HINT}"]
+
+
+def _broken_rules(component: Component) -> list[str]:
+    reasons = [
+        f"imports {name!r}, which plugins cannot have; available are {', '.join(INTERFACES)}. "
+        "Build without it (componentize tools: stub or disable WASI)"
+        for name in component.imports
+        if not provides(name)
+    ]
+    if _EXPORT not in component.exports:
+        reasons.append(f"exports no function {_EXPORT!r}; {_BUILD_HINT}")
+    reasons += [
+        f"exports {name!r}; a plugin exports {_EXPORT!r} alone" for name in component.exports if name != _EXPORT
+    ]
+    return reasons

@@ -1,0 +1,24 @@
+"""How the cap on total memory becomes a limit that wasmtime enforces.
+
+`Store.set_limits(memory_size=…)` bounds every memory by itself, and a module can have many. So the bound is
+chosen such that all of them together, each grown as far as it can, stay within the cap.
+"""
+
+from functools import lru_cache
+
+from guildhook.model import MemoryType
+from guildhook.sandbox.limits import WASM_PAGE_BYTES
+
+
+@lru_cache(maxsize=1024)
+def limit_per_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> int | None:
+    """Bytes each memory may have, as many as `cap_bytes` in total allow; None where no limit is low enough."""
+    cap = cap_bytes // WASM_PAGE_BYTES
+    floor = max((memory.minimum for memory in memories), default=0)
+    fitting = (pages for pages in range(cap, floor - 1, -1) if _grown(memories, pages) <= cap)
+    pages = next(fitting, None)
+    return None if pages is None else pages * WASM_PAGE_BYTES
+
+
+def _grown(memories: tuple[MemoryType, ...], pages: int) -> int:
+    return sum(pages if m.maximum is None else min(m.maximum, pages) for m in memories)

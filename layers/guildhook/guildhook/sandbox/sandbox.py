@@ -1,0 +1,133 @@
+"""One run of one plugin for one message: pure, bounded, and alone in its store."""
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from wasmtime import Store, WasmtimeError
+
+from guildhook.model import Message, Outcome, RunResult
+from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
+from guildhook.sandbox.host import HostCalls, create_linker
+from guildhook.sandbox.limits import WASM_PAGE_BYTES, Limits
+from guildhook.sandbox.memory import limit_per_memory
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A module together with what its guild granted it."""
+
+    id: UUID
+    module: Module
+    permissions: frozenset[str]
+
+
+class Sandbox:
+    """Runs plugins, one at a time: wasmtime's bindings are not safe to enter from two threads."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self.limits = limits
+        self._engine = engine
+        self._linker = create_linker(engine.wasmtime, self._current_run)
+        self._turn = threading.Lock()
+        self._run: HostCalls | None = None
+
+    def run(self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int) -> RunResult:
+        """Give the plugin the message, and return what it did.
+
+        Touches no network, database or file and never waits. The same arguments give the same result but for
+        `duration_us`, as long as the deadline does not cut in. Intents are returned only if the run ended ok.
+        """
+        started = time.monotonic()
+        with self._turn, Store(self._engine.wasmtime) as store:
+            self._run = run = HostCalls(
+                store=store,
+                plugin_id=plugin.id,
+                permissions=plugin.permissions,
+                limits=self.limits,
+                message=message,
+                settings=settings,
+                now=now,
+                random=random.Random(seed),  # noqa: S311 - a replay needs the same numbers again
+                deadline=started + self.limits.deadline_ms / 1000,
+            )
+            try:
+                outcome, detail = self._call(store, plugin.module, run)
+                fuel_used = self.limits.fuel - store.get_fuel()
+            finally:
+                self._run = None
+        return RunResult(
+            outcome=outcome,
+            detail=detail,
+            fuel_used=fuel_used,
+            duration_us=round((time.monotonic() - started) * 1_000_000),
+            host_calls=run.calls,
+            logs=tuple(run.logs),
+            intents=tuple(run.intents) if outcome is Outcome.OK else (),
+        )
+
+    def _call(self, store: Store, module: Module, run: HostCalls) -> tuple[Outcome, str]:
+        limits = self.limits
+        # Before anything of the guest runs: a start function runs while the module is instantiated.
+        store.set_fuel(limits.fuel)
+        store.set_epoch_deadline(ticks(limits.deadline_ms))
+        memory_size = limit_per_memory(module.memories, limits.memory_bytes)
+        if memory_size is None:
+            return Outcome.OUT_OF_MEMORY, _too_much_memory(module, limits)
+        store.set_limits(
+            memory_size=memory_size,
+            memories=len(module.memories),
+            instances=limits.instances,
+            tables=limits.tables,
+            table_elements=limits.table_elements,
+        )
+        try:
+            instance = self._linker.instantiate(store, module.component)
+        except WasmtimeError as error:
+            return _classify(store, run, Outcome.INVALID, error)
+        on_message = instance.get_func(store, module.on_message)
+        if on_message is None:
+            return Outcome.INVALID, "it exports no function on-message"
+        try:
+            on_message(store, run.message.payload)
+        except WasmtimeError as error:
+            return _classify(store, run, Outcome.TRAP, error)
+        except Exception as error:  # noqa: BLE001 - wasmtime-py keeps what its own conversions of a host call
+            # raised in a process-wide variable (component/_enter.py) and raises it from the next failing call
+            return Outcome.INTERNAL, f"wasmtime-py failed: {type(error).__name__}"
+        return Outcome.OK, ""
+
+    def _current_run(self) -> HostCalls:
+        if self._run is None:
+            raise RuntimeError("a host function was called outside a run")
+        return self._run
+
+
+def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeError) -> tuple[Outcome, str]:
+    """Why a run failed, by what the host recorded. The error's text is shown, never believed: names in it are
+    the guest's, and can say "all fuel consumed".
+    """
+    if run.fault:
+        if not isinstance(run.fault, Exception):
+            raise run.fault  # an interrupt of this process, caught only to leave the guest alive
+        return Outcome.INTERNAL, f"host function failed: {type(run.fault).__name__}"
+    if run.ended:
+        return run.ended
+    if store.get_fuel() == 0:
+        return Outcome.OUT_OF_FUEL, f"used all of its {run.limits.fuel} units of fuel"
+    if time.monotonic() > run.deadline:
+        return Outcome.DEADLINE, f"ran longer than {run.limits.deadline_ms} ms"
+    return otherwise, last_cause(error)
+
+
+def _too_much_memory(module: Module, limits: Limits) -> str:
+    needed = sum(memory.minimum for memory in module.memories) * WASM_PAGE_BYTES
+    return (
+        f"its {len(module.memories)} memories start with {needed} bytes and can grow past the limit of "
+        f"{limits.memory_bytes} bytes; declare smaller ones, and a maximum for each"
+    )

@@ -1,0 +1,213 @@
+"""What a component is made of, as far as the sandbox must know it: names, and the memories of an instance.
+
+Reads the binary alone and compiles nothing. What could hide a memory from the count is refused.
+Format: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from guildhook.model import MemoryType
+from guildhook.sandbox.binary import Reader, RefusedError
+
+COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
+MODULE_HEADER = b"\0asm\x01\0\0\0"
+
+_MAX_NESTING = 8
+# A component can instantiate one module again and again, and nested ones multiply.
+_MAX_MEMORIES = 64
+_MAX_ITEMS = 100_000
+
+_Item = TypeVar("_Item")
+
+# What a name stands for: a core sort is two bytes, the others one.
+_Sort = tuple[int, ...]
+_CORE_MODULE: _Sort = (0x00, 0x11)
+_COMPONENT: _Sort = (0x04,)
+
+
+@dataclass(slots=True)
+class Component:
+    imports: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    uses: set[str] = field(default_factory=set)
+    """Names taken out of instances, at any level: a function must be named here before it can be called."""
+    memories: list[MemoryType] = field(default_factory=list)
+    """One for each memory that an instance has."""
+    modules: list[tuple[MemoryType, ...]] = field(default_factory=list)
+    """The memories of each core module, by its index."""
+    components: list["Component"] = field(default_factory=list)
+    """Nested components by their index."""
+
+
+def read_component(wasm: bytes) -> Component:
+    """Raises RefusedError."""
+    reader = Reader(wasm, 0, len(wasm))
+    if reader.take(len(COMPONENT_HEADER)) != COMPONENT_HEADER:
+        raise RefusedError("not a component")
+    return _Parser().component(reader, ())
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self._items = 0
+
+    def component(self, reader: Reader, outer: tuple[Component, ...]) -> Component:
+        """`outer` are the components around this one, from the outside in."""
+        if len(outer) >= _MAX_NESTING:
+            raise RefusedError(f"components are nested more than {_MAX_NESTING} deep")
+        this = Component()
+        while not reader.exhausted:
+            section, body = reader.byte(), reader.part(reader.number())
+            match section:
+                case 1:
+                    this.modules.append(self._module(body))
+                case 4:
+                    this.components.append(self._nested(body, this, outer))
+                case 2 | 5 | 6 | 10 | 11:
+                    for _ in self._counted(body):
+                        self._definition(section, body, this, outer)
+                case 0 | 3 | 7 | 8:
+                    pass  # custom sections, types and canonical functions neither bring nor hide a memory
+                case _:
+                    raise RefusedError(f"section {section} of a component is not supported")
+        return this
+
+    def _counted(self, reader: Reader) -> Iterable[int]:
+        count = reader.number()
+        self._items += count
+        if self._items > _MAX_ITEMS:
+            raise RefusedError(f"it has more than {_MAX_ITEMS} imports, exports, aliases and instances")
+        return range(count)
+
+    def _module(self, reader: Reader) -> tuple[MemoryType, ...]:
+        if reader.take(len(MODULE_HEADER)) != MODULE_HEADER:
+            raise RefusedError("a core module in it has another version")
+        memories: list[MemoryType] = []
+        while not reader.exhausted:
+            section, body = reader.byte(), reader.part(reader.number())
+            if section == 5:
+                memories.extend(_memory(body) for _ in self._counted(body))
+        return tuple(memories)
+
+    def _nested(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> Component:
+        if reader.take(len(COMPONENT_HEADER)) != COMPONENT_HEADER:
+            raise RefusedError("a component in it has another version")
+        nested = self.component(reader, (*outer, this))
+        this.uses |= nested.uses
+        return nested
+
+    def _definition(self, section: int, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+        match section:
+            case 2:
+                self._core_instance(reader, this)
+            case 5:
+                self._instance(reader, this)
+            case 6:
+                _alias(reader, this, outer)
+            case 10:
+                this.imports.append(_extern_name(reader))
+                _refuse_code(_extern_type(reader), "imports")
+            case 11:
+                _export(reader, this)
+
+    def _core_instance(self, reader: Reader, this: Component) -> None:
+        if _kind(reader, "core instance", 2) == 0:
+            _instantiate(this, _at(this.modules, reader.number(), "core module"))
+        for _ in self._counted(reader):
+            reader.name()
+            reader.byte()
+            reader.number()
+
+    def _instance(self, reader: Reader, this: Component) -> None:
+        of_component = _kind(reader, "instance", 2) == 0
+        if of_component:
+            _instantiate(this, _at(this.components, reader.number(), "component").memories)
+        for _ in self._counted(reader):
+            if of_component:
+                reader.name()
+            else:
+                _extern_name(reader)
+            _refuse_code(_sort(reader), "passes on")
+            reader.number()
+
+
+def _instantiate(this: Component, memories: Sequence[MemoryType]) -> None:
+    this.memories.extend(memories)
+    if len(this.memories) > _MAX_MEMORIES:
+        raise RefusedError(f"an instance of it has more than {_MAX_MEMORIES} memories")
+
+
+def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+    sort = _sort(reader)
+    kind = _kind(reader, "alias", 3)
+    first = reader.number()
+    if kind == 0:
+        this.uses.add(reader.name())
+        _refuse_code(sort, "takes out of an instance")
+    elif kind == 1:
+        reader.name()
+    else:
+        index = reader.number()
+        if sort in (_CORE_MODULE, _COMPONENT):
+            scope = _at((this, *reversed(outer)), first, "enclosing component")
+            if sort == _CORE_MODULE:
+                this.modules.append(_at(scope.modules, index, "core module"))
+            else:
+                this.components.append(_at(scope.components, index, "component"))
+
+
+def _export(reader: Reader, this: Component) -> None:
+    this.exports.append(_extern_name(reader))
+    _refuse_code(_sort(reader), "exports")
+    reader.number()
+    if _kind(reader, "export type", 2) == 1:
+        _extern_type(reader)
+
+
+def _memory(reader: Reader) -> MemoryType:
+    flags = reader.byte()
+    if flags > 1:
+        raise RefusedError("a memory in it is shared, 64-bit or has pages of its own size; none is supported")
+    return MemoryType(minimum=reader.number(), maximum=reader.number() if flags else None)
+
+
+def _sort(reader: Reader) -> _Sort:
+    sort = reader.byte()
+    return (sort, reader.byte()) if sort == 0x00 else (sort,)
+
+
+def _extern_name(reader: Reader) -> str:
+    _kind(reader, "import and export name", 2)
+    return reader.name()
+
+
+def _extern_type(reader: Reader) -> _Sort:
+    sort = _sort(reader)
+    match sort[0]:
+        case 0x02:
+            raise RefusedError("it imports or exports a value, which is not supported")
+        case 0x03 if _kind(reader, "type bound", 2) == 1:
+            pass  # a fresh resource type
+        case _:
+            reader.number()
+    return sort
+
+
+def _kind(reader: Reader, what: str, known: int) -> int:
+    kind = reader.byte()
+    if kind >= known:
+        raise RefusedError(f"{what} of kind {kind} is not supported")
+    return kind
+
+
+def _refuse_code(sort: _Sort, verb: str) -> None:
+    if sort in (_CORE_MODULE, _COMPONENT):
+        raise RefusedError(f"it {verb} a module or a component, which hides how many memories an instance has")
+
+
+def _at(space: Sequence[_Item], index: int, what: str) -> _Item:
+    if index >= len(space):
+        raise RefusedError(f"{what} {index} does not exist")
+    return space[index]

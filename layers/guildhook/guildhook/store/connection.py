@@ -1,0 +1,43 @@
+"""Connections to Postgres, and errors about them that can be shown."""
+
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from guildhook.errors import InfrastructureError
+
+_CONNECT_TIMEOUT_SECONDS = 5
+
+
+def connect(database_url: str) -> psycopg.Connection:
+    """An autocommit connection. Raises InfrastructureError that names the address and never the password."""
+    try:
+        return psycopg.connect(
+            database_url,
+            autocommit=True,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            # RDS Proxy pins a connection to its client as soon as a statement is prepared.
+            prepare_threshold=None,
+            application_name="guildhook",
+        )
+    except psycopg.OperationalError as error:
+        raise failed(database_url, error) from None
+
+
+def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
+    if isinstance(error, psycopg.OperationalError):
+        reason = " ".join(str(error).split())
+    elif isinstance(error, psycopg.ProgrammingError):
+        reason = f"{error.diag.message_primary} (are all migrations applied?)"
+    else:
+        # The text of other errors can quote what was written, a message's content included.
+        reason = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
+    return InfrastructureError(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")
+
+
+def address(database_url: str) -> str:
+    """Host, port and database of a URL, and nothing else of it."""
+    parts: dict[str, Any] = conninfo_to_dict(database_url)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"

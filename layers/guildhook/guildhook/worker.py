@@ -1,0 +1,178 @@
+"""The way of a message, from a batch of the queue to the replies in the chat."""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from guildhook.chat import ChatApi
+from guildhook.delivery import deliver
+from guildhook.errors import InfrastructureError
+from guildhook.events import MalformedEventError, parse_event
+from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outcome, RunResult, SendMessage
+from guildhook.modules import ModuleCache, Rejected, Unavailable, Wanted
+from guildhook.sandbox import Module, Plugin, Sandbox
+from guildhook.store import Recorded, RunRecord, Snapshot, Store
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecord:
+    """One record of a batch, by the id that the queue gave it."""
+
+    id: str
+    body: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What a batch did. Records that are not in `failures` are done and leave the queue."""
+
+    failures: Mapping[str, str]
+    """Why a record must come back, by its id: the body is malformed, or the infrastructure failed."""
+    skipped: Mapping[str, str]
+    """Why no plugin was given a record, by its id."""
+    runs: tuple[RunRecord, ...]
+    deliveries: tuple[Delivery, ...]
+
+
+class Worker:
+    def __init__(
+        self, engine: str, sandbox: Sandbox, modules: ModuleCache[Module], store: Store, chat: ChatApi
+    ) -> None:
+        """`engine` is the fingerprint under which artifacts are looked up."""
+        self._engine = engine
+        self._sandbox = sandbox
+        self._modules = modules
+        self._store = store
+        self._chat = chat
+
+    def process(self, records: Sequence[QueueRecord]) -> BatchReport:
+        """Run the plugins of every message in the batch and send what they asked for.
+
+        The number of database statements does not depend on the number of messages, guilds or plugins.
+        Raises nothing for what a record holds or the infrastructure does: both end in `failures`.
+        """
+        batch = _parse(records)
+        try:
+            done = self._process(batch.messages)
+        except InfrastructureError as error:
+            done = _Done({message: str(error) for message in batch.messages}, (), ())
+        failures = {
+            record: done.failures[message]
+            for message, ids in batch.records.items()
+            if message in done.failures
+            for record in ids
+        }
+        return BatchReport(batch.malformed | failures, batch.skipped, done.runs, done.deliveries)
+
+    def _process(self, messages: Mapping[UUID, Message]) -> "_Done":
+        if not messages:
+            return _Done({}, (), ())
+        guilds = {message.guild_id for message in messages.values()}
+        snapshot = self._store.snapshot(guilds, messages, self._engine)
+        todo = [
+            (message, plugin)
+            for message in messages.values()
+            for plugin in snapshot.plugins.get(message.guild_id, ())
+            if (message.id, plugin.id) not in snapshot.runs
+        ]
+        modules = self._modules.resolve(_wanted(plugin for _, plugin in todo), self._store.wasm)
+        failures: dict[UUID, str] = {}
+        runs = []
+        for message, plugin in todo:
+            match modules[plugin.wasm_sha256]:
+                case Unavailable(reason):
+                    failures[message.id] = reason
+                case Rejected(reason):
+                    runs.append(_record(message, plugin, 0, _invalid(reason)))
+                case module:
+                    runs.append(self._run(message, plugin, module))
+        recorded = self._store.record(runs) if runs else Recorded(frozenset(), frozenset())
+        for message_id, _ in recorded.lost:
+            failures[message_id] = "another delivery of the same message is under way"
+        pending = list(_pending(snapshot, runs, recorded))
+        deliveries = deliver(self._chat, [intent for _, intent in pending])
+        if deliveries:
+            self._store.settle(deliveries)
+        return _Done(failures | _undelivered(pending, deliveries), tuple(runs), tuple(deliveries))
+
+    def _run(self, message: Message, plugin: InstalledPlugin, module: Module) -> RunRecord:
+        seed = secrets.randbits(63)
+        granted = Plugin(plugin.id, module, plugin.permissions)
+        result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed)
+        return _record(message, plugin, seed, result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    messages: Mapping[UUID, Message]
+    records: Mapping[UUID, Sequence[str]]
+    """The records that carry a message: the queue may deliver it more than once, even in one batch."""
+    skipped: dict[str, str]
+    malformed: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    failures: Mapping[UUID, str]
+    """By message."""
+    runs: tuple[RunRecord, ...]
+    deliveries: tuple[Delivery, ...]
+
+
+def _parse(records: Sequence[QueueRecord]) -> _Batch:
+    messages: dict[UUID, Message] = {}
+    ids: dict[UUID, list[str]] = {}
+    skipped: dict[str, str] = {}
+    malformed: dict[str, str] = {}
+    for record in records:
+        try:
+            event = parse_event(record.body, record.sent_at)
+        except MalformedEventError as error:
+            malformed[record.id] = str(error)
+            continue
+        if event.skip:
+            skipped[record.id] = event.skip
+        else:
+            messages.setdefault(event.message.id, event.message)
+            ids.setdefault(event.message.id, []).append(record.id)
+    return _Batch(messages, ids, skipped, malformed)
+
+
+def _wanted(plugins: Iterable[InstalledPlugin]) -> Iterable[Wanted]:
+    by_digest = {plugin.wasm_sha256: plugin.artifact for plugin in plugins}
+    return [Wanted(digest, artifact) for digest, artifact in by_digest.items()]
+
+
+def _record(message: Message, plugin: InstalledPlugin, seed: int, result: RunResult) -> RunRecord:
+    return RunRecord(plugin, message.id, message.created_at, message.channel_id, seed, result)
+
+
+def _invalid(reason: str) -> RunResult:
+    return RunResult(Outcome.INVALID, reason, fuel_used=0, duration_us=0, host_calls=0, logs=(), intents=())
+
+
+def _pending(snapshot: Snapshot, runs: Iterable[RunRecord], recorded: Recorded) -> Iterator[tuple[UUID, SendMessage]]:
+    """What is to be sent, with the message that it answers: first what earlier deliveries left."""
+    for earlier in snapshot.runs.values():
+        for intent in earlier.pending:
+            yield earlier.message_id, intent
+    for run in runs:
+        for intent in run.result.intents:
+            if intent.key in recorded.pending:
+                yield run.message_id, intent
+
+
+def _undelivered(pending: Iterable[tuple[UUID, SendMessage]], deliveries: Iterable[Delivery]) -> dict[UUID, str]:
+    """Why a message has replies that are still to be sent; those behind a pending one were not even tried."""
+    results = {delivery.key: delivery for delivery in deliveries}
+    reasons = {}
+    for message_id, intent in pending:
+        result = results.get(intent.key)
+        if result is None:
+            reasons[message_id] = "an earlier message to the same channel is still to be sent"
+        elif result.state is DeliveryState.PENDING:
+            reasons[message_id] = result.detail
+    return reasons

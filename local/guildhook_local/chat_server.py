@@ -1,0 +1,223 @@
+"""A small chat server with the API of the real one (docs/chat-api.md), and with faults on demand."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+_MAX_CONTENT_CHARS = 4_000
+_RATE_LIMIT = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999", "X-RateLimit-Reset": "1"}
+_BOT = {
+    "id": "5b07c0de-0000-4000-8000-000000000000",
+    "username": "guildhook",
+    "display_name": "Guildhook",
+    "bot": True,
+}
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How the next sends go wrong. With `after_storing` the message is kept and only its answer is lost."""
+
+    times: int = 1
+    status: int | None = None
+    delay_seconds: float = 0
+    retry_after_seconds: int | None = None
+    after_storing: bool = False
+
+
+class ChatServer:
+    """Keeps messages in memory; safe to use from any thread."""
+
+    def __init__(self, service_token: str, on_message_created: Callable[[Mapping[str, Any]], None]) -> None:
+        """`on_message_created` gets the event of every message, as it goes onto the queue."""
+        self._authorization = f"Bearer {service_token}"
+        self._on_message_created = on_message_created
+        self._changed = threading.Condition()
+        self._channels: dict[UUID, UUID] = {}
+        self._messages: dict[str, Message] = {}
+        self._by_key: dict[str, Message] = {}
+        self._members: set[tuple[UUID, UUID]] = set()
+        self._faults: deque[Fault] = deque()
+
+    def add_channel(self, guild_id: UUID, channel_id: UUID) -> None:
+        self._channels[channel_id] = guild_id
+
+    def add_member(self, guild_id: UUID, user_id: UUID) -> None:
+        self._members.add((guild_id, user_id))
+
+    def inject(self, fault: Fault) -> None:
+        """Make the next `fault.times` sends go wrong, after the faults injected before."""
+        self._faults.append(fault)
+
+    def say(self, channel_id: UUID, username: str, content: str, **fields: Any) -> Message:
+        """A person types a message. `fields` are more fields of the message, such as `encrypted`."""
+        author = {"id": str(uuid4()), "username": username, "display_name": username.title(), "bot": False}
+        return self._create(channel_id, {"author": author, "content": content, **fields})
+
+    def replies(self) -> list[Message]:
+        """What bots have sent, oldest first."""
+        with self._changed:
+            return [message for message in self._messages.values() if message["author"]["bot"]]
+
+    def wait_for_replies(self, count: int, timeout_seconds: float) -> list[Message]:
+        """What bots have sent, once it is `count` messages or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.replies()) >= count, timeout_seconds)
+            return self.replies()
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Serve the API until the block is left. Yields its base URL."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            config = uvicorn.Config(self._app(), log_level="warning", access_log=False, lifespan="off")
+            server = uvicorn.Server(config)
+            thread = threading.Thread(target=server.run, args=([listener],), name="chat-server")
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                thread.join()
+
+    def _app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/api/messages/channel/{channel_id:uuid}", self._post_message, methods=["POST"]),
+                Route("/api/messages/channel/{channel_id:uuid}", self._list_messages),
+                Route("/api/messages/{message_id:uuid}", self._delete_message, methods=["DELETE"]),
+                Route("/api/guilds/{guild_id:uuid}/channels", self._list_channels),
+                Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._kick, methods=["DELETE"]),
+            ],
+            exception_handlers={HTTPException: _http_error},
+        )
+
+    async def _post_message(self, request: Request) -> Response:
+        fault = self._next_fault()
+        if fault and not fault.after_storing:
+            await asyncio.sleep(fault.delay_seconds)
+            if fault.status:
+                return _fault_answer(fault)
+        answer = self._store_message(request, await request.body())
+        if fault and fault.after_storing:
+            await asyncio.sleep(fault.delay_seconds)
+            return _fault_answer(replace(fault, status=fault.status or 500))
+        return answer
+
+    def _store_message(self, request: Request, body: bytes) -> Response:
+        self._check_token(request)
+        channel_id = request.path_params["channel_id"]
+        if channel_id not in self._channels:
+            return _error(404, "CHANNEL_NOT_FOUND", f"There is no channel {channel_id}.")
+        content, nonce = _read_send(body)
+        if not content.strip() or len(content) > _MAX_CONTENT_CHARS:
+            return _error(400, "VALIDATION_ERROR", f"content must have 1 to {_MAX_CONTENT_CHARS} characters.")
+        key = request.headers.get("Idempotency-Key") or nonce
+        with self._changed:
+            message = self._by_key.get(key) if key else None
+        if message is None:
+            message = self._create(channel_id, {"author": _BOT, "content": content}, key)
+        return JSONResponse(message, 201, headers=_RATE_LIMIT)
+
+    async def _list_messages(self, request: Request) -> Response:
+        self._check_token(request)
+        channel_id = str(request.path_params["channel_id"])
+        with self._changed:
+            return JSONResponse([m for m in self._messages.values() if m["channel_id"] == channel_id])
+
+    async def _delete_message(self, request: Request) -> Response:
+        self._check_token(request)
+        message_id = str(request.path_params["message_id"])
+        with self._changed:
+            if self._messages.pop(message_id, None) is None:
+                return _error(404, "MESSAGE_NOT_FOUND", f"There is no message {message_id}.")
+        return Response(status_code=204)
+
+    async def _list_channels(self, request: Request) -> Response:
+        self._check_token(request)
+        guild_id = request.path_params["guild_id"]
+        return JSONResponse([{"id": str(c), "guild_id": str(g)} for c, g in self._channels.items() if g == guild_id])
+
+    async def _kick(self, request: Request) -> Response:
+        self._check_token(request)
+        member = (request.path_params["guild_id"], request.path_params["user_id"])
+        if member not in self._members:
+            return _error(404, "VALIDATION_ERROR", "There is no such member.")
+        self._members.remove(member)
+        return Response(status_code=204)
+
+    def _check_token(self, request: Request) -> None:
+        if request.headers.get("Authorization") != self._authorization:
+            raise HTTPException(401, "The service token is missing or wrong.")
+
+    def _next_fault(self) -> Fault | None:
+        if not self._faults:
+            return None
+        fault = self._faults.popleft()
+        if fault.times > 1:
+            self._faults.appendleft(replace(fault, times=fault.times - 1))
+        return fault
+
+    def _create(self, channel_id: UUID, fields: Mapping[str, Any], key: str | None = None) -> Message:
+        message: Message = {
+            "id": str(uuid4()),
+            "channel_id": str(channel_id),
+            "encrypted": False,
+            "attachments": [],
+            "reply_to": None,
+            "parent_id": None,
+            "created_at": datetime.now(UTC).isoformat(),
+            "message_type": "user",
+            **fields,
+        }
+        # The event first: a message that someone sees has its event on the queue.
+        guild_id = str(self._channels[channel_id])
+        self._on_message_created({"type": "message.created", "guild_id": guild_id, "message": message})
+        with self._changed:
+            self._messages[message["id"]] = message
+            if key:
+                self._by_key[key] = message
+            self._changed.notify_all()
+        return message
+
+
+def _read_send(body: bytes) -> tuple[str, str | None]:
+    try:
+        send = json.loads(body)
+        content, nonce = send["content"], send.get("nonce")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise HTTPException(400, "The body must be a JSON object with content.") from None
+    if not isinstance(content, str):
+        raise HTTPException(400, "content must be a string.")
+    return content, nonce if isinstance(nonce, str) else None
+
+
+def _fault_answer(fault: Fault) -> Response:
+    headers = {} if fault.retry_after_seconds is None else {"Retry-After": str(fault.retry_after_seconds)}
+    return _error(fault.status or 500, "INTERNAL_ERROR", "A fault was asked for.", headers)
+
+
+def _error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": code, "message": message}, status, headers={**_RATE_LIMIT, **(headers or {})})
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {401: "FORBIDDEN", 400: "VALIDATION_ERROR"}.get(error.status_code, "INTERNAL_ERROR")
+    return _error(error.status_code, code, str(error.detail))

@@ -1,0 +1,217 @@
+"""The `guildhook` command. Exit status: 0 done, 1 the plugin failed or was refused, 2 wrong usage."""
+
+import hashlib
+import json
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import NAMESPACE_OID, uuid5
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from guildhook.errors import InvalidPluginError
+from guildhook.events import MalformedEventError
+from guildhook.model import Message, Outcome, Permission, RunResult
+from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect
+from guildhook_local.sample import sample_message
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Runs the WebAssembly plugins of a chat server's guilds.",
+)
+
+WasmFile = Annotated[
+    Path,
+    typer.Argument(metavar="PLUGIN.wasm", exists=True, dir_okay=False, readable=True, show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+
+
+@app.command()
+def run(
+    plugin: WasmFile,
+    message: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT|@FILE|-",
+            help="Content of the message. A file or stdin (-) holds the content, or a message object in JSON.",
+        ),
+    ] = "",
+    settings: Annotated[str, typer.Option(metavar="JSON", help="The plugin's settings, an object.")] = "{}",
+    allow: Annotated[list[Permission] | None, typer.Option(help="Grant a permission. Repeatable.")] = None,
+    fuel: Annotated[int | None, typer.Option(min=0, help="Fuel of the run.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one plugin exactly as production would, sending nothing."""
+    limits = Limits() if fuel is None else replace(Limits(), fuel=fuel)
+    result = _run(plugin.read_bytes(), _message(message), _settings(settings), frozenset(allow or ()), limits)
+    if as_json:
+        _print_json(_run_as_json(result))
+    else:
+        _show_run(result, limits)
+    raise typer.Exit(0 if result.outcome is Outcome.OK else 1)
+
+
+@app.command()
+def check(plugin: WasmFile, as_json: AsJson = False) -> None:
+    """Say what an upload of this plugin would be told."""
+    wasm = plugin.read_bytes()
+    inspection = inspect(wasm)
+    if inspection.accepted:
+        try:
+            Engine().compile(wasm)
+        except InvalidPluginError as error:
+            inspection = replace(inspection, reasons=(str(error),))
+    if as_json:
+        _print_json(_inspection_as_json(inspection))
+    else:
+        _show_inspection(plugin.name, inspection)
+    raise typer.Exit(0 if inspection.accepted else 1)
+
+
+@app.command()
+def demo(
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option(help="Show the function's own log, on stderr.")] = False,
+) -> None:
+    """Send one message the whole way on the embedded stack: queue, function, plugin, reply."""
+    # Only here: the embedded stack takes a second to import, which `run` and `check` need not wait for.
+    from guildhook_local.demo import DemoError, run_demo  # noqa: PLC0415
+
+    out, progress = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            with redirect_stdout(sys.stderr if verbose else log), progress.status("Starting") as status:
+                result = run_demo(lambda step: status.update(f"{step} …"))
+        except DemoError as error:
+            log.seek(0)
+            progress.print(f"{log.read()}[red]{escape(str(error))}", highlight=False)
+            raise typer.Exit(1) from None
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        for step in result.timeline:
+            out.print(f"[dim]{step.at_ms:7.1f} ms[/]  [bold]{step.name:<15}[/] {escape(step.text)}")
+        out.print("[green]The message went the whole way.[/]" if result.succeeded else "[red]No pong came.[/]")
+    raise typer.Exit(0 if result.succeeded else 1)
+
+
+def main() -> None:
+    app()
+
+
+def _run(
+    wasm: bytes, message: Message, settings: dict[str, Any], permissions: frozenset[str], limits: Limits
+) -> RunResult:
+    engine = Engine()
+    try:
+        compiled = engine.compile(wasm)
+    except InvalidPluginError as error:
+        return RunResult(Outcome.INVALID, str(error), 0, 0, 0, (), ())
+    plugin_id = uuid5(NAMESPACE_OID, hashlib.sha256(wasm).hexdigest())
+    with tempfile.NamedTemporaryFile(prefix="guildhook-", suffix=".cwasm") as file:
+        file.write(compiled.artifact)
+        file.flush()
+        plugin = Plugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions)
+        return Sandbox(engine, limits).run(plugin, message, settings, message.created_at, seed=0)
+
+
+def _message(argument: str) -> Message:
+    try:
+        return sample_message(_message_fields(argument))
+    except MalformedEventError as error:
+        raise typer.BadParameter(str(error), param_hint="--message") from None
+
+
+def _message_fields(argument: str) -> dict[str, Any]:
+    if argument != "-" and not argument.startswith("@"):
+        return {"content": argument}
+    try:
+        text = sys.stdin.read() if argument == "-" else Path(argument[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"cannot read {argument}: {error}", param_hint="--message") from None
+    fields = _json_or_none(text)
+    return fields if isinstance(fields, dict) else {"content": text.removesuffix("\n")}
+
+
+def _settings(argument: str) -> dict[str, Any]:
+    settings = _json_or_none(argument)
+    if not isinstance(settings, dict):
+        raise typer.BadParameter("not a JSON object", param_hint="--settings")
+    return settings
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _run_as_json(result: RunResult) -> dict[str, Any]:
+    return {
+        "outcome": result.outcome,
+        "detail": result.detail,
+        "fuel_used": result.fuel_used,
+        "duration_us": result.duration_us,
+        "host_calls": result.host_calls,
+        "logs": result.logs,
+        "intents": [
+            {
+                "kind": intent.kind,
+                "channel_id": str(intent.channel_id),
+                "content": intent.content,
+                "key": str(intent.key),
+            }
+            for intent in result.intents
+        ],
+    }
+
+
+def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
+    return {
+        "accepted": inspection.accepted,
+        "reasons": inspection.reasons,
+        "imports": inspection.imports,
+        "exports": inspection.exports,
+        "needs": sorted(inspection.needs),
+        "memories": [asdict(memory) for memory in inspection.memories],
+        "wasm_bytes": inspection.wasm_bytes,
+    }
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value))
+
+
+def _show_run(result: RunResult, limits: Limits) -> None:
+    out = Console(highlight=False, soft_wrap=True)
+    colour = "green" if result.outcome is Outcome.OK else "red"
+    out.print(f"[bold {colour}]{result.outcome}[/] {escape(result.detail)}")
+    out.print(
+        f"{result.fuel_used:,} of {limits.fuel:,} fuel, {result.duration_us:,} µs, "
+        f"{result.host_calls} of {limits.host_calls} host calls"
+    )
+    for line in result.logs:
+        out.print(f"[dim]log[/]   {escape(line)}")
+    for intent in result.intents:
+        out.print(f"[dim]send[/]  {escape(intent.content)} [dim]to channel {intent.channel_id}[/]")
+
+
+def _show_inspection(name: str, inspection: Inspection) -> None:
+    out = Console(highlight=False, soft_wrap=True)
+    verdict = "[bold green]accepted" if inspection.accepted else "[bold red]refused"
+    out.print(f"{verdict}[/] {escape(name)}, {inspection.wasm_bytes:,} bytes")
+    for reason in inspection.reasons:
+        out.print(f"[red]reason[/]   {escape(reason)}")
+    for item in inspection.imports:
+        out.print(f"[dim]imports[/]  {escape(item)}")
+    for need in sorted(inspection.needs):
+        out.print(f"[dim]needs[/]    {need}")

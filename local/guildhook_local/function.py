@@ -1,0 +1,49 @@
+"""Loads a Lambda function into this process, in the environment that Lambda would give it."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from guildhook_local.poller import Handler
+
+
+@contextmanager
+def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handler]:
+    """Imports `app` (functions/NAME/app.py) anew and yields its handler.
+
+    The environment is set until the block is left, since AWS clients read theirs when they are first needed.
+    So only one function can be loaded at a time.
+    """
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield _import_handler(app)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _import_handler(app: Path) -> Handler:
+    spec = importlib.util.spec_from_file_location(f"guildhook_function_{app.parent.name}", app)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{app} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # A logger keeps the stdout it finds when it is made; later ones must find the stdout of their time.
+    with redirect_stdout(cast(TextIO, _CurrentStdout())):
+        spec.loader.exec_module(module)
+    handler: Handler = module.handler
+    return handler
+
+
+class _CurrentStdout:
+    """Whatever sys.stdout is at the time of writing."""
+
+    def __init__(self) -> None:
+        self._while_redirected = sys.stdout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._while_redirected if sys.stdout is self else sys.stdout, name)

@@ -1,0 +1,119 @@
+"""Lambda's event source mapping for SQS: takes batches off the queue and hands them to a function."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+_logger = logging.getLogger(__name__)
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+_LONG_POLL_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """What a function is told of its invocation, as far as anything here reads it."""
+
+    function_name: str
+    aws_request_id: str
+    memory_limit_in_mb: int = 1024
+    function_version: str = "$LATEST"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class EventSourceMapping:
+    """Deletes what the function has done. What it reports as failed stays, and comes back when its visibility
+    timeout is over; after maxReceiveCount the queue itself moves it to the dead-letter queue.
+    """
+
+    def __init__(self, sqs: Any, queue_url: str, function_name: str, handler: Handler, batch_size: int = 10) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+        self._function_name = function_name
+        self._handler = handler
+        self._batch_size = batch_size
+
+    def poll(self, wait_seconds: int = 0) -> int:
+        """Take one batch, if there is one, and invoke the function. Returns the number of its records."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=self._batch_size,
+            WaitTimeSeconds=wait_seconds,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        messages = answer.get("Messages", [])
+        if messages:
+            failed = self._invoke(messages)
+            done = [message for message in messages if message["MessageId"] not in failed]
+            if done:
+                entries = [{"Id": str(i), "ReceiptHandle": message["ReceiptHandle"]} for i, message in enumerate(done)]
+                self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        return len(messages)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Poll in a thread of its own until the block is left."""
+        stop = threading.Event()
+
+        def loop() -> None:
+            while not stop.is_set():
+                self.poll(_LONG_POLL_SECONDS)
+
+        thread = threading.Thread(target=loop, name="event-source-mapping")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _invoke(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
+        """The ids of the records that the function did not do."""
+        everything = {message["MessageId"] for message in messages}
+        event = {"Records": [_record(message) for message in messages]}
+        context = LambdaContext(self._function_name, str(uuid4()))
+        try:
+            answer = self._handler(event, context)
+        except Exception:
+            # Lambda counts an invocation that raised as a failure of the whole batch, whatever was raised.
+            _logger.exception("function %s failed", self._function_name)
+            return everything
+        failed = _failed_ids(answer)
+        return everything if failed is None or not failed <= everything else failed
+
+
+def _failed_ids(answer: Any) -> set[str] | None:
+    """None where Lambda would not understand the answer, and so takes the whole batch for failed."""
+    if not answer or not answer.get("batchItemFailures"):
+        return set()
+    try:
+        ids = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
+    except (KeyError, TypeError):
+        return None
+    return ids if all(isinstance(item, str) and item for item in ids) else None
+
+
+def _record(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": message.get("MessageAttributes", {}),
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:events",
+        "awsRegion": "eu-central-1",
+    }

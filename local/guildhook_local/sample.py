@@ -1,0 +1,38 @@
+"""The message that a plugin is given where there is no real one."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from guildhook.events import parse_event
+from guildhook.model import Message
+
+_GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
+_TIME = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
+_MESSAGE = {
+    "id": "6a1d0000-0000-4000-8000-000000000002",
+    "channel_id": "6a1d0000-0000-4000-8000-000000000003",
+    "author": {
+        "id": "6a1d0000-0000-4000-8000-000000000004",
+        "username": "ada",
+        "display_name": "Ada",
+        "bot": False,
+    },
+    "content": "",
+    "encrypted": False,
+    "attachments": [],
+    "reply_to": None,
+    "parent_id": None,
+    "created_at": _TIME.isoformat(),
+    "message_type": "user",
+}
+
+
+def sample_message(fields: Mapping[str, Any]) -> Message:
+    """The same message each time, with `fields` in the place of its own. Raises MalformedEventError."""
+    message = {**_MESSAGE, **fields}
+    guild_id = str(message.pop("guild_id", _GUILD_ID))
+    event = {"type": "message.created", "guild_id": guild_id, "message": message}
+    return parse_event(json.dumps(event), _TIME).message

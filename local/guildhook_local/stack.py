@@ -1,0 +1,150 @@
+"""The embedded stack: every part of guildhook on one machine, wired as template.yaml wires it in AWS."""
+
+import json
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from guildhook.compiler import compile_and_publish
+from guildhook.modules import ArtifactBucket
+from guildhook.sandbox import Engine
+from guildhook.store import Store, migrate
+from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue
+from guildhook_local.chat_server import ChatServer
+from guildhook_local.function import loaded_function
+from guildhook_local.poller import EventSourceMapping, Handler
+from guildhook_local.postgres import postgres_server
+
+_PROJECT = Path(__file__).parents[2]
+MIGRATIONS = _PROJECT / "migrations"
+ON_MESSAGE = _PROJECT / "functions" / "on_message" / "app.py"
+_SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Postgres and AWS; any number of stacks can use them, each with its own database, queue and bucket."""
+
+    postgres_url: str
+    aws: Aws
+
+
+@dataclass(frozen=True, slots=True)
+class Guild:
+    id: UUID
+    channel_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    database_url: str
+    aws: Aws
+    queue: Queue
+    bucket: str
+    chat: ChatServer
+    handler: Handler
+    mapping: EventSourceMapping
+    environment: Mapping[str, str]
+    """What the function is configured with."""
+
+    def add_guild(self) -> Guild:
+        """A guild with one channel, in the database and in the chat server."""
+        guild = Guild(uuid4(), uuid4())
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("INSERT INTO guilds (id) VALUES (%s)", [guild.id])
+        self.add_channel(guild.id, guild.channel_id)
+        return guild
+
+    def add_channel(self, guild_id: UUID, channel_id: UUID) -> None:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [channel_id, guild_id])
+        self.chat.add_channel(guild_id, channel_id)
+
+    def install(
+        self,
+        guild: Guild,
+        name: str,
+        wasm: bytes,
+        permissions: Collection[str] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> UUID:
+        """Add a plugin to a guild, not compiled yet: its first message does that."""
+        store = Store(self.database_url)
+        try:
+            return store.add_plugin(guild.id, name, wasm, settings or {}, permissions)
+        finally:
+            store.close()
+
+    def compile(self, wasm: bytes) -> None:
+        """Publish the compiled module ahead of its first message."""
+        store = Store(self.database_url)
+        try:
+            compile_and_publish(wasm, Engine(), ArtifactBucket(self.bucket), store)
+        finally:
+            store.close()
+
+    def send_event(self, body: str, guild_id: UUID | None = None) -> None:
+        """Put a body onto the queue as the chat server does."""
+        group = {"MessageGroupId": str(guild_id)} if guild_id else {}
+        self.aws.client("sqs").send_message(QueueUrl=self.queue.url, MessageBody=body, **group)
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    with postgres_server() as postgres_url, aws_server() as aws:
+        yield Servers(postgres_url, aws)
+
+
+@contextmanager
+def stack(
+    servers: Servers,
+    visibility_timeout_seconds: int = 360,
+    max_receive_count: int = 5,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
+    """A stack of its own on running servers. `environment` is added to the function's."""
+    name = f"guildhook-{uuid4().hex[:12]}"
+    queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
+    create_bucket(servers.aws, name)
+    sqs = servers.aws.client("sqs")
+
+    def publish(event: Mapping[str, Any]) -> None:
+        sqs.send_message(QueueUrl=queue.url, MessageBody=json.dumps(event), MessageGroupId=event["guild_id"])
+
+    chat = ChatServer(_SERVICE_TOKEN, publish)
+    with (
+        _database(servers.postgres_url, name) as database_url,
+        tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
+        chat.running() as chat_url,
+    ):
+        migrate(database_url, MIGRATIONS)
+        variables = {
+            **servers.aws.environment,
+            "GUILDHOOK_DATABASE_URL": database_url,
+            "GUILDHOOK_CHAT_API_URL": chat_url,
+            "GUILDHOOK_CHAT_API_TOKEN": _SERVICE_TOKEN,
+            "GUILDHOOK_ARTIFACT_BUCKET": name,
+            "GUILDHOOK_CACHE_DIR": cache_dir,
+            **(environment or {}),
+        }
+        with loaded_function(ON_MESSAGE, variables) as handler:
+            mapping = EventSourceMapping(sqs, queue.url, "on_message", handler)
+            yield Stack(database_url, servers.aws, queue, name, chat, handler, mapping, variables)
+
+
+@contextmanager
+def _database(server_url: str, name: str) -> Iterator[str]:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield make_conninfo(server_url, dbname=name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
