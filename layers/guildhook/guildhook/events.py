@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -47,10 +48,9 @@ class _MessageCreated(BaseModel):
     message: _Message
 
 
-class Event(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Event:
     """One message, and why it is kept from plugins if it is."""
-
-    model_config = ConfigDict(frozen=True)
 
     message: Message
     skip: str | None
@@ -112,9 +112,11 @@ def _with_timezone(time: datetime) -> datetime:
 
 def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
     # The raw object, not the model: fields that guildhook does not know pass through as they came.
-    return json.dumps(
-        {**message, "guild_id": str(guild_id)}, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
+    fields = {**message, "guild_id": str(guild_id)}
+    try:
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise MalformedEventError("a number in the message is not finite") from None
 
 
 def _reason_to_skip(message: _Message) -> str | None:

@@ -1,0 +1,75 @@
+import gc
+import threading
+
+import pytest
+import wat
+from wasmtime import wat2wasm
+
+from guildhook.errors import InvalidPluginError
+from guildhook.sandbox import Engine
+
+
+def test_the_fingerprint_names_version_and_target_and_is_stable(engine):
+    assert engine.fingerprint.startswith("wasmtime-50.0.1-")
+    assert engine.fingerprint == Engine().fingerprint
+
+
+def test_what_inspection_refuses_is_not_compiled(engine):
+    with pytest.raises(InvalidPluginError, match="core module"):
+        engine.compile(b"\0asm\x01\0\0\0")
+
+
+def test_code_that_does_not_validate_is_refused(engine):
+    wasm = wat.plugin(wat.on_message("(drop (i32.const 77))"))
+    constant, nops = b"\x41\xcd\x00", b"\x01\x01\x01"
+    assert wasm.count(constant) == 1
+    with pytest.raises(InvalidPluginError, match="does not compile"):
+        engine.compile(wasm.replace(constant, nops))
+
+
+@pytest.mark.parametrize(
+    ("imports", "reason"),
+    [
+        ('(export "log" (func (param "msg" u32)))', "log has another type"),
+        ('(export "log" (func (param "msg" string) (result string)))', "log has another type"),
+        ('(export "shout" (func (param "msg" string)))', "shout is not part of the contract"),
+    ],
+)
+def test_an_import_of_another_type_is_refused(engine, imports, reason):
+    wasm = wat2wasm(
+        f"""(component (import "guildhook:plugin/host-api@1.0.0" (instance {imports}))
+        (core module $m (func (export "on-message") (param i32 i32)) (memory (export "memory") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+        (core instance $i (instantiate $m))
+        (func (export "on-message") (param "msg-json" string) (canon lift (core func $i "on-message")
+          (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"""
+    )
+    with pytest.raises(InvalidPluginError, match=reason):
+        engine.compile(bytes(wasm))
+
+
+def test_an_export_of_another_type_is_refused(engine):
+    wasm = wat2wasm(
+        """(component (core module $m (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func (export "on-message") (canon lift (core func $i "f"))))"""
+    )
+    with pytest.raises(InvalidPluginError, match="on-message has another type"):
+        engine.compile(bytes(wasm))
+
+
+def test_a_file_that_is_no_artifact_is_refused(engine, tmp_path):
+    path = tmp_path / "artifact"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(InvalidPluginError, match="does not load"):
+        engine.load(path, ())
+
+
+def test_the_epoch_thread_ends_with_its_engine():
+    others = set(threading.enumerate())
+    engine = Engine()
+    (thread,) = set(threading.enumerate()) - others
+    del engine
+    gc.collect()
+    thread.join(timeout=10)
+    assert not thread.is_alive()

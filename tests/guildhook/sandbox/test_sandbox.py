@@ -1,0 +1,286 @@
+from uuid import UUID, uuid4
+
+import pytest
+import wat
+from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME
+
+from guildhook.model import Outcome, SendMessage, idempotency_key
+from guildhook.sandbox import Limits, Plugin, Sandbox
+
+
+def test_a_plugin_receives_the_message_as_it_is(run):
+    result = run(wat.ECHOES_TO_LOG)
+    assert (result.outcome, result.detail) == (Outcome.OK, "")
+    assert result.logs == (MESSAGE.payload,)
+    assert result.host_calls == 1
+    assert 0 < result.fuel_used < 10_000
+
+
+def test_a_send_becomes_an_intent_with_the_deterministic_key(run):
+    result = run(wat.sends((CHANNEL, "hello"), (CHANNEL, "again")))
+    assert result.outcome is Outcome.OK
+    assert result.intents == tuple(
+        SendMessage(idempotency_key(MESSAGE.id, PLUGIN_ID, i), i, UUID(CHANNEL), content)
+        for i, content in enumerate(["hello", "again"])
+    )
+    # Written out: another way of making keys would send every pending message twice.
+    assert result.intents[0].key == UUID("515460a1-d550-5f41-90dc-a0065943a6f5")
+
+
+def test_send_message_returns_the_key_to_the_plugin(run):
+    # The result lies at 16: a discriminant, then the address and the length of the text.
+    log_result = "(call $log (i32.load (i32.const 20)) (i32.load (i32.const 24)))"
+    result = run(wat.sends((CHANNEL, "hello"), then=log_result))
+    assert result.logs == (str(result.intents[0].key),)
+
+
+def test_without_the_permission_a_send_is_refused_and_the_log_names_it(run):
+    result = run(wat.sends((CHANNEL, "hello")), permissions=frozenset({"KICK"}))
+    assert result.outcome is Outcome.OK
+    assert result.intents == ()
+    assert "SEND_MESSAGES" in result.logs[0]
+
+
+@pytest.mark.parametrize(
+    ("channel", "content", "reason"),
+    [
+        ("general", "hello", "not a UUID"),
+        (f"{{{CHANNEL}}}", "hello", "not a UUID"),
+        (CHANNEL, "", "empty"),
+        (CHANNEL, " \n", "empty"),
+        (CHANNEL, "x" * 4_001, "4001 characters; the limit is 4000"),
+        (CHANNEL, "a\0b", "NUL"),
+    ],
+)
+def test_a_bad_send_is_refused_with_the_reason(run, channel, content, reason):
+    result = run(wat.sends((channel, content)))
+    assert result.outcome is Outcome.OK
+    assert result.intents == ()
+    assert reason in result.logs[0]
+
+
+def test_content_of_the_most_characters_is_accepted(run):
+    content = "\N{PILE OF POO}" * 4_000
+    assert run(wat.sends((CHANNEL, content))).intents[0].content == content
+
+
+def test_sends_over_the_limit_are_refused(run):
+    result = run(wat.sends(*[(CHANNEL, "x")] * 4), limits=Limits(sends=3))
+    assert result.outcome is Outcome.OK
+    assert len(result.intents) == 3
+    assert "sent 3 messages already" in result.logs[0]
+
+
+def test_a_run_that_fails_sends_nothing(run):
+    result = run(wat.sends((CHANNEL, "hello"), then="unreachable"))
+    assert result.outcome is Outcome.TRAP
+    assert result.detail == "wasm trap: wasm `unreachable` instruction executed"
+    assert result.intents == ()
+
+
+def test_an_endless_loop_runs_out_of_fuel(run):
+    result = run(wat.LOOPS, limits=Limits(fuel=100_000))
+    assert result.outcome is Outcome.OUT_OF_FUEL
+    assert result.detail == "used all of its 100000 units of fuel"
+    assert result.fuel_used == 100_000
+
+
+def test_an_endless_loop_with_fuel_ends_at_the_deadline(run):
+    result = run(wat.LOOPS, limits=Limits(fuel=10**15, deadline_ms=20))
+    assert (result.outcome, result.detail) == (Outcome.DEADLINE, "ran longer than 20 ms")
+
+
+def test_a_start_function_has_the_same_limits(run):
+    loop = "(func $start (loop (br 0))) (start $start)"
+    result = run(wat.plugin(wat.on_message("", loop)), limits=Limits(fuel=100_000))
+    assert result.outcome is Outcome.OUT_OF_FUEL
+
+
+def test_a_plugin_that_traps_when_it_starts_is_invalid(run):
+    result = run(wat.plugin(wat.on_message("", "(func $start unreachable) (start $start)")))
+    assert result.outcome is Outcome.INVALID
+    assert "unreachable" in result.detail
+
+
+def test_memory_that_starts_too_large_is_out_of_memory(run):
+    result = run(wat.plugin(wat.on_message(""), memory="257"))
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+    assert "16842752 bytes" in result.detail
+    assert "limit of 16777216 bytes" in result.detail
+
+
+@pytest.mark.parametrize(("pages", "outcome"), [(254, Outcome.OK), (255, Outcome.TRAP)])
+def test_memory_grows_to_the_limit_and_no_further(run, pages, outcome):
+    grow = f"(if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then unreachable))"
+    assert run(wat.plugin(wat.on_message(grow))).outcome is outcome
+
+
+def test_memories_that_grow_together_stay_within_the_limit(run):
+    # A second memory in a module of its own, which grows as far as it may before the first one does.
+    second = """(memory $more (export "more") 1) (func (export "grow") (result i32)
+        (local $pages i32)
+        (loop $again (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (br $again))))
+        (memory.size))"""
+    wasm = wat.plugin(
+        wat.on_message(
+            """(loop $again (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (br $again))))
+            (if (i32.gt_u (i32.add (memory.size) (call $grow)) (i32.const 256)) (then unreachable))""",
+            '(import "host" "grow" (func $grow (result i32)))',
+        ),
+        lowered=f'(core module $second {second}) (core instance $second (instantiate $second))'
+        '(alias core export $second "grow" (core func $grow))',
+        exported='(export "grow" (func $grow))',
+    )
+    assert run(wasm).outcome is Outcome.OK
+
+
+def test_host_calls_over_the_limit_end_the_run(run):
+    result = run(wat.logs("x", times=4), limits=Limits(host_calls=3))
+    assert (result.outcome, result.detail) == (Outcome.HOST_CALL_LIMIT, "more than 3 host calls in one run")
+    assert result.logs == ("x", "x", "x")
+
+
+def test_a_long_line_of_log_is_cut_between_characters(run):
+    assert run(wat.logs("ä" * 10), limits=Limits(log_line_bytes=5)).logs == ("ää",)
+
+
+@pytest.mark.parametrize("limits", [Limits(log_lines=2), Limits(log_bytes=7)])
+def test_too_much_log_ends_the_run(run, limits):
+    result = run(wat.logs("abc", times=3), limits=limits)
+    assert result.outcome is Outcome.HOST_CALL_LIMIT
+    assert result.logs == ("abc", "abc")
+
+
+def test_bytes_handed_to_the_host_cost_fuel(run):
+    big = "(call $log (i32.const 0) (i32.const 131072))"
+    result = run(wat.plugin(wat.on_message(big * 3)), limits=Limits(fuel=1_000_000))
+    assert result.outcome is Outcome.OUT_OF_FUEL
+    assert len(result.logs) == 1
+
+
+def test_a_log_line_keeps_no_nul(run):
+    assert run(wat.logs("a\0b")).logs == ("a\N{REPLACEMENT CHARACTER}b",)
+
+
+ENVIRONMENT = wat.plugin(
+    wat.on_message(
+        # A list of pairs of texts: log the name and the value of each.
+        """(local $at i32) (local $end i32)
+        (call $environment (i32.const 8))
+        (local.set $at (i32.load (i32.const 8)))
+        (local.set $end (i32.add (local.get $at) (i32.mul (i32.load (i32.const 12)) (i32.const 16))))
+        (block $done (loop $next
+          (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+          (call $log (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))
+          (call $log (i32.load offset=8 (local.get $at)) (i32.load offset=12 (local.get $at)))
+          (local.set $at (i32.add (local.get $at) (i32.const 16)))
+          (br $next)))""",
+        '(import "host" "environment" (func $environment (param i32)))',
+    ),
+    imports="""(import "wasi:cli/environment@0.2.9" (instance $env
+        (export "get-environment" (func (result (list (tuple string string)))))))""",
+    lowered="""(core func $environment (canon lower (func $env "get-environment")
+        (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
+    exported='(export "environment" (func $environment))',
+)
+
+
+def test_scalar_settings_are_the_environment(run):
+    settings = {"greeting": "hi", "times": 3, "loud": True, "nested": {"not": "shown"}, "none": None}
+    result = run(ENVIRONMENT, settings=settings)
+    assert result.logs == ("greeting", "hi", "times", "3", "loud", "true")
+
+
+class BrokenSettings(dict[str, object]):
+    """Settings that fail when the host reads them, which is inside a host function."""
+
+    def __init__(self, fault: BaseException) -> None:
+        super().__init__(any="thing")
+        self.fault = fault
+
+    def items(self):
+        raise self.fault
+
+
+def test_a_fault_in_a_host_function_is_that_runs_own(run):
+    result = run(ENVIRONMENT, settings=BrokenSettings(ZeroDivisionError("secret")))
+    assert (result.outcome, result.detail) == (Outcome.INTERNAL, "host function failed: ZeroDivisionError")
+    assert run(wat.TRAPS).outcome is Outcome.TRAP
+    assert run(wat.SILENT).outcome is Outcome.OK
+
+
+def test_an_interrupt_in_a_host_function_leaves_the_guest_first(run):
+    with pytest.raises(KeyboardInterrupt):
+        run(ENVIRONMENT, settings=BrokenSettings(KeyboardInterrupt()))
+    assert run(wat.SILENT).outcome is Outcome.OK
+
+
+CLOCK_AND_RANDOM = wat.plugin(
+    wat.on_message(
+        """(call $now (i32.const 8))
+        (call $random (i64.const 12) (i32.const 24))
+        (i64.store (i32.const 32) (i64.add (i64.load (i32.const 8)) (i64.const 0)))
+        (call $send (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 48))
+        (if (i64.ne (i64.load (i32.const 8)) (i64.const 1769342400)) (then unreachable))
+        (if (i32.ne (i32.load (i32.const 16)) (i32.const 250000)) (then unreachable))
+        (if (i32.ne (i32.load (i32.const 28)) (i32.const 12)) (then unreachable))
+        (global.set $i (i32.const 0))
+        (loop $next
+          (i32.store8 (i32.add (i32.const 100) (global.get $i))
+            (i32.add (i32.const 97) (i32.rem_u
+              (i32.load8_u (i32.add (i32.load (i32.const 24)) (global.get $i))) (i32.const 26))))
+          (global.set $i (i32.add (global.get $i) (i32.const 1)))
+          (br_if $next (i32.lt_u (global.get $i) (i32.const 12))))
+        (call $log (i32.const 100) (i32.const 12))""",
+        """(import "host" "now" (func $now (param i32)))
+        (import "host" "random" (func $random (param i64 i32)))
+        (global $i (mut i32) (i32.const 0))""",
+    ),
+    imports="""(import "wasi:clocks/wall-clock@0.2.3" (instance $clock
+        (type $record (record (field "seconds" u64) (field "nanoseconds" u32)))
+        (export "datetime" (type $datetime (eq $record)))
+        (export "now" (func (result $datetime)))))
+      (import "wasi:random/random@0.2.0" (instance $random
+        (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))""",
+    lowered="""(core func $now (canon lower (func $clock "now") (memory (core memory $libc "memory"))))
+      (core func $bytes (canon lower (func $random "get-random-bytes")
+        (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
+    exported='(export "now" (func $now)) (export "random" (func $bytes))',
+)
+
+
+def test_time_and_random_numbers_are_the_runs_inputs(run):
+    first, second, other = (run(CLOCK_AND_RANDOM, seed=seed) for seed in (1, 1, 2))
+    assert (first.outcome, first.detail) == (Outcome.OK, "")
+    assert first.logs == second.logs
+    assert first.logs != other.logs
+
+
+def test_the_same_arguments_give_the_same_run(engine, load):
+    sandbox = Sandbox(engine, Limits())
+    plugin = Plugin(PLUGIN_ID, load(wat.sends((CHANNEL, "hello"))), frozenset({"SEND_MESSAGES"}))
+    one, two = (sandbox.run(plugin, MESSAGE, {}, TIME, 1) for _ in range(2))
+    assert (one.fuel_used, one.intents, one.logs) == (two.fuel_used, two.intents, two.logs)
+
+
+def test_nothing_of_a_run_is_left_for_the_next(engine, load):
+    count = wat.on_message(
+        """(i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+        (if (i32.ne (i32.load (i32.const 0)) (i32.const 1)) (then unreachable))"""
+    )
+    sandbox, plugin = Sandbox(engine, Limits()), Plugin(uuid4(), load(wat.plugin(count)), frozenset())
+    assert [sandbox.run(plugin, MESSAGE, {}, TIME, 1).outcome for _ in range(3)] == [Outcome.OK] * 3
+
+
+def test_a_guest_cannot_forge_an_outcome_with_a_name(run):
+    name = '(func $f (export "wasm trap: all fuel consumed by WebAssembly\\0aCaused by: epoch deadline") unreachable)'
+    result = run(wat.plugin(wat.on_message("(call $f)", name)))
+    assert result.outcome is Outcome.TRAP
+    assert result.detail == "wasm trap: wasm `unreachable` instruction executed"
+
+
+def test_a_huge_message_that_the_plugin_cannot_take_is_its_own_failure(engine, load):
+    message = type(MESSAGE)(MESSAGE.id, MESSAGE.guild_id, MESSAGE.channel_id, TIME, "x" * 1_000_000)
+    plugin = Plugin(PLUGIN_ID, load(wat.SILENT), frozenset())
+    result = Sandbox(engine, Limits()).run(plugin, message, {}, TIME, 1)
+    assert result.outcome is Outcome.TRAP

@@ -1,0 +1,107 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+from samples import TIME, event
+
+from guildhook.events import MalformedEventError, parse_event
+
+SENT = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_a_message_reaches_the_plugin_whole_with_its_guild():
+    raw = event(content="grüße \U0001f600 \"'\\", mentions=["everyone"])
+    message = parse_event(json.dumps(raw), SENT).message
+    assert json.loads(message.payload) == {**raw["message"], "guild_id": raw["guild_id"]}
+    assert "grüße \U0001f600" in message.payload
+    assert ": " not in message.payload
+    assert str(message.id) == raw["message"]["id"]
+    assert message.created_at == TIME
+
+
+def test_a_guild_id_in_the_message_does_not_win_over_the_events():
+    raw = event(guild_id="6a1d0000-0000-4000-8000-000000000001")
+    raw["message"]["guild_id"] = "ffffffff-0000-4000-8000-000000000001"
+    assert json.loads(parse_event(json.dumps(raw), SENT).message.payload)["guild_id"] == raw["guild_id"]
+
+
+def test_a_message_without_a_time_has_that_of_the_queue():
+    raw = event()
+    del raw["message"]["created_at"]
+    assert parse_event(json.dumps(raw), SENT).message.created_at == SENT
+
+
+def test_a_time_without_a_zone_is_utc():
+    assert parse_event(json.dumps(event(created_at="2026-01-25T12:00:00")), SENT).message.created_at.tzinfo is UTC
+
+
+def sns(body):
+    return {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-central-1:0:chat", "Message": json.dumps(body)}
+
+
+def eventbridge(body):
+    return {"version": "0", "detail-type": "message.created", "source": "chat", "detail": body}
+
+
+@pytest.mark.parametrize("wrap", [sns, eventbridge, lambda body: sns(eventbridge(body))])
+def test_envelopes_are_unwrapped(wrap):
+    raw = event()
+    assert parse_event(json.dumps(wrap(raw)), SENT) == parse_event(json.dumps(raw), SENT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"author": {"id": "1", "bot": True}}, "author is a bot"),
+        ({"message_type": "system"}, "system message"),
+        ({"encrypted": True}, "encrypted message"),
+    ],
+)
+def test_some_messages_are_not_for_plugins(fields, reason):
+    assert parse_event(json.dumps(event(**fields)), SENT).skip == reason
+
+
+def without(*path):
+    raw = event()
+    target = raw
+    for key in path[:-1]:
+        target = target[key]
+    del target[path[-1]]
+    return json.dumps(raw)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "not JSON"),
+        ("hello", "not JSON"),
+        ("\0" * 1_000_000, "not JSON"),
+        ("[" * 1_000_000, "not JSON"),
+        ('{"a": NaN}', "not JSON"),
+        ("{}", "type: Field required"),
+        ("[]", "not a message.created event"),
+        ("null", "not a message.created event"),
+        (without("guild_id"), "guild_id: Field required"),
+        (without("message", "id"), "message.id: Field required"),
+        (without("message", "author"), "message.author: Field required"),
+        (json.dumps({**event(), "type": "message.deleted"}), "type: Input should be 'message.created'"),
+        (json.dumps({**event(), "guild_id": 7}), "guild_id"),
+        (json.dumps({**event(), "message": "hello"}), "message"),
+        (json.dumps(event(content=5)), "message.content"),
+        (json.dumps(event(content="\ud800")), "not JSON"),
+        (json.dumps(event()).replace('"attachments": []', '"attachments": 1e999'), "not finite"),
+        (json.dumps({"Type": "Notification", "Message": "not an event"}), "not JSON"),
+        (json.dumps(sns(sns(sns(event())))), "type: Field required"),
+    ],
+)
+def test_a_malformed_body_is_refused_with_a_short_reason(body, reason):
+    with pytest.raises(MalformedEventError) as raised:
+        parse_event(body, SENT)
+    assert reason in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_the_reason_quotes_nothing_of_the_message():
+    with pytest.raises(MalformedEventError) as raised:
+        parse_event(json.dumps(event(content=["secret words"], channel_id="secret place")), SENT)
+    assert "secret" not in str(raised.value)
