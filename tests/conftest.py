@@ -1,9 +1,13 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from guildhook.sandbox import Engine
 
+from guildhook.model import Message, RunResult
+from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox
 from guildhook_local.stack import Servers, Stack, servers, stack
+from samples import MESSAGE, PLUGIN_ID, TIME
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,34 @@ def system(running: Servers) -> Iterator[Stack]:
     """A stack with a database, queue, bucket and chat server of its own; what fails comes back at once."""
     with stack(running, visibility_timeout_seconds=0, max_receive_count=3) as system:
         yield system
+
+
+@pytest.fixture
+def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
+    def load(wasm: bytes) -> Module:
+        compiled = engine.compile(wasm)
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.cwasm"
+        path.write_bytes(compiled.artifact)
+        return engine.load(path, compiled.memories)
+
+    return load
+
+
+@pytest.fixture
+def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunResult]:
+    """Runs a plugin, with SEND_MESSAGES granted unless `permissions` say otherwise."""
+
+    def run(
+        wasm: bytes,
+        permissions: frozenset[str] = frozenset({"SEND_MESSAGES"}),
+        settings: dict[str, Any] | None = None,
+        limits: Limits | None = None,
+        seed: int = 1,
+        message: Message = MESSAGE,
+    ) -> RunResult:
+        sandbox = Sandbox(engine, limits or Limits())
+        return sandbox.run(
+            Plugin(PLUGIN_ID, load(wasm), permissions), message, {} if settings is None else settings, TIME, seed
+        )
+
+    return run

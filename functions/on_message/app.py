@@ -1,5 +1,6 @@
 """Lambda: message-created events from SQS in; out, the ids of the records that must come back."""
 
+import atexit
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +49,8 @@ try:
     worker = create_worker(load_settings())
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
+# Connections that are closed properly free their place on the other side at once.
+close = atexit.register(worker.close)
 
 
 @metrics.log_metrics

@@ -21,13 +21,17 @@ def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handl
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        yield _import_handler(app)
+        function = _import(app)
+        try:
+            yield function.handler
+        finally:
+            function.close()
     finally:
         os.environ.clear()
         os.environ.update(before)
 
 
-def _import_handler(app: Path) -> Handler:
+def _import(app: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"guildhook_function_{app.parent.name}", app)
     if spec is None or spec.loader is None:
         raise ImportError(f"{app} is not a Python file")
@@ -35,8 +39,7 @@ def _import_handler(app: Path) -> Handler:
     # A logger keeps the stdout it finds when it is made; later ones must find the stdout of their time.
     with redirect_stdout(cast(TextIO, _CurrentStdout())):
         spec.loader.exec_module(module)
-    handler: Handler = module.handler
-    return handler
+    return module
 
 
 class _CurrentStdout:

@@ -67,6 +67,10 @@ class Worker:
         }
         return BatchReport(batch.malformed | failures, batch.skipped, done.runs, done.deliveries)
 
+    def close(self) -> None:
+        self._store.close()
+        self._chat.close()
+
     def _process(self, messages: Mapping[UUID, Message]) -> "_Done":
         if not messages:
             return _Done({}, (), ())

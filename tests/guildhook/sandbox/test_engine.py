@@ -2,9 +2,9 @@ import gc
 import threading
 
 import pytest
-import wat
 from wasmtime import wat2wasm
 
+import wat
 from guildhook.errors import InvalidPluginError
 from guildhook.sandbox import Engine
 

@@ -1,9 +1,9 @@
 from random import Random
 
 import pytest
-import wat
 from wasmtime import wat2wasm
 
+import wat
 from guildhook.model import MemoryType, Permission
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
 
@@ -73,7 +73,7 @@ def test_a_foreign_import_is_refused_by_name():
 )
 def test_an_import_is_accepted_in_every_compatible_version(name, accepted):
     inspection = inspect(bytes(wat2wasm(f'(component (import "{name}" (instance)))')))
-    assert not any(name in reason for reason in inspection.reasons) == accepted
+    assert any(name in reason for reason in inspection.reasons) is not accepted
 
 
 def test_another_export_is_refused():
@@ -82,7 +82,7 @@ def test_another_export_is_refused():
 
 
 def test_memories_of_nested_components_multiply():
-    inner = '(component $inner (core module $m (memory 3 5)) (core instance (instantiate $m)))'
+    inner = "(component $inner (core module $m (memory 3 5)) (core instance (instantiate $m)))"
     wasm = wat2wasm(f"(component {inner} (instance (instantiate $inner)) (instance (instantiate $inner)))")
     assert inspect(bytes(wasm)).memories == (MemoryType(3, 5),) * 2
 
@@ -106,8 +106,8 @@ def test_a_module_of_an_enclosing_component_is_counted():
                (core module $m) (instance (instantiate $inner (with "m" (core module $m))))""",
             "imports a module",
         ),
-        ('(core module $m (memory i64 1))', "64-bit"),
-        ('(core module $m (memory 1 1 shared))', "shared"),
+        ("(core module $m (memory i64 1))", "64-bit"),
+        ("(core module $m (memory 1 1 shared))", "shared"),
         (
             "(core module $m (memory 1)) " + "(core instance (instantiate $m))" * 65,
             "more than 64 memories",

@@ -1,11 +1,12 @@
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-import wat
-from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME
 
+import wat
 from guildhook.model import Outcome, SendMessage, idempotency_key
 from guildhook.sandbox import Limits, Plugin, Sandbox
+from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME
 
 
 def test_a_plugin_receives_the_message_as_it_is(run):
@@ -127,7 +128,7 @@ def test_memories_that_grow_together_stay_within_the_limit(run):
             (if (i32.gt_u (i32.add (memory.size) (call $grow)) (i32.const 256)) (then unreachable))""",
             '(import "host" "grow" (func $grow (result i32)))',
         ),
-        lowered=f'(core module $second {second}) (core instance $second (instantiate $second))'
+        lowered=f"(core module $second {second}) (core instance $second (instantiate $second))"
         '(alias core export $second "grow" (core func $grow))',
         exported='(export "grow" (func $grow))',
     )
@@ -279,8 +280,5 @@ def test_a_guest_cannot_forge_an_outcome_with_a_name(run):
     assert result.detail == "wasm trap: wasm `unreachable` instruction executed"
 
 
-def test_a_huge_message_that_the_plugin_cannot_take_is_its_own_failure(engine, load):
-    message = type(MESSAGE)(MESSAGE.id, MESSAGE.guild_id, MESSAGE.channel_id, TIME, "x" * 1_000_000)
-    plugin = Plugin(PLUGIN_ID, load(wat.SILENT), frozenset())
-    result = Sandbox(engine, Limits()).run(plugin, message, {}, TIME, 1)
-    assert result.outcome is Outcome.TRAP
+def test_a_huge_message_that_the_plugin_cannot_take_is_its_own_failure(run):
+    assert run(wat.SILENT, message=replace(MESSAGE, payload="x" * 1_000_000)).outcome is Outcome.TRAP

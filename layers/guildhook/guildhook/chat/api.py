@@ -12,3 +12,5 @@ class ChatApi(Protocol):
         Never raises for what the server or the network did: a fault that may pass leaves it pending,
         a refusal for good is refused with the server's code.
         """
+
+    def close(self) -> None: ...

@@ -65,6 +65,9 @@ class RestChatApi:
             return Delivery(intent.key, DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {response.status}")
         return self._pending(intent, f"HTTP {response.status}, which is no answer to a send")
 
+    def close(self) -> None:
+        self._http.clear()
+
     def _pending(self, intent: SendMessage, reason: str) -> Delivery:
         return Delivery(intent.key, DeliveryState.PENDING, self._failure(reason))
 

@@ -158,15 +158,17 @@ class _Disk:
         self._limit_bytes = limit_bytes
 
     def find(self, artifact: Artifact) -> Path | None:
+        """Raises InfrastructureError where the disk cannot be read."""
         path = self._directory / artifact.sha256.hex()
         try:
-            data = path.read_bytes()
+            if hashlib.sha256(path.read_bytes()).digest() == artifact.sha256:
+                return path
+            path.unlink()
         except FileNotFoundError:
-            return None
-        if hashlib.sha256(data).digest() != artifact.sha256:
-            path.unlink(missing_ok=True)
-            return None
-        return path
+            pass
+        except OSError as error:
+            raise self._failed("read", error) from None
+        return None
 
     def add(self, sha256: bytes, data: bytes) -> Path:
         """Raises InfrastructureError where the disk does not take it."""
@@ -178,7 +180,7 @@ class _Disk:
                 file.write(data)
             Path(file.name).replace(path)
         except OSError as error:
-            raise InfrastructureError(f"cannot write to {self._directory} (GUILDHOOK_CACHE_DIR): {error}") from None
+            raise self._failed("write to", error) from None
         return path
 
     def _make_room(self, size: int) -> None:
@@ -190,3 +192,6 @@ class _Disk:
                 break
             file.unlink(missing_ok=True)
             used -= length
+
+    def _failed(self, verb: str, error: OSError) -> InfrastructureError:
+        return InfrastructureError(f"cannot {verb} {self._directory} (GUILDHOOK_CACHE_DIR): {error.strerror}")

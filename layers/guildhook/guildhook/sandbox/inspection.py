@@ -10,6 +10,7 @@ from guildhook.sandbox.structure import COMPONENT_HEADER, MODULE_HEADER, Compone
 MAX_WASM_BYTES = 32 * 1024 * 1024
 _MAX_REASONS = 20
 _EXPORT = "on-message"
+_WRAP_HINT = "wrap it with `wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
 _BUILD_HINT = "build a component for the world guildhook:plugin/plugin (wit/plugin.wit)"
 
 
@@ -58,10 +59,7 @@ def _wrong_kind(wasm: bytes) -> list[str]:
     if not wasm:
         return [f"the file is empty; {_BUILD_HINT}"]
     if wasm.startswith(MODULE_HEADER):
-        return [
-            "this is a core module, not a component; wrap it with "
-            "`wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
-        ]
+        return [f"this is a core module, not a component; {_WRAP_HINT}"]
     if wasm.startswith(b"\x7fELF"):
         return ["this is a precompiled file, which is native code; upload the .wasm component it was made from"]
     if wasm.lstrip()[:1] == b"(":

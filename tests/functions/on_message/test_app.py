@@ -1,0 +1,281 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+import wat
+from guildhook_local.chat_server import Fault
+from guildhook_local.function import loaded_function
+from guildhook_local.poller import LambdaContext
+from guildhook_local.stack import ON_MESSAGE
+from samples import event, failed_records, sqs_event
+
+PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
+CONTEXT = LambdaContext("on_message", "request")
+
+
+@pytest.fixture
+def guild(system):
+    return system.add_guild()
+
+
+@pytest.fixture
+def query(system):
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+
+        def query(statement):
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+        yield query
+
+
+@pytest.fixture
+def invoke(system):
+    """Hands bodies to the function as one batch and returns the records that must come back."""
+    return lambda *bodies: failed_records(system.handler(sqs_event(*bodies), CONTEXT))
+
+
+def install_ping(system, guild, name="ping"):
+    return system.install(guild, name, PING, {"SEND_MESSAGES"})
+
+
+def contents(system):
+    return [reply["content"] for reply in system.chat.replies()]
+
+
+def test_a_reply_is_delivered(system, guild, query):
+    install_ping(system, guild)
+    system.chat.say(guild.channel_id, "ada", "!ping")
+    assert system.mapping.poll() == 1
+    (reply,) = system.chat.replies()
+    assert (reply["channel_id"], reply["content"]) == (str(guild.channel_id), "pong")
+    assert query("SELECT outcome, detail FROM plugin_runs") == [("ok", "")]
+    assert query("SELECT state, detail FROM plugin_intents") == [("delivered", reply["id"])]
+    # The reply is a message too, of a bot: it comes by, and no plugin sees it.
+    assert [system.mapping.poll(), system.mapping.poll()] == [1, 0]
+    assert query("SELECT sum(runs) FROM plugin_usage") == [(1,)]
+
+
+def test_a_precompiled_plugin_is_taken_from_s3(system, guild):
+    install_ping(system, guild)
+    system.compile(PING)
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
+        assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
+    assert contents(system) == ["pong"]
+    cached = list(Path(system.environment["GUILDHOOK_CACHE_DIR"]).iterdir())
+    assert len(cached) == 1
+
+
+def test_a_redelivered_event_sends_nothing_twice_and_runs_nothing_twice(system, guild, invoke, query):
+    install_ping(system, guild)
+    body = event(guild.id, guild.channel_id)
+    assert [invoke(body), invoke(body), invoke(body, body)] == [[], [], []]
+    assert contents(system) == ["pong"]
+    assert query("SELECT runs FROM plugin_usage") == [(1,)]
+
+
+def test_the_same_event_twice_in_a_batch_is_one_message(system, guild, invoke, query):
+    install_ping(system, guild)
+    body = event(guild.id, guild.channel_id)
+    assert invoke(body, body) == []
+    assert contents(system) == ["pong"]
+    assert query("SELECT runs FROM plugin_usage") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda body: {"Type": "Notification", "Message": json.dumps(body)},
+        lambda body: {"detail-type": "message.created", "detail": body},
+    ],
+)
+def test_events_by_way_of_sns_or_eventbridge_are_understood(system, guild, invoke, wrap):
+    install_ping(system, guild)
+    assert invoke(wrap(event(guild.id, guild.channel_id))) == []
+    assert contents(system) == ["pong"]
+
+
+def test_a_plugin_that_traps_does_not_stop_the_other_one(system, guild, invoke, query):
+    system.install(guild, "bad", wat.TRAPS, {"SEND_MESSAGES"})
+    install_ping(system, guild)
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == ["pong"]
+    assert query("SELECT name, outcome FROM plugin_runs r JOIN plugins p ON p.id = plugin_id ORDER BY name") == [
+        ("bad", "trap"),
+        ("ping", "ok"),
+    ]
+
+
+def test_an_endless_loop_beside_a_good_plugin_in_one_batch(system, guild, invoke, query):
+    other = system.add_guild()
+    system.install(guild, "loops", wat.LOOPS)
+    install_ping(system, other)
+    assert invoke(event(guild.id, guild.channel_id), event(other.id, other.channel_id)) == []
+    assert contents(system) == ["pong"]
+    assert sorted(query("SELECT outcome FROM plugin_runs")) == [("ok",), ("out_of_fuel",)]
+
+
+def test_garbage_in_a_plugins_row_is_invalid_and_the_others_run(system, guild, invoke, query):
+    system.install(guild, "garbage", b"this is no wasm")
+    install_ping(system, guild)
+    bodies = [event(guild.id, guild.channel_id) for _ in range(2)]
+    assert invoke(*bodies) == []
+    assert contents(system) == ["pong", "pong"]
+    rows = query("SELECT outcome, detail FROM plugin_runs ORDER BY outcome")
+    assert [outcome for outcome, _ in rows] == ["invalid", "invalid", "ok", "ok"]
+    assert "not a WebAssembly component" in rows[0][1]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"author": {"id": "1", "username": "bot", "display_name": "Bot", "bot": True}},
+        {"message_type": "system"},
+        {"encrypted": True},
+    ],
+)
+def test_messages_that_are_not_for_plugins_reach_none(system, guild, invoke, query, fields):
+    install_ping(system, guild)
+    assert invoke(event(guild.id, guild.channel_id, **fields)) == []
+    assert contents(system) == []
+    assert query("SELECT count(*) FROM plugin_usage") == [(0,)]
+
+
+def test_a_disabled_plugin_does_not_run(system, guild, invoke, query):
+    install_ping(system, guild)
+    query("UPDATE plugins SET enabled = false")
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == []
+    assert query("SELECT count(*) FROM plugin_usage") == [(0,)]
+
+
+def test_a_plugin_without_the_permission_sends_nothing_and_its_log_says_why(system, guild, invoke, query):
+    system.install(guild, "ping", PING)
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == []
+    assert "SEND_MESSAGES" in query("SELECT logs FROM plugin_runs")[0][0][0]
+
+
+def test_a_plugin_cannot_send_to_another_guild(system, guild, invoke, query):
+    other = system.add_guild()
+    system.install(guild, "spy", wat.sends((str(other.channel_id), "hello")), {"SEND_MESSAGES"})
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == []
+    assert query("SELECT state, detail FROM plugin_intents") == [("refused", "CHANNEL_NOT_IN_GUILD")]
+
+
+def test_exactly_the_failed_records_come_back(system, guild, invoke, capsys):
+    install_ping(system, guild)
+    good = event(guild.id, guild.channel_id)
+    nowhere = event(guild.id, guild.channel_id)
+    del nowhere["guild_id"]
+    wrong = {**event(guild.id, guild.channel_id), "type": "message.deleted"}
+    assert invoke("{", good, nowhere, wrong, "", "x" * 1_000_000) == [
+        "record-0",
+        "record-2",
+        "record-3",
+        "record-4",
+        "record-5",
+    ]
+    assert contents(system) == ["pong"]
+    log = capsys.readouterr().out
+    assert "guild_id: Field required" in log
+    assert "!ping" not in log
+
+
+def test_an_empty_or_wholly_bad_batch_is_answered(system):
+    assert system.handler({"Records": []}, CONTEXT) == {"batchItemFailures": []}
+    assert system.handler({}, CONTEXT) == {"batchItemFailures": []}
+    assert failed_records(system.handler(sqs_event("{", "["), CONTEXT)) == ["record-0", "record-1"]
+
+
+def test_a_batch_that_is_not_of_sqs_fails_as_a_whole(system):
+    assert failed_records(system.handler({"Records": [{"body": "{}"}]}, CONTEXT)) == [""]
+
+
+def test_a_poison_record_reaches_the_dead_letter_queue_and_its_batch_mates_do_not(system, guild):
+    install_ping(system, guild)
+    system.send_event("poison")
+    system.chat.say(guild.channel_id, "ada", "!ping")
+    while system.mapping.poll():
+        pass
+    assert contents(system) == ["pong"]
+    dead = system.aws.client("sqs").receive_message(QueueUrl=system.queue.dead_letter_url, MaxNumberOfMessages=10)
+    assert [message["Body"] for message in dead["Messages"]] == ["poison"]
+
+
+def test_a_reply_that_cannot_be_delivered_now_is_delivered_later_without_another_run(system, guild, invoke, query):
+    install_ping(system, guild)
+    body = event(guild.id, guild.channel_id)
+    system.chat.inject(Fault(status=500, times=3))
+    assert invoke(body) == ["record-0"]
+    assert query("SELECT state FROM plugin_intents") == [("pending",)]
+    assert invoke(body) == []
+    assert contents(system) == ["pong"]
+    assert query("SELECT state FROM plugin_intents") == [("delivered",)]
+    assert query("SELECT runs FROM plugin_usage") == [(1,)]
+
+
+def test_an_answer_lost_after_the_message_was_stored_sends_no_second_one(system, guild, invoke):
+    install_ping(system, guild)
+    system.chat.inject(Fault(status=500, times=3, after_storing=True))
+    body = event(guild.id, guild.channel_id)
+    assert [invoke(body), invoke(body)] == [["record-0"], []]
+    assert contents(system) == ["pong"]
+
+
+def test_a_refused_reply_is_recorded_with_the_servers_code_and_not_retried(system, guild, invoke, query):
+    install_ping(system, guild)
+    unknown = uuid4()
+    assert invoke(event(guild.id, unknown)) == []
+    assert query("SELECT state, detail FROM plugin_intents") == [("refused", "CHANNEL_NOT_FOUND")]
+
+
+def test_a_database_that_goes_away_brings_every_record_back(system, guild, invoke, query, capsys):
+    install_ping(system, guild)
+    bodies = [event(guild.id, guild.channel_id), "{"]
+    query("ALTER TABLE plugins RENAME TO elsewhere")
+    assert invoke(*bodies) == ["record-0", "record-1"]
+    assert "GUILDHOOK_DATABASE_URL" in capsys.readouterr().out
+    query("ALTER TABLE elsewhere RENAME TO plugins")
+    assert invoke(*bodies) == ["record-1"]
+    assert contents(system) == ["pong"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "address"),
+    [
+        ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:1/chat", "127.0.0.1:1/chat"),
+        ("GUILDHOOK_CHAT_API_URL", "http://someone:s3cret@127.0.0.1:1", "http://127.0.0.1:1"),
+    ],
+)
+def test_a_server_down_at_start_is_one_line_and_no_crash(system, guild, capsys, variable, value, address):
+    install_ping(system, guild)
+    with loaded_function(ON_MESSAGE, {**system.environment, variable: value}) as handler:
+        (line,) = capsys.readouterr().out.splitlines()
+        assert address in json.loads(line)["message"]
+        assert f"({variable})" in line
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == ["record-0"]
+    assert "s3cret" not in line + capsys.readouterr().out
+
+
+def test_a_missing_variable_ends_the_start_with_one_line(system):
+    environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
+    ended = subprocess.run([sys.executable, ON_MESSAGE], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: Field required\n"
+
+
+def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):
+    system.install(guild, "echo", wat.ECHOES_TO_LOG)
+    system.install(guild, "bad", wat.TRAPS)
+    invoke(event(guild.id, guild.channel_id, content="the secret words"))
+    out = capsys.readouterr().out
+    assert "secret words" not in out
+    metrics = next(json.loads(line) for line in out.splitlines() if "_aws" in line)
+    assert (metrics["runs_ok"], metrics["runs_trap"], metrics["records"]) == ([1.0], [1.0], [1.0])

@@ -1,0 +1,99 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from guildhook.model import Outcome
+from guildhook.sandbox import inspect
+from samples import CHANNEL, MESSAGE
+
+PLUGIN = Path(__file__).parents[2] / "plugins" / "ping"
+PING = PLUGIN / "ping.wasm"
+
+
+def test_the_committed_component_is_what_the_source_builds(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "zig"))
+    monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", str(tmp_path / "zig"))
+    rebuilt = tmp_path / "ping.wasm"
+    command = ["make", "--directory", PLUGIN, f"PYTHON={sys.executable}", f"OUT={rebuilt}"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert rebuilt.read_bytes() == PING.read_bytes()
+
+
+def test_it_is_accepted_and_needs_one_permission():
+    inspection = inspect(PING.read_bytes())
+    assert inspection.accepted
+    assert inspection.needs == {"SEND_MESSAGES"}
+
+
+@pytest.fixture
+def answer(run):
+    """What the plugin answers to a message object, given as JSON text."""
+
+    def answer(payload):
+        result = run(PING.read_bytes(), message=replace(MESSAGE, payload=payload))
+        assert (result.outcome, result.detail) == (Outcome.OK, "")
+        return [(str(intent.channel_id), intent.content) for intent in result.intents]
+
+    return answer
+
+
+NESTED = {"author": {"content": "!ping", "channel_id": "x"}, "attachments": [{"content": ["}", "]", '\\"']}]}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "!ping", "channel_id": CHANNEL},
+        {"channel_id": CHANNEL, "content": "!ping"},
+        {**NESTED, "content": "!ping", "channel_id": CHANNEL},
+        {"channel_id": CHANNEL, **NESTED, "edited": None, "n": -1.5e3, "on": True, "content": "!ping", "z": []},
+    ],
+)
+@pytest.mark.parametrize("style", [{}, {"separators": (",", ":")}, {"indent": 2}])
+def test_ping_is_answered_in_its_channel_whatever_the_order_of_fields(answer, message, style):
+    assert answer(json.dumps(message, **style)) == [(CHANNEL, "pong")]
+
+
+def test_escapes_are_read(answer):
+    escaped = "".join(f"\\u{ord(character):04x}" for character in "!ping")
+    assert answer(f'{{"\\u0063ontent":"{escaped}","channel_id":"{CHANNEL}"}}') == [(CHANNEL, "pong")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "ping",
+        "!pin",
+        "!pings",
+        "!ping!",
+        " !ping",
+        '"!ping"',
+        "\\",
+        '\\"!ping',
+        "\n!ping",
+        "grüße \U0001f600",
+        "!ping\0",
+    ],
+)
+def test_anything_else_is_not_answered(answer, content):
+    for ascii_only in (True, False):
+        message = {"content": content, "channel_id": CHANNEL}
+        assert answer(json.dumps(message, ensure_ascii=ascii_only)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["{}", "", "[]", "null", '{"content":5,"channel_id":7}', '{"content":"!ping', '{"a', '{"a":', '{"a":"\\', "{,}"],
+)
+def test_what_is_no_message_is_not_answered(answer, payload):
+    assert answer(payload) == []
+
+
+def test_the_longest_message_is_taken(answer):
+    message = {"content": "x" * 900_000, "channel_id": CHANNEL}
+    assert answer(json.dumps(message)) == []
