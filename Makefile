@@ -1,7 +1,8 @@
 # Every command of the project. `make demo` and `make test` need python3 with venv, and make; nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --require-hashes
+# The lock files are complete, so nothing is left for pip to resolve.
+PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types format plugins lock sam-validate clean

@@ -86,7 +86,9 @@ class ChatServer:
     def running(self) -> Iterator[str]:
         """Serve the API until the block is left. Yields its base URL."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            config = uvicorn.Config(self._app(), log_level="warning", access_log=False, lifespan="off")
+            config = uvicorn.Config(
+                self._app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            )
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, args=([listener],), name="chat-server")
             thread.start()
@@ -114,7 +116,8 @@ class ChatServer:
             await asyncio.sleep(fault.delay_seconds)
             if fault.status:
                 return _fault_answer(fault)
-        answer = self._store_message(request, await request.body())
+        # In a thread: publishing the event is a request of its own.
+        answer = await asyncio.to_thread(self._store_message, request, await request.body())
         if fault and fault.after_storing:
             await asyncio.sleep(fault.delay_seconds)
             return _fault_answer(replace(fault, status=fault.status or 500))
@@ -131,8 +134,8 @@ class ChatServer:
         key = request.headers.get("Idempotency-Key") or nonce
         with self._changed:
             message = self._by_key.get(key) if key else None
-        if message is None:
-            message = self._create(channel_id, {"author": _BOT, "content": content}, key)
+            if message is None:
+                message = self._create(channel_id, {"author": _BOT, "content": content}, key)
         return JSONResponse(message, 201, headers=_RATE_LIMIT)
 
     async def _list_messages(self, request: Request) -> Response:

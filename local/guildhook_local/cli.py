@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Runs the WebAssembly plugins of a chat server's guilds.",
 )
 
@@ -45,8 +46,8 @@ def run(
         ),
     ] = "",
     settings: Annotated[str, typer.Option(metavar="JSON", help="The plugin's settings, an object.")] = "{}",
-    allow: Annotated[list[Permission] | None, typer.Option(help="Grant a permission. Repeatable.")] = None,
-    fuel: Annotated[int | None, typer.Option(min=0, help="Fuel of the run.", show_default=False)] = None,
+    allow: Annotated[list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")] = None,
+    fuel: Annotated[int | None, typer.Option(metavar="N", min=0, help="Fuel of the run.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one plugin exactly as production would, sending nothing."""

@@ -1,0 +1,105 @@
+from uuid import uuid4
+
+import pytest
+import urllib3
+
+from guildhook_local.chat_server import ChatServer, Fault
+
+TOKEN = "service-token"
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def server(events):
+    return ChatServer(TOKEN, events.append)
+
+
+@pytest.fixture
+def request_(server):
+    """One HTTP request with the service token; returns the response."""
+    with server.running() as url, urllib3.PoolManager(retries=False) as http:
+
+        def request(method, path, token=TOKEN, headers=None, **options):
+            headers = {"Authorization": f"Bearer {token}", **(headers or {})}
+            return http.request(method, url + path, headers=headers, **options)
+
+        yield request
+
+
+@pytest.fixture
+def place(server):
+    guild, channel = uuid4(), uuid4()
+    server.add_channel(guild, channel)
+    return guild, channel
+
+
+def test_a_message_is_created_with_its_rate_limit_headers(request_, place):
+    _, channel = place
+    response = request_("POST", f"/api/messages/channel/{channel}", json={"content": "hi", "nonce": "n"})
+    assert response.status == 201
+    assert (response.json()["content"], response.json()["author"]["bot"]) == ("hi", True)
+    for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"):
+        assert name in response.headers
+
+
+@pytest.mark.parametrize("by", ["header", "nonce"])
+def test_a_key_makes_one_message_and_one_event(request_, place, events, by):
+    _, channel = place
+    for content in ("first", "second"):
+        body = {"content": content, **({"nonce": "key"} if by == "nonce" else {})}
+        headers = {"Idempotency-Key": "key"} if by == "header" else {}
+        response = request_("POST", f"/api/messages/channel/{channel}", json=body, headers=headers)
+        assert (response.status, response.json()["content"]) == (201, "first")
+    assert len(events) == 1
+
+
+def test_errors_have_a_status_and_a_code(request_, place):
+    guild, channel = place
+    send = f"/api/messages/channel/{channel}"
+    for method, path, options, status, code in [
+        ("POST", send, {"json": {"content": "x"}, "token": "wrong"}, 401, "FORBIDDEN"),
+        ("POST", f"/api/messages/channel/{uuid4()}", {"json": {"content": "x"}}, 404, "CHANNEL_NOT_FOUND"),
+        ("POST", send, {"json": {"content": ""}}, 400, "VALIDATION_ERROR"),
+        ("POST", send, {"json": {"content": "x" * 4_001}}, 400, "VALIDATION_ERROR"),
+        ("POST", send, {"body": b"{"}, 400, "VALIDATION_ERROR"),
+        ("POST", send, {"json": {"content": 5}}, 400, "VALIDATION_ERROR"),
+        ("DELETE", f"/api/messages/{uuid4()}", {}, 404, "MESSAGE_NOT_FOUND"),
+        ("DELETE", f"/api/guilds/{guild}/members/{uuid4()}", {}, 404, "VALIDATION_ERROR"),
+    ]:
+        response = request_(method, path, **options)
+        assert (response.status, response.json()["error"]) == (status, code)
+
+
+def test_channels_messages_and_members_can_be_listed_and_removed(request_, server, place):
+    guild, channel = place
+    user = uuid4()
+    server.add_member(guild, user)
+    message = server.say(channel, "ada", "hi")
+    assert request_("GET", f"/api/guilds/{guild}/channels").json() == [{"id": str(channel), "guild_id": str(guild)}]
+    assert request_("GET", f"/api/messages/channel/{channel}").json() == [message]
+    assert request_("DELETE", f"/api/messages/{message['id']}").status == 204
+    assert request_("GET", f"/api/messages/channel/{channel}").json() == []
+    kick = f"/api/guilds/{guild}/members/{user}"
+    assert [request_("DELETE", kick).status for _ in range(2)] == [204, 404]
+
+
+def test_faults_come_in_the_order_they_were_asked_for(request_, server, place):
+    _, channel = place
+    server.inject(Fault(status=503, times=2))
+    server.inject(Fault(status=429, retry_after_seconds=7))
+    server.inject(Fault(after_storing=True))
+    responses = [request_("POST", f"/api/messages/channel/{channel}", json={"content": str(i)}) for i in range(5)]
+    assert [response.status for response in responses] == [503, 503, 429, 500, 201]
+    assert responses[2].headers["Retry-After"] == "7"
+    assert [message["content"] for message in server.replies()] == ["3", "4"]
+
+
+def test_a_slow_server_keeps_its_client_waiting(request_, server, place):
+    _, channel = place
+    server.inject(Fault(delay_seconds=30))
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        request_("POST", f"/api/messages/channel/{channel}", json={"content": "x"}, timeout=0.2)

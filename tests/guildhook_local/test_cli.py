@@ -1,0 +1,166 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import wat
+from guildhook_local.cli import app
+
+PING = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
+CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
+
+
+@pytest.fixture
+def guildhook():
+    """Runs the command; returns exit status, stdout and stderr."""
+
+    def guildhook(*arguments, stdin=None):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        return result.exit_code, result.stdout, result.stderr
+
+    return guildhook
+
+
+@pytest.fixture
+def as_json(guildhook):
+    def as_json(*arguments, **options):
+        status, out, _ = guildhook(*arguments, "--json", **options)
+        assert out.count("\n") == 1
+        return status, json.loads(out)
+
+    return as_json
+
+
+def test_run_shows_what_the_plugin_would_send(as_json):
+    status, result = as_json("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES")
+    assert status == 0
+    assert list(result) == ["outcome", "detail", "fuel_used", "duration_us", "host_calls", "logs", "intents"]
+    assert (result["outcome"], result["logs"]) == ("ok", ["answered a ping"])
+    (intent,) = result["intents"]
+    assert list(intent) == ["kind", "channel_id", "content", "key"]
+    assert (intent["kind"], intent["channel_id"], intent["content"]) == ("send_message", CHANNEL, "pong")
+
+
+def test_run_gives_the_same_key_each_time(as_json):
+    command = ("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES")
+    assert as_json(*command)[1]["intents"] == as_json(*command)[1]["intents"]
+
+
+def test_run_without_the_permission_names_it(as_json):
+    status, result = as_json("run", PING, "--message", "!ping")
+    assert (status, result["outcome"], result["intents"]) == (0, "ok", [])
+    assert "SEND_MESSAGES" in result["logs"][0]
+
+
+def test_run_with_little_fuel_fails(as_json):
+    status, result = as_json("run", PING, "--message", "!ping", "--fuel", "100")
+    assert (status, result["outcome"], result["fuel_used"]) == (1, "out_of_fuel", 100)
+
+
+def test_run_of_what_is_no_plugin_is_invalid(as_json, tmp_path):
+    (tmp_path / "plugin.wasm").write_bytes(b"\x89PNG")
+    status, result = as_json("run", tmp_path / "plugin.wasm")
+    assert (status, result["outcome"]) == (1, "invalid")
+    assert "not a WebAssembly component" in result["detail"]
+
+
+def test_run_takes_the_message_from_a_file_or_stdin(as_json, tmp_path):
+    (tmp_path / "echo.wasm").write_bytes(wat.ECHOES_TO_LOG)
+    (tmp_path / "text").write_text("two\nlines\n")
+    (tmp_path / "json").write_text(json.dumps({"content": "hello", "reply_to": "x"}))
+
+    def message(argument, **options):
+        return json.loads(as_json("run", tmp_path / "echo.wasm", "--message", argument, **options)[1]["logs"][0])
+
+    assert message('{"content": "stays text"}')["content"] == '{"content": "stays text"}'
+    assert message(f"@{tmp_path / 'text'}")["content"] == "two\nlines"
+    assert message("-", stdin="typed\n")["content"] == "typed"
+    whole = message(f"@{tmp_path / 'json'}")
+    assert (whole["content"], whole["reply_to"], whole["channel_id"]) == ("hello", "x", CHANNEL)
+
+
+def test_run_for_people_shows_outcome_fuel_log_and_sends(guildhook):
+    status, out, _ = guildhook("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES")
+    assert status == 0
+    assert out.splitlines()[0].strip() == "ok"
+    assert "of 100,000,000 fuel" in out
+    assert "answered a ping" in out
+    assert f"pong to channel {CHANNEL}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["no-such-file.wasm"], "does not exist"),
+        ([PING, "--settings", "{"], "not a JSON object"),
+        ([PING, "--settings", "[]"], "not a JSON object"),
+        ([PING, "--allow", "EVERYTHING"], "EVERYTHING"),
+        ([PING, "--fuel", "-1"], "--fuel"),
+        ([PING, "--message", "@no-such-file"], "no-such-file"),
+        ([], "PLUGIN.wasm"),
+    ],
+)
+def test_wrong_usage_is_status_2_with_a_reason(guildhook, arguments, reason):
+    status, out, err = guildhook("run", *arguments)
+    assert (status, out) == (2, "")
+    assert reason in err
+
+
+def test_a_message_that_is_none_is_wrong_usage(guildhook):
+    status, _, err = guildhook("run", PING, "--message", "-", stdin='{"channel_id": "general"}')
+    assert status == 2
+    assert "channel_id" in err
+
+
+def test_check_says_what_a_plugin_needs(as_json):
+    status, result = as_json("check", PING)
+    assert status == 0
+    assert result == {
+        "accepted": True,
+        "reasons": [],
+        "imports": ["guildhook:plugin/host-api@1.0.0"],
+        "exports": ["on-message"],
+        "needs": ["SEND_MESSAGES"],
+        "memories": [{"minimum": 1, "maximum": None}],
+        "wasm_bytes": PING.stat().st_size,
+    }
+
+
+def test_check_refuses_with_reasons(as_json, guildhook, tmp_path):
+    (tmp_path / "module.wasm").write_bytes(b"\0asm\x01\0\0\0")
+    status, result = as_json("check", tmp_path / "module.wasm")
+    assert (status, result["accepted"]) == (1, False)
+    assert "core module" in result["reasons"][0]
+    status, out, _ = guildhook("check", tmp_path / "module.wasm")
+    assert status == 1
+    assert "refused" in out
+
+
+def test_check_compiles_what_inspection_lets_through(as_json, tmp_path):
+    wasm = wat.plugin(wat.on_message("(drop (i32.const 77))"))
+    (tmp_path / "broken.wasm").write_bytes(wasm.replace(b"\x41\xcd\x00", b"\x01\x01\x01"))
+    status, result = as_json("check", tmp_path / "broken.wasm")
+    assert (status, result["accepted"]) == (1, False)
+    assert "does not compile" in result["reasons"][0]
+
+
+def test_demo_sends_one_message_the_whole_way(as_json):
+    status, result = as_json("demo")
+    assert status == 0
+    assert list(result)[-2:] == ["outcome", "replies"]
+    assert result["outcome"] == "ok"
+    assert [reply["content"] for reply in result["replies"]] == ["pong"]
+    assert [step["name"] for step in result["timeline"]] == [
+        "message typed",
+        "event queued",
+        "plugin run",
+        "reply received",
+    ]
+
+
+def test_demo_for_people_is_a_timeline(guildhook):
+    status, out, _ = guildhook("demo")
+    assert status == 0
+    assert "Guildhook: pong" in out
+    assert out.splitlines()[-1] == "The message went the whole way."
