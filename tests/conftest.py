@@ -1,8 +1,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox
@@ -20,6 +24,16 @@ def running() -> Iterator[Servers]:
     """Postgres and moto, once for each process of the test run."""
     with servers() as running:
         yield running
+
+
+@pytest.fixture
+def empty_database(running: Servers) -> Iterator[str]:
+    """The URL of a database without a table."""
+    name = f"test-{uuid4().hex}"
+    with psycopg.connect(running.postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield make_conninfo(running.postgres_url, dbname=name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from guildhook.errors import InvalidPluginError
+from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError
 from guildhook.events import MalformedEventError
 from guildhook.model import Message, Outcome, Permission, RunResult
 from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect
@@ -46,7 +46,9 @@ def run(
         ),
     ] = "",
     settings: Annotated[str, typer.Option(metavar="JSON", help="The plugin's settings, an object.")] = "{}",
-    allow: Annotated[list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")] = None,
+    allow: Annotated[
+        list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
+    ] = None,
     fuel: Annotated[int | None, typer.Option(metavar="N", min=0, help="Fuel of the run.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -102,6 +104,37 @@ def demo(
             out.print(f"[dim]{step.at_ms:7.1f} ms[/]  [bold]{step.name:<15}[/] {escape(step.text)}")
         out.print("[green]The message went the whole way.[/]" if result.succeeded else "[red]No pong came.[/]")
     raise typer.Exit(0 if result.succeeded else 1)
+
+
+@app.command()
+def migrate(
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="GUILDHOOK_DATABASE_URL", metavar="URL", show_default=False, help="Better in the environment."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Bring a database up to date: an empty one, or the chat server's own."""
+    # Only here: `run` and `check` need no database driver.
+    import psycopg  # noqa: PLC0415
+
+    from guildhook.store import migrate as apply_migrations  # noqa: PLC0415
+    from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
+
+    try:
+        applied = apply_migrations(database_url, MIGRATIONS)
+    except (ConfigurationError, InfrastructureError) as error:
+        typer.echo(f"guildhook: {error}", err=True)
+        raise typer.Exit(1) from None
+    except psycopg.Error as error:
+        typer.echo(f"guildhook: a migration failed and left nothing behind: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        _print_json({"applied": applied})
+    else:
+        typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
 
 def main() -> None:

@@ -145,6 +145,27 @@ def test_check_compiles_what_inspection_lets_through(as_json, tmp_path):
     assert "does not compile" in result["reasons"][0]
 
 
+def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database):
+    status, result = as_json("migrate", "--database-url", empty_database)
+    assert status == 0
+    assert "20260125000001_add_plugins" in result["applied"]
+    assert guildhook("migrate", "--database-url", empty_database)[:2] == (0, "The database is up to date.\n")
+
+
+def test_migrate_of_a_database_that_is_down_says_so_in_one_line(guildhook):
+    status, out, err = guildhook("migrate", "--database-url", "postgresql://someone:s3cret@127.0.0.1:1/chat")
+    assert (status, out) == (1, "")
+    assert err.startswith("guildhook: database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
+    assert err.count("\n") == 1
+    assert "s3cret" not in err
+
+
+def test_migrate_of_what_is_no_url_does_not_show_it(guildhook):
+    status, _, err = guildhook("migrate", "--database-url", "s3cret")
+    assert (status, "s3cret" in err) == (1, False)
+    assert "GUILDHOOK_DATABASE_URL: not a PostgreSQL URL" in err
+
+
 def test_demo_sends_one_message_the_whole_way(as_json):
     status, result = as_json("demo")
     assert status == 0

@@ -3,24 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guildhook.errors import ConfigurationError
 from guildhook.sandbox import Limits
+from guildhook.store.connection import address
 
 _PREFIX = "GUILDHOOK_"
 _MIB = 1024 * 1024
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    try:
-        conninfo_to_dict(value.get_secret_value())
-    except psycopg.ProgrammingError:
-        # The parser's own message quotes the URL, and the password with it.
-        raise ValueError("not a PostgreSQL URL (postgresql://user:password@host:5432/database)") from None
+    address(value.get_secret_value())
     return value
 
 

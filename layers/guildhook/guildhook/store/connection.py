@@ -5,13 +5,21 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from guildhook.errors import InfrastructureError
+from guildhook.errors import ConfigurationError, InfrastructureError
 
 _CONNECT_TIMEOUT_SECONDS = 5
 
 
 def connect(database_url: str) -> psycopg.Connection:
-    """An autocommit connection. Raises InfrastructureError that names the address and never the password."""
+    """An autocommit connection.
+
+    Raises ConfigurationError for what is no URL, and InfrastructureError that names the address; neither shows
+    the password.
+    """
+    try:
+        address(database_url)
+    except ValueError as error:
+        raise ConfigurationError(f"GUILDHOOK_DATABASE_URL: {error}") from None
     try:
         return psycopg.connect(
             database_url,
@@ -25,6 +33,17 @@ def connect(database_url: str) -> psycopg.Connection:
         raise failed(database_url, error) from None
 
 
+def address(database_url: str) -> str:
+    """Host, port and database of a URL, and nothing else of it. Raises ValueError for what is no URL."""
+    try:
+        parts: dict[str, Any] = conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError:
+        # The parser's own message quotes the URL, and the password with it.
+        raise ValueError("not a PostgreSQL URL (postgresql://user:password@host:5432/database)") from None
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+
+
 def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
     if isinstance(error, psycopg.OperationalError):
         reason = " ".join(str(error).split())
@@ -34,10 +53,3 @@ def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
         # The text of other errors can quote what was written, a message's content included.
         reason = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
     return InfrastructureError(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")
-
-
-def address(database_url: str) -> str:
-    """Host, port and database of a URL, and nothing else of it."""
-    parts: dict[str, Any] = conninfo_to_dict(database_url)
-    host = parts.get("host") or parts.get("hostaddr") or "localhost"
-    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"

@@ -1,0 +1,47 @@
+"""What the documents promise that a command can show."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guildhook.sandbox import Limits
+from guildhook.settings import Settings
+from guildhook_local.cli import app
+
+PROJECT = Path(__file__).parents[1]
+DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+
+
+def test_every_variable_is_documented_with_its_default():
+    text = (PROJECT / "docs" / "configuration.md").read_text()
+    documented = dict(re.findall(r"^\| `(GUILDHOOK_\w+)` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    expected = {
+        f"GUILDHOOK_{name.upper()}": "needed" if field.is_required() else str(field.default)
+        for name, field in Settings.model_fields.items()
+        if name != "limits"
+    }
+    expected |= {f"GUILDHOOK_LIMITS__{field.name.upper()}": str(field.default) for field in fields(Limits)}
+    assert {name: default.strip("`").split(" (")[0] for name, default in documented.items()} == expected
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_the_documents_exists(document):
+    text = document.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands
+
+
+def test_help_lists_every_command():
+    out = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(command in out for command in ("run", "check", "demo", "migrate"))

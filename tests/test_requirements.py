@@ -1,0 +1,41 @@
+"""The lock files: complete, hashed, and free of where things came from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "requirements"
+LOCKS = sorted(FOLDER.glob("*.txt"))
+
+
+def versions(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([^ \\;]+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_every_requirement_is_pinned_and_hashed_and_no_registry_is_named(lock):
+    text = lock.read_text()
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip())
+    assert entries
+    for entry in entries:
+        assert re.match(r"[\w.-]+==\S+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+    assert "://" not in text
+    assert "index" not in text
+
+
+def test_every_lock_has_its_source():
+    assert [lock.stem for lock in LOCKS] == sorted(path.stem for path in FOLDER.glob("*.in"))
+
+
+@pytest.mark.parametrize("name", ["local", "dev"])
+def test_what_is_tested_is_what_ships(name):
+    shipped = versions(FOLDER / "runtime.txt")
+    assert shipped
+    assert shipped.items() <= versions(FOLDER / f"{name}.txt").items()
+
+
+def test_the_layer_is_built_from_the_lock():
+    link = FOLDER.parent / "layers" / "dependencies" / "requirements.txt"
+    assert link.resolve() == FOLDER / "runtime.txt"

@@ -1,0 +1,43 @@
+"""What the architecture promises about the source tree."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).parents[1] / "layers" / "guildhook" / "guildhook"
+PARTS = ("sandbox", "modules", "store", "chat")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
+
+
+def library_imports(folder: Path) -> dict[str, set[str]]:
+    found = {str(path.relative_to(LIBRARY)): set(imports(path)) for path in sorted(folder.rglob("*.py"))}
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_parts_do_not_know_each_other_nor_what_is_above_them(part):
+    allowed = {"guildhook.model", "guildhook.errors"}
+    for path, names in library_imports(LIBRARY / part).items():
+        ours = {name for name in names if name.split(".")[0] in ("guildhook", "guildhook_local")}
+        assert {name for name in ours if name.split(".")[1] != part} <= allowed, path
+
+
+@pytest.mark.parametrize(("package", "part"), [("wasmtime", "sandbox"), ("psycopg", "store"), ("boto3", "modules")])
+def test_each_package_is_used_in_one_part(package, part):
+    users = {path for path, names in library_imports(LIBRARY).items() if package in {n.split(".")[0] for n in names}}
+    assert users
+    assert {Path(path).parts[0] for path in users} == {part}
+
+
+def test_the_library_does_not_know_the_embedded_stack():
+    assert not any("guildhook_local" in name for names in library_imports(LIBRARY).values() for name in names)
