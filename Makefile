@@ -22,6 +22,8 @@ lint: .venv/dev.stamp ## ruff: rules and format
 
 types: .venv/dev.stamp ## mypy, strict
 	$(BIN)/mypy
+	@# One at a time: every function's module is called app.
+	@for app in functions/*/app.py; do echo $(BIN)/mypy $$app; $(BIN)/mypy $$app || exit 1; done
 
 format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix

@@ -55,8 +55,8 @@ close = atexit.register(worker.close)
 
 @metrics.log_metrics
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    records = event.get("Records") or []
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    records = (isinstance(event, dict) and event.get("Records")) or []
     metrics.add_metric("records", "Count", len(records))
     if not records:
         logger.error("the event has no Records; this function takes events from SQS")
@@ -64,7 +64,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         batch = [_queue_record(SQSRecord(record)) for record in records]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        logger.error("a record is not one of SQS: %r", error)  # noqa: TRY400 - no bug of ours
+        logger.error("a record is not one of SQS: %r", error)  # noqa: TRY400 - nothing of ours failed
         return _WHOLE_BATCH
     report = worker.process(batch)
     report_batch(logger, metrics, report)
@@ -72,6 +72,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _queue_record(record: SQSRecord) -> QueueRecord:
+    if not isinstance(record.body, str):
+        raise TypeError("its body is no text")
     sent_at = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
     return QueueRecord(id=record.message_id, body=record.body, sent_at=sent_at)
 

@@ -49,7 +49,9 @@ def run(
     allow: Annotated[
         list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
     ] = None,
-    fuel: Annotated[int | None, typer.Option(metavar="N", min=0, help="Fuel of the run.", show_default=False)] = None,
+    fuel: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Fuel of the run.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one plugin exactly as production would, sending nothing."""

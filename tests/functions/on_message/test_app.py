@@ -191,11 +191,15 @@ def test_exactly_the_failed_records_come_back(system, guild, invoke, capsys):
 def test_an_empty_or_wholly_bad_batch_is_answered(system):
     assert system.handler({"Records": []}, CONTEXT) == {"batchItemFailures": []}
     assert system.handler({}, CONTEXT) == {"batchItemFailures": []}
+    assert system.handler(["no", "event"], CONTEXT) == {"batchItemFailures": []}
     assert failed_records(system.handler(sqs_event("{", "["), CONTEXT)) == ["record-0", "record-1"]
 
 
-def test_a_batch_that_is_not_of_sqs_fails_as_a_whole(system):
-    assert failed_records(system.handler({"Records": [{"body": "{}"}]}, CONTEXT)) == [""]
+@pytest.mark.parametrize(
+    "records", [[{"body": "{}"}], [None], "text", [{**sqs_event("{}")["Records"][0], "body": None}], {"a": 1}]
+)
+def test_a_batch_that_is_not_of_sqs_fails_as_a_whole(system, records):
+    assert failed_records(system.handler({"Records": records}, CONTEXT)) == [""]
 
 
 def test_a_poison_record_reaches_the_dead_letter_queue_and_its_batch_mates_do_not(system, guild):

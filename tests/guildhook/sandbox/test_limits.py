@@ -10,6 +10,7 @@ def test_the_defaults_are_those_of_the_documentation():
     assert (limits.log_line_bytes, limits.log_lines, limits.log_bytes) == (4096, 100, 65536)
 
 
-def test_a_negative_limit_is_refused_by_name():
-    with pytest.raises(ValueError, match="limit fuel is -1"):
-        Limits(fuel=-1)
+@pytest.mark.parametrize("value", [-1, 2**63])
+def test_a_limit_out_of_range_is_refused_by_name(value):
+    with pytest.raises(ValueError, match=f"limit fuel is {value}"):
+        Limits(fuel=value)

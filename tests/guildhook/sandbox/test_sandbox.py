@@ -1,3 +1,5 @@
+import gc
+import weakref
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -271,6 +273,14 @@ def test_nothing_of_a_run_is_left_for_the_next(engine, load):
     )
     sandbox, plugin = Sandbox(engine, Limits()), Plugin(uuid4(), load(wat.plugin(count)), frozenset())
     assert [sandbox.run(plugin, MESSAGE, {}, TIME, 1).outcome for _ in range(3)] == [Outcome.OK] * 3
+
+
+def test_a_sandbox_that_is_gone_is_gone(engine):
+    sandbox = Sandbox(engine, Limits())
+    reference = weakref.ref(sandbox)
+    del sandbox
+    gc.collect()
+    assert reference() is None
 
 
 def test_a_guest_cannot_forge_an_outcome_with_a_name(run):

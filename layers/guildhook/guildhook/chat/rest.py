@@ -37,7 +37,7 @@ class RestChatApi:
     def connect(self) -> None:
         """Open a connection ahead of its first use; any answer will do. Raises InfrastructureError."""
         try:
-            self._http.request("GET", self._base_url, retries=False, redirect=False)
+            self._http.request("HEAD", self._base_url, retries=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
 

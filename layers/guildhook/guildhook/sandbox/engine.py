@@ -53,6 +53,7 @@ TICK_SECONDS: Final = 0.005
 """How often the epoch advances, which is how exact a deadline is."""
 
 _DETAIL_CHARS: Final = 500
+_REASON_CHARS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Engine:
         """
         inspection = inspect(wasm)
         if not inspection.accepted:
-            raise InvalidPluginError("; ".join(inspection.reasons))
+            raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
         try:
             with Component(self.wasmtime, wasm) as component:
                 check_types(self.wasmtime, component)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 
 WASM_PAGE_BYTES = 64 * 1024
+# What wasmtime's C API and a BIGINT both hold.
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,5 +31,5 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value < 0:
-                raise ValueError(f"limit {field.name} is {value}; it must not be negative")
+            if not 0 <= value <= _LARGEST:
+                raise ValueError(f"limit {field.name} is {value}; it must be from 0 to {_LARGEST}")

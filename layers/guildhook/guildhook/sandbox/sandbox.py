@@ -13,7 +13,7 @@ from wasmtime import Store, WasmtimeError
 
 from guildhook.model import Message, Outcome, RunResult
 from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
-from guildhook.sandbox.host import HostCalls, create_linker
+from guildhook.sandbox.host import CurrentRun, HostCalls, create_linker
 from guildhook.sandbox.limits import WASM_PAGE_BYTES, Limits
 from guildhook.sandbox.memory import limit_per_memory
 
@@ -33,9 +33,9 @@ class Sandbox:
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.limits = limits
         self._engine = engine
-        self._linker = create_linker(engine.wasmtime, self._current_run)
+        self._current = CurrentRun()
+        self._linker = create_linker(engine.wasmtime, self._current)
         self._turn = threading.Lock()
-        self._run: HostCalls | None = None
 
     def run(self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int) -> RunResult:
         """Give the plugin the message, and return what it did.
@@ -45,7 +45,7 @@ class Sandbox:
         """
         started = time.monotonic()
         with self._turn, Store(self._engine.wasmtime) as store:
-            self._run = run = HostCalls(
+            self._current.calls = run = HostCalls(
                 store=store,
                 plugin_id=plugin.id,
                 permissions=plugin.permissions,
@@ -60,7 +60,7 @@ class Sandbox:
                 outcome, detail = self._call(store, plugin.module, run)
                 fuel_used = self.limits.fuel - store.get_fuel()
             finally:
-                self._run = None
+                self._current.calls = None
         return RunResult(
             outcome=outcome,
             detail=detail,
@@ -101,11 +101,6 @@ class Sandbox:
             # raised in a process-wide variable (component/_enter.py) and raises it from the next failing call
             return Outcome.INTERNAL, f"wasmtime-py failed: {type(error).__name__}"
         return Outcome.OK, ""
-
-    def _current_run(self) -> HostCalls:
-        if self._run is None:
-            raise RuntimeError("a host function was called outside a run")
-        return self._run
 
 
 def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeError) -> tuple[Outcome, str]:

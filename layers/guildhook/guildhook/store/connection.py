@@ -8,6 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from guildhook.errors import ConfigurationError, InfrastructureError
 
 _CONNECT_TIMEOUT_SECONDS = 5
+_TCP_TIMEOUT_MS = 10_000
 
 
 def connect(database_url: str) -> psycopg.Connection:
@@ -25,6 +26,8 @@ def connect(database_url: str) -> psycopg.Connection:
             database_url,
             autocommit=True,
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            # A peer that is gone is noticed in seconds instead of the kernel's quarter of an hour.
+            tcp_user_timeout=_TCP_TIMEOUT_MS,
             # RDS Proxy pins a connection to its client as soon as a statement is prepared.
             prepare_threshold=None,
             application_name="guildhook",
