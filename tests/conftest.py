@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from guildhook.model import Message, RunResult
-from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox
+from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
 
@@ -46,10 +46,9 @@ def system(running: Servers) -> Iterator[Stack]:
 @pytest.fixture
 def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
     def load(wasm: bytes) -> Module:
-        compiled = engine.compile(wasm)
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.cwasm"
-        path.write_bytes(compiled.artifact)
-        return engine.load(path, compiled.memories)
+        path.write_bytes(engine.compile_here(wasm))
+        return engine.load(path, inspect(wasm).memories)
 
     return load
 

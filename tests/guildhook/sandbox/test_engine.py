@@ -6,7 +6,15 @@ from wasmtime import wat2wasm
 
 import wat
 from guildhook.errors import InvalidPluginError
+from guildhook.model import MemoryType
 from guildhook.sandbox import Engine
+
+
+def test_compiling_gives_an_artifact_that_loads_and_the_memories(engine, tmp_path):
+    compiled = engine.compile(wat.SILENT)
+    (tmp_path / "artifact").write_bytes(compiled.artifact)
+    module = engine.load(tmp_path / "artifact", compiled.memories)
+    assert module.memories == (MemoryType(2, None),)
 
 
 def test_the_fingerprint_names_version_and_target_and_is_stable(engine):
@@ -24,7 +32,7 @@ def test_code_that_does_not_validate_is_refused(engine):
     constant, nops = b"\x41\xcd\x00", b"\x01\x01\x01"
     assert wasm.count(constant) == 1
     with pytest.raises(InvalidPluginError, match="does not compile"):
-        engine.compile(wasm.replace(constant, nops))
+        engine.compile_here(wasm.replace(constant, nops))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +53,7 @@ def test_an_import_of_another_type_is_refused(engine, imports, reason):
           (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"""
     )
     with pytest.raises(InvalidPluginError, match=reason):
-        engine.compile(bytes(wasm))
+        engine.compile_here(bytes(wasm))
 
 
 def test_an_export_of_another_type_is_refused(engine):
@@ -55,7 +63,18 @@ def test_an_export_of_another_type_is_refused(engine):
         (func (export "on-message") (canon lift (core func $i "f"))))"""
     )
     with pytest.raises(InvalidPluginError, match="on-message has another type"):
-        engine.compile(bytes(wasm))
+        engine.compile_here(bytes(wasm))
+
+
+def test_an_export_that_is_no_function_is_refused(engine):
+    wasm = wat2wasm('(component (instance $empty) (export "on-message" (instance $empty)))')
+    with pytest.raises(InvalidPluginError, match="on-message is not a function"):
+        engine.compile_here(bytes(wasm))
+
+
+def test_more_exports_than_the_contract_has_compile(engine):
+    more = '(instance $empty) (export "exports" (instance $empty))'
+    assert engine.compile_here(wat.plugin(wat.on_message(""), lowered=more))
 
 
 def test_a_file_that_is_no_artifact_is_refused(engine, tmp_path):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from wasmtime import wat2wasm
 
 import wat
 from guildhook.model import Outcome, SendMessage, idempotency_key
@@ -135,6 +136,40 @@ def test_memories_that_grow_together_stay_within_the_limit(run):
         exported='(export "grow" (func $grow))',
     )
     assert run(wasm).outcome is Outcome.OK
+
+
+# componentize-qjs builds such: a call between components goes through a module with the memories of both.
+LINKED_COMPONENTS = bytes(
+    wat2wasm(
+        """(component
+        (component $inner
+          (core module $m (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+            (func (export "on-message") (param i32 i32)
+              (if (i32.ne (i32.load8_u (local.get 0)) (i32.const 123)) (then unreachable))))
+          (core instance $i (instantiate $m))
+          (func (export "on-message") (param "msg-json" string) (canon lift (core func $i "on-message")
+            (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+        (instance $inner (instantiate $inner))
+        (component $outer
+          (import "inner" (func $inner (param "msg-json" string)))
+          (core module $libc (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+          (core instance $libc (instantiate $libc))
+          (core func $inner (canon lower (func $inner) (memory (core memory $libc "memory"))))
+          (core module $m (import "inner" "f" (func $f (param i32 i32)))
+            (func (export "on-message") (param i32 i32) (call $f (local.get 0) (local.get 1))))
+          (core instance $i (instantiate $m (with "inner" (instance (export "f" (func $inner))))))
+          (func (export "on-message") (param "msg-json" string) (canon lift (core func $i "on-message")
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))
+        (instance $outer (instantiate $outer (with "inner" (func $inner "on-message"))))
+        (export "on-message" (func $outer "on-message")))"""
+    )
+)
+
+
+def test_components_linked_into_one_run(run):
+    assert run(LINKED_COMPONENTS).outcome is Outcome.OK
 
 
 def test_host_calls_over_the_limit_end_the_run(run):

@@ -38,6 +38,8 @@ _REFERENCE: Final = """
     (memory (core memory $instance "memory")) (realloc (core func $instance "realloc")))))
 """
 
+_EXPORT: Final = "export on-message"
+
 INTERFACES: Final = tuple(re.findall(r'\(import "([^"]+)"', _REFERENCE))
 
 
@@ -47,35 +49,39 @@ def provides(interface: str) -> bool:
 
 
 def check_types(engine: wasmtime.Engine, component: Component) -> None:
-    """Compare every function with the contract.
+    """Compare every imported function, and on-message, with the contract.
 
     The linker does not: it calls a host function with whatever type the plugin declared for it.
     Raises InvalidPluginError.
     """
     with Component(engine, _REFERENCE) as reference:
-        expected = dict(_functions(engine, reference))
-        for name, function in _functions(engine, component):
+        expected = dict(_contract(engine, reference))
+        given = dict(_contract(engine, component))
+        for name, function in given.items():
             if name not in expected:
-                raise InvalidPluginError(f"{' '.join(name)} is not part of the contract (wit/plugin.wit)")
+                raise InvalidPluginError(f"{name} is not part of the contract (wit/plugin.wit)")
             if not _same(function, expected[name]):
-                raise InvalidPluginError(f"{' '.join(name)} has another type than the contract (wit/plugin.wit)")
+                raise InvalidPluginError(f"{name} has another type than the contract (wit/plugin.wit)")
+        if _EXPORT not in given:
+            raise InvalidPluginError(f"{_EXPORT} is not a function")
 
 
-_Name = tuple[str, ...]
-
-
-def _functions(engine: wasmtime.Engine, component: Component) -> Iterator[tuple[_Name, FuncType]]:
+def _contract(engine: wasmtime.Engine, component: Component) -> Iterator[tuple[str, FuncType]]:
+    """The functions that are called across the boundary, by their names in messages."""
     yield from _named_functions(engine, "import", component.type.imports(engine))
-    yield from _named_functions(engine, "export", component.type.exports(engine))
+    exports = component.type.exports(engine)
+    # Toolchains export more (componentize-py: exports, componentize-qjs: init), which nobody calls.
+    if "on-message" in exports:
+        yield from _named_functions(engine, "export", {"on-message": exports["on-message"]})
 
 
-def _named_functions(engine: wasmtime.Engine, way: str, items: Mapping[str, Any]) -> Iterator[tuple[_Name, FuncType]]:
+def _named_functions(engine: wasmtime.Engine, prefix: str, items: Mapping[str, Any]) -> Iterator[tuple[str, FuncType]]:
     for name, item in items.items():
         match item.ty:
             case FuncType() as function:
-                yield (way, name), function
+                yield f"{prefix} {name}", function
             case ComponentInstanceType() as instance:
-                yield from _named_functions(engine, f"{way} {_track(name)}", instance.exports(engine))
+                yield from _named_functions(engine, f"{prefix} {_track(name)}", instance.exports(engine))
 
 
 def _same(one: FuncType, other: FuncType) -> bool:

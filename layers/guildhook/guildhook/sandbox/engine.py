@@ -17,6 +17,7 @@ from wasmtime.component import Component, ExportIndex
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
+from guildhook.sandbox.child import CompileLimits, compile_in_child
 from guildhook.sandbox.contract import check_types
 from guildhook.sandbox.inspection import inspect
 
@@ -29,9 +30,10 @@ _FLAGS: Final[dict[str, bool | int | str]] = {
     "consume_fuel": True,
     "epoch_interruption": True,
     "wasm_component_model": True,
+    # Calls between components are compiled to modules with the memories of both; without this wasmtime panics.
+    "wasm_multi_memory": True,
     "wasm_threads": False,
     "wasm_tail_call": False,
-    "wasm_multi_memory": False,
     "wasm_memory64": False,
     "wasm_relaxed_simd": False,
     "wasm_exceptions": False,
@@ -68,7 +70,8 @@ class Module:
 class Engine:
     """Compiles and loads modules, and advances the epoch that deadlines are measured in."""
 
-    def __init__(self) -> None:
+    def __init__(self, compile_limits: CompileLimits = CompileLimits()) -> None:  # noqa: B008 - it is frozen
+        self._compile_limits = compile_limits
         target = _target()
         self.wasmtime = wasmtime.Engine(_config(target))
         self.fingerprint = _fingerprint(target)
@@ -78,17 +81,24 @@ class Engine:
         weakref.finalize(self, stop.set)
 
     def compile(self, wasm: bytes) -> CompiledModule:
-        """Inspect and compile. Unbounded in time and memory for what inspection lets through.
+        """Inspect, and compile in a child process that is bounded in time and memory.
 
-        Raises InvalidPluginError.
+        Raises InvalidPluginError, InfrastructureError.
         """
         inspection = inspect(wasm)
         if not inspection.accepted:
             raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
+        return CompiledModule(compile_in_child(wasm, self._compile_limits), inspection.memories)
+
+    def compile_here(self, wasm: bytes) -> bytes:
+        """The artifact of what inspection accepted. Unbounded in time and memory, and can end the process.
+
+        Raises InvalidPluginError.
+        """
         try:
             with Component(self.wasmtime, wasm) as component:
                 check_types(self.wasmtime, component)
-                return CompiledModule(bytes(component.serialize()), inspection.memories)
+                return bytes(component.serialize())
         except WasmtimeError as error:
             raise InvalidPluginError(f"it does not compile: {last_cause(error)}") from None
 

@@ -76,7 +76,4 @@ def _broken_rules(component: Component) -> list[str]:
     ]
     if _EXPORT not in component.exports:
         reasons.append(f"exports no function {_EXPORT!r}; {_BUILD_HINT}")
-    reasons += [
-        f"exports {name!r}; a plugin exports {_EXPORT!r} alone" for name in component.exports if name != _EXPORT
-    ]
     return reasons
