@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -64,10 +65,9 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         limits: Limits | None = None,
         seed: int = 1,
         message: Message = MESSAGE,
+        now: datetime = TIME,
     ) -> RunResult:
-        sandbox = Sandbox(engine, limits or Limits())
-        return sandbox.run(
-            Plugin(PLUGIN_ID, load(wasm), permissions), message, {} if settings is None else settings, TIME, seed
-        )
+        plugin = Plugin(PLUGIN_ID, load(wasm), permissions)
+        return Sandbox(engine, limits or Limits()).run(plugin, message, settings or {}, now, seed)
 
     return run

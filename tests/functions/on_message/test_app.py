@@ -169,6 +169,25 @@ def test_a_plugin_cannot_send_to_another_guild(system, guild, invoke, query):
     assert query("SELECT state, detail FROM plugin_intents") == [("refused", "CHANNEL_NOT_IN_GUILD")]
 
 
+def test_what_a_plugin_logs_and_sends_is_recorded_whatever_its_characters(system, guild, invoke, query):
+    odd = "a\x00\x01\x1b[31m\x7f\u2028\ufffe\U0001f600'\"\\%s{}"
+    system.install(guild, "logs", wat.logs(odd))
+    sent = odd.replace("\0", "")
+    system.install(guild, "sends", wat.sends((str(guild.channel_id), sent)), {"SEND_MESSAGES"})
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == [sent]
+    assert [odd.replace("\0", "\ufffd")] in [logs for (logs,) in query("SELECT logs FROM plugin_runs")]
+
+
+def test_what_the_library_logs_has_the_form_of_the_functions_own(system, guild, invoke, query, capsys):
+    install_ping(system, guild)
+    system.compile(PING)
+    query("UPDATE plugin_artifacts SET artifact_sha256 = sha256('something else')")
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    line = next(line for line in capsys.readouterr().out.splitlines() if "compiled anew" in line)
+    assert json.loads(line)["level"] == "WARNING"
+
+
 def test_exactly_the_failed_records_come_back(system, guild, invoke, capsys):
     install_ping(system, guild)
     good = event(guild.id, guild.channel_id)

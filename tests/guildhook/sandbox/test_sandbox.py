@@ -1,6 +1,7 @@
 import gc
 import weakref
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -229,6 +230,16 @@ def test_scalar_settings_are_the_environment(run):
     assert result.logs == ("greeting", "hi", "times", "3", "loud", "true")
 
 
+def test_settings_that_are_no_unicode_harm_no_other_run(run):
+    assert run(ENVIRONMENT, settings={"half": "\ud83d", "\ud83d": "name"}).logs == ("half", "?", "?", "name")
+    assert run(wat.TRAPS).outcome is Outcome.TRAP
+
+
+def test_large_settings_cost_fuel(run):
+    result = run(ENVIRONMENT, settings={"large": "x" * 10_000}, limits=Limits(fuel=20_000))
+    assert result.outcome is Outcome.OUT_OF_FUEL
+
+
 class BrokenSettings(dict[str, object]):
     """Settings that fail when the host reads them, which is inside a host function."""
 
@@ -292,6 +303,24 @@ def test_time_and_random_numbers_are_the_runs_inputs(run):
     assert (first.outcome, first.detail) == (Outcome.OK, "")
     assert first.logs == second.logs
     assert first.logs != other.logs
+
+
+def test_a_time_before_the_epoch_is_the_epoch(run):
+    wasm = wat.plugin(
+        wat.on_message(
+            """(call $now (i32.const 8))
+            (if (i64.ne (i64.load (i32.const 8)) (i64.const 0)) (then unreachable))""",
+            '(import "host" "now" (func $now (param i32)))',
+        ),
+        imports="""(import "wasi:clocks/wall-clock@0.2.0" (instance $clock
+            (type $record (record (field "seconds" u64) (field "nanoseconds" u32)))
+            (export "datetime" (type $datetime (eq $record)))
+            (export "now" (func (result $datetime)))))""",
+        lowered='(core func $now (canon lower (func $clock "now") (memory (core memory $libc "memory"))))',
+        exported='(export "now" (func $now))',
+    )
+    assert run(wasm, now=datetime(1960, 1, 1, tzinfo=UTC)).outcome is Outcome.OK
+    assert run(wasm, now=TIME).outcome is Outcome.TRAP
 
 
 def test_the_same_arguments_give_the_same_run(engine, load):

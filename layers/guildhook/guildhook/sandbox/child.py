@@ -35,7 +35,7 @@ def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
         child = subprocess.run(  # noqa: S603 - this Python, with arguments of our own
-            [sys.executable, "-m", "guildhook.sandbox", str(limits.memory_bytes)],
+            [sys.executable, "-P", "-m", "guildhook.sandbox", str(limits.memory_bytes)],
             input=wasm,
             capture_output=True,
             timeout=limits.timeout_seconds,

@@ -21,8 +21,8 @@ from wasmtime.component import Linker, Record, Variant
 from guildhook.model import Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox.limits import Limits
 
-# What handing a byte to the host costs. Lifting a string takes the host about as long as this many instructions.
-_FUEL_PER_BYTE: Final = 4
+# What a character or byte between guest and host costs: converting it takes about as long as this many instructions.
+_FUEL_PER_CHARACTER: Final = 4
 _MAX_RANDOM_BYTES: Final = 4 * 1024
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 """Postgres stores no NUL in text."""
@@ -64,7 +64,7 @@ class HostCalls:
             self.end(Outcome.DEADLINE, f"ran longer than {self.limits.deadline_ms} ms")
 
     def charge(self, size: int) -> None:
-        fuel = self.store.get_fuel() - size * _FUEL_PER_BYTE
+        fuel = self.store.get_fuel() - size * _FUEL_PER_CHARACTER
         self.store.set_fuel(max(fuel, 0))
         if fuel <= 0:
             self.end(Outcome.OUT_OF_FUEL, f"used all of its {self.limits.fuel} units of fuel in host calls")
@@ -120,11 +120,18 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 
 
 def _get_environment(run: HostCalls) -> list[tuple[str, str]]:
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value))
+    environment = [
+        (_utf8(name), _utf8(value) if isinstance(value, str) else json.dumps(value))
         for name, value in run.settings.items()
         if isinstance(value, str | int | float | bool)
     ]
+    run.charge(sum(len(name) + len(value) for name, value in environment))
+    return environment
+
+
+def _utf8(text: str) -> str:
+    """Without lone surrogates: what the bindings cannot convert, they raise in some other run."""
+    return text.encode(errors="replace").decode()
 
 
 def _get_arguments(_run: HostCalls) -> list[str]:
@@ -136,7 +143,7 @@ def _initial_cwd(_run: HostCalls) -> None:
 
 
 def _wall_clock_now(run: HostCalls) -> Record:
-    return _datetime(int(run.now.timestamp()), run.now.microsecond * 1000)
+    return _datetime(max(int(run.now.timestamp()), 0), run.now.microsecond * 1000)
 
 
 def _wall_clock_resolution(_run: HostCalls) -> Record:
