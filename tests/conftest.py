@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
 from guildhook_local.stack import Servers, Stack, servers, stack
@@ -40,7 +41,8 @@ def empty_database(running: Servers) -> Iterator[str]:
 @pytest.fixture
 def system(running: Servers) -> Iterator[Stack]:
     """A stack with a database, queue, bucket and chat server of its own; what fails comes back at once."""
-    with stack(running, visibility_timeout_seconds=0, max_receive_count=3) as system:
+    environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS)}
+    with stack(running, visibility_timeout_seconds=0, max_receive_count=3, environment=environment) as system:
         yield system
 
 
@@ -68,6 +70,6 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         now: datetime = TIME,
     ) -> RunResult:
         plugin = Plugin(PLUGIN_ID, load(wasm), permissions)
-        return Sandbox(engine, limits or Limits()).run(plugin, message, settings or {}, now, seed)
+        return Sandbox(engine, limits or samples.limits()).run(plugin, message, settings or {}, now, seed)
 
     return run

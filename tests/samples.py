@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from guildhook.model import Message
+from guildhook.sandbox import Limits
 
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 TIME = datetime(2026, 1, 25, 12, 0, 0, 250, tzinfo=UTC)
@@ -16,6 +17,14 @@ MESSAGE = Message(
     created_at=TIME,
     payload='{"content":"hello"}',
 )
+# Deadlines are wall time, and a busy machine can stop a test for longer than production waits.
+DEADLINE_MS = 10_000
+
+
+def limits(**fields: int) -> Limits:
+    return Limits(**{"deadline_ms": DEADLINE_MS, **fields})
+
+
 PLUGIN_ID = UUID("6a1d0000-0000-4000-8000-000000000009")
 
 

@@ -12,10 +12,10 @@ import pytest
 import wat
 from guildhook.chat import RestChatApi
 from guildhook.modules import ArtifactBucket, ModuleCache
-from guildhook.sandbox import Limits, Sandbox
+from guildhook.sandbox import Sandbox
 from guildhook.store import Snapshot, Store
 from guildhook.worker import QueueRecord, Worker
-from samples import event
+from samples import event, limits
 
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
 
@@ -67,7 +67,7 @@ def create_worker(system, engine, tmp_path, monkeypatch):
         chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
         directory = tmp_path / f"cache-{len(workers)}"
         modules = ModuleCache(engine, ArtifactBucket(system.bucket), directory, 2**30, 2**30)
-        workers.append(Worker(engine.fingerprint, Sandbox(engine, Limits()), modules, store, chat))
+        workers.append(Worker(engine.fingerprint, Sandbox(engine, limits()), modules, store, chat))
         return workers[-1]
 
     yield create_worker

@@ -9,8 +9,8 @@ from wasmtime import wat2wasm
 
 import wat
 from guildhook.model import Outcome, SendMessage, idempotency_key
-from guildhook.sandbox import Limits, Plugin, Sandbox
-from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME
+from guildhook.sandbox import Plugin, Sandbox
+from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME, limits
 
 
 def test_a_plugin_receives_the_message_as_it_is(run):
@@ -70,7 +70,7 @@ def test_content_of_the_most_characters_is_accepted(run):
 
 
 def test_sends_over_the_limit_are_refused(run):
-    result = run(wat.sends(*[(CHANNEL, "x")] * 4), limits=Limits(sends=3))
+    result = run(wat.sends(*[(CHANNEL, "x")] * 4), limits=limits(sends=3))
     assert result.outcome is Outcome.OK
     assert len(result.intents) == 3
     assert "sent 3 messages already" in result.logs[0]
@@ -84,20 +84,20 @@ def test_a_run_that_fails_sends_nothing(run):
 
 
 def test_an_endless_loop_runs_out_of_fuel(run):
-    result = run(wat.LOOPS, limits=Limits(fuel=100_000))
+    result = run(wat.LOOPS, limits=limits(fuel=100_000))
     assert result.outcome is Outcome.OUT_OF_FUEL
     assert result.detail == "used all of its 100000 units of fuel"
     assert result.fuel_used == 100_000
 
 
 def test_an_endless_loop_with_fuel_ends_at_the_deadline(run):
-    result = run(wat.LOOPS, limits=Limits(fuel=10**15, deadline_ms=20))
+    result = run(wat.LOOPS, limits=limits(fuel=10**15, deadline_ms=20))
     assert (result.outcome, result.detail) == (Outcome.DEADLINE, "ran longer than 20 ms")
 
 
 def test_a_start_function_has_the_same_limits(run):
     loop = "(func $start (loop (br 0))) (start $start)"
-    result = run(wat.plugin(wat.on_message("", loop)), limits=Limits(fuel=100_000))
+    result = run(wat.plugin(wat.on_message("", loop)), limits=limits(fuel=100_000))
     assert result.outcome is Outcome.OUT_OF_FUEL
 
 
@@ -174,25 +174,25 @@ def test_components_linked_into_one_run(run):
 
 
 def test_host_calls_over_the_limit_end_the_run(run):
-    result = run(wat.logs("x", times=4), limits=Limits(host_calls=3))
+    result = run(wat.logs("x", times=4), limits=limits(host_calls=3))
     assert (result.outcome, result.detail) == (Outcome.HOST_CALL_LIMIT, "more than 3 host calls in one run")
     assert result.logs == ("x", "x", "x")
 
 
 def test_a_long_line_of_log_is_cut_between_characters(run):
-    assert run(wat.logs("ä" * 10), limits=Limits(log_line_bytes=5)).logs == ("ää",)
+    assert run(wat.logs("ä" * 10), limits=limits(log_line_bytes=5)).logs == ("ää",)
 
 
-@pytest.mark.parametrize("limits", [Limits(log_lines=2), Limits(log_bytes=7)])
-def test_too_much_log_ends_the_run(run, limits):
-    result = run(wat.logs("abc", times=3), limits=limits)
+@pytest.mark.parametrize("fields", [{"log_lines": 2}, {"log_bytes": 7}])
+def test_too_much_log_ends_the_run(run, fields):
+    result = run(wat.logs("abc", times=3), limits=limits(**fields))
     assert result.outcome is Outcome.HOST_CALL_LIMIT
     assert result.logs == ("abc", "abc")
 
 
 def test_bytes_handed_to_the_host_cost_fuel(run):
     big = "(call $log (i32.const 0) (i32.const 131072))"
-    result = run(wat.plugin(wat.on_message(big * 3)), limits=Limits(fuel=1_000_000))
+    result = run(wat.plugin(wat.on_message(big * 3)), limits=limits(fuel=1_000_000))
     assert result.outcome is Outcome.OUT_OF_FUEL
     assert len(result.logs) == 1
 
@@ -236,7 +236,7 @@ def test_settings_that_are_no_unicode_harm_no_other_run(run):
 
 
 def test_large_settings_cost_fuel(run):
-    result = run(ENVIRONMENT, settings={"large": "x" * 10_000}, limits=Limits(fuel=20_000))
+    result = run(ENVIRONMENT, settings={"large": "x" * 10_000}, limits=limits(fuel=20_000))
     assert result.outcome is Outcome.OUT_OF_FUEL
 
 
@@ -324,7 +324,7 @@ def test_a_time_before_the_epoch_is_the_epoch(run):
 
 
 def test_the_same_arguments_give_the_same_run(engine, load):
-    sandbox = Sandbox(engine, Limits())
+    sandbox = Sandbox(engine, limits())
     plugin = Plugin(PLUGIN_ID, load(wat.sends((CHANNEL, "hello"))), frozenset({"SEND_MESSAGES"}))
     one, two = (sandbox.run(plugin, MESSAGE, {}, TIME, 1) for _ in range(2))
     assert (one.fuel_used, one.intents, one.logs) == (two.fuel_used, two.intents, two.logs)
@@ -335,12 +335,12 @@ def test_nothing_of_a_run_is_left_for_the_next(engine, load):
         """(i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
         (if (i32.ne (i32.load (i32.const 0)) (i32.const 1)) (then unreachable))"""
     )
-    sandbox, plugin = Sandbox(engine, Limits()), Plugin(uuid4(), load(wat.plugin(count)), frozenset())
+    sandbox, plugin = Sandbox(engine, limits()), Plugin(uuid4(), load(wat.plugin(count)), frozenset())
     assert [sandbox.run(plugin, MESSAGE, {}, TIME, 1).outcome for _ in range(3)] == [Outcome.OK] * 3
 
 
 def test_a_sandbox_that_is_gone_is_gone(engine):
-    sandbox = Sandbox(engine, Limits())
+    sandbox = Sandbox(engine, limits())
     reference = weakref.ref(sandbox)
     del sandbox
     gc.collect()
