@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
 
@@ -26,6 +27,18 @@ def running() -> Iterator[Servers]:
     """Postgres and moto, once for each process of the test run."""
     with servers() as running:
         yield running
+
+
+@pytest.fixture
+def events() -> list[Mapping[str, Any]]:
+    """What `chat_server` has put on its queue."""
+    return []
+
+
+@pytest.fixture
+def chat_server(events: list[Mapping[str, Any]]) -> ChatServer:
+    """A chat server that is not running yet."""
+    return ChatServer(samples.SERVICE_TOKEN, events.append)
 
 
 @pytest.fixture

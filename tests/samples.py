@@ -17,6 +17,8 @@ MESSAGE = Message(
     created_at=TIME,
     payload='{"content":"hello"}',
 )
+SERVICE_TOKEN = "service-token"
+
 # Deadlines are wall time, and a busy machine can stop a test for longer than production waits.
 DEADLINE_MS = 10_000
 

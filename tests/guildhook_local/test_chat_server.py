@@ -3,27 +3,16 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from guildhook_local.chat_server import ChatServer, Fault
-
-TOKEN = "service-token"
-
-
-@pytest.fixture
-def events():
-    return []
+from guildhook_local.chat_server import Fault
+from samples import SERVICE_TOKEN
 
 
 @pytest.fixture
-def server(events):
-    return ChatServer(TOKEN, events.append)
-
-
-@pytest.fixture
-def request_(server):
+def request_(chat_server):
     """One HTTP request with the service token; returns the response."""
-    with server.running() as url, urllib3.PoolManager(retries=False) as http:
+    with chat_server.running() as url, urllib3.PoolManager(retries=False) as http:
 
-        def request(method, path, token=TOKEN, headers=None, **options):
+        def request(method, path, token=SERVICE_TOKEN, headers=None, **options):
             headers = {"Authorization": f"Bearer {token}", **(headers or {})}
             return http.request(method, url + path, headers=headers, **options)
 
@@ -31,9 +20,9 @@ def request_(server):
 
 
 @pytest.fixture
-def place(server):
+def place(chat_server):
     guild, channel = uuid4(), uuid4()
-    server.add_channel(guild, channel)
+    chat_server.add_channel(guild, channel)
     return guild, channel
 
 
@@ -74,11 +63,11 @@ def test_errors_have_a_status_and_a_code(request_, place):
         assert (response.status, response.json()["error"]) == (status, code)
 
 
-def test_channels_messages_and_members_can_be_listed_and_removed(request_, server, place):
+def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_server, place):
     guild, channel = place
     user = uuid4()
-    server.add_member(guild, user)
-    message = server.say(channel, "ada", "hi")
+    chat_server.add_member(guild, user)
+    message = chat_server.say(channel, "ada", "hi")
     assert request_("GET", f"/api/guilds/{guild}/channels").json() == [{"id": str(channel), "guild_id": str(guild)}]
     assert request_("GET", f"/api/messages/channel/{channel}").json() == [message]
     assert request_("DELETE", f"/api/messages/{message['id']}").status == 204
@@ -87,19 +76,19 @@ def test_channels_messages_and_members_can_be_listed_and_removed(request_, serve
     assert [request_("DELETE", kick).status for _ in range(2)] == [204, 404]
 
 
-def test_faults_come_in_the_order_they_were_asked_for(request_, server, place):
+def test_faults_come_in_the_order_they_were_asked_for(request_, chat_server, place):
     _, channel = place
-    server.inject(Fault(status=503, times=2))
-    server.inject(Fault(status=429, retry_after_seconds=7))
-    server.inject(Fault(after_storing=True))
+    chat_server.inject(Fault(status=503, times=2))
+    chat_server.inject(Fault(status=429, retry_after_seconds=7))
+    chat_server.inject(Fault(after_storing=True))
     responses = [request_("POST", f"/api/messages/channel/{channel}", json={"content": str(i)}) for i in range(5)]
     assert [response.status for response in responses] == [503, 503, 429, 500, 201]
     assert responses[2].headers["Retry-After"] == "7"
-    assert [message["content"] for message in server.replies()] == ["3", "4"]
+    assert [message["content"] for message in chat_server.replies()] == ["3", "4"]
 
 
-def test_a_slow_server_keeps_its_client_waiting(request_, server, place):
+def test_a_slow_server_keeps_its_client_waiting(request_, chat_server, place):
     _, channel = place
-    server.inject(Fault(delay_seconds=30))
+    chat_server.inject(Fault(delay_seconds=30))
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         request_("POST", f"/api/messages/channel/{channel}", json={"content": "x"}, timeout=0.2)

@@ -74,6 +74,8 @@ class Worker:
     def _process(self, messages: Mapping[UUID, Message]) -> "_Done":
         if not messages:
             return _Done({}, (), ())
+
+        # One query: the plugins of all guilds, and what earlier deliveries of these messages did.
         guilds = {message.guild_id for message in messages.values()}
         snapshot = self._store.snapshot(guilds, messages, self._engine)
         todo = [
@@ -82,6 +84,7 @@ class Worker:
             for plugin in snapshot.plugins.get(message.guild_id, ())
             if (message.id, plugin.id) not in snapshot.runs
         ]
+
         modules = self._modules.resolve(_wanted(plugin for _, plugin in todo), self._store.wasm)
         failures: dict[UUID, str] = {}
         runs = []
@@ -93,9 +96,13 @@ class Worker:
                     runs.append(_record(message, plugin, 0, _invalid(reason)))
                 case module:
                     runs.append(self._run(message, plugin, module))
+
+        # One write before anything is sent: the outbox.
         recorded = self._store.record(runs) if runs else Recorded(frozenset(), frozenset())
         for message_id, _ in recorded.lost:
             failures[message_id] = "another delivery of the same message is under way"
+
+        # One write of what became of it.
         pending = list(_pending(snapshot, runs, recorded))
         deliveries = deliver(self._chat, [intent for _, intent in pending])
         if deliveries:

@@ -6,31 +6,20 @@ import pytest
 from guildhook.chat import RestChatApi
 from guildhook.errors import InfrastructureError
 from guildhook.model import DeliveryState, SendMessage
-from guildhook_local.chat_server import ChatServer, Fault
-
-TOKEN = "service-token"
-
-
-@pytest.fixture
-def events():
-    return []
+from guildhook_local.chat_server import Fault
+from samples import SERVICE_TOKEN
 
 
 @pytest.fixture
-def server(events):
-    return ChatServer(TOKEN, events.append)
-
-
-@pytest.fixture
-def url(server):
-    with server.running() as url:
+def url(chat_server):
+    with chat_server.running() as url:
         yield url
 
 
 @pytest.fixture
-def channel(server):
+def channel(chat_server):
     guild, channel = uuid4(), uuid4()
-    server.add_channel(guild, channel)
+    chat_server.add_channel(guild, channel)
     return channel
 
 
@@ -38,17 +27,17 @@ def intent(channel, content="hello"):
     return SendMessage(uuid4(), 0, channel, content)
 
 
-def test_a_message_is_delivered_under_its_key(server, url, channel):
-    delivery = RestChatApi(url, TOKEN).send(sent := intent(channel, "grüße \U0001f600"))
-    (message,) = server.replies()
+def test_a_message_is_delivered_under_its_key(chat_server, url, channel):
+    delivery = RestChatApi(url, SERVICE_TOKEN).send(sent := intent(channel, "grüße \U0001f600"))
+    (message,) = chat_server.replies()
     assert (delivery.key, delivery.state, delivery.detail) == (sent.key, DeliveryState.DELIVERED, message["id"])
     assert (message["content"], message["channel_id"]) == ("grüße \U0001f600", str(channel))
 
 
-def test_the_same_key_is_one_message(server, url, channel):
-    api, sent = RestChatApi(url, TOKEN), intent(channel)
+def test_the_same_key_is_one_message(chat_server, url, channel):
+    api, sent = RestChatApi(url, SERVICE_TOKEN), intent(channel)
     assert api.send(sent) == api.send(sent)
-    assert len(server.replies()) == 1
+    assert len(chat_server.replies()) == 1
 
 
 @pytest.mark.parametrize(
@@ -60,19 +49,19 @@ def test_the_same_key_is_one_message(server, url, channel):
         Fault(after_storing=True),
     ],
 )
-def test_a_fault_that_passes_is_retried_at_once(server, url, channel, fault):
-    server.inject(fault)
-    assert RestChatApi(url, TOKEN).send(intent(channel)).state is DeliveryState.DELIVERED
-    assert len(server.replies()) == 1
+def test_a_fault_that_passes_is_retried_at_once(chat_server, url, channel, fault):
+    chat_server.inject(fault)
+    assert RestChatApi(url, SERVICE_TOKEN).send(intent(channel)).state is DeliveryState.DELIVERED
+    assert len(chat_server.replies()) == 1
 
 
 @pytest.mark.parametrize(("status", "detail"), [(500, "HTTP 500"), (429, "HTTP 429")])
-def test_a_fault_that_stays_leaves_it_pending(server, url, channel, status, detail):
-    server.inject(Fault(status=status, times=100))
-    delivery = RestChatApi(url, TOKEN).send(intent(channel))
+def test_a_fault_that_stays_leaves_it_pending(chat_server, url, channel, status, detail):
+    chat_server.inject(Fault(status=status, times=100))
+    delivery = RestChatApi(url, SERVICE_TOKEN).send(intent(channel))
     assert delivery.state is DeliveryState.PENDING
     assert delivery.detail == f"chat API at {url} (GUILDHOOK_CHAT_API_URL): {detail}"
-    assert server.replies() == []
+    assert chat_server.replies() == []
 
 
 def test_a_wrong_token_is_the_operators_to_mend(url, channel):
@@ -81,14 +70,14 @@ def test_a_wrong_token_is_the_operators_to_mend(url, channel):
 
 
 def test_a_refusal_carries_the_servers_code(url, channel):
-    api = RestChatApi(url, TOKEN)
+    api = RestChatApi(url, SERVICE_TOKEN)
     for refused, code in [(intent(uuid4()), "CHANNEL_NOT_FOUND"), (intent(channel, " "), "VALIDATION_ERROR")]:
         delivery = api.send(refused)
         assert (delivery.state, delivery.detail) == (DeliveryState.REFUSED, code)
 
 
 def test_a_server_that_is_down_is_named_without_its_password():
-    api = RestChatApi("http://user:s3cret@127.0.0.1:1", TOKEN)
+    api = RestChatApi("http://user:s3cret@127.0.0.1:1", SERVICE_TOKEN)
     delivery = api.send(intent(uuid4()))
     assert delivery.state is DeliveryState.PENDING
     assert delivery.detail == "chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): NewConnectionError"
@@ -101,9 +90,9 @@ def test_connecting_takes_any_answer(url):
     RestChatApi(url, "wrong").connect()
 
 
-def test_every_message_is_an_event_with_its_author(server, events, url, channel):
-    server.say(channel, "ada", "hi", encrypted=True)
-    RestChatApi(url, TOKEN).send(intent(channel))
+def test_every_message_is_an_event_with_its_author(chat_server, events, url, channel):
+    chat_server.say(channel, "ada", "hi", encrypted=True)
+    RestChatApi(url, SERVICE_TOKEN).send(intent(channel))
     typed, sent = events
     assert (typed["message"]["author"]["bot"], typed["message"]["encrypted"]) == (False, True)
     assert sent["message"]["author"]["bot"] is True
