@@ -32,7 +32,9 @@ def test_the_parts_do_not_know_each_other_nor_what_is_above_them(part):
         assert {name for name in ours if name.split(".")[1] != part} <= allowed, path
 
 
-@pytest.mark.parametrize(("package", "part"), [("wasmtime", "sandbox"), ("psycopg", "store"), ("boto3", "modules")])
+@pytest.mark.parametrize(
+    ("package", "part"), [("wasmtime", "sandbox"), ("psycopg", "store"), ("boto3", "modules"), ("urllib3", "chat")]
+)
 def test_each_package_is_used_in_one_part(package, part):
     users = {path for path, names in library_imports(LIBRARY).items() if package in {n.split(".")[0] for n in names}}
     assert users

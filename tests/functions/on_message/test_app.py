@@ -221,15 +221,26 @@ def test_a_batch_that_is_not_of_sqs_fails_as_a_whole(system, records):
     assert failed_records(system.handler({"Records": records}, CONTEXT)) == [""]
 
 
-def test_a_poison_record_reaches_the_dead_letter_queue_and_its_batch_mates_do_not(system, guild):
+def test_poison_records_reach_the_dead_letter_queue_and_their_batch_mates_do_not(system, guild, capsys):
     install_ping(system, guild)
-    system.send_event("poison")
+    nowhere = event(channel_id=guild.channel_id)
+    del nowhere["guild_id"]
+    poison = {
+        "not JSON": "x" * 1_000_000,
+        "guild_id: Field required": json.dumps(nowhere),
+        "message.content: Input should be a valid string": json.dumps(event(guild.id, guild.channel_id, content=7)),
+        "type: Field required": "{}",
+    }
+    for body in poison.values():
+        system.send_event(body)
     system.chat.say(guild.channel_id, "ada", "!ping")
     while system.mapping.poll():
         pass
     assert contents(system) == ["pong"]
     dead = system.aws.client("sqs").receive_message(QueueUrl=system.queue.dead_letter_url, MaxNumberOfMessages=10)
-    assert [message["Body"] for message in dead["Messages"]] == ["poison"]
+    assert sorted(message["Body"] for message in dead["Messages"]) == sorted(poison.values())
+    log = capsys.readouterr().out
+    assert [reason for reason in poison if reason not in log] == []
 
 
 def test_a_reply_that_cannot_be_delivered_now_is_delivered_later_without_another_run(system, guild, invoke, query):
