@@ -93,7 +93,8 @@ def demo(
     out, progress = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     with tempfile.TemporaryFile("w+") as log:
         try:
-            with redirect_stdout(sys.stderr if verbose else log), progress.status("Starting") as status:
+            # In this order: the status line takes stdout as well, and would show the function's log above itself.
+            with progress.status("Starting") as status, redirect_stdout(sys.stderr if verbose else log):
                 result = run_demo(lambda step: status.update(f"{step} …"))
         except DemoError as error:
             log.seek(0)

@@ -1,4 +1,8 @@
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,6 +182,27 @@ def test_demo_sends_one_message_the_whole_way(as_json):
         "plugin run",
         "reply received",
     ]
+
+
+def test_demo_on_a_terminal_shows_progress_and_keeps_the_functions_log_to_itself():
+    ours, terminal = pty.openpty()
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "guildhook", "demo"], stdout=terminal, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "A member types !ping" in shown
+    assert "Guildhook: pong" in shown
+    assert "_aws" not in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that the other side is closed
+        return b""
 
 
 def test_demo_for_people_is_a_timeline(guildhook):
