@@ -42,7 +42,7 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-sam .venv-lock .aws-sam .cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-lock .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

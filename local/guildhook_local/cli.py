@@ -17,7 +17,7 @@ from rich.markup import escape
 from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError
 from guildhook.events import MalformedEventError
 from guildhook.model import Message, Outcome, Permission, RunResult
-from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect
+from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable
 from guildhook_local.sample import sample_message
 
 app = typer.Typer(
@@ -128,12 +128,9 @@ def migrate(
 
     try:
         applied = apply_migrations(database_url, MIGRATIONS)
-    except (ConfigurationError, InfrastructureError) as error:
-        typer.echo(f"guildhook: {error}", err=True)
-        raise typer.Exit(1) from None
     except psycopg.Error as error:
-        typer.echo(f"guildhook: a migration failed and left nothing behind: {error}", err=True)
-        raise typer.Exit(1) from None
+        reason = " ".join(str(error).split())
+        raise InfrastructureError(f"a migration failed and left nothing behind: {reason}") from None
     if as_json:
         _print_json({"applied": applied})
     else:
@@ -141,7 +138,10 @@ def migrate(
 
 
 def main() -> None:
-    app()
+    try:
+        app()
+    except (ConfigurationError, InfrastructureError) as error:
+        sys.exit(f"guildhook: {error}")
 
 
 def _run(
@@ -228,27 +228,31 @@ def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value))
 
 
+def _shown(text: str) -> str:
+    return escape(printable(text))
+
+
 def _show_run(result: RunResult, limits: Limits) -> None:
     out = Console(highlight=False, soft_wrap=True)
     colour = "green" if result.outcome is Outcome.OK else "red"
-    out.print(f"[bold {colour}]{result.outcome}[/] {escape(result.detail)}")
+    out.print(f"[bold {colour}]{result.outcome}[/] {_shown(result.detail)}")
     out.print(
         f"{result.fuel_used:,} of {limits.fuel:,} fuel, {result.duration_us:,} µs, "
         f"{result.host_calls} of {limits.host_calls} host calls"
     )
     for line in result.logs:
-        out.print(f"[dim]log[/]   {escape(line)}")
+        out.print(f"[dim]log[/]   {_shown(line)}")
     for intent in result.intents:
-        out.print(f"[dim]send[/]  {escape(intent.content)} [dim]to channel {intent.channel_id}[/]")
+        out.print(f"[dim]send[/]  {_shown(intent.content)} [dim]to channel {intent.channel_id}[/]")
 
 
 def _show_inspection(name: str, inspection: Inspection) -> None:
     out = Console(highlight=False, soft_wrap=True)
     verdict = "[bold green]accepted" if inspection.accepted else "[bold red]refused"
-    out.print(f"{verdict}[/] {escape(name)}, {inspection.wasm_bytes:,} bytes")
+    out.print(f"{verdict}[/] {_shown(name)}, {inspection.wasm_bytes:,} bytes")
     for reason in inspection.reasons:
-        out.print(f"[red]reason[/]   {escape(reason)}")
+        out.print(f"[red]reason[/]   {_shown(reason)}")
     for item in inspection.imports:
-        out.print(f"[dim]imports[/]  {escape(item)}")
+        out.print(f"[dim]imports[/]  {_shown(item)}")
     for need in sorted(inspection.needs):
         out.print(f"[dim]needs[/]    {need}")

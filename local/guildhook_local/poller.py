@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +14,19 @@ _logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any], Any], Any]
 
 _LONG_POLL_SECONDS = 1
+# As in template.yaml. It is told to the function and not enforced on it.
+_FUNCTION_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """What a function is told of its invocation, as far as anything here reads it."""
+    """What a function is told of its invocation."""
 
     function_name: str
     aws_request_id: str
-    memory_limit_in_mb: int = 1024
+    deadline: float
+    """By time.monotonic()."""
+    memory_limit_in_mb: int = 1769
     function_version: str = "$LATEST"
 
     @property
@@ -29,7 +34,7 @@ class LambdaContext:
         return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return max(round((self.deadline - time.monotonic()) * 1000), 0)
 
 
 class EventSourceMapping:
@@ -40,6 +45,8 @@ class EventSourceMapping:
     def __init__(self, sqs: Any, queue_url: str, function_name: str, handler: Handler, batch_size: int = 10) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
+        *_, account, queue_name = queue_url.split("/")
+        self._queue_arn = f"arn:aws:sqs:{sqs.meta.region_name}:{account}:{queue_name}"
         self._function_name = function_name
         self._handler = handler
         self._batch_size = batch_size
@@ -82,8 +89,9 @@ class EventSourceMapping:
     def _invoke(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
         """The ids of the records that the function did not do."""
         everything = {message["MessageId"] for message in messages}
-        event = {"Records": [_record(message) for message in messages]}
-        context = LambdaContext(self._function_name, str(uuid4()))
+        event = {"Records": [_record(message, self._queue_arn) for message in messages]}
+        deadline = time.monotonic() + _FUNCTION_TIMEOUT_SECONDS
+        context = LambdaContext(self._function_name, str(uuid4()), deadline)
         try:
             answer = self._handler(event, context)
         except Exception:
@@ -105,7 +113,7 @@ def _failed_ids(answer: Any) -> set[str] | None:
     return ids if all(isinstance(item, str) and item for item in ids) else None
 
 
-def _record(message: Mapping[str, Any]) -> dict[str, Any]:
+def _record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -114,6 +122,6 @@ def _record(message: Mapping[str, Any]) -> dict[str, Any]:
         "messageAttributes": message.get("MessageAttributes", {}),
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:events",
-        "awsRegion": "eu-central-1",
+        "eventSourceARN": queue_arn,
+        "awsRegion": queue_arn.split(":")[3],
     }

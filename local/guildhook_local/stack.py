@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,9 @@ class Stack:
         guild = Guild(uuid4(), uuid4())
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("INSERT INTO guilds (id) VALUES (%s)", [guild.id])
-        self.add_channel(guild.id, guild.channel_id)
+            connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [guild.channel_id, guild.id])
+        self.chat.add_channel(guild.id, guild.channel_id)
         return guild
-
-    def add_channel(self, guild_id: UUID, channel_id: UUID) -> None:
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [channel_id, guild_id])
-        self.chat.add_channel(guild_id, channel_id)
 
     def install(
         self,
@@ -77,19 +73,13 @@ class Stack:
         settings: Mapping[str, Any] | None = None,
     ) -> UUID:
         """Add a plugin to a guild, not compiled yet: its first message does that."""
-        store = Store(self.database_url)
-        try:
+        with closing(Store(self.database_url)) as store:
             return store.add_plugin(guild.id, name, wasm, settings or {}, permissions)
-        finally:
-            store.close()
 
     def compile(self, wasm: bytes) -> None:
         """Publish the compiled module ahead of its first message."""
-        store = Store(self.database_url)
-        try:
+        with closing(Store(self.database_url)) as store:
             compile_and_publish(wasm, Engine(), ArtifactBucket(self.bucket), store)
-        finally:
-            store.close()
 
     def send_event(self, body: str, guild_id: UUID | None = None) -> None:
         """Put a body onto the queue as the chat server does."""

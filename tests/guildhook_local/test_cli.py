@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import wat
-from guildhook_local.cli import app
+from guildhook_local.cli import app, main
 
 PING = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
@@ -24,6 +24,23 @@ def guildhook():
         return result.exit_code, result.stdout, result.stderr
 
     return guildhook
+
+
+@pytest.fixture
+def last_words(monkeypatch, capsys):
+    """Runs a command that fails for want of something around it; returns the line that it ends with."""
+
+    def last_words(*arguments):
+        monkeypatch.setattr("sys.argv", ["guildhook", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        # Python prints the text on stderr and exits with 1.
+        assert isinstance(ended.value.code, str)
+        assert "\n" not in ended.value.code
+        assert capsys.readouterr() == ("", "")
+        return ended.value.code
+
+    return last_words
 
 
 @pytest.fixture
@@ -93,6 +110,24 @@ def test_run_for_people_shows_outcome_fuel_log_and_sends(guildhook):
     assert f"pong to channel {CHANNEL}" in out
 
 
+def test_a_plugins_text_cannot_steer_the_terminal(guildhook, tmp_path):
+    steering = "\x1b[2J\x9b31m\rdone [bold]"
+    (tmp_path / "logs.wasm").write_bytes(wat.logs(steering))
+    (tmp_path / "sends.wasm").write_bytes(wat.sends((CHANNEL, steering)))
+    for name in ("logs", "sends"):
+        _, out, _ = guildhook("run", tmp_path / f"{name}.wasm", "--allow", "SEND_MESSAGES")
+        assert "\ufffd[2J\ufffd31m\ufffddone [bold]" in out
+        assert not {"\x1b", "\x9b", "\r"} & set(out)
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypatch, command):
+    with monkeypatch.context() as broken:
+        broken.setattr("guildhook.sandbox.child.sys.executable", "/no/such/python")
+        line = last_words(command, PING)
+    assert line == "guildhook: cannot start a process to compile in: No such file or directory"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -156,18 +191,16 @@ def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database
     assert guildhook("migrate", "--database-url", empty_database)[:2] == (0, "The database is up to date.\n")
 
 
-def test_migrate_of_a_database_that_is_down_says_so_in_one_line(guildhook):
-    status, out, err = guildhook("migrate", "--database-url", "postgresql://someone:s3cret@127.0.0.1:1/chat")
-    assert (status, out) == (1, "")
-    assert err.startswith("guildhook: database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
-    assert err.count("\n") == 1
-    assert "s3cret" not in err
+def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words):
+    line = last_words("migrate", "--database-url", "postgresql://someone:s3cret@127.0.0.1:1/chat")
+    assert line.startswith("guildhook: database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
+    assert "s3cret" not in line
 
 
-def test_migrate_of_what_is_no_url_does_not_show_it(guildhook):
-    status, _, err = guildhook("migrate", "--database-url", "s3cret")
-    assert (status, "s3cret" in err) == (1, False)
-    assert "GUILDHOOK_DATABASE_URL: not a PostgreSQL URL" in err
+def test_migrate_of_what_is_no_url_does_not_show_it(last_words):
+    line = last_words("migrate", "--database-url", "s3cret")
+    assert line.startswith("guildhook: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
+    assert "s3cret" not in line
 
 
 def test_demo_sends_one_message_the_whole_way(as_json):

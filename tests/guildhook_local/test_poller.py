@@ -74,7 +74,10 @@ def test_a_record_is_as_lambda_hands_it_over(sqs, queue, mapping):
     assert record["attributes"]["MessageGroupId"] == "guild"
     assert int(record["attributes"]["SentTimestamp"]) > 1_700_000_000_000
     assert context.function_name == "function"
-    assert context.get_remaining_time_in_millis() > 0
+    assert 0 < context.get_remaining_time_in_millis() <= 60_000
+    attributes = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]
+    assert record["eventSourceARN"] == attributes["QueueArn"]
+    assert record["awsRegion"] == attributes["QueueArn"].split(":")[3]
 
 
 def test_only_the_failed_records_come_back_and_end_as_dead_letters(sqs, queue, mapping):

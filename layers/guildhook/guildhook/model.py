@@ -105,7 +105,6 @@ class InstalledPlugin:
 
     id: UUID
     guild_id: UUID
-    name: str
     settings: Mapping[str, Any]
     permissions: frozenset[str]
     wasm_sha256: bytes

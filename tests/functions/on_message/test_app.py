@@ -15,7 +15,7 @@ from guildhook_local.stack import ON_MESSAGE
 from samples import event, failed_records, sqs_event
 
 PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
-CONTEXT = LambdaContext("on_message", "request")
+CONTEXT = LambdaContext("on_message", "request", deadline=float("inf"))
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -84,6 +86,30 @@ def test_a_server_that_is_down_is_named_without_its_password():
     with pytest.raises(InfrastructureError, match="GUILDHOOK_CHAT_API_URL") as raised:
         api.connect()
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_with_the_token(chat_server, url, channel, status):
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Location", url + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever).start()
+        api = RestChatApi(f"http://127.0.0.1:{server.server_port}", SERVICE_TOKEN)
+        delivery = api.send(intent(channel))
+        api.close()
+        server.shutdown()
+    assert delivery.state is DeliveryState.PENDING
+    assert f"HTTP {status}, which is no answer to a send" in delivery.detail
+    assert chat_server.replies() == []
 
 
 def test_connecting_takes_any_answer(url):

@@ -31,6 +31,9 @@ def test_the_types_in_wasmtimes_terms_are_those_of_the_wit_file(engine, tmp_path
         ("guildhook:plugin/state@1.0.0", False),
         ("wasi:cli/environment@0.2.12", True),
         ("wasi:cli/environment@0.3.0", False),
+        ("wasi:random/random@0.2.0", True),
+        ("wasi:random/random@0.2.31", True),
+        ("wasi:random/random@0.2.0-rc-2023-11-10", False),
     ],
 )
 def test_every_compatible_version_is_provided_and_no_other(interface, provided):

@@ -26,3 +26,8 @@ MIB = 1024 * 1024
 def test_all_memories_together_stay_within_the_cap(memories, pages):
     limit = limit_per_memory(tuple(MemoryType(*memory) for memory in memories), 16 * MIB)
     assert limit == (None if pages is None else pages * PAGE)
+
+
+def test_a_cap_beyond_all_memory_is_found_at_once():
+    growing = (MemoryType(1, None),) * 3
+    assert limit_per_memory(growing, 2**63 - 1) == 65_536 * PAGE

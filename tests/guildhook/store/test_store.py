@@ -78,7 +78,7 @@ def test_a_snapshot_has_the_enabled_plugins_of_the_guilds_asked_for(store, datab
     assert list(snapshot.plugins) == [guild]
     plugins = snapshot.plugins[guild]
     assert [plugin.id for plugin in plugins] == [first, second]
-    assert (plugins[0].name, plugins[0].settings) == ("first", {"a": [1]})
+    assert plugins[0].settings == {"a": [1]}
     assert plugins[0].permissions == {"SEND_MESSAGES", "KICK"}
     assert plugins[0].artifact is None
     assert store.wasm([plugin.wasm_sha256 for plugin in plugins]) == {

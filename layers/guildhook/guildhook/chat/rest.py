@@ -10,6 +10,8 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Delivery, DeliveryState, SendMessage
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
+# Together with the database's 5 s less than the 10 s that Lambda gives a function to start.
+_CONNECT_TIMEOUT = urllib3.Timeout(total=2)
 # SQS brings back what is still pending after these; the pauses stay far below a function's timeout.
 _RETRIES = urllib3.Retry(
     total=2,
@@ -37,7 +39,7 @@ class RestChatApi:
     def connect(self) -> None:
         """Open a connection ahead of its first use; any answer will do. Raises InfrastructureError."""
         try:
-            self._http.request("HEAD", self._base_url, retries=False, redirect=False)
+            self._http.request("HEAD", self._base_url, timeout=_CONNECT_TIMEOUT, retries=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
 

@@ -1,6 +1,6 @@
 """Runs plugins under fuel, memory and time limits. Everything that touches wasmtime is here, and nothing else."""
 
-from guildhook.sandbox.engine import Engine, Module
+from guildhook.sandbox.engine import Engine, Module, printable
 from guildhook.sandbox.inspection import MAX_WASM_BYTES, Inspection, inspect
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.sandbox import Plugin, Sandbox
@@ -14,4 +14,5 @@ __all__ = [
     "Plugin",
     "Sandbox",
     "inspect",
+    "printable",
 ]

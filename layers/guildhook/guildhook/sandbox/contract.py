@@ -43,9 +43,17 @@ _EXPORT: Final = "export on-message"
 INTERFACES: Final = tuple(re.findall(r'\(import "([^"]+)"', _REFERENCE))
 
 
+def _track(interface: str) -> str:
+    """The name with its version cut to the part that must agree: 1.x for 1.2.3, 0.2.x for 0.2.3."""
+    return re.sub(r"@(0\.\d+|[1-9]\d*)\.[0-9.]+$", r"@\1", interface)
+
+
+_TRACKS: Final = frozenset(map(_track, INTERFACES))
+
+
 def provides(interface: str) -> bool:
     """Whether the host has a version of `interface` that an import by this name accepts."""
-    return _track(interface) in map(_track, INTERFACES)
+    return _track(interface) in _TRACKS
 
 
 def check_types(engine: wasmtime.Engine, component: Component) -> None:
@@ -86,8 +94,3 @@ def _named_functions(engine: wasmtime.Engine, prefix: str, items: Mapping[str, A
 
 def _same(one: FuncType, other: FuncType) -> bool:
     return [kind for _, kind in one.params] == [kind for _, kind in other.params] and one.result == other.result
-
-
-def _track(interface: str) -> str:
-    """The name with its version cut to the part that must agree: 1.x for 1.2.3, 0.2.x for 0.2.3."""
-    return re.sub(r"@(0\.\d+|[1-9]\d*)\.[0-9.]+$", r"@\1", interface)

@@ -124,8 +124,12 @@ def last_cause(error: WasmtimeError) -> str:
     Everything above it can hold names that the guest chose, of any length.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = lines[-1] if lines else "unknown fault"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line[:_DETAIL_CHARS])
+    return printable(lines[-1] if lines else "unknown fault")[:_DETAIL_CHARS]
+
+
+def printable(text: str) -> str:
+    """A guest's text where a person reads it: nothing in it steers a terminal or breaks a line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def ticks(milliseconds: int) -> int:

@@ -9,13 +9,17 @@ from functools import lru_cache
 from guildhook.model import MemoryType
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 
+_MAX_PAGES = 65_536
+"""Of a 32-bit memory."""
+
 
 @lru_cache(maxsize=1024)
 def limit_per_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> int | None:
     """Bytes each memory may have, as many as `cap_bytes` in total allow; None where no limit is low enough."""
     cap = cap_bytes // WASM_PAGE_BYTES
+    largest = min(cap, _MAX_PAGES)
     floor = max((memory.minimum for memory in memories), default=0)
-    fitting = (pages for pages in range(cap, floor - 1, -1) if _grown(memories, pages) <= cap)
+    fitting = (pages for pages in range(largest, floor - 1, -1) if _grown(memories, pages) <= cap)
     pages = next(fitting, None)
     return None if pages is None else pages * WASM_PAGE_BYTES
 

@@ -43,8 +43,8 @@ class Sandbox:
         Touches no network, database or file and never waits. The same arguments give the same result but for
         `duration_us`, as long as the deadline does not cut in. Intents are returned only if the run ended ok.
         """
-        started = time.monotonic()
         with self._turn, Store(self._engine.wasmtime) as store:
+            started = time.monotonic()
             self._current.calls = run = HostCalls(
                 store=store,
                 plugin_id=plugin.id,

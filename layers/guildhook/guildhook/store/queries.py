@@ -7,7 +7,6 @@ SELECT
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', plugin.id,
         'guild_id', plugin.guild_id,
-        'name', plugin.name,
         'settings', plugin.config,
         'permissions', plugin.permissions,
         'wasm_sha256', encode(plugin.wasm_sha256, 'hex'),

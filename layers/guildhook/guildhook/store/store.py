@@ -184,7 +184,6 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
     return InstalledPlugin(
         id=UUID(item["id"]),
         guild_id=UUID(item["guild_id"]),
-        name=item["name"],
         # The columns are JSON of any shape; what is not an object or a list grants and sets nothing.
         settings=settings if isinstance(settings, dict) else {},
         permissions=frozenset(p for p in permissions if isinstance(p, str))
