@@ -82,13 +82,14 @@ def test_a_step_that_fails_leaves_nothing_of_itself(empty_database, tmp_path):
     assert migrate(empty_database, tmp_path) == ["2_bad"]
 
 
-def test_steps_run_under_lock_and_statement_timeouts(empty_database, tmp_path):
+def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path):
     (tmp_path / "1_settings.sql").write_text(
-        "CREATE TABLE seen AS SELECT current_setting('lock_timeout') l, current_setting('statement_timeout') s;"
+        """CREATE TABLE seen AS SELECT current_setting('lock_timeout'), current_setting('statement_timeout') AS s,
+               (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid());"""
     )
     migrate(empty_database, tmp_path)
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT * FROM seen").fetchone() == ("5s", "10min")
+        assert connection.execute("SELECT * FROM seen").fetchone() == ("5s", "10min", 1)
 
 
 def test_a_database_out_of_reach_is_named_without_the_password():
