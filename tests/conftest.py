@@ -6,15 +6,22 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from guildhook.sandbox.engine import instance_memories
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Where it keeps what it derives from the source; its database of examples is off.
+    set_hypothesis_home_dir(config.cache.mkdir("hypothesis"))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +71,7 @@ def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
     def load(wasm: bytes) -> Module:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.cwasm"
         path.write_bytes(engine.compile_here(wasm))
-        return engine.load(path, inspect(wasm).memories)
+        return engine.load(path, instance_memories(inspect(wasm)))
 
     return load
 
@@ -74,7 +81,7 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
     """Runs a plugin, with SEND_MESSAGES granted unless `permissions` say otherwise."""
 
     def run(
-        wasm: bytes,
+        wasm: bytes | Module,
         permissions: frozenset[str] = frozenset({"SEND_MESSAGES"}),
         settings: dict[str, Any] | None = None,
         limits: Limits | None = None,
@@ -82,7 +89,8 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         message: Message = MESSAGE,
         now: datetime = TIME,
     ) -> RunResult:
-        plugin = Plugin(PLUGIN_ID, load(wasm), permissions)
-        return Sandbox(engine, limits or samples.limits()).run(plugin, message, settings or {}, now, seed)
+        module = load(wasm) if isinstance(wasm, bytes) else wasm
+        plugin = Plugin(PLUGIN_ID, module, permissions, limits or samples.limits())
+        return Sandbox(engine).run(plugin, message, settings or {}, now, seed)
 
     return run

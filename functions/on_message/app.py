@@ -42,7 +42,7 @@ def create_worker(settings: Settings) -> Worker:
         memory_bytes=settings.memory_cache_bytes,
         disk_bytes=settings.disk_cache_bytes,
     )
-    return Worker(engine.fingerprint, Sandbox(engine, settings.limits), modules, store, chat)
+    return Worker(engine.fingerprint, Sandbox(engine), settings.limits_of, modules, store, chat)
 
 
 try:

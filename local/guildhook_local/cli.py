@@ -156,8 +156,8 @@ def _run(
     with tempfile.NamedTemporaryFile(prefix="guildhook-", suffix=".cwasm") as file:
         file.write(compiled.artifact)
         file.flush()
-        plugin = Plugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions)
-        return Sandbox(engine, limits).run(plugin, message, settings, message.created_at, seed=0)
+        plugin = Plugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions, limits)
+        return Sandbox(engine).run(plugin, message, settings, message.created_at, seed=0)
 
 
 def _message(argument: str) -> Message:
@@ -217,6 +217,7 @@ def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
         "accepted": inspection.accepted,
         "reasons": inspection.reasons,
         "imports": inspection.imports,
+        "unavailable": inspection.unavailable,
         "exports": inspection.exports,
         "needs": sorted(inspection.needs),
         "memories": [asdict(memory) for memory in inspection.memories],
@@ -253,6 +254,7 @@ def _show_inspection(name: str, inspection: Inspection) -> None:
     for reason in inspection.reasons:
         out.print(f"[red]reason[/]   {_shown(reason)}")
     for item in inspection.imports:
-        out.print(f"[dim]imports[/]  {_shown(item)}")
+        note = " [dim](imported, not available)" if item in inspection.unavailable else ""
+        out.print(f"[dim]imports[/]  {_shown(item)}{note}")
     for need in sorted(inspection.needs):
         out.print(f"[dim]needs[/]    {need}")

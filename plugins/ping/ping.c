@@ -6,7 +6,7 @@
 typedef unsigned char byte;
 typedef unsigned int u32;
 
-#define HOST(function) __attribute__((import_module("guildhook:plugin/host-api@1.0.0"), import_name(function)))
+#define HOST(function) __attribute__((import_module("guildhook:plugin/host-api@1.1.0"), import_name(function)))
 #define EXPORT(name) __attribute__((export_name(name)))
 
 HOST("log") void host_log(const byte *text, u32 length);

@@ -1,3 +1,6 @@
+import json
+from uuid import uuid4
+
 import pytest
 
 from guildhook.errors import ConfigurationError
@@ -48,6 +51,11 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
         ("GUILDHOOK_LIMITS__FUEL", "-1"),
         ("GUILDHOOK_LIMITS__FULE", "1"),
         ("GUILDHOOK_DISK_CACHE_BYTES", "0"),
+        ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
+        ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": "s3cret"}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fule": 1}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": -1}}'),
     ],
 )
 def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, name, value):
@@ -57,3 +65,12 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
     assert name.split("__")[0] in str(raised.value)
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_guild_can_have_limits_of_its_own(environment):
+    guild, other = uuid4(), uuid4()
+    environment.setenv("GUILDHOOK_LIMITS__SENDS", "7")
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}}))
+    settings = load_settings()
+    assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
+    assert settings.limits_of(other) == Limits(sends=7)

@@ -67,7 +67,7 @@ def create_worker(system, engine, tmp_path, monkeypatch):
         chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
         directory = tmp_path / f"cache-{len(workers)}"
         modules = ModuleCache(engine, ArtifactBucket(system.bucket), directory, 2**30, 2**30)
-        workers.append(Worker(engine.fingerprint, Sandbox(engine, limits()), modules, store, chat))
+        workers.append(Worker(engine.fingerprint, Sandbox(engine), lambda _guild: limits(), modules, store, chat))
         return workers[-1]
 
     yield create_worker

@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builds import rebuild
 from guildhook.model import Outcome
 from guildhook.sandbox import inspect
 from samples import CHANNEL, MESSAGE
@@ -14,13 +13,8 @@ PLUGIN = Path(__file__).parents[2] / "plugins" / "ping"
 PING = PLUGIN / "ping.wasm"
 
 
-def test_the_committed_component_is_what_the_source_builds(tmp_path, monkeypatch):
-    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "zig"))
-    monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", str(tmp_path / "zig"))
-    rebuilt = tmp_path / "ping.wasm"
-    command = ["make", "--directory", PLUGIN, f"PYTHON={sys.executable}", f"OUT={rebuilt}"]
-    subprocess.run(command, check=True, capture_output=True)
-    assert rebuilt.read_bytes() == PING.read_bytes()
+def test_the_committed_component_is_what_the_source_builds(tmp_path):
+    assert rebuild(PLUGIN, tmp_path / "ping.wasm") == PING.read_bytes()
 
 
 def test_it_is_accepted_and_needs_one_permission():

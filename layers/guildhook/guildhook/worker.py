@@ -1,7 +1,7 @@
 """The way of a message, from a batch of the queue to the replies in the chat."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.events import MalformedEventError, parse_event
 from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outcome, RunResult, SendMessage
 from guildhook.modules import ModuleCache, Rejected, Unavailable, Wanted
-from guildhook.sandbox import Module, Plugin, Sandbox
+from guildhook.sandbox import Limits, Module, Plugin, Sandbox
 from guildhook.store import Recorded, RunRecord, Snapshot, Store
 
 
@@ -39,11 +39,18 @@ class BatchReport:
 
 class Worker:
     def __init__(
-        self, engine: str, sandbox: Sandbox, modules: ModuleCache[Module], store: Store, chat: ChatApi
+        self,
+        engine: str,
+        sandbox: Sandbox,
+        limits_of: Callable[[UUID], Limits],
+        modules: ModuleCache[Module],
+        store: Store,
+        chat: ChatApi,
     ) -> None:
-        """`engine` is the fingerprint under which artifacts are looked up."""
+        """`engine` is the fingerprint under which artifacts are looked up, `limits_of` the limits of a guild's runs."""
         self._engine = engine
         self._sandbox = sandbox
+        self._limits_of = limits_of
         self._modules = modules
         self._store = store
         self._chat = chat
@@ -111,7 +118,7 @@ class Worker:
 
     def _run(self, message: Message, plugin: InstalledPlugin, module: Module) -> RunRecord:
         seed = secrets.randbits(63)
-        granted = Plugin(plugin.id, module, plugin.permissions)
+        granted = Plugin(plugin.id, module, plugin.permissions, self._limits_of(plugin.guild_id))
         result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed)
         return _record(message, plugin, seed, result)
 

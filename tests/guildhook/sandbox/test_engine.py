@@ -38,9 +38,9 @@ def test_code_that_does_not_validate_is_refused(engine):
 @pytest.mark.parametrize(
     ("imports", "reason"),
     [
-        ('(export "log" (func (param "msg" u32)))', "log has another type"),
-        ('(export "log" (func (param "msg" string) (result string)))', "log has another type"),
-        ('(export "shout" (func (param "msg" string)))', "shout is not part of the contract"),
+        ('(export "log" (func (param "msg" u32)))', "log.*expected primitive `u32` found primitive `string`"),
+        ('(export "log" (func (param "msg" string) (result string)))', "log.*expected no result, found one"),
+        ('(export "shout" (func (param "msg" string)))', "missing expected export `shout`"),
     ],
 )
 def test_an_import_of_another_type_is_refused(engine, imports, reason):
@@ -62,13 +62,13 @@ def test_an_export_of_another_type_is_refused(engine):
         (core instance $i (instantiate $m))
         (func (export "on-message") (canon lift (core func $i "f"))))"""
     )
-    with pytest.raises(InvalidPluginError, match="on-message has another type"):
+    with pytest.raises(InvalidPluginError, match="expected 1 parameters, found 0"):
         engine.compile_here(bytes(wasm))
 
 
 def test_an_export_that_is_no_function_is_refused(engine):
     wasm = wat2wasm('(component (instance $empty) (export "on-message" (instance $empty)))')
-    with pytest.raises(InvalidPluginError, match="on-message is not a function"):
+    with pytest.raises(InvalidPluginError, match=r"`on-message` .* is not a func"):
         engine.compile_here(bytes(wasm))
 
 

@@ -4,11 +4,13 @@ _MAX_NAME_BYTES = 1_000
 
 
 class RefusedError(Exception):
-    """The binary is malformed, or holds what is not supported. The text is the reason."""
+    """The binary is malformed, too large in some way, or holds what is not supported. The text is the reason."""
 
 
 class Reader:
-    """Reads `data` from `position` up to `end`, and never past it."""
+    """Reads `data` from `position` up to `end`, and never past it. Everything here raises RefusedError."""
+
+    __slots__ = ("_data", "_end", "_position")
 
     def __init__(self, data: bytes, position: int, end: int) -> None:
         self._data, self._position, self._end = data, position, end
@@ -17,30 +19,53 @@ class Reader:
     def exhausted(self) -> bool:
         return self._position >= self._end
 
+    @property
+    def remaining(self) -> int:
+        """In bytes."""
+        return self._end - self._position
+
     def byte(self) -> int:
-        return self.take(1)[0]
+        return self._data[self._advance(1)]
 
     def take(self, length: int) -> bytes:
         start = self._advance(length)
         return self._data[start : start + length]
+
+    def expect(self, header: bytes, otherwise: str) -> None:
+        """Pass over `header`; `otherwise` is the reason to refuse what has another."""
+        if self.take(len(header)) != header:
+            raise RefusedError(otherwise)
+
+    def skip(self, length: int) -> None:
+        self._advance(length)
 
     def part(self, length: int) -> "Reader":
         """A reader of the next `length` bytes, which this one passes over."""
         start = self._advance(length)
         return Reader(self._data, start, start + length)
 
+    def section(self) -> tuple[int, "Reader"]:
+        """A section's id, and a reader of its contents."""
+        return self.byte(), self.part(self.number())
+
     def number(self) -> int:
         """An unsigned 32-bit number, LEB128."""
+        # Without a call for each byte: an upload can hold a million of them.
+        data, position, end = self._data, self._position, self._end
         value = 0
         for shift in range(0, 35, 7):
-            byte = self.byte()
+            if position >= end:
+                raise RefusedError(f"cut off at byte {position}: a number ends after it")
+            byte = data[position]
+            position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 break
         else:
             value = 1 << 32
         if value >> 32:
-            raise RefusedError(f"the number before byte {self._position} does not fit 32 bits")
+            raise RefusedError(f"the number before byte {position} does not fit 32 bits")
+        self._position = position
         return value
 
     def name(self) -> str:

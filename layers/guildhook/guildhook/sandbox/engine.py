@@ -17,9 +17,11 @@ from wasmtime.component import Component, ExportIndex
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
+from guildhook.sandbox.binary import RefusedError
 from guildhook.sandbox.child import CompileLimits, compile_in_child
-from guildhook.sandbox.contract import check_types
-from guildhook.sandbox.inspection import inspect
+from guildhook.sandbox.inspection import Inspection, inspect
+from guildhook.sandbox.structure import read_component
+from guildhook.sandbox.wrapper import needs_wasi, wasi_memories, wrap, wrapper_digest
 
 # Fixed per architecture instead of "this machine's": code compiled on one host runs on every other.
 _TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
@@ -88,7 +90,7 @@ class Engine:
         inspection = inspect(wasm)
         if not inspection.accepted:
             raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
-        return CompiledModule(compile_in_child(wasm, self._compile_limits), inspection.memories)
+        return CompiledModule(compile_in_child(wasm, self._compile_limits), instance_memories(inspection))
 
     def compile_here(self, wasm: bytes) -> bytes:
         """The artifact of what inspection accepted. Unbounded in time and memory, and can end the process.
@@ -96,11 +98,12 @@ class Engine:
         Raises InvalidPluginError.
         """
         try:
-            with Component(self.wasmtime, wasm) as component:
-                check_types(self.wasmtime, component)
+            with Component(self.wasmtime, wrap(wasm, read_component(wasm).imports)) as component:
                 return bytes(component.serialize())
+        except RefusedError as refused:
+            raise InvalidPluginError(str(refused)) from None
         except WasmtimeError as error:
-            raise InvalidPluginError(f"it does not compile: {last_cause(error)}") from None
+            raise InvalidPluginError(f"it does not compile: {_causes(error)}") from None
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module:
         """Map a compiled artifact. The file must never change while the module lives.
@@ -118,6 +121,11 @@ class Engine:
         return Module(component, on_message, memories)
 
 
+def instance_memories(inspection: Inspection) -> tuple[MemoryType, ...]:
+    """Of the plugin, and of WASI if it comes along."""
+    return inspection.memories + (wasi_memories() if needs_wasi(inspection.imports) else ())
+
+
 def last_cause(error: WasmtimeError) -> str:
     """The innermost cause of a wasmtime error, one line without control characters.
 
@@ -125,6 +133,12 @@ def last_cause(error: WasmtimeError) -> str:
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return printable(lines[-1] if lines else "unknown fault")[:_DETAIL_CHARS]
+
+
+def _causes(error: WasmtimeError) -> str:
+    """All that wasmtime says about a binary, one line without control characters: which import, which type."""
+    lines = str(error).rpartition("Caused by:")[2].splitlines()
+    return printable("; ".join(line.strip() for line in lines if line.strip()))[:_DETAIL_CHARS]
 
 
 def printable(text: str) -> str:
@@ -162,5 +176,5 @@ def _config(target: str) -> wasmtime.Config:
 
 def _fingerprint(target: str) -> str:
     wasmtime_version = version("wasmtime")
-    settings = json.dumps([wasmtime_version, target, _FLAGS, "component-async off"], sort_keys=True)
+    settings = json.dumps([wasmtime_version, target, _FLAGS, "component-async off", wrapper_digest()], sort_keys=True)
     return f"wasmtime-{wasmtime_version}-{target}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"

@@ -1,31 +1,38 @@
 """What a plugin can call, and the record of what it did.
 
-Host functions check, meter and append; none waits, reaches out or touches anything but the record of its own
-run. wasmtime-py keeps one process-wide exception for host functions, and a BaseException that leaves one is
-a segmentation fault, so each of them catches everything and raises WasmtimeError alone.
+Host functions check, meter and append; none waits, reaches out or touches anything but the record of its own run.
+wrapper.py has their types.
 """
 
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from wasmtime import Engine, Store, WasmtimeError
-from wasmtime.component import Linker, Record, Variant
+from wasmtime import Engine, Store
+from wasmtime.component import Linker
 
 from guildhook.model import Message, Outcome, Permission, SendMessage, idempotency_key
+from guildhook.sandbox import capi
+from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Text
 from guildhook.sandbox.limits import Limits
+from guildhook.sandbox.wrapper import HOST
 
-# What a character or byte between guest and host costs: converting it takes about as long as this many instructions.
-_FUEL_PER_CHARACTER: Final = 4
-_MAX_RANDOM_BYTES: Final = 4 * 1024
+# What a call, and a byte that passes in it, cost in fuel: they take about as long as this many instructions
+# (`make bench` measures both).
+_FUEL_PER_CALL: Final = 5_000
+_FUEL_PER_BYTE: Final = 4
+
+_CHANNEL_ID_BYTES: Final = 64
+_REFUSAL_BYTES: Final = 200
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-"""Postgres stores no NUL in text."""
+"""Postgres stores no NUL in text, and the environment ends its entries with one."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _EndedError(Exception):
@@ -43,61 +50,105 @@ class HostCalls:
     message: Message
     settings: Mapping[str, Any]
     now: datetime
-    random: random.Random
-    deadline: float
+    seed: int
+    started: float
     """By time.monotonic()."""
     calls: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
     logs: list[str] = field(default_factory=list)
     log_bytes: int = 0
+    unfinished: dict[bool, bytes] = field(default_factory=dict)
+    """What stdout (False) and stderr (True) wrote since their last line ended."""
     intents: list[SendMessage] = field(default_factory=list)
     ended: tuple[Outcome, str] | None = None
     """Set by the host function that ended the run."""
     fault: BaseException | None = None
     """Set where a host function failed; the fault is guildhook's, not the guest's."""
 
-    def meter(self) -> None:
-        """Count a call. Neither fuel nor epoch stops the guest inside the host, so both are looked at here."""
-        self.calls += 1
-        if self.calls > self.limits.host_calls:
-            self.end(Outcome.HOST_CALL_LIMIT, f"more than {self.limits.host_calls} host calls in one run")
-        if time.monotonic() > self.deadline:
-            self.end(Outcome.DEADLINE, f"ran longer than {self.limits.deadline_ms} ms")
+    @property
+    def elapsed_ms(self) -> int:
+        return round((time.monotonic() - self.started) * 1000)
 
-    def charge(self, size: int) -> None:
-        fuel = self.store.get_fuel() - size * _FUEL_PER_CHARACTER
-        self.store.set_fuel(max(fuel, 0))
-        if fuel <= 0:
-            self.end(Outcome.OUT_OF_FUEL, f"used all of its {self.limits.fuel} units of fuel in host calls")
+    @property
+    def late(self) -> bool:
+        return self.elapsed_ms > self.limits.deadline_ms
 
     def end(self, outcome: Outcome, detail: str) -> NoReturn:
-        self.ended = (outcome, detail)
-        raise _EndedError(detail)
+        """Raises _EndedError. The first reason stays."""
+        self.ended = self.ended or (outcome, detail)
+        raise _EndedError
+
+    def end_if_over(self, what: str, used: int, limit: int) -> None:
+        if used > limit:
+            self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
+
+    def meter_call(self, size: int) -> None:
+        """Before a call that passes texts of `size` bytes: neither fuel nor epoch stops a guest inside the host."""
+        self.bytes_in += size
+        self.charge(_FUEL_PER_CALL + size * _FUEL_PER_BYTE)
+        if self.late:
+            self.end(Outcome.DEADLINE, late_detail(self))
+        self.end_if_over("bytes passed in host calls", self.bytes_in + self.bytes_out, self.limits.host_call_bytes)
+
+    def meter_answer(self, size: int) -> None:
+        self.bytes_out += size
+        self.charge(size * _FUEL_PER_BYTE)
+        self.end_if_over("bytes passed in host calls", self.bytes_in + self.bytes_out, self.limits.host_call_bytes)
+
+    def charge(self, fuel: int) -> None:
+        left = self.store.get_fuel() - fuel
+        self.store.set_fuel(max(left, 0))
+        if left <= 0:
+            self.end(Outcome.OUT_OF_FUEL, out_of_fuel_detail(self))
+
+    def count_call(self) -> None:
+        self.calls += 1
+        self.end_if_over("host calls", self.calls, self.limits.host_calls)
 
     def append_log(self, line: str) -> None:
-        encoded = line.encode()[: self.limits.log_line_bytes]
+        encoded = line.encode(errors="replace")[: self.limits.log_line_bytes]
+        self.end_if_over("lines of log", len(self.logs) + 1, self.limits.log_lines)
+        self.end_if_over("bytes of log", self.log_bytes + len(encoded), self.limits.log_bytes)
         self.log_bytes += len(encoded)
-        if len(self.logs) >= self.limits.log_lines:
-            self.end(Outcome.HOST_CALL_LIMIT, f"more than {self.limits.log_lines} lines of log in one run")
-        if self.log_bytes > self.limits.log_bytes:
-            self.end(Outcome.HOST_CALL_LIMIT, f"more than {self.limits.log_bytes} bytes of log in one run")
         self.logs.append(encoded.decode(errors="ignore").replace("\0", _NUL_REPLACEMENT))
 
+    def finish_lines(self) -> None:
+        """Log what stdout and stderr wrote without ending the line."""
+        try:
+            for to_stderr in sorted(self.unfinished):
+                if self.unfinished[to_stderr]:
+                    self.append_log(self.unfinished.pop(to_stderr).decode(errors="replace"))
+        except _EndedError:
+            self.unfinished.clear()
 
-def _log(run: HostCalls, msg: str) -> None:
-    run.charge(len(msg))
-    run.append_log(msg)
+
+def late_detail(run: HostCalls) -> str:
+    return f"ran for {run.elapsed_ms} ms; the limit is {run.limits.deadline_ms} ms"
 
 
-def _send_message(run: HostCalls, channel_id: str, content: str) -> Variant:
-    run.charge(len(channel_id) + len(content))
-    refusal = _refuse_send(run, channel_id, content)
+def out_of_fuel_detail(run: HostCalls) -> str:
+    return f"used all of its fuel; the limit is {run.limits.fuel}"
+
+
+def _log(run: HostCalls, line: Text) -> None:
+    run.count_call()
+    run.append_log(line.read(run.limits.log_line_bytes))
+
+
+def _send_message(run: HostCalls, channel_id: Text, content: Text) -> Ok | Err:
+    run.count_call()
+    channel = channel_id.read(_CHANNEL_ID_BYTES)
+    # One character more than allowed is enough to see that it is too long, and a character has up to four bytes.
+    text = content.read(4 * (run.limits.content_chars + 1))
+    refusal = _refuse_send(run, channel, text)
     if refusal:
         run.append_log(f"guildhook: send-message refused: {refusal}")
-        return Variant("err", refusal)
+        return Err(refusal)
     position = len(run.intents)
     key = idempotency_key(run.message.id, run.plugin_id, position)
-    run.intents.append(SendMessage(key, position, UUID(channel_id), content))
-    return Variant("ok", str(key))
+    run.intents.append(SendMessage(key, position, UUID(channel), text))
+    return Ok(str(key))
 
 
 def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
@@ -108,7 +159,7 @@ def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
     if not content.strip():
         return "the content is empty"
     if len(content) > run.limits.content_chars:
-        return f"the content has {len(content)} characters; the limit is {run.limits.content_chars}"
+        return f"the content has more characters than the limit of {run.limits.content_chars}"
     if "\0" in content:
         return "the content has a NUL character"
     if len(run.intents) >= run.limits.sends:
@@ -116,105 +167,94 @@ def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
     return None
 
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+def _get_settings(run: HostCalls) -> str:
+    run.count_call()
+    return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
 
 
-def _get_environment(run: HostCalls) -> list[tuple[str, str]]:
-    environment = [
-        (_utf8(name), _utf8(value) if isinstance(value, str) else json.dumps(value))
+# What follows is called by WASI, inside the sandbox. It is not counted as a host call, since a plugin that prints
+# cannot know how often its language writes: log limits, bytes and fuel bound it.
+
+
+def _environment(run: HostCalls) -> str:
+    entries = [
+        text.replace("\0", _NUL_REPLACEMENT)
         for name, value in run.settings.items()
         if isinstance(value, str | int | float | bool)
+        for text in (name, value if isinstance(value, str) else json.dumps(value))
     ]
-    run.charge(sum(len(name) + len(value) for name, value in environment))
-    return environment
+    return "".join(f"{text}\0" for text in entries)
 
 
-def _utf8(text: str) -> str:
-    """Without lone surrogates: what the bindings cannot convert, they raise in some other run."""
-    return text.encode(errors="replace").decode()
+def _write(run: HostCalls, to_stderr: bool, latin1: Text) -> None:
+    written = latin1.read(latin1.size).encode("latin-1")
+    *lines, rest = (run.unfinished.get(to_stderr, b"") + written).split(b"\n")
+    for line in lines:
+        run.append_log(line.decode(errors="replace"))
+    run.unfinished[to_stderr] = rest[: run.limits.log_line_bytes]
 
 
-def _get_arguments(_run: HostCalls) -> list[str]:
-    return []
+def _now(run: HostCalls) -> int:
+    return max((run.now - _EPOCH) // timedelta(microseconds=1) * 1000, 0)
 
 
-def _initial_cwd(_run: HostCalls) -> None:
-    return None
+def _seed(run: HostCalls) -> int:
+    return run.seed
 
 
-def _wall_clock_now(run: HostCalls) -> Record:
-    return _datetime(max(int(run.now.timestamp()), 0), run.now.microsecond * 1000)
+def _exit(run: HostCalls, success: bool) -> NoReturn:
+    run.end(*((Outcome.OK, "") if success else (Outcome.TRAP, "the plugin called exit with a failure")))
 
 
-def _wall_clock_resolution(_run: HostCalls) -> Record:
-    return _datetime(0, 1000)
+def _refuse(run: HostCalls, what: Text) -> NoReturn:
+    run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
 
 
-def _datetime(seconds: int, nanoseconds: int) -> Record:
-    record: Any = Record()
-    record.seconds, record.nanoseconds = seconds, nanoseconds
-    return record  # type: ignore[no-any-return]
-
-
-def _get_random_bytes(run: HostCalls, length: int) -> bytes:
-    if length > _MAX_RANDOM_BYTES:
-        run.end(Outcome.HOST_CALL_LIMIT, f"asked for {length} random bytes; the limit is {_MAX_RANDOM_BYTES}")
-    run.charge(length)
-    return run.random.randbytes(length)
-
-
-def _get_random_u64(run: HostCalls) -> int:
-    return run.random.getrandbits(64)
-
-
-# Every function a plugin may import; contract.py has their types. A linker serves an import of any
-# compatible version (1.x, 0.2.x) from the one defined.
-_FUNCTIONS: Final[Mapping[str, Mapping[str, Callable[..., Any]]]] = {
-    "guildhook:plugin/host-api@1.0.0": {"log": _log, "send-message": _send_message},
-    # The plugin's scalar settings, the time of the event, and numbers from the seed of the run.
-    "wasi:cli/environment@0.2.0": {
-        "get-environment": _get_environment,
-        "get-arguments": _get_arguments,
-        "initial-cwd": _initial_cwd,
-    },
-    "wasi:clocks/wall-clock@0.2.0": {"now": _wall_clock_now, "resolution": _wall_clock_resolution},
-    "wasi:random/random@0.2.0": {"get-random-bytes": _get_random_bytes, "get-random-u64": _get_random_u64},
+_FUNCTIONS: Final[Mapping[str, Callable[..., Answer]]] = {
+    "log": _log,
+    "send-message": _send_message,
+    "get-settings": _get_settings,
+    "environment": _environment,
+    "write": _write,
+    "now": _now,
+    "seed": _seed,
+    "exit": _exit,
+    "refuse": _refuse,
 }
 
 
-@dataclass(slots=True)
-class CurrentRun:
-    """Where host functions find the run that called them. There is one at a time."""
+class Host:
+    """The linker of all runs, and the record of the one that is under way.
 
-    calls: HostCalls | None = None
-
-
-def create_linker(engine: Engine, current: CurrentRun) -> Linker:
-    """One linker for all runs: a linker per run, with functions that hold the store, leaks 17 kB each time.
-
-    Its functions live until it is deleted, so they hold `current` and not the sandbox, which holds the linker.
+    A linker per run, with functions that hold the store, leaks 17 kB each time.
     """
-    linker = Linker(engine)
-    with linker.root() as root:
-        for interface, functions in _FUNCTIONS.items():
-            with root.add_instance(interface) as instance:
-                for name, function in functions.items():
-                    instance.add_func(name, _guarded(function, current))
-    return linker
 
+    def __init__(self, engine: Engine) -> None:
+        self.run: HostCalls | None = None
+        self.linker = Linker(engine)
+        with self.linker.root() as root, root.add_instance(HOST) as instance:
+            self._callbacks = [
+                capi.define(instance, name, self._metered(function), self._failed)
+                for name, function in _FUNCTIONS.items()
+            ]
 
-def _guarded(function: Callable[..., Any], current: CurrentRun) -> Callable[..., Any]:
-    def call(_store: object, *arguments: Any) -> Any:
-        run = current.calls
-        if run is None:
-            raise WasmtimeError("a host function was called outside a run")
-        try:
-            run.meter()
-            return function(run, *arguments)
-        except _EndedError as ended:
-            raise WasmtimeError(str(ended)) from None
-        except BaseException as fault:  # noqa: BLE001 - anything else that leaves here ends the process
-            run.fault = fault
-            raise WasmtimeError("host fault") from None
+    def _metered(self, function: Callable[..., Answer]) -> capi.HostFunction:
+        def call(arguments: list[Argument]) -> Answer:
+            run = self._current()
+            run.meter_call(sum(argument.size for argument in arguments if isinstance(argument, Text)))
+            answer = function(run, *arguments)
+            text = answer.text if isinstance(answer, Ok | Err) else answer
+            if isinstance(text, str):
+                run.meter_answer(len(text.encode(errors="replace")))
+            return answer
 
-    return call
+        return call
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, _EndedError):
+            self._current().fault = error
+
+    def _current(self) -> HostCalls:
+        if self.run is None:
+            raise RuntimeError("a host function was called outside a run")
+        return self.run

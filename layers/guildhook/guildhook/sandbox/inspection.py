@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 from guildhook.model import MemoryType, Permission
 from guildhook.sandbox.binary import RefusedError
-from guildhook.sandbox.contract import INTERFACES, provides
-from guildhook.sandbox.structure import COMPONENT_HEADER, MODULE_HEADER, Component, read_component
+from guildhook.sandbox.core_module import MODULE_HEADER
+from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component
+from guildhook.sandbox.wrapper import available, linked
 
 MAX_WASM_BYTES = 32 * 1024 * 1024
 _MAX_REASONS = 20
+# WASI has 30 interfaces; the rest is room for the same one in two versions.
+_MAX_IMPORTS = 100
+_MAX_EXPORTS = 100
+_SHOWN_CHARS = 200
 _EXPORT = "on-message"
 _WRAP_HINT = "wrap it with `wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
 _BUILD_HINT = "build a component for the world guildhook:plugin/plugin (wit/plugin.wit)"
@@ -21,6 +26,8 @@ class Inspection:
     reasons: tuple[str, ...]
     imports: tuple[str, ...]
     exports: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    """Imports that are linked, since toolchains name them without a need, and do nothing: files and sockets."""
     needs: frozenset[Permission]
     """Without them, calls of the plugin are refused."""
     memories: tuple[MemoryType, ...]
@@ -40,11 +47,12 @@ def inspect(wasm: bytes) -> Inspection:
             component = read_component(wasm)
             reasons = _broken_rules(component)
         except RefusedError as refused:
-            reasons = [f"{refused}; {_BUILD_HINT}"]
+            reasons = [str(refused)]
     return Inspection(
         reasons=tuple(reasons[:_MAX_REASONS]),
-        imports=tuple(component.imports),
-        exports=tuple(component.exports),
+        imports=tuple(component.imports[:_MAX_IMPORTS]),
+        exports=tuple(component.exports[:_MAX_EXPORTS]),
+        unavailable=tuple(name for name in component.imports[:_MAX_IMPORTS] if linked(name) and not available(name)),
         needs=frozenset({Permission.SEND_MESSAGES} if "send-message" in component.uses else ()),
         memories=tuple(component.memories),
         wasm_bytes=len(wasm),
@@ -68,12 +76,31 @@ def _wrong_kind(wasm: bytes) -> list[str]:
 
 
 def _broken_rules(component: Component) -> list[str]:
+    for names, verb, most in (
+        (component.imports, "imports", _MAX_IMPORTS),
+        (component.exports, "exports", _MAX_EXPORTS),
+    ):
+        if len(names) > most:
+            return [f"{verb} {len(names)} interfaces and functions; the limit is {most}"]
     reasons = [
-        f"imports {name!r}, which plugins cannot have; available are {', '.join(INTERFACES)}. "
-        "Build without it (componentize tools: stub or disable WASI)"
+        f"imports {_shown(name)}, which plugins cannot have; there are guildhook:plugin@1 (wit/plugin.wit) and "
+        f"WASI 0.2 without HTTP. {_hint(name)}"
         for name in component.imports
-        if not provides(name)
+        if not linked(name)
     ]
     if _EXPORT not in component.exports:
         reasons.append(f"exports no function {_EXPORT!r}; {_BUILD_HINT}")
     return reasons
+
+
+def _shown(name: str) -> str:
+    """A name that the plugin's author chose, printable and not too long."""
+    return repr(name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…")
+
+
+def _hint(interface: str) -> str:
+    if interface.startswith("wasi:http/"):
+        return "Build without it (jco: --disable http, or disableFeatures: ['http', 'fetch-event'])"
+    if interface.startswith("wasi:"):
+        return "Build for WASI 0.2 (wasm32-wasip2)"
+    return "Build without it"

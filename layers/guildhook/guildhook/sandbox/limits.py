@@ -10,7 +10,7 @@ _LARGEST = 2**63 - 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     fuel: int = 100_000_000
-    """About one unit for each WebAssembly instruction; bytes handed to the host cost fuel as well."""
+    """About one unit for each WebAssembly instruction; calls of the host cost fuel as well."""
     memory_bytes: int = 16 * 1024 * 1024
     """Linear memory in total, over all memories of the instance."""
     deadline_ms: int = 250
@@ -20,6 +20,8 @@ class Limits:
     table_elements: int = 20_000
     """For each table."""
     host_calls: int = 64
+    host_call_bytes: int = 1024 * 1024
+    """Of text that passes between plugin and host, both ways together."""
     sends: int = 5
     content_chars: int = 4_000
     """Of one message; the chat API takes no longer ones."""

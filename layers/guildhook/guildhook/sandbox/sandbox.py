@@ -1,6 +1,5 @@
 """One run of one plugin for one message: pure, bounded, and alone in its store."""
 
-import random
 import threading
 import time
 from collections.abc import Mapping
@@ -12,8 +11,10 @@ from uuid import UUID
 from wasmtime import Store, WasmtimeError
 
 from guildhook.model import Message, Outcome, RunResult
+from guildhook.sandbox.capi import call_with_text
 from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
-from guildhook.sandbox.host import CurrentRun, HostCalls, create_linker
+from guildhook.sandbox.host import Host, HostCalls, late_detail, out_of_fuel_detail
+from guildhook.sandbox.interrupts import deferred_signals
 from guildhook.sandbox.limits import WASM_PAGE_BYTES, Limits
 from guildhook.sandbox.memory import limit_per_memory
 
@@ -25,16 +26,15 @@ class Plugin:
     id: UUID
     module: Module
     permissions: frozenset[str]
+    limits: Limits
 
 
 class Sandbox:
     """Runs plugins, one at a time: wasmtime's bindings are not safe to enter from two threads."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._current = CurrentRun()
-        self._linker = create_linker(engine.wasmtime, self._current)
+        self._host = Host(engine.wasmtime)
         self._turn = threading.Lock()
 
     def run(self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int) -> RunResult:
@@ -43,36 +43,35 @@ class Sandbox:
         Touches no network, database or file and never waits. The same arguments give the same result but for
         `duration_us`, as long as the deadline does not cut in. Intents are returned only if the run ended ok.
         """
-        with self._turn, Store(self._engine.wasmtime) as store:
-            started = time.monotonic()
-            self._current.calls = run = HostCalls(
+        with self._turn, deferred_signals(), Store(self._engine.wasmtime) as store:
+            self._host.run = run = HostCalls(
                 store=store,
                 plugin_id=plugin.id,
                 permissions=plugin.permissions,
-                limits=self.limits,
+                limits=plugin.limits,
                 message=message,
                 settings=settings,
                 now=now,
-                random=random.Random(seed),  # noqa: S311 - a replay needs the same numbers again
-                deadline=started + self.limits.deadline_ms / 1000,
+                seed=seed,
+                started=time.monotonic(),
             )
             try:
                 outcome, detail = self._call(store, plugin.module, run)
-                fuel_used = self.limits.fuel - store.get_fuel()
+                fuel_used = plugin.limits.fuel - store.get_fuel()
             finally:
-                self._current.calls = None
+                self._host.run = None
         return RunResult(
             outcome=outcome,
             detail=detail,
             fuel_used=fuel_used,
-            duration_us=round((time.monotonic() - started) * 1_000_000),
+            duration_us=round((time.monotonic() - run.started) * 1_000_000),
             host_calls=run.calls,
             logs=tuple(run.logs),
             intents=tuple(run.intents) if outcome is Outcome.OK else (),
         )
 
     def _call(self, store: Store, module: Module, run: HostCalls) -> tuple[Outcome, str]:
-        limits = self.limits
+        limits = run.limits
         # Before anything of the guest runs: a start function runs while the module is instantiated.
         store.set_fuel(limits.fuel)
         store.set_epoch_deadline(ticks(limits.deadline_ms))
@@ -86,37 +85,37 @@ class Sandbox:
             tables=limits.tables,
             table_elements=limits.table_elements,
         )
+        otherwise = Outcome.INVALID
+        error: WasmtimeError | None = None
         try:
-            instance = self._linker.instantiate(store, module.component)
-        except WasmtimeError as error:
-            return _classify(store, run, Outcome.INVALID, error)
-        on_message = instance.get_func(store, module.on_message)
-        if on_message is None:
-            return Outcome.INVALID, "it exports no function on-message"
-        try:
-            on_message(store, run.message.payload)
-        except WasmtimeError as error:
-            return _classify(store, run, Outcome.TRAP, error)
-        except Exception as error:  # noqa: BLE001 - wasmtime-py keeps what its own conversions of a host call
-            # raised in a process-wide variable (component/_enter.py) and raises it from the next failing call
-            return Outcome.INTERNAL, f"wasmtime-py failed: {type(error).__name__}"
-        return Outcome.OK, ""
+            instance = self._host.linker.instantiate(store, module.component)
+            on_message = instance.get_func(store, module.on_message)
+            if on_message is None:
+                return Outcome.INVALID, "it exports no function on-message"
+            otherwise = Outcome.TRAP
+            call_with_text(store, on_message, run.message.payload.encode())
+        except WasmtimeError as raised:
+            error = raised
+        run.finish_lines()
+        return _classify(store, run, otherwise, error)
 
 
-def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeError) -> tuple[Outcome, str]:
-    """Why a run failed, by what the host recorded. The error's text is shown, never believed: names in it are
+def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeError | None) -> tuple[Outcome, str]:
+    """How a run ended, by what the host recorded. The error's text is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """
     if run.fault:
         if not isinstance(run.fault, Exception):
-            raise run.fault  # an interrupt of this process, caught only to leave the guest alive
+            raise run.fault  # it ends this process, and was caught only to leave the guest alive
         return Outcome.INTERNAL, f"host function failed: {type(run.fault).__name__}"
     if run.ended:
         return run.ended
+    if error is None:
+        return Outcome.OK, ""
     if store.get_fuel() == 0:
-        return Outcome.OUT_OF_FUEL, f"used all of its {run.limits.fuel} units of fuel"
-    if time.monotonic() > run.deadline:
-        return Outcome.DEADLINE, f"ran longer than {run.limits.deadline_ms} ms"
+        return Outcome.OUT_OF_FUEL, out_of_fuel_detail(run)
+    if run.late:
+        return Outcome.DEADLINE, late_detail(run)
     return otherwise, last_cause(error)
 
 

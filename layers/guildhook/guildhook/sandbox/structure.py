@@ -1,6 +1,7 @@
-"""What a component is made of, as far as the sandbox must know it: names, and the memories of an instance.
+"""What a component is made of, as far as the sandbox must know it: names, and what an instance of it has.
 
-Reads the binary alone and compiles nothing. What could hide a memory from the count is refused.
+Reads the binary alone and compiles nothing. What could hide a memory from the count is refused, and so is what is too
+much for the compiler.
 Format: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
 """
 
@@ -10,14 +11,18 @@ from typing import TypeVar
 
 from guildhook.model import MemoryType
 from guildhook.sandbox.binary import Reader, RefusedError
+from guildhook.sandbox.core_module import CoreModule, read_core_module
+from guildhook.sandbox.tally import Counted, Tally
 
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
-MODULE_HEADER = b"\0asm\x01\0\0\0"
 
 _MAX_NESTING = 8
-# A component can instantiate one module again and again, and nested ones multiply.
+# Of one instance. A component can instantiate one module again and again, and nested ones multiply; a run has limits
+# of its own, which are lower as a rule.
+_MAX_INSTANCES = 1_000
 _MAX_MEMORIES = 64
-_MAX_ITEMS = 100_000
+_MAX_TABLES = 100
+_MAX_TABLE_ELEMENTS = 1_000_000
 
 _Item = TypeVar("_Item")
 
@@ -35,8 +40,14 @@ class Component:
     """Names taken out of instances, at any level: a function must be named here before it can be called."""
     memories: list[MemoryType] = field(default_factory=list)
     """One for each memory that an instance has."""
-    modules: list[tuple[MemoryType, ...]] = field(default_factory=list)
-    """The memories of each core module, by its index."""
+    tables: list[int] = field(default_factory=list)
+    """One for each table that an instance has: how many elements it has at least."""
+    instances: int = 0
+    """How many instances an instance has inside."""
+    definitions: int = 0
+    """How many definitions the compiler takes an instance through, those of the instances inside included."""
+    modules: list[CoreModule] = field(default_factory=list)
+    """Core modules by their index."""
     components: list["Component"] = field(default_factory=list)
     """Nested components by their index."""
 
@@ -44,56 +55,53 @@ class Component:
 def read_component(wasm: bytes) -> Component:
     """Raises RefusedError."""
     reader = Reader(wasm, 0, len(wasm))
-    if reader.take(len(COMPONENT_HEADER)) != COMPONENT_HEADER:
-        raise RefusedError("not a component")
+    reader.expect(COMPONENT_HEADER, "not a component")
     return _Parser().component(reader, ())
 
 
 class _Parser:
     def __init__(self) -> None:
-        self._items = 0
+        self._tally = Tally()
 
     def component(self, reader: Reader, outer: tuple[Component, ...]) -> Component:
         """`outer` are the components around this one, from the outside in."""
         if len(outer) >= _MAX_NESTING:
-            raise RefusedError(f"components are nested more than {_MAX_NESTING} deep")
+            raise RefusedError(f"components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}")
         this = Component()
         while not reader.exhausted:
-            section, body = reader.byte(), reader.part(reader.number())
+            section, body = reader.section()
+            self._tally.add(Counted.SECTIONS, 1)
             match section:
+                case 0:
+                    self._custom(body)
                 case 1:
-                    this.modules.append(self._module(body))
+                    this.modules.append(read_core_module(body, self._tally))
                 case 4:
                     this.components.append(self._nested(body, this, outer))
                 case 2 | 5 | 6 | 10 | 11:
-                    for _ in self._counted(body):
+                    for _ in self._counted(body, this):
                         self._definition(section, body, this, outer)
-                case 0 | 3 | 7 | 8:
-                    pass  # custom sections, types and canonical functions neither bring nor hide a memory
+                case 3 | 7:
+                    self._tally.add(Counted.TYPE_BYTES, body.remaining)
+                    self._counted(body, this)
+                case 8:
+                    self._counted(body, this)  # canonical functions neither bring nor hide a memory
                 case _:
                     raise RefusedError(f"section {section} of a component is not supported")
         return this
 
-    def _counted(self, reader: Reader) -> Iterable[int]:
+    def _custom(self, reader: Reader) -> None:
+        if reader.name() == "component-name":
+            self._tally.add(Counted.NAME_BYTES, reader.remaining)
+
+    def _counted(self, reader: Reader, this: Component) -> Iterable[int]:
         count = reader.number()
-        self._items += count
-        if self._items > _MAX_ITEMS:
-            raise RefusedError(f"it has more than {_MAX_ITEMS} imports, exports, aliases and instances")
+        self._tally.add(Counted.DEFINITIONS, count)
+        this.definitions += count
         return range(count)
 
-    def _module(self, reader: Reader) -> tuple[MemoryType, ...]:
-        if reader.take(len(MODULE_HEADER)) != MODULE_HEADER:
-            raise RefusedError("a core module in it has another version")
-        memories: list[MemoryType] = []
-        while not reader.exhausted:
-            section, body = reader.byte(), reader.part(reader.number())
-            if section == 5:
-                memories.extend(_memory(body) for _ in self._counted(body))
-        return tuple(memories)
-
     def _nested(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> Component:
-        if reader.take(len(COMPONENT_HEADER)) != COMPONENT_HEADER:
-            raise RefusedError("a component in it has another version")
+        reader.expect(COMPONENT_HEADER, "a component in it has another version")
         nested = self.component(reader, (*outer, this))
         this.uses |= nested.uses
         return nested
@@ -114,8 +122,9 @@ class _Parser:
 
     def _core_instance(self, reader: Reader, this: Component) -> None:
         if _kind(reader, "core instance", 2) == 0:
-            _instantiate(this, _at(this.modules, reader.number(), "core module"))
-        for _ in self._counted(reader):
+            module = _at(this.modules, reader.number(), "core module")
+            _instantiate(this, module.memories, module.tables)
+        for _ in self._counted(reader, this):
             reader.name()
             reader.byte()
             reader.number()
@@ -123,8 +132,11 @@ class _Parser:
     def _instance(self, reader: Reader, this: Component) -> None:
         of_component = _kind(reader, "instance", 2) == 0
         if of_component:
-            _instantiate(this, _at(this.components, reader.number(), "component").memories)
-        for _ in self._counted(reader):
+            component = _at(this.components, reader.number(), "component")
+            this.instances += component.instances
+            this.definitions += component.definitions
+            _instantiate(this, component.memories, component.tables)
+        for _ in self._counted(reader, this):
             if of_component:
                 reader.name()
             else:
@@ -133,10 +145,19 @@ class _Parser:
             reader.number()
 
 
-def _instantiate(this: Component, memories: Sequence[MemoryType]) -> None:
+def _instantiate(this: Component, memories: Sequence[MemoryType], tables: Sequence[int]) -> None:
+    this.instances += 1
     this.memories.extend(memories)
-    if len(this.memories) > _MAX_MEMORIES:
-        raise RefusedError(f"an instance of it has more than {_MAX_MEMORIES} memories")
+    this.tables.extend(tables)
+    for count, what, most in (
+        (this.instances, "instances inside", _MAX_INSTANCES),
+        (this.definitions, "definitions, those of the instances inside included", Counted.DEFINITIONS.most),
+        (len(this.memories), "memories", _MAX_MEMORIES),
+        (len(this.tables), "tables", _MAX_TABLES),
+        (sum(this.tables), "table elements", _MAX_TABLE_ELEMENTS),
+    ):
+        if count > most:
+            raise RefusedError(f"an instance of it has at least {count} {what}; the limit is {most}")
 
 
 def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
@@ -164,13 +185,6 @@ def _export(reader: Reader, this: Component) -> None:
     reader.number()
     if _kind(reader, "export type", 2) == 1:
         _extern_type(reader)
-
-
-def _memory(reader: Reader) -> MemoryType:
-    flags = reader.byte()
-    if flags > 1:
-        raise RefusedError("a memory in it is shared, 64-bit or has pages of its own size; none is supported")
-    return MemoryType(minimum=reader.number(), maximum=reader.number() if flags else None)
 
 
 def _sort(reader: Reader) -> _Sort:

@@ -1,0 +1,169 @@
+"""The component that is compiled in a plugin's place: it holds the plugin, and decides what the plugin is linked to.
+
+    guildhook:sandbox/host ──► wrapper ─┬─► plugin ──► on-message
+       (the host functions)             └─► wasi ──┘
+
+A plugin names its imports and their types. The wrapper gives each of them an instance, and wasmtime's validation
+compares the types: what reaches the host are the few functions below, whatever the plugin says. WASI is a component
+of ours (wasi/ at the top of the project), under the plugin's own limits, and the same one for every 0.2.x.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+from wasmtime import wat2wasm
+
+from guildhook.model import MemoryType
+from guildhook.sandbox.structure import read_component
+
+HOST: Final = "guildhook:sandbox/host"
+
+# The index spaces below are continued by `wrap`.
+_BASE: Final = f"""
+(component
+  (type $on-message (func (param "msg-json" string)))
+  (import "{HOST}" (instance $host
+    (export "log" (func (param "msg" string)))
+    (export "send-message" (func
+      (param "channel-id" string) (param "content" string) (result (result string (error string)))))
+    (export "get-settings" (func (result string)))
+    (export "environment" (func (result string)))
+    (export "write" (func (param "to-stderr" bool) (param "bytes" string)))
+    (export "now" (func (result u64)))
+    (export "seed" (func (result u64)))
+    (export "exit" (func (param "success" bool)))
+    (export "refuse" (func (param "what" string)))))
+  (instance $host-api
+    (export "log" (func $host "log"))
+    (export "send-message" (func $host "send-message")))
+  (instance $settings
+    (export "get" (func $host "get-settings"))))
+"""
+_ON_MESSAGE_TYPE, _HOST, _HOST_API, _SETTINGS = 0, 0, 1, 2
+_INSTANCES, _FUNCTIONS = 3, 3
+
+_OURS: Final[Mapping[str, int]] = {
+    "guildhook:plugin/host-api@1": _HOST_API,
+    "guildhook:plugin/settings@1": _SETTINGS,
+}
+"""Instances of the base, by the interface and the part of its version that must agree."""
+
+# Sections and sorts of a component binary, see structure.py.
+_COMPONENT, _INSTANCE, _ALIAS, _EXPORT = b"\x04", b"\x05", b"\x06", b"\x0b"
+_SORT_FUNCTION, _SORT_COMPONENT, _SORT_INSTANCE = b"\x01", b"\x04", b"\x05"
+
+
+def track(interface: str) -> str:
+    """The name with its version cut to the part that must agree: 1 for 1.2.3, 0.2 for 0.2.3."""
+    return re.sub(r"@(0\.(?:0|[1-9]\d*)|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+$", r"@\1", interface)
+
+
+def linked(interface: str) -> bool:
+    """Whether a plugin may import this interface, which `wrap` then links."""
+    return track(interface) in _OURS or track(interface) in _wasi_exports()
+
+
+def available(interface: str) -> bool:
+    """Whether an interface that is linked does anything."""
+    return not interface.startswith(("wasi:filesystem/", "wasi:sockets/"))
+
+
+def needs_wasi(imports: Sequence[str]) -> bool:
+    return any(track(interface) in _wasi_exports() for interface in imports)
+
+
+def wasi_memories() -> tuple[MemoryType, ...]:
+    return tuple(read_component(_wasi()).memories)
+
+
+def wrapper_digest() -> str:
+    """Changes whenever the same plugin would be wrapped into other bytes of ours."""
+    return sha256(_BASE.encode() + _wasi()).hexdigest()
+
+
+def wrap(plugin: bytes, imports: Sequence[str]) -> bytes:
+    """The wrapper around a plugin that imports `imports`, all of them linked."""
+    sections = [bytes(wat2wasm(_BASE))]
+    instances, components = _INSTANCES, 0
+    given = {interface: _OURS[track(interface)] for interface in imports if track(interface) in _OURS}
+    if needs_wasi(imports):
+        sections += [
+            _section(_COMPONENT, _wasi()),
+            _section(_INSTANCE, _one(_instantiate(components, {HOST: _HOST}))),
+        ]
+        wasi = instances
+        instances, components = instances + 1, components + 1
+        for interface in imports:
+            if track(interface) in _wasi_exports():
+                exported = _name(_wasi_exports()[track(interface)])
+                sections.append(_section(_ALIAS, _one(_SORT_INSTANCE + b"\x00" + _number(wasi) + exported)))
+                given[interface] = instances
+                instances += 1
+    return b"".join(
+        [
+            *sections,
+            _section(_COMPONENT, plugin),
+            _section(_INSTANCE, _one(_instantiate(components, given))),
+            _section(_ALIAS, _one(_SORT_FUNCTION + b"\x00" + _number(instances) + _name("on-message"))),
+            _section(
+                _EXPORT,
+                _one(
+                    b"\x00"
+                    + _name("on-message")
+                    + _SORT_FUNCTION
+                    + _number(_FUNCTIONS)
+                    + b"\x01"  # with its type, so that any other is refused
+                    + _SORT_FUNCTION
+                    + _number(_ON_MESSAGE_TYPE)
+                ),
+            ),
+        ]
+    )
+
+
+@cache
+def _wasi() -> bytes:
+    return files(__package__).joinpath("wasi.wasm").read_bytes()
+
+
+@cache
+def _wasi_exports() -> Mapping[str, str]:
+    """The interfaces of WASI by their tracks."""
+    return {track(interface): interface for interface in read_component(_wasi()).exports}
+
+
+def _instantiate(component: int, given: Mapping[str, int]) -> bytes:
+    arguments = (_name(name) + _SORT_INSTANCE + _number(instance) for name, instance in given.items())
+    return b"\x00" + _number(component) + _vector(arguments)
+
+
+def _section(kind: bytes, content: bytes) -> bytes:
+    return kind + _number(len(content)) + content
+
+
+def _one(item: bytes) -> bytes:
+    return _vector([item])
+
+
+def _vector(items: Iterator[bytes] | Sequence[bytes]) -> bytes:
+    listed = list(items)
+    return _number(len(listed)) + b"".join(listed)
+
+
+def _name(text: str) -> bytes:
+    encoded = text.encode()
+    return _number(len(encoded)) + encoded
+
+
+def _number(value: int) -> bytes:
+    """Unsigned LEB128."""
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,0 +1,26 @@
+"""Rebuilding the WebAssembly that is committed, and building more of it for a test."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+
+
+def rebuild(folder: Path, out: Path) -> bytes:
+    """What `make` in `folder` builds, in a cache of its own next to `out`."""
+    cache = str(out.with_suffix(".zig"))
+    environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+    command = ["make", "--directory", folder, f"PYTHON={sys.executable}", f"OUT={out}"]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return out.read_bytes()
+
+
+def dummy_component(wit: str, world: str, folder: Path) -> bytes:
+    """A component that imports and exports all of a world, and whose functions are traps."""
+    source, core, out = folder / "world.wit", folder / "core.wasm", folder / "dummy.wasm"
+    source.write_text(wit)
+    for command in (["embed", "--dummy", "--world", world, source, "-o", core], ["new", core, "-o", out]):
+        subprocess.run([BIN / "wasm-tools", "component", *command], check=True, capture_output=True)
+    return out.read_bytes()

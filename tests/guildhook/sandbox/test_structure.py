@@ -1,0 +1,99 @@
+import pytest
+from wasmtime import wat2wasm
+
+from guildhook.model import MemoryType
+from guildhook.sandbox.binary import RefusedError
+from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component
+from wasm import section
+
+MEMORY_AND_TABLE = "(core module $m (memory 3 5) (table 7 funcref)) (core instance (instantiate $m))"
+
+
+def read(component: str) -> Component:
+    return read_component(bytes(wat2wasm(f"(component {component})")))
+
+
+def instantiated(times: int, depth: int, inside: str) -> str:
+    """`depth` components one in the other, each of which instantiates the next one `times` over."""
+    for _ in range(depth):
+        inside = f"(component $c {inside}) {'(instance (instantiate $c))' * times}"
+    return inside
+
+
+def test_an_instance_has_what_it_instantiates():
+    component = read("(core module $unused (memory 1) (table 9 funcref))" + MEMORY_AND_TABLE)
+    assert component.memories == [MemoryType(3, 5)]
+    assert component.tables == [7]
+    assert component.instances == 1
+    assert component.definitions == 1
+
+
+def test_what_instances_have_multiplies():
+    component = read(instantiated(2, 3, MEMORY_AND_TABLE))
+    assert component.memories == [MemoryType(3, 5)] * 8
+    assert component.tables == [7] * 8
+    assert component.instances == 2 + 4 + 8 + 8
+    assert component.definitions == component.instances
+
+
+def test_every_kind_of_definition_counts():
+    component = read(
+        """(type $s (list u8)) (import "host" (instance $host (export "f" (func))))
+           (core module $m (import "host" "f" (func)))
+           (core func $f (canon lower (func $host "f")))
+           (core instance $i (instantiate $m (with "host" (instance (export "f" (func $f))))))
+           (instance (export "g" (func $host "f"))) (export "h" (func $host "f"))"""
+    )
+    assert component.imports == ["host"]
+    assert component.exports == ["h"]
+    assert component.uses == {"f"}
+    # 2 types, 1 import, 3 aliases of "f", 1 lowered function, 2 core instances and 1 other with 1 item each, 1 export.
+    assert component.definitions == 2 + 1 + 3 + 1 + 2 * 2 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("component", "reason"),
+    [
+        (
+            instantiated(1, 1, "(core module $m (memory 1))" + "(core instance (instantiate $m))" * 65),
+            "at least 65 memories",
+        ),
+        (
+            MEMORY_AND_TABLE + "(core module $t" + "(table 0 funcref)" * 100 + ") (core instance (instantiate $t))",
+            "at least 101 tables; the limit is 100",
+        ),
+        (
+            "(core module $t (table 500001 funcref))" + "(core instance (instantiate $t))" * 2,
+            "at least 1000002 table elements; the limit is 1000000",
+        ),
+        (
+            "(core module $m)" + "(core instance (instantiate $m))" * 1_001,
+            "at least 1001 instances inside; the limit is 1000",
+        ),
+        (instantiated(10, 7, ""), "at least 1110 instances inside; the limit is 1000"),
+        (
+            instantiated(9, 1, '(import "f" (func $f))' + '(export "e" (func $f))' * 2_300),
+            "definitions, those of the instances inside included; the limit is 20000",
+        ),
+        ('(import "f" (func $f))' + '(export "e" (func $f))' * 20_000, "at least 20002 imports, exports, aliases"),
+        (f"(type (tuple {'u8 ' * 1_000}))" * 200, "bytes of types; the limit is 200000"),
+        ("(core module (func))" * 5_001, "at least 10001 sections; the limit is 10000"),
+        (instantiated(0, 8, ""), "nested at least 9 deep; the limit is 8"),
+        (f"(component (core module {'(func)' * 30_001}))" * 2, "at least 60002 functions; the limit is 60000"),
+    ],
+)
+def test_what_is_too_much_for_the_compiler_is_refused(component, reason):
+    with pytest.raises(RefusedError, match=reason):
+        read(component)
+
+
+def test_debug_names_of_components_are_bounded():
+    with pytest.raises(RefusedError, match="at least 6000001 bytes of debug names"):
+        read_component(COMPONENT_HEADER + section(0, b"\x0ecomponent-name" + bytes(6_000_001)))
+
+
+def test_a_nested_component_or_module_of_another_version_is_refused():
+    with pytest.raises(RefusedError, match="a component in it has another version"):
+        read_component(COMPONENT_HEADER + section(4, b"\0asm\x0e\0\1\0"))
+    with pytest.raises(RefusedError, match="a core module in it has another version"):
+        read_component(COMPONENT_HEADER + section(1, b"\0asm\x02\0\0\0"))
