@@ -1,5 +1,6 @@
 import gc
 import re
+import signal
 import weakref
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -199,6 +200,27 @@ def test_bytes_handed_to_the_host_cost_fuel(run):
     assert len(result.logs) == 1
 
 
+def test_more_bytes_than_the_limit_end_the_run(run):
+    result = run(wat.logs("abcdefgh", times=3), limits=limits(host_call_bytes=20))
+    assert (result.outcome, result.detail) == (
+        Outcome.HOST_CALL_LIMIT,
+        "bytes passed in host calls: 24; the limit is 20",
+    )
+    assert len(result.logs) == 2
+
+
+def test_bytes_that_the_host_answers_count_as_well(run):
+    # The key that send-message returns has 36 characters, the channel's id as many, and the content 5.
+    assert run(wat.sends((CHANNEL, "hello")), limits=limits(host_call_bytes=77)).outcome is Outcome.OK
+    assert run(wat.sends((CHANNEL, "hello")), limits=limits(host_call_bytes=76)).outcome is Outcome.HOST_CALL_LIMIT
+
+
+def test_a_host_call_costs_fuel(run):
+    result = run(wat.logs("x", times=10), limits=limits(fuel=20_000))
+    assert result.outcome is Outcome.OUT_OF_FUEL
+    assert len(result.logs) == 3
+
+
 def test_a_log_line_keeps_no_nul(run):
     assert run(wat.logs("a\0b")).logs == ("a\N{REPLACEMENT CHARACTER}b",)
 
@@ -260,10 +282,44 @@ def test_a_fault_in_a_host_function_is_that_runs_own(run):
     assert run(wat.SILENT).outcome is Outcome.OK
 
 
-def test_an_interrupt_in_a_host_function_leaves_the_guest_first(run):
-    with pytest.raises(KeyboardInterrupt):
-        run(ENVIRONMENT, settings=BrokenSettings(KeyboardInterrupt()))
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()])
+def test_whatever_is_raised_in_a_host_function_leaves_the_guest_first(run, fault):
+    if isinstance(fault, Exception):
+        assert run(ENVIRONMENT, settings=BrokenSettings(fault)).outcome is Outcome.INTERNAL
+    else:
+        with pytest.raises(type(fault)):
+            run(ENVIRONMENT, settings=BrokenSettings(fault))
+    assert run(wat.TRAPS).outcome is Outcome.TRAP
     assert run(wat.SILENT).outcome is Outcome.OK
+
+
+class InterruptingSettings(dict[str, object]):
+    """Settings during whose reading, inside a host function, the process is interrupted."""
+
+    def items(self):
+        signal.raise_signal(signal.SIGINT)
+        return super().items()
+
+
+def test_an_interrupt_waits_until_the_guest_is_done(run):
+    with pytest.raises(KeyboardInterrupt):
+        run(ENVIRONMENT, settings=InterruptingSettings(a="b"))
+    assert run(ENVIRONMENT, settings={"a": "b"}).logs == ("a", "b")
+
+
+@pytest.mark.parametrize("wasm", [wat.SILENT, wat.TRAPS, wat.LOOPS, ENVIRONMENT])
+def test_nothing_of_a_run_outlives_it(engine, load, wasm):
+    sandbox, plugin = Sandbox(engine), Plugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=10_000))
+    sandbox.run(plugin, MESSAGE, {}, TIME, 1)
+    gc.collect()
+    gc.disable()  # what is left must not even need a collection
+    try:
+        before = len(gc.get_objects())
+        for _ in range(50):
+            sandbox.run(plugin, MESSAGE, {}, TIME, 1)
+        assert len(gc.get_objects()) - before < 50
+    finally:
+        gc.enable()
 
 
 CLOCK_AND_RANDOM = wat.plugin(

@@ -85,23 +85,24 @@ class Sandbox:
             tables=limits.tables,
             table_elements=limits.table_elements,
         )
-        otherwise = Outcome.INVALID
-        error: WasmtimeError | None = None
+        reached, cause = Outcome.INVALID, ""
         try:
             instance = self._host.linker.instantiate(store, module.component)
             on_message = instance.get_func(store, module.on_message)
             if on_message is None:
                 return Outcome.INVALID, "it exports no function on-message"
-            otherwise = Outcome.TRAP
+            reached = Outcome.TRAP
             call_with_text(store, on_message, run.message.payload.encode())
-        except WasmtimeError as raised:
-            error = raised
+            reached = Outcome.OK
+        except WasmtimeError as error:
+            # Its text alone: an error that is kept keeps this frame, and with it the run, until a garbage collection.
+            cause = last_cause(error)
         run.finish_lines()
-        return _classify(store, run, otherwise, error)
+        return _classify(store, run, reached, cause)
 
 
-def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeError | None) -> tuple[Outcome, str]:
-    """How a run ended, by what the host recorded. The error's text is shown, never believed: names in it are
+def _classify(store: Store, run: HostCalls, reached: Outcome, cause: str) -> tuple[Outcome, str]:
+    """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """
     if run.fault:
@@ -110,13 +111,13 @@ def _classify(store: Store, run: HostCalls, otherwise: Outcome, error: WasmtimeE
         return Outcome.INTERNAL, f"host function failed: {type(run.fault).__name__}"
     if run.ended:
         return run.ended
-    if error is None:
+    if reached is Outcome.OK:
         return Outcome.OK, ""
     if store.get_fuel() == 0:
         return Outcome.OUT_OF_FUEL, out_of_fuel_detail(run)
     if run.late:
         return Outcome.DEADLINE, late_detail(run)
-    return otherwise, last_cause(error)
+    return reached, cause
 
 
 def _too_much_memory(module: Module, limits: Limits) -> str:
