@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 import wat
 from guildhook.chat import RestChatApi
+from guildhook.model import Outcome
 from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.sandbox import Sandbox
 from guildhook.store import Snapshot, Store
@@ -63,11 +65,13 @@ def create_worker(system, engine, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     workers = []
 
-    def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"]):
+    def create_worker(
+        store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], limits_of=lambda _guild_id: limits()
+    ):
         chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
         directory = tmp_path / f"cache-{len(workers)}"
         modules = ModuleCache(engine, ArtifactBucket(system.bucket), directory, 2**30, 2**30)
-        workers.append(Worker(engine.fingerprint, Sandbox(engine), lambda _guild: limits(), modules, store, chat))
+        workers.append(Worker(engine.fingerprint, Sandbox(engine), limits_of, modules, store, chat))
         return workers[-1]
 
     yield create_worker
@@ -144,3 +148,12 @@ def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
     assert overtaken.process(batch).failures == {"0": "the plugin was deleted"}
     assert overtaken.process(batch).failures == {}
     assert system.chat.replies() == []
+
+
+def test_a_guild_runs_under_its_own_limits(system, create_worker, store):
+    batch = records(*populate(system, 2))
+    poor = UUID(json.loads(batch[0].body)["guild_id"])
+    worker = create_worker(store, limits_of=lambda guild_id: limits(fuel=10) if guild_id == poor else limits())
+    outcomes = {(run.plugin.guild_id == poor, run.result.outcome) for run in worker.process(batch).runs}
+    assert outcomes >= {(True, Outcome.OUT_OF_FUEL), (False, Outcome.OK)}
+    assert (True, Outcome.OK) not in outcomes
