@@ -13,7 +13,6 @@ from psycopg.conninfo import make_conninfo
 import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
-from guildhook.sandbox.engine import instance_memories
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
@@ -71,7 +70,7 @@ def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
     def load(wasm: bytes) -> Module:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.cwasm"
         path.write_bytes(engine.compile_here(wasm))
-        return engine.load(path, instance_memories(inspect(wasm)))
+        return engine.load(path, inspect(wasm).memories)
 
     return load
 

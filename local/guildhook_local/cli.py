@@ -68,7 +68,7 @@ def run(
 def check(plugin: WasmFile, as_json: AsJson = False) -> None:
     """Say what an upload of this plugin would be told."""
     wasm = plugin.read_bytes()
-    inspection = inspect(wasm)
+    inspection = inspect(wasm, Limits().memory_bytes)
     if inspection.accepted:
         try:
             Engine().compile(wasm)

@@ -153,3 +153,25 @@ def check_verdict(wasm: bytes) -> None:
     assert inspection.accepted == (not inspection.reasons)
     assert len(inspection.reasons) <= 20
     assert all(reason.isprintable() and 0 < len(reason) < 3_000 for reason in inspection.reasons)
+
+
+def test_memory_that_cannot_stay_within_the_cap_is_refused_where_a_cap_is_given():
+    wasm = wat.plugin(wat.on_message(""), memory="257")
+    assert inspect(wasm).accepted
+    assert inspect(wasm, memory_bytes=257 * 65536).accepted
+    (reason,) = inspect(wasm, memory_bytes=256 * 65536).reasons
+    assert "start with 16842752 bytes" in reason
+    assert "limit of 16777216 bytes" in reason
+
+
+def test_the_memory_of_wasi_is_part_of_it():
+    random = '(import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result u64)))))'
+    wasm = wat.plugin(wat.on_message(""), imports=random)
+    assert inspect(wasm).memories == (MemoryType(2, None), MemoryType(2, 2))
+
+
+def test_more_imports_than_there_can_be_are_refused_and_not_all_told():
+    names = "".join(f'(import "wasi:random/random@0.2.{i}" (instance))' for i in range(150))
+    inspection = inspect(wat.plugin(wat.on_message(""), imports=names))
+    assert inspection.reasons == ("imports 151 interfaces and functions; the limit is 100",)
+    assert len(inspection.imports) == 100

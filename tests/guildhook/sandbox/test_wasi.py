@@ -13,7 +13,6 @@ from wasmtime import wat2wasm
 from builds import BIN, dummy_component
 from guildhook.model import Outcome, RunResult
 from guildhook.sandbox import Engine, Module, inspect
-from guildhook.sandbox.engine import instance_memories
 from guildhook.sandbox.wrapper import linked
 from samples import MESSAGE, TIME, limits
 
@@ -49,7 +48,7 @@ def python_plugin(engine: Engine, tmp_path_factory: pytest.TempPathFactory, work
             command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o", wasm]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
             artifact.write_bytes(engine.compile(wasm.read_bytes()).artifact)
-    return wasm.read_bytes(), engine.load(artifact, instance_memories(inspect(wasm.read_bytes())))
+    return wasm.read_bytes(), engine.load(artifact, inspect(wasm.read_bytes()).memories)
 
 
 @pytest.fixture

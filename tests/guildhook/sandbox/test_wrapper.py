@@ -4,7 +4,6 @@ from wasmtime.component import U64, Bool, Component, ResultType, String
 import wat
 from guildhook.model import MemoryType, Outcome
 from guildhook.sandbox import inspect
-from guildhook.sandbox.engine import instance_memories
 from guildhook.sandbox.wrapper import HOST, available, linked, needs_wasi, track, wasi_memories, wrap
 
 
@@ -43,7 +42,7 @@ def test_files_and_sockets_are_linked_and_not_available():
 def test_wasi_comes_along_only_where_it_is_imported(engine):
     assert not needs_wasi(["guildhook:plugin/host-api@1.0.0"])
     assert len(wrap(wat.SILENT, ["guildhook:plugin/host-api@1.0.0"])) < len(wat.SILENT) + 1_000
-    assert instance_memories(inspect(wat.SILENT)) == (MemoryType(2, None),)
+    assert inspect(wat.SILENT).memories == (MemoryType(2, None),)
 
 
 def test_the_memory_of_wasi_is_counted_and_cannot_grow():

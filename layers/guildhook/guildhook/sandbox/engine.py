@@ -19,9 +19,9 @@ from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox.binary import RefusedError
 from guildhook.sandbox.child import CompileLimits, compile_in_child
-from guildhook.sandbox.inspection import Inspection, inspect
+from guildhook.sandbox.inspection import inspect
 from guildhook.sandbox.structure import read_component
-from guildhook.sandbox.wrapper import needs_wasi, wasi_memories, wrap, wrapper_digest
+from guildhook.sandbox.wrapper import wrap, wrapper_digest
 
 # Fixed per architecture instead of "this machine's": code compiled on one host runs on every other.
 _TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
@@ -90,7 +90,7 @@ class Engine:
         inspection = inspect(wasm)
         if not inspection.accepted:
             raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
-        return CompiledModule(compile_in_child(wasm, self._compile_limits), instance_memories(inspection))
+        return CompiledModule(compile_in_child(wasm, self._compile_limits), inspection.memories)
 
     def compile_here(self, wasm: bytes) -> bytes:
         """The artifact of what inspection accepted. Unbounded in time and memory, and can end the process.
@@ -119,11 +119,6 @@ class Engine:
         if on_message is None:
             raise InvalidPluginError("it exports no function on-message")
         return Module(component, on_message, memories)
-
-
-def instance_memories(inspection: Inspection) -> tuple[MemoryType, ...]:
-    """Of the plugin, and of WASI if it comes along."""
-    return inspection.memories + (wasi_memories() if needs_wasi(inspection.imports) else ())
 
 
 def last_cause(error: WasmtimeError) -> str:

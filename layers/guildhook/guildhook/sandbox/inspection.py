@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from guildhook.model import MemoryType, Permission
 from guildhook.sandbox.binary import RefusedError
 from guildhook.sandbox.core_module import MODULE_HEADER
+from guildhook.sandbox.memory import limit_per_memory, too_much_memory
 from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component
-from guildhook.sandbox.wrapper import available, linked
+from guildhook.sandbox.wrapper import available, linked, needs_wasi, wasi_memories
 
 MAX_WASM_BYTES = 32 * 1024 * 1024
 _MAX_REASONS = 20
@@ -31,6 +32,7 @@ class Inspection:
     needs: frozenset[Permission]
     """Without them, calls of the plugin are refused."""
     memories: tuple[MemoryType, ...]
+    """Of an instance, WASI's included."""
     wasm_bytes: int
 
     @property
@@ -38,14 +40,21 @@ class Inspection:
         return not self.reasons
 
 
-def inspect(wasm: bytes) -> Inspection:
-    """Raises nothing: whatever is wrong becomes a reason."""
+def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
+    """Judge an upload, for runs with a cap of `memory_bytes` if it is given.
+
+    Raises nothing: whatever is wrong becomes a reason.
+    """
     component = Component()
+    memories: tuple[MemoryType, ...] = ()
     reasons = _wrong_kind(wasm)
     if not reasons:
         try:
             component = read_component(wasm)
+            memories = (*component.memories, *(wasi_memories() if needs_wasi(component.imports) else ()))
             reasons = _broken_rules(component)
+            if memory_bytes is not None and limit_per_memory(memories, memory_bytes) is None:
+                reasons.append(too_much_memory(memories, memory_bytes))
         except RefusedError as refused:
             reasons = [str(refused)]
     return Inspection(
@@ -54,7 +63,7 @@ def inspect(wasm: bytes) -> Inspection:
         exports=tuple(component.exports[:_MAX_EXPORTS]),
         unavailable=tuple(name for name in component.imports[:_MAX_IMPORTS] if linked(name) and not available(name)),
         needs=frozenset({Permission.SEND_MESSAGES} if "send-message" in component.uses else ()),
-        memories=tuple(component.memories),
+        memories=memories,
         wasm_bytes=len(wasm),
     )
 

@@ -24,5 +24,14 @@ def limit_per_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> int | 
     return None if pages is None else pages * WASM_PAGE_BYTES
 
 
+def too_much_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> str:
+    """Why there is no limit for these memories."""
+    needed = sum(memory.minimum for memory in memories) * WASM_PAGE_BYTES
+    return (
+        f"its {len(memories)} memories start with {needed} bytes and can grow past the limit of {cap_bytes} bytes; "
+        "declare smaller ones, and a maximum for each"
+    )
+
+
 def _grown(memories: tuple[MemoryType, ...], pages: int) -> int:
     return sum(pages if m.maximum is None else min(m.maximum, pages) for m in memories)

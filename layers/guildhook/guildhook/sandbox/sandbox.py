@@ -15,8 +15,8 @@ from guildhook.sandbox.capi import call_with_text
 from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
 from guildhook.sandbox.host import Host, HostCalls, late_detail, out_of_fuel_detail
 from guildhook.sandbox.interrupts import deferred_signals
-from guildhook.sandbox.limits import WASM_PAGE_BYTES, Limits
-from guildhook.sandbox.memory import limit_per_memory
+from guildhook.sandbox.limits import Limits
+from guildhook.sandbox.memory import limit_per_memory, too_much_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Sandbox:
         store.set_epoch_deadline(ticks(limits.deadline_ms))
         memory_size = limit_per_memory(module.memories, limits.memory_bytes)
         if memory_size is None:
-            return Outcome.OUT_OF_MEMORY, _too_much_memory(module, limits)
+            return Outcome.OUT_OF_MEMORY, too_much_memory(module.memories, limits.memory_bytes)
         store.set_limits(
             memory_size=memory_size,
             memories=len(module.memories),
@@ -118,11 +118,3 @@ def _classify(store: Store, run: HostCalls, reached: Outcome, cause: str) -> tup
     if run.late:
         return Outcome.DEADLINE, late_detail(run)
     return reached, cause
-
-
-def _too_much_memory(module: Module, limits: Limits) -> str:
-    needed = sum(memory.minimum for memory in module.memories) * WASM_PAGE_BYTES
-    return (
-        f"its {len(module.memories)} memories start with {needed} bytes and can grow past the limit of "
-        f"{limits.memory_bytes} bytes; declare smaller ones, and a maximum for each"
-    )
