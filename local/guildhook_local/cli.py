@@ -199,6 +199,7 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
         "fuel_used": result.fuel_used,
         "duration_us": result.duration_us,
         "host_calls": result.host_calls,
+        "host_call_bytes": result.host_call_bytes,
         "logs": result.logs,
         "intents": [
             {
@@ -239,7 +240,8 @@ def _show_run(result: RunResult, limits: Limits) -> None:
     out.print(f"[bold {colour}]{result.outcome}[/] {_shown(result.detail)}")
     out.print(
         f"{result.fuel_used:,} of {limits.fuel:,} fuel, {result.duration_us:,} µs, "
-        f"{result.host_calls} of {limits.host_calls} host calls"
+        f"{result.host_calls} of {limits.host_calls} host calls, "
+        f"{result.host_call_bytes:,} of {limits.host_call_bytes:,} bytes in them"
     )
     for line in result.logs:
         out.print(f"[dim]log[/]   {_shown(line)}")

@@ -56,7 +56,16 @@ def as_json(guildhook):
 def test_run_shows_what_the_plugin_would_send(as_json):
     status, result = as_json("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES")
     assert status == 0
-    assert list(result) == ["outcome", "detail", "fuel_used", "duration_us", "host_calls", "logs", "intents"]
+    assert list(result) == [
+        "outcome",
+        "detail",
+        "fuel_used",
+        "duration_us",
+        "host_calls",
+        "host_call_bytes",
+        "logs",
+        "intents",
+    ]
     assert (result["outcome"], result["logs"]) == ("ok", ["answered a ping"])
     (intent,) = result["intents"]
     assert list(intent) == ["kind", "channel_id", "content", "key"]

@@ -70,6 +70,8 @@ class RunResult:
     host_calls: int
     logs: tuple[str, ...]
     intents: tuple[SendMessage, ...]
+    host_call_bytes: int = 0
+    """Of text that passed in host calls, both ways together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from wasmtime import wat2wasm
 from builds import BIN, dummy_component
 from guildhook.model import Outcome, RunResult
 from guildhook.sandbox import Engine, Module, inspect
+from guildhook.sandbox.child import CompileLimits
 from guildhook.sandbox.wrapper import linked
 from samples import MESSAGE, TIME, limits
 
@@ -47,7 +48,9 @@ def python_plugin(engine: Engine, tmp_path_factory: pytest.TempPathFactory, work
             (folder / "app.py").write_text(PYTHON_PLUGIN)
             command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o", wasm]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
-            artifact.write_bytes(engine.compile(wasm.read_bytes()).artifact)
+            # A busy machine takes longer over it than production gives it.
+            patient = Engine(CompileLimits(timeout_seconds=300))
+            artifact.write_bytes(patient.compile(wasm.read_bytes()).artifact)
     return wasm.read_bytes(), engine.load(artifact, inspect(wasm.read_bytes()).memories)
 
 

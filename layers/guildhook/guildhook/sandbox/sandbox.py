@@ -68,6 +68,7 @@ class Sandbox:
             host_calls=run.calls,
             logs=tuple(run.logs),
             intents=tuple(run.intents) if outcome is Outcome.OK else (),
+            host_call_bytes=run.bytes_in + run.bytes_out,
         )
 
     def _call(self, store: Store, module: Module, run: HostCalls) -> tuple[Outcome, str]:
