@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format plugins lock sam-validate clean
+.PHONY: help demo test hostile fuzz bench lint types format plugins lock sam-validate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,16 @@ demo: .venv/local.stamp ## send one message the whole way on the embedded stack
 
 test: .venv/dev.stamp ## every test, in parallel
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memory
+	$(BIN)/python tests/hostile/run.py
+
+fuzz: .venv/dev.stamp ## generated and mutated plugins, for ten minutes
+	$(BIN)/python tests/fuzz/run.py --seconds 600
+
+bench: .venv/dev.stamp ## inspection at its worst; what 100,000 runs cost and leave behind
+	$(BIN)/python bench/inspection.py
+	$(BIN)/python bench/runs.py
 
 lint: .venv/dev.stamp ## ruff: rules and format
 	$(BIN)/ruff check
@@ -29,8 +39,9 @@ format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-plugins: .venv/dev.stamp ## rebuild the example plugins from source
+plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python
+	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
 sam-validate: .venv-sam/stamp ## check template.yaml as `sam` sees it; no credentials, no network
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam validate --lint

@@ -26,6 +26,7 @@ MESSAGE = Message(
     created_at=datetime(2026, 1, 25, 12, 0, tzinfo=UTC),
     payload=f'{{"content":"!ping","channel_id":"{CHANNEL}"}}',
 )
+LIMITS = Limits()
 WARM_UP_RUNS = 1_000
 GOAL_MIB = 16
 
@@ -46,15 +47,11 @@ class Kind:
     name: str
     wasm: bytes
     outcome: Outcome
-    limits: Limits = Limits()
+    limits: Limits = LIMITS
 
 
 def plugin(code: str) -> bytes:
     return bytes(wat2wasm(PLUGIN.format(code=code)))
-
-
-def hostile(name: str) -> bytes:
-    return bytes(wat2wasm((PROJECT / "tests" / "hostile" / "cases" / f"{name}.wat").read_text()))
 
 
 KINDS = (

@@ -38,13 +38,20 @@ HOST("refuse") _Noreturn void host_refuse(const char *what, u32 length);
 static byte arena[ARENA_BYTES] __attribute__((aligned(8)));
 static u32 arena_used;
 
-/* Called for every list and text on its way in. Nothing of it is needed once the call has returned. */
-EXPORT("cabi_realloc") void *cabi_realloc(void *old, u32 old_size, u32 align, u32 size) {
+/* 0 if there is no room. */
+static void *take(u32 align, u32 size) {
     u32 start = (arena_used + align - 1) & ~(align - 1);
-    if (old_size || size > ARENA_BYTES || start > ARENA_BYTES - size)
-        REFUSE("a call of WASI was given more than 65536 bytes");
+    if (size > ARENA_BYTES || start > ARENA_BYTES - size) return 0;
     arena_used = start + size;
     return arena + start;
+}
+
+/* Called for every list and text on its way in. Nothing of it is needed once the call has returned. What has no room
+ * is a trap: the host cannot be called from here. */
+EXPORT("cabi_realloc") void *cabi_realloc(void *old, u32 old_size, u32 align, u32 size) {
+    void *start = take(align, size);
+    if (!start) __builtin_trap();
+    return start;
 }
 
 /* --- answers as the canonical ABI lays them out ------------------------------------------------------------ */
@@ -266,10 +273,11 @@ EXPORT("wasi:cli/environment@0.2.0#get-environment") void *get_environment(void)
     struct list text;
     host_environment(&text);
     const byte *at = text.start, *end = at + text.length;
-    struct variable *variables = cabi_realloc(0, 0, 4, 0);
+    struct variable *variables = take(4, 0);
     u32 count = 0;
     while (at < end) {
-        struct variable *variable = cabi_realloc(0, 0, 4, sizeof *variable);
+        struct variable *variable = take(4, sizeof *variable);
+        if (!variable) REFUSE("the environment has more entries than there is room for");
         variable->name = next_text(&at, end);
         variable->value = next_text(&at, end);
         count++;

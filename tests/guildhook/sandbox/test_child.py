@@ -32,6 +32,13 @@ def test_a_compile_that_grows_too_large_is_ended():
         compile_in_child(bomb, CompileLimits(memory_bytes=150 * MIB))
 
 
+def test_an_artifact_that_is_too_large_is_refused():
+    # The bytes between the two are part of the memory's image.
+    sparse = '(core module (memory 100) (data (i32.const 0) "a") (data (i32.const 6_000_000) "a"))'
+    with pytest.raises(InvalidPluginError, match=r"compiled it has \d+ bytes; the limit is 5000000"):
+        compile_in_child(wat.plugin(wat.on_message(""), lowered=sparse), CompileLimits(artifact_bytes=5_000_000))
+
+
 def test_the_child_sees_nothing_of_the_environment(monkeypatch):
     # A Python that starts with this variable fails; a child that inherited it would.
     monkeypatch.setenv("PYTHONHOME", "/nowhere")

@@ -23,12 +23,13 @@ def test_memories_and_tables_are_those_of_the_module_itself():
            (func (local i32 i32 f64)) (func (local externref)) (start 0)
            (global i32 (i32.const 1)) (elem func 0) (data "d") (export "e" (func 1))"""
     )
-    assert module.memories == (MemoryType(1, None), MemoryType(2, 3))
-    assert module.tables == (4, 5)
+    assert module.memories == [MemoryType(1, None), MemoryType(2, 3)]
+    assert module.tables == [4, 5]
+    assert (module.functions, module.imports) == (2, 3)
 
 
 def test_an_empty_module_has_nothing():
-    assert read("") == CoreModule((), ())
+    assert read("") == CoreModule()
 
 
 @pytest.mark.parametrize(

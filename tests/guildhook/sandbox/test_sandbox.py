@@ -223,6 +223,24 @@ def test_a_host_call_costs_fuel(run):
 
 def test_a_log_line_keeps_no_nul(run):
     assert run(wat.logs("a\0b")).logs == ("a\N{REPLACEMENT CHARACTER}b",)
+    # What replaces it is longer, and is cut with the rest.
+    (line,) = run(wat.logs("\0" * 4096)).logs
+    assert len(line.encode()) == 4095
+
+
+def test_the_same_kind_of_trap_reads_the_same(run):
+    outside = run(wat.plugin(wat.on_message("(drop (i32.load (i32.const 0x7fffffff)))")))
+    assert (outside.outcome, outside.detail) == (Outcome.TRAP, "wasm trap: out of bounds memory access")
+
+
+def test_debug_names_of_functions_are_not_read(run):
+    # wasmtime demangles them for the text of an error; this one takes seconds and 270 MiB.
+    mangled = "_Z1f1aIiiES_IS0_S0_E" + "".join(f"S_IS{d}_S{d}_E" for d in "123456789ABCDEFGHIJKLMN")
+    body = f'(func $f (@name "{mangled}") unreachable) (func (export "on-message") (param i32 i32) (call $f))'
+    wasm = wat.plugin(body)
+    assert wasm.count(mangled.encode()) == 1
+    result = run(wasm)
+    assert (result.outcome, result.detail) == (Outcome.TRAP, "wasm trap: wasm `unreachable` instruction executed")
 
 
 ENVIRONMENT = wat.plugin(

@@ -47,8 +47,44 @@ def test_every_kind_of_definition_counts():
     assert component.imports == ["host"]
     assert component.exports == ["h"]
     assert component.uses == {"f"}
-    # 2 types, 1 import, 3 aliases of "f", 1 lowered function, 2 core instances and 1 other with 1 item each, 1 export.
-    assert component.definitions == 2 + 1 + 3 + 1 + 2 * 2 + 2 + 1
+    # 2 types, 1 import, 3 aliases of "f", 1 lowered function, 2 core instances and 1 other with 1 item each, 1 export,
+    # and the import of the module that is instantiated.
+    assert component.definitions == 2 + 1 + 3 + 1 + 2 * 2 + 2 + 1 + 1
+
+
+def test_the_debug_names_of_every_module_are_found():
+    wasm = bytes(wat2wasm("(component (core module $m (func $f)) (component (core module $n (func $g))))"))
+    component = read_component(wasm)
+    assert [wasm[at : at + 4] for at in component.name_sections] == [b"name"] * 2
+    assert wasm.count(b"\x04name") == 2
+
+
+def lowered(options: str) -> str:
+    return f"""(import "f" (func $f (param "x" string)))
+        (core module $m (memory (export "memory") 1)) (core instance $m (instantiate $m))
+        (core func $f (canon lower (func $f) {options} (memory (core memory $m "memory"))))"""
+
+
+def test_text_in_utf_8_is_read():
+    assert read(lowered("")).imports == read(lowered("string-encoding=utf8")).imports == ["f"]
+
+
+@pytest.mark.parametrize("encoding", ["utf16", "latin1+utf16"])
+def test_text_in_another_encoding_is_refused(encoding):
+    with pytest.raises(RefusedError, match="not encoded in UTF-8"):
+        read(lowered(f"string-encoding={encoding}"))
+
+
+@pytest.mark.parametrize(
+    ("functions", "reason"),
+    [
+        (b"\x01\x05", "canonical function 0x05 of component async"),  # task.cancel
+        (b"\x01\x01\x00\x00\x01\x06", "canonical option 0x06 of component async"),  # an async lower
+    ],
+)
+def test_component_async_is_refused(functions, reason):
+    with pytest.raises(RefusedError, match=reason):
+        read_component(COMPONENT_HEADER + section(8, functions))
 
 
 @pytest.mark.parametrize(
@@ -73,6 +109,15 @@ def test_every_kind_of_definition_counts():
         (instantiated(10, 7, ""), "at least 1110 instances inside; the limit is 1000"),
         (
             instantiated(9, 1, '(import "f" (func $f))' + '(export "e" (func $f))' * 2_300),
+            "definitions, those of the instances inside included; the limit is 20000",
+        ),
+        (
+            # What is imported is resolved for each instance of the module.
+            '(core module $f (func (export "f"))) (core instance $f (instantiate $f))'
+            "(core module $m"
+            + '(import "m" "f" (func))' * 9_000
+            + ")"
+            + '(core instance (instantiate $m (with "m" (instance $f))))' * 3,
             "definitions, those of the instances inside included; the limit is 20000",
         ),
         ('(import "f" (func $f))' + '(export "e" (func $f))' * 20_000, "at least 20002 imports, exports, aliases"),

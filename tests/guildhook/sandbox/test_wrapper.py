@@ -4,12 +4,13 @@ from wasmtime.component import U64, Bool, Component, ResultType, String
 import wat
 from guildhook.model import MemoryType, Outcome
 from guildhook.sandbox import inspect
+from guildhook.sandbox.structure import read_component
 from guildhook.sandbox.wrapper import HOST, available, linked, needs_wasi, track, wasi_memories, wrap
 
 
 def test_the_host_sees_texts_numbers_and_flags_whatever_the_plugin_imports(engine):
     # A list would be handed over element by element, each of them 40 bytes of wasmtime's.
-    component = Component(engine.wasmtime, wrap(wat.SILENT, ["guildhook:plugin/host-api@1.0.0"]))
+    component = Component(engine.wasmtime, wrap(wat.SILENT, read_component(wat.SILENT)))
     ((name, host),) = component.type.imports(engine.wasmtime).items()
     assert name == HOST
     functions = [item.ty for item in host.ty.exports(engine.wasmtime).values()]
@@ -41,7 +42,7 @@ def test_files_and_sockets_are_linked_and_not_available():
 
 def test_wasi_comes_along_only_where_it_is_imported(engine):
     assert not needs_wasi(["guildhook:plugin/host-api@1.0.0"])
-    assert len(wrap(wat.SILENT, ["guildhook:plugin/host-api@1.0.0"])) < len(wat.SILENT) + 1_000
+    assert len(wrap(wat.SILENT, read_component(wat.SILENT))) < len(wat.SILENT) + 1_000
     assert inspect(wat.SILENT).memories == (MemoryType(2, None),)
 
 

@@ -24,6 +24,11 @@ class Reader:
         """In bytes."""
         return self._end - self._position
 
+    @property
+    def position(self) -> int:
+        """In the whole binary."""
+        return self._position
+
     def byte(self) -> int:
         return self._data[self._advance(1)]
 

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from typing import IO
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
 
@@ -24,6 +26,8 @@ class CompileLimits:
     timeout_seconds: float = 25
     memory_bytes: int = 1024**3
     """Address space of the child."""
+    artifact_bytes: int = 64 * 1024**2
+    """Of native code: a few bytes of wasm can declare a large memory with a byte at its end."""
 
 
 def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
@@ -32,22 +36,12 @@ def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
     Raises InvalidPluginError for what does not compile within the limits, InfrastructureError if no child can be
     started.
     """
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    try:
-        child = subprocess.run(  # noqa: S603 - this Python, with arguments of our own
-            [sys.executable, "-P", "-m", "guildhook.sandbox", str(limits.memory_bytes)],
-            input=wasm,
-            capture_output=True,
-            timeout=limits.timeout_seconds,
-            env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise InvalidPluginError(f"compiling it takes longer than the limit of {limits.timeout_seconds} s") from None
-    except OSError as error:
-        raise InfrastructureError(f"cannot start a process to compile in: {error.strerror}") from None
-    if child.returncode == 0:
-        return child.stdout
+    # A file, since a pipe would be read in pieces and then joined: twice the memory of the largest artifact.
+    with tempfile.TemporaryFile() as artifact:
+        child = _run(wasm, artifact, limits)
+        if child.returncode == 0:
+            artifact.seek(0)
+            return artifact.read()
     if child.returncode == REFUSED_STATUS:
         raise InvalidPluginError(child.stderr.decode(errors="replace"))
     if child.returncode < 0:
@@ -57,3 +51,21 @@ def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
         )
     last_words = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
     raise InfrastructureError(f"the process to compile in ended with status {child.returncode}: {last_words}")
+
+
+def _run(wasm: bytes, artifact: IO[bytes], limits: CompileLimits) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    try:
+        return subprocess.run(  # noqa: S603 - this Python, with arguments of our own
+            [sys.executable, "-P", "-m", "guildhook.sandbox", str(limits.memory_bytes), str(limits.artifact_bytes)],
+            input=wasm,
+            stdout=artifact,
+            stderr=subprocess.PIPE,
+            timeout=limits.timeout_seconds,
+            env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InvalidPluginError(f"compiling it takes longer than the limit of {limits.timeout_seconds} s") from None
+    except OSError as error:
+        raise InfrastructureError(f"cannot start a process to compile in: {error.strerror}") from None

@@ -4,8 +4,7 @@ A count that is too low for what follows hides nothing: such a module is invalid
 compiled. Format: https://webassembly.github.io/spec/core/binary/modules.html
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guildhook.model import MemoryType
 from guildhook.sandbox.binary import Reader, RefusedError
@@ -23,66 +22,74 @@ _VALUE_TYPES = frozenset({0x7F, 0x7E, 0x7D, 0x7C, 0x7B, _FUNCREF, _EXTERNREF})
 
 # Sections of which only the number of entries matters.
 _COUNTED = {
-    2: Counted.CORE_IMPORTS,
     6: Counted.GLOBALS,
     7: Counted.CORE_EXPORTS,
     9: Counted.ELEMENTS,
     11: Counted.DATA,
 }
+_IGNORED = (8, 12)
+"""The start function, and the number of data segments."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CoreModule:
     """Only what an instance of it has of its own: imported memories and tables are counted where they come from."""
 
-    memories: tuple[MemoryType, ...]
-    tables: tuple[int, ...]
+    memories: list[MemoryType] = field(default_factory=list)
+    tables: list[int] = field(default_factory=list)
     """How many elements each table has at least."""
+    functions: int = 0
+    imports: int = 0
+    name_sections: list[int] = field(default_factory=list)
+    """Where in the binary the word "name" stands that makes a section that of debug names."""
 
 
 def read_core_module(reader: Reader, tally: Tally) -> CoreModule:
     """Raises RefusedError."""
     reader.expect(MODULE_HEADER, "a core module in it has another version")
-    memories: list[MemoryType] = []
-    tables: list[int] = []
-    functions = 0
+    module = CoreModule()
     while not reader.exhausted:
         section, body = reader.section()
         tally.add(Counted.SECTIONS, 1)
-        match section:
-            case 0:
-                _custom(body, tally)
-            case 1:
-                tally.add(Counted.TYPE_BYTES, body.remaining)
-                tally.add(Counted.CORE_TYPES, body.number())
-            case 2 | 6 | 7 | 9 | 11:
-                tally.add(_COUNTED[section], body.number())
-            case 3:
-                functions = body.number()
-                tally.add(Counted.FUNCTIONS, functions)
-            case 4:
-                tables.extend(_table(body) for _ in _counted(body, Counted.TABLES, tally))
-            case 5:
-                memories.extend(_memory(body) for _ in _counted(body, Counted.MEMORIES, tally))
-            case 8 | 12:
-                pass  # the start function, and the number of data segments
-            case 10:
-                _code(body, functions, tally)
-            case _:
-                raise RefusedError(f"section {section} of a core module is not supported")
-    return CoreModule(tuple(memories), tuple(tables))
+        if section in _COUNTED:
+            tally.add(_COUNTED[section], body.number())
+        elif section not in _IGNORED:
+            _read_section(section, body, module, tally)
+    return module
 
 
-def _counted(reader: Reader, what: Counted, tally: Tally) -> Iterable[int]:
+def _read_section(section: int, body: Reader, module: CoreModule, tally: Tally) -> None:
+    match section:
+        case 0:
+            _custom(body, module, tally)
+        case 1:
+            tally.add(Counted.TYPE_BYTES, body.remaining)
+            tally.add(Counted.CORE_TYPES, body.number())
+        case 2:
+            module.imports += len(_counted(body, Counted.CORE_IMPORTS, tally))
+        case 3:
+            module.functions += len(_counted(body, Counted.FUNCTIONS, tally))
+        case 4:
+            module.tables.extend(_table(body) for _ in _counted(body, Counted.TABLES, tally))
+        case 5:
+            module.memories.extend(_memory(body) for _ in _counted(body, Counted.MEMORIES, tally))
+        case 10:
+            _code(body, module.functions, tally)
+        case _:
+            raise RefusedError(f"section {section} of a core module is not supported")
+
+
+def _counted(reader: Reader, what: Counted, tally: Tally) -> range:
     count = reader.number()
     tally.add(what, count)
     return range(count)
 
 
-def _custom(reader: Reader, tally: Tally) -> None:
+def _custom(reader: Reader, module: CoreModule, tally: Tally) -> None:
     # Other custom sections, like those of a debugger, are as large as they like: the compiler does not read them.
     if reader.name() != "name":
         return
+    module.name_sections.append(reader.position - len("name"))
     tally.add(Counted.NAME_BYTES, reader.remaining)
     while not reader.exhausted:
         subsection, body = reader.section()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import platform
+import re
 import threading
 import weakref
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class Engine:
         Raises InvalidPluginError.
         """
         try:
-            with Component(self.wasmtime, wrap(wasm, read_component(wasm).imports)) as component:
+            with Component(self.wasmtime, wrap(wasm, read_component(wasm))) as component:
                 return bytes(component.serialize())
         except RefusedError as refused:
             raise InvalidPluginError(str(refused)) from None
@@ -127,7 +128,8 @@ def last_cause(error: WasmtimeError) -> str:
     Everything above it can hold names that the guest chose, of any length.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[-1] if lines else "unknown fault")[:_DETAIL_CHARS]
+    # wasmtime numbers causes where there are several.
+    return printable(re.sub(r"^\d+: ", "", lines[-1]) if lines else "unknown fault")[:_DETAIL_CHARS]
 
 
 def _causes(error: WasmtimeError) -> str:

@@ -28,6 +28,8 @@ _FUEL_PER_CALL: Final = 5_000
 _FUEL_PER_BYTE: Final = 4
 
 _CHANNEL_ID_BYTES: Final = 64
+# What WASI has room for, next to where each entry lies.
+_ENVIRONMENT_BYTES: Final = 32 * 1024
 _REFUSAL_BYTES: Final = 200
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
@@ -107,11 +109,11 @@ class HostCalls:
         self.end_if_over("host calls", self.calls, self.limits.host_calls)
 
     def append_log(self, line: str) -> None:
-        encoded = line.encode(errors="replace")[: self.limits.log_line_bytes]
+        encoded = line.replace("\0", _NUL_REPLACEMENT).encode(errors="replace")[: self.limits.log_line_bytes]
         self.end_if_over("lines of log", len(self.logs) + 1, self.limits.log_lines)
         self.end_if_over("bytes of log", self.log_bytes + len(encoded), self.limits.log_bytes)
         self.log_bytes += len(encoded)
-        self.logs.append(encoded.decode(errors="ignore").replace("\0", _NUL_REPLACEMENT))
+        self.logs.append(encoded.decode(errors="ignore"))
 
     def finish_lines(self) -> None:
         """Log what stdout and stderr wrote without ending the line."""
@@ -183,7 +185,9 @@ def _environment(run: HostCalls) -> str:
         if isinstance(value, str | int | float | bool)
         for text in (name, value if isinstance(value, str) else json.dumps(value))
     ]
-    return "".join(f"{text}\0" for text in entries)
+    environment = "".join(f"{text}\0" for text in entries)
+    run.end_if_over("bytes of environment", len(environment.encode(errors="replace")), _ENVIRONMENT_BYTES)
+    return environment
 
 
 def _write(run: HostCalls, to_stderr: bool, latin1: Text) -> None:

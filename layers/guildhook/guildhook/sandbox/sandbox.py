@@ -86,7 +86,7 @@ class Sandbox:
             tables=limits.tables,
             table_elements=limits.table_elements,
         )
-        reached, cause = Outcome.INVALID, ""
+        reached, late, cause = Outcome.INVALID, False, ""
         try:
             instance = self._host.linker.instantiate(store, module.component)
             on_message = instance.get_func(store, module.on_message)
@@ -97,12 +97,12 @@ class Sandbox:
             reached = Outcome.OK
         except WasmtimeError as error:
             # Its text alone: an error that is kept keeps this frame, and with it the run, until a garbage collection.
-            cause = last_cause(error)
+            late, cause = run.late, last_cause(error)
         run.finish_lines()
-        return _classify(store, run, reached, cause)
+        return _classify(store, run, reached, late, cause)
 
 
-def _classify(store: Store, run: HostCalls, reached: Outcome, cause: str) -> tuple[Outcome, str]:
+def _classify(store: Store, run: HostCalls, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
     """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """
@@ -116,6 +116,6 @@ def _classify(store: Store, run: HostCalls, reached: Outcome, cause: str) -> tup
         return Outcome.OK, ""
     if store.get_fuel() == 0:
         return Outcome.OUT_OF_FUEL, out_of_fuel_detail(run)
-    if run.late:
+    if late:
         return Outcome.DEADLINE, late_detail(run)
     return reached, cause

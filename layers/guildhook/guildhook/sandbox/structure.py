@@ -48,6 +48,8 @@ class Component:
     """How many definitions the compiler takes an instance through, those of the instances inside included."""
     modules: list[CoreModule] = field(default_factory=list)
     """Core modules by their index."""
+    name_sections: list[int] = field(default_factory=list)
+    """Those of all core modules, at any level; see CoreModule."""
     components: list["Component"] = field(default_factory=list)
     """Nested components by their index."""
 
@@ -75,17 +77,17 @@ class _Parser:
                 case 0:
                     self._custom(body)
                 case 1:
-                    this.modules.append(read_core_module(body, self._tally))
+                    module = read_core_module(body, self._tally)
+                    this.modules.append(module)
+                    this.name_sections.extend(module.name_sections)
                 case 4:
                     this.components.append(self._nested(body, this, outer))
-                case 2 | 5 | 6 | 10 | 11:
+                case 2 | 5 | 6 | 8 | 10 | 11:
                     for _ in self._counted(body, this):
                         self._definition(section, body, this, outer)
                 case 3 | 7:
                     self._tally.add(Counted.TYPE_BYTES, body.remaining)
                     self._counted(body, this)
-                case 8:
-                    self._counted(body, this)  # canonical functions neither bring nor hide a memory
                 case _:
                     raise RefusedError(f"section {section} of a component is not supported")
         return this
@@ -104,6 +106,7 @@ class _Parser:
         reader.expect(COMPONENT_HEADER, "a component in it has another version")
         nested = self.component(reader, (*outer, this))
         this.uses |= nested.uses
+        this.name_sections.extend(nested.name_sections)
         return nested
 
     def _definition(self, section: int, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
@@ -114,6 +117,8 @@ class _Parser:
                 self._instance(reader, this)
             case 6:
                 _alias(reader, this, outer)
+            case 8:
+                _canonical_function(reader)
             case 10:
                 this.imports.append(_extern_name(reader))
                 _refuse_code(_extern_type(reader), "imports")
@@ -123,6 +128,7 @@ class _Parser:
     def _core_instance(self, reader: Reader, this: Component) -> None:
         if _kind(reader, "core instance", 2) == 0:
             module = _at(this.modules, reader.number(), "core module")
+            this.definitions += module.imports
             _instantiate(this, module.memories, module.tables)
         for _ in self._counted(reader, this):
             reader.name()
@@ -177,6 +183,41 @@ def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> Non
                 this.modules.append(_at(scope.modules, index, "core module"))
             else:
                 this.components.append(_at(scope.components, index, "component"))
+
+
+def _canonical_function(reader: Reader) -> None:
+    kind = reader.byte()
+    match kind:
+        case 0x00:  # lift
+            _kind(reader, "canonical function", 1)
+            reader.number()
+            _canonical_options(reader)
+            reader.number()
+        case 0x01:  # lower
+            _kind(reader, "canonical function", 1)
+            reader.number()
+            _canonical_options(reader)
+        case 0x02 | 0x03 | 0x04:  # new, drop and rep of a resource
+            reader.number()
+        case _:
+            raise RefusedError(f"it uses the canonical function 0x{kind:02x} of component async; build it synchronous")
+
+
+def _canonical_options(reader: Reader) -> None:
+    for _ in range(reader.number()):
+        option = reader.byte()
+        match option:
+            case 0x00:
+                pass  # UTF-8
+            case 0x01 | 0x02:
+                # The host would copy such a text two or three times as large.
+                raise RefusedError("it passes text that is not encoded in UTF-8, which is not supported")
+            case 0x03 | 0x04 | 0x05:  # memory, realloc, post-return
+                reader.number()
+            case _:
+                raise RefusedError(
+                    f"it uses the canonical option 0x{option:02x} of component async; build it synchronous"
+                )
 
 
 def _export(reader: Reader, this: Component) -> None:

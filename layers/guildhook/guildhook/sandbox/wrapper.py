@@ -18,7 +18,7 @@ from typing import Final
 from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
-from guildhook.sandbox.structure import read_component
+from guildhook.sandbox.structure import Component, read_component
 
 HOST: Final = "guildhook:sandbox/host"
 
@@ -85,8 +85,9 @@ def wrapper_digest() -> str:
     return sha256(_BASE.encode() + _wasi()).hexdigest()
 
 
-def wrap(plugin: bytes, imports: Sequence[str]) -> bytes:
-    """The wrapper around a plugin that imports `imports`, all of them linked."""
+def wrap(wasm: bytes, component: Component) -> bytes:
+    """The wrapper around a plugin, whose imports are all linked; `component` is what was read of it."""
+    imports = component.imports
     sections = [bytes(wat2wasm(_BASE))]
     instances, components = _INSTANCES, 0
     given = {interface: _OURS[track(interface)] for interface in imports if track(interface) in _OURS}
@@ -106,7 +107,7 @@ def wrap(plugin: bytes, imports: Sequence[str]) -> bytes:
     return b"".join(
         [
             *sections,
-            _section(_COMPONENT, plugin),
+            _section(_COMPONENT, _without_names(wasm, component.name_sections)),
             _section(_INSTANCE, _one(_instantiate(components, given))),
             _section(_ALIAS, _one(_SORT_FUNCTION + b"\x00" + _number(instances) + _name("on-message"))),
             _section(
@@ -123,6 +124,18 @@ def wrap(plugin: bytes, imports: Sequence[str]) -> bytes:
             ),
         ]
     )
+
+
+def _without_names(wasm: bytes, name_sections: Sequence[int]) -> bytes:
+    """The same code without debug names of functions, which stay in the binary under another section's name.
+
+    wasmtime demangles names when it makes the text of an error, and a C++ name of 500 bytes takes seconds and 270 MiB
+    there, beyond fuel and deadline. Nothing that is shown uses them.
+    """
+    nameless = bytearray(wasm)
+    for position in name_sections:
+        nameless[position : position + len("name")] = b"-ame"
+    return bytes(nameless)
 
 
 @cache

@@ -1,0 +1,222 @@
+"""Takes an upload the whole way of a stranger's plugin, in a process that may die of it, and says what went wrong.
+
+The child process does what production does: inspect, compile, load, run. The one difference is that it compiles
+within itself, a hundred times as fast as in a process of its own. Where that ends the child, or once in a while, the
+real `Engine.compile` is asked too.
+"""
+
+import multiprocessing
+import resource
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import wat
+from guildhook.errors import InvalidPluginError
+from guildhook.model import CompiledModule, Message, Outcome, Permission, RunResult
+from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from samples import MESSAGE, PLUGIN_ID, TIME, limits
+
+# Fuel ends a guest long before. What is still at it by then hangs.
+_HANG_SECONDS: Final = 60
+_REASON_CHARS: Final = 3_000
+_DETAIL_CHARS: Final = 500
+
+_NEIGHBOUR_ID: Final = UUID("6a1d0000-0000-4000-8000-00000000000a")
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Case:
+    wasm: bytes = field(repr=False)
+    limits: Limits = field(default_factory=limits)
+    permissions: frozenset[str] = frozenset(Permission)
+    settings: dict[str, Any] = field(default_factory=dict)
+    message: Message = MESSAGE
+    seed: int = 1
+    compile_for_real: bool = False
+    """Whether the real Engine.compile must come to the same artifact."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    ended: str
+    """How far it came: refused, does not compile, compiler died, died, raised, or the outcome of its run."""
+    problems: tuple[str, ...] = ()
+    result: RunResult | None = None
+
+
+class Driver:
+    """The child process, started again whenever a case has ended it."""
+
+    def __init__(self) -> None:
+        self._engine = Engine()
+        self._child: Any = None
+        self._pipe: Connection | None = None
+
+    def judge(self, case: Case) -> Verdict:
+        if self._pipe is None:
+            self._start()
+        assert self._pipe
+        stage = "inspection"
+        try:
+            self._pipe.send(case)
+            while self._pipe.poll(_HANG_SECONDS):
+                answer = self._pipe.recv()
+                if isinstance(answer, Verdict):
+                    return answer
+                stage = answer
+            death = f"it hangs in {stage}"
+        except (EOFError, ConnectionError):
+            self._child.join()
+            death = f"it ends the process with status {self._child.exitcode} in {stage}"
+        self.close()
+        return self._judge_compiler(case) if stage == "compile" else Verdict("died", (death,))
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._child.kill()
+            self._child.join()
+            self._pipe = None
+
+    def _start(self) -> None:
+        self._pipe, theirs = _SPAWN.Pipe()
+        self._child = _SPAWN.Process(target=serve, args=(theirs,), daemon=True)
+        self._child.start()
+        theirs.close()  # else its end is never seen
+
+    def _judge_compiler(self, case: Case) -> Verdict:
+        """The compiler may take too long or crash, if that makes no more of it than an invalid plugin."""
+        try:
+            self._engine.compile(case.wasm)
+        except InvalidPluginError as error:
+            return Verdict("compiler died", tuple(_unprintable("the compiler's reason", str(error), _REASON_CHARS)))
+        except Exception as error:  # noqa: BLE001 - that it is another is the finding
+            return Verdict("compiler died", (f"Engine.compile raises {error!r}",))
+        return Verdict("compiler died", ("compiling ends the driver, and Engine.compile does not mind",))
+
+
+def serve(pipe: Connection) -> None:
+    """The child's main function: answers each case with the stages it comes to, and a verdict."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory() as folder:
+        judge = _Judge(pipe, Path(folder))
+        try:
+            while True:
+                pipe.send(judge.verdict(pipe.recv()))
+        except (EOFError, ConnectionError):
+            pass  # the parent is done
+
+
+class _Judge:
+    def __init__(self, pipe: Connection, folder: Path) -> None:
+        self._pipe, self._folder = pipe, folder
+        self._engine = Engine()
+        self._sandbox = Sandbox(self._engine)
+        neighbour = self._load(self._compile(wat.ECHOES_TO_LOG))
+        self._neighbour = Plugin(_NEIGHBOUR_ID, neighbour, frozenset(), limits())
+
+    def verdict(self, case: Case) -> Verdict:
+        try:
+            return self._verdict(case)
+        except Exception as error:  # noqa: BLE001 - nothing on the way may raise anything but what is caught below
+            return Verdict("raised", (f"raises {error!r}",))
+
+    def _verdict(self, case: Case) -> Verdict:
+        inspection = inspect(case.wasm)
+        problems = [problem for reason in inspection.reasons for problem in _unprintable("a reason", reason)]
+        if len(inspection.reasons) > 20 or inspection.accepted != (not inspection.reasons):
+            problems.append(f"inspection gives {len(inspection.reasons)} reasons")
+        if not inspection.accepted:
+            return Verdict("refused", tuple(problems))
+        self._pipe.send("compile")
+        try:
+            compiled = self._compile(case.wasm)
+        except InvalidPluginError as error:
+            compiled, problems = None, [*problems, *_unprintable("the compiler's reason", str(error))]
+        if case.compile_for_real and not self._compiles_to(case.wasm, compiled):
+            problems.append("Engine.compile comes to another artifact")
+        if compiled is None:
+            return Verdict("does not compile", tuple(problems))
+        self._pipe.send("run")
+        module = self._load(compiled)
+        result, again = (self._run(case, module) for _ in range(2))
+        problems += check_result(case, result)
+        if (result.outcome is Outcome.OUT_OF_MEMORY) == inspect(case.wasm, case.limits.memory_bytes).accepted:
+            problems.append(f"inspection does not foresee whether there is enough memory: {result.outcome}")
+        if Outcome.DEADLINE not in (result.outcome, again.outcome) and _comparable(result) != _comparable(again):
+            problems.append(f"not deterministic: {_comparable(result)}, then {_comparable(again)}")
+        after = self._sandbox.run(self._neighbour, MESSAGE, {}, TIME, 1)
+        if (after.outcome, after.logs, after.intents) != (Outcome.OK, (MESSAGE.payload,), ()):
+            problems.append(f"the next plugin in the same sandbox: {after}")
+        return Verdict(str(result.outcome), tuple(problems), result)
+
+    def _compile(self, wasm: bytes) -> CompiledModule:
+        return CompiledModule(self._engine.compile_here(wasm), inspect(wasm).memories)
+
+    def _compiles_to(self, wasm: bytes, expected: CompiledModule | None) -> bool:
+        try:
+            return self._engine.compile(wasm) == expected
+        except InvalidPluginError:
+            return expected is None
+
+    def _load(self, compiled: CompiledModule) -> Module:
+        path = self._folder / "artifact"
+        path.write_bytes(compiled.artifact)
+        try:
+            return self._engine.load(path, compiled.memories)
+        finally:
+            path.unlink()  # it stays mapped: the next one is another file
+
+    def _run(self, case: Case, module: Module) -> RunResult:
+        plugin = Plugin(PLUGIN_ID, module, case.permissions, case.limits)
+        return self._sandbox.run(plugin, case.message, case.settings, TIME, case.seed)
+
+
+def _comparable(result: RunResult) -> RunResult:
+    return replace(result, duration_us=0)
+
+
+def check_result(case: Case, result: RunResult) -> list[str]:
+    """What is wrong with a result whatever the plugin did."""
+    return [
+        *_unprintable("detail", result.detail, _DETAIL_CHARS),
+        *(problem for problem, found in _rules(case, result) if found),
+    ]
+
+
+def _rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
+    most = case.limits
+    lines = [len(line.encode()) for line in result.logs]
+    yield f"the fault is ours: {result.detail}", result.outcome is Outcome.INTERNAL
+    yield f"outcome ok with detail {result.detail!r}", (result.outcome is Outcome.OK) != (not result.detail)
+    yield f"{result.fuel_used} of {most.fuel} fuel used", not 0 <= result.fuel_used <= most.fuel
+    # The call that is one too many is counted, and ends the run.
+    yield f"{result.host_calls} host calls", result.host_calls > most.host_calls + 1
+    yield f"{len(lines)} lines of log", len(lines) > most.log_lines
+    yield f"a line of {max(lines, default=0)} bytes in the log", max(lines, default=0) > most.log_line_bytes
+    yield f"{sum(lines)} bytes of log", sum(lines) > most.log_bytes
+    yield "a NUL in the log, which Postgres does not store", any("\0" in line for line in result.logs)
+    yield "intents of a run that failed", bool(result.intents) and result.outcome is not Outcome.OK
+    yield "intents without permission", bool(result.intents) and Permission.SEND_MESSAGES not in case.permissions
+    yield f"{len(result.intents)} intents", len(result.intents) > most.sends
+    yield (
+        "positions or keys repeat",
+        len({(intent.position, intent.key) for intent in result.intents}) != len(result.intents),
+    )
+    yield (
+        "content of an intent",
+        any(
+            not intent.content.strip() or "\0" in intent.content or len(intent.content) > most.content_chars
+            for intent in result.intents
+        ),
+    )
+
+
+def _unprintable(what: str, text: str, most: int = _REASON_CHARS) -> list[str]:
+    return [] if text.isprintable() and len(text) <= most else [f"{what}, {len(text)} characters: {text[:200]!r}"]

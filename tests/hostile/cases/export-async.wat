@@ -1,0 +1,9 @@
+;; Exports an on-message that is lifted as async, which is switched off.
+(component
+  (core module $main
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "on-message") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message") async
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

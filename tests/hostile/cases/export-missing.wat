@@ -1,0 +1,2 @@
+;; Exports no on-message.
+(component)

@@ -1,0 +1,11 @@
+;; Imports the interface between guildhook's WASI and the host, which could say that the run ended well.
+(component
+  (import "guildhook:sandbox/host" (instance
+    (export "exit" (func (param "success" bool)))))
+  (core module $main
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "on-message") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

@@ -1,0 +1,12 @@
+;; Imports a type of WASI, and says it is another one.
+(component
+  (import "wasi:io/poll@0.2.0" (instance
+    (type $text (record (field "text" string)))
+    (export "pollable" (type (eq $text)))))
+  (core module $main
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "on-message") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

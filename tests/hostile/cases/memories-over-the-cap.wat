@@ -1,0 +1,11 @@
+;; Starts with three memories of 6 MiB, none too large by itself.
+(component
+  (core module $main
+    (memory (export "memory") 96)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (memory 96)
+    (memory 96)
+    (func (export "on-message") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

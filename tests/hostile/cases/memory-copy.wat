@@ -1,0 +1,13 @@
+;; Copies 7 MiB to and fro.
+(component
+  (core module $main
+    (memory (export "memory") 240)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "on-message") (param i32 i32)
+      (loop $again
+        (memory.copy (i32.const 0) (i32.const 8_388_608) (i32.const 7_340_032))
+        (memory.copy (i32.const 8_388_608) (i32.const 0) (i32.const 7_340_032))
+        (br $again))))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

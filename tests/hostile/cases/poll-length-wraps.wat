@@ -1,0 +1,31 @@
+;; Polls a list of 2^30 + 1 timers, whose size in bytes is 4 where 32 bits wrap.
+(component
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))
+    (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $imported))
+    (export "pollable" (type $pollable (eq $imported)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+  (core module $libc
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $libc (instantiate $libc))
+  (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+  (core func $poll (canon lower (func $poll "poll")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core module $main
+    (import "libc" "memory" (memory 0))
+    (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+    (import "host" "poll" (func $poll (param i32 i32 i32)))
+    (func (export "on-message") (param i32 i32)
+      (i32.store (i32.const 0) (call $subscribe (i64.const 1)))
+      (call $poll (i32.const 0) (i32.const 0x4000_0001) (i32.const 8))))
+  (core instance $main (instantiate $main
+    (with "libc" (instance $libc))
+    (with "host" (instance
+      (export "subscribe" (func $subscribe)) (export "poll" (func $poll))))))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))

@@ -1,0 +1,11 @@
+;; Calls itself until the stack overflows.
+(component
+  (core module $main
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func $deeper (call $deeper))
+    (func (export "on-message") (param i32 i32)
+      (call $deeper)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

@@ -1,0 +1,68 @@
+"""The table of cases, and what is wrong with how one of them ended."""
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from wasmtime import wat2wasm
+
+from hostile import uploads
+from hostile.attempt import Ending
+
+_FOLDER = Path(__file__).parent
+_TABLE = _FOLDER / "cases.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A table of cases.toml; the README explains the fields."""
+
+    name: str
+    source: str
+    tries: str
+    expected: tuple[str, ...]
+    detail: str = ""
+    log: str = ""
+    sends: int = 0
+    permissions: tuple[str, ...] = ("SEND_MESSAGES",)
+    settings: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    compile_seconds: float | None = None
+    """Where compiling is the attack; None is guildhook's default."""
+
+    @cached_property
+    def wasm(self) -> bytes:
+        """The upload."""
+        file, _, function = self.source.partition(":")
+        if function:
+            return bytes(getattr(uploads, function)())
+        return bytes(wat2wasm((_FOLDER / file).read_text()))
+
+    def faults(self, ending: Ending) -> list[str]:
+        """What is not as it should be; of times and growth, run.py knows the bounds."""
+        expected_sends = self.sends if ending.outcome == "ok" else 0
+        faults = []
+        if ending.outcome not in self.expected:
+            faults.append(f"ended {ending.outcome} ({ending.detail})")
+        if self.detail not in ending.detail:
+            faults.append(f"{self.detail!r} is not in the detail {ending.detail!r}")
+        if not any(self.log in line for line in ("", *ending.logs)):
+            faults.append(f"{self.log!r} is not in the log {ending.logs}")
+        if ending.sends != expected_sends:
+            faults.append(f"sends {ending.sends} messages instead of {expected_sends}")
+        if any(not character.isprintable() for character in ending.detail):
+            faults.append("the detail has control characters")
+        return faults
+
+
+def read_cases() -> list[Case]:
+    table = tomllib.loads(_TABLE.read_text())
+    return [_case(name, fields) for name, fields in table.items()]
+
+
+def _case(name: str, fields: dict[str, Any]) -> Case:
+    expected = fields.pop("expected")
+    fields.setdefault("source", f"cases/{name}.wat")
+    return Case(name=name, expected=(expected,) if isinstance(expected, str) else tuple(expected), **fields)
