@@ -31,6 +31,7 @@ class Case:
     limits: dict[str, int] = field(default_factory=dict)
     compile_seconds: float | None = None
     """Where compiling is the attack; None is guildhook's default."""
+    growth_mib: float = 64
 
     @cached_property
     def wasm(self) -> bytes:

@@ -18,7 +18,6 @@ sys.path.insert(0, str(HERE.parent))  # as pytest has it
 from hostile.attempt import Ending, Step  # noqa: E402
 from hostile.pack import Case, read_cases  # noqa: E402
 
-GROWTH_MIB = 64
 INSPECT_MS = 2_000
 # The process that compiles is killed at its limit; this is for starting and ending it.
 COMPILE_MARGIN_MS = 2_000
@@ -76,8 +75,8 @@ def faults_of(step: Step, case: Case) -> list[str]:
     faults = []
     if step.ms > most_ms:
         faults.append(f"{step.name} took {step.ms:.0f} ms; the bound is {most_ms:.0f} ms")
-    if step.grown_mib > GROWTH_MIB:
-        faults.append(f"{step.name} grew the process by {step.grown_mib:.0f} MiB; the bound is {GROWTH_MIB} MiB")
+    if step.grown_mib > case.growth_mib:
+        faults.append(f"{step.name} grew the process by {step.grown_mib:.0f} MiB; the bound is {case.growth_mib} MiB")
     return faults
 
 
