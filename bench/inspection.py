@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import process
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
 from guildhook.sandbox.tally import Counted
 
@@ -88,17 +89,12 @@ CASES: dict[str, Callable[[], bytes]] = {
 def measure(path: Path) -> str:
     """The seconds that the file took, the MiB by which the peak grew, and the verdict."""
     wasm = path.read_bytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = peak_mib()
+    process.forget_peak()
+    before = process.peak()
     started = time.perf_counter()
     reason = (*inspect(wasm).reasons, "accepted")[0]
     seconds = time.perf_counter() - started
-    return f"{seconds:7.3f} {peak_mib() - before:6.1f}  {reason[:75]}"
-
-
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return f"{seconds:7.3f} {process.peak() - before:6.1f}  {reason[:75]}"
 
 
 def main() -> None:

@@ -14,10 +14,12 @@ from uuid import UUID
 
 from wasmtime import wat2wasm
 
+import process
 from guildhook.model import Message, Outcome
 from guildhook.sandbox import Engine, Limits, Plugin, Sandbox
 
 PROJECT = Path(__file__).parents[1]
+HOSTILE = PROJECT / "tests" / "hostile" / "cases"
 CHANNEL = UUID("6a1d0000-0000-4000-8000-000000000003")
 MESSAGE = Message(
     id=UUID("6a1d0000-0000-4000-8000-000000000002"),
@@ -30,17 +32,6 @@ LIMITS = Limits()
 WARM_UP_RUNS = 1_000
 GOAL_MIB = 16
 
-# A plugin of no toolchain: nothing but on-message.
-PLUGIN = """
-(component
-  (core module $m (memory (export "memory") 1)
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-    (func (export "on-message") (param i32 i32) {code}))
-  (core instance $i (instantiate $m))
-  (func (export "on-message") (param "msg-json" string) (canon lift (core func $i "on-message")
-    (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -50,16 +41,22 @@ class Kind:
     limits: Limits = LIMITS
 
 
-def plugin(code: str) -> bytes:
-    return bytes(wat2wasm(PLUGIN.format(code=code)))
+def hostile(name: str, outcome: Outcome, **limits: int) -> Kind:
+    """A case of the hostile pack."""
+    return Kind(name, bytes(wat2wasm((HOSTILE / f"{name}.wat").read_text())), outcome, Limits(**limits))
 
 
 KINDS = (
-    Kind("does nothing", plugin(""), Outcome.OK),
-    Kind("answers a ping", (PROJECT / "plugins" / "ping" / "ping.wasm").read_bytes(), Outcome.OK),
-    Kind("traps", plugin("unreachable"), Outcome.TRAP),
-    Kind("loops for 100,000 fuel", plugin("(loop (br 0))"), Outcome.OUT_OF_FUEL, Limits(fuel=100_000)),
-    Kind("grows its memory to 16 MiB", plugin("(drop (memory.grow (i32.const 255)))"), Outcome.OK),
+    hostile("silent", Outcome.OK),
+    Kind("ping", (PROJECT / "plugins" / "ping" / "ping.wasm").read_bytes(), Outcome.OK),
+    hostile("trap-after-send", Outcome.TRAP),
+    hostile("loop", Outcome.OUT_OF_FUEL, fuel=100_000),
+    hostile("log-flood", Outcome.HOST_CALL_LIMIT),
+    hostile("memory-to-the-cap", Outcome.OK),
+    hostile("sleep", Outcome.OK),
+    hostile("stdout-newlines", Outcome.HOST_CALL_LIMIT),
+    hostile("exit-after-send", Outcome.OK),
+    hostile("memory-over-the-cap", Outcome.OUT_OF_MEMORY),
 )
 
 
@@ -72,16 +69,16 @@ def main(runs: int) -> int:
         before = 0.0
         for number in range(WARM_UP_RUNS + runs):
             if number == WARM_UP_RUNS:
-                before = resident_mib()
+                before = process.resident()
             kind = KINDS[number % len(KINDS)]
             started = time.perf_counter()
             result = sandbox.run(plugins[kind], MESSAGE, {}, MESSAGE.created_at, seed=number)
             seconds[kind] += time.perf_counter() - started
             if result.outcome is not kind.outcome:
                 raise SystemExit(f"{kind.name} ended {result.outcome}: {result.detail}")
-    grown = resident_mib() - before
+    grown = process.resident() - before
     for kind, total in seconds.items():
-        print(f"{kind.name:30} {total / (WARM_UP_RUNS + runs) * len(KINDS) * 1_000_000:8.1f} µs a run")
+        print(f"{kind.name:20} {total / (WARM_UP_RUNS + runs) * len(KINDS) * 1_000_000:8.1f} µs a run")
     print(f"{runs:,} runs: the process has grown by {grown:.1f} MiB; the goal is {GOAL_MIB} MiB at the most")
     return 0 if grown <= GOAL_MIB else 1
 
@@ -91,11 +88,6 @@ def load(engine: Engine, kind: Kind, directory: Path) -> Plugin:
     path = directory / f"{KINDS.index(kind)}.cwasm"
     path.write_bytes(compiled.artifact)
     return Plugin(CHANNEL, engine.load(path, compiled.memories), frozenset({"SEND_MESSAGES"}), kind.limits)
-
-
-def resident_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPlu
 from guildhook.events import MalformedEventError
 from guildhook.model import Message, Outcome, Permission, RunResult
 from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable
+from guildhook.sandbox.limits import WASM_PAGE_BYTES
 from guildhook_local.sample import sample_message
 
 app = typer.Typer(
@@ -258,5 +259,8 @@ def _show_inspection(name: str, inspection: Inspection) -> None:
     for item in inspection.imports:
         note = " [dim](imported, not available)" if item in inspection.unavailable else ""
         out.print(f"[dim]imports[/]  {_shown(item)}{note}")
+    if inspection.memories:
+        start = sum(memory.minimum for memory in inspection.memories) * WASM_PAGE_BYTES
+        out.print(f"[dim]memory[/]   {start:,} bytes to start with, in {len(inspection.memories)}")
     for need in sorted(inspection.needs):
         out.print(f"[dim]needs[/]    {need}")

@@ -1,0 +1,24 @@
+;; Logs NULs, each of which is stored as three bytes.
+(component
+  (import "guildhook:plugin/host-api@1.0.0" (instance $host
+    (export "log" (func (param "msg" string)))))
+  (core module $libc
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $libc (instantiate $libc))
+  (core func $log (canon lower (func $host "log") (memory (core memory $libc "memory"))))
+  (core module $main
+    (import "libc" "memory" (memory 0))
+    (import "host" "log" (func $log (param i32 i32)))
+    (func (export "on-message") (param i32 i32)
+      (local $left i32)
+      (local.set $left (i32.const 17))
+      (loop $again
+        (call $log (i32.const 0) (i32.const 4096))
+        (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))
+  (core instance $main (instantiate $main
+    (with "libc" (instance $libc))
+    (with "host" (instance
+      (export "log" (func $log))))))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))
