@@ -22,7 +22,6 @@ from guildhook.sandbox.structure import Component, read_component
 
 HOST: Final = "guildhook:sandbox/host"
 
-# The index spaces below are continued by `wrap`.
 _BASE: Final = f"""
 (component
   (type $on-message (func (param "msg-json" string)))
@@ -43,7 +42,9 @@ _BASE: Final = f"""
   (instance $settings
     (export "get" (func $host "get-settings"))))
 """
-_ON_MESSAGE_TYPE, _HOST, _HOST_API, _SETTINGS = 0, 0, 1, 2
+# Where things are in the index spaces of the base, and where `wrap` goes on.
+_ON_MESSAGE: Final = 0
+_HOST, _HOST_API, _SETTINGS = 0, 1, 2
 _INSTANCES, _FUNCTIONS = 3, 3
 
 _OURS: Final[Mapping[str, int]] = {
@@ -54,7 +55,7 @@ _OURS: Final[Mapping[str, int]] = {
 
 # Sections and sorts of a component binary, see structure.py.
 _COMPONENT, _INSTANCE, _ALIAS, _EXPORT = b"\x04", b"\x05", b"\x06", b"\x0b"
-_SORT_FUNCTION, _SORT_COMPONENT, _SORT_INSTANCE = b"\x01", b"\x04", b"\x05"
+_SORT_FUNCTION, _SORT_INSTANCE = b"\x01", b"\x05"
 
 
 def track(interface: str) -> str:
@@ -81,49 +82,38 @@ def wasi_memories() -> tuple[MemoryType, ...]:
 
 
 def wrapper_digest() -> str:
-    """Changes whenever the same plugin would be wrapped into other bytes of ours."""
-    return sha256(_BASE.encode() + _wasi()).hexdigest()
+    """Changes whenever the same plugin would be wrapped into other bytes."""
+    return sha256(_file("wrapper.py") + _wasi()).hexdigest()
 
 
 def wrap(wasm: bytes, component: Component) -> bytes:
     """The wrapper around a plugin, whose imports are all linked; `component` is what was read of it."""
-    imports = component.imports
-    sections = [bytes(wat2wasm(_BASE))]
-    instances, components = _INSTANCES, 0
-    given = {interface: _OURS[track(interface)] for interface in imports if track(interface) in _OURS}
-    if needs_wasi(imports):
-        sections += [
-            _section(_COMPONENT, _wasi()),
-            _section(_INSTANCE, _one(_instantiate(components, {HOST: _HOST}))),
-        ]
-        wasi = instances
-        instances, components = instances + 1, components + 1
-        for interface in imports:
-            if track(interface) in _wasi_exports():
-                exported = _name(_wasi_exports()[track(interface)])
-                sections.append(_section(_ALIAS, _one(_SORT_INSTANCE + b"\x00" + _number(wasi) + exported)))
-                given[interface] = instances
-                instances += 1
+    ours = {interface: _OURS[track(interface)] for interface in component.imports if track(interface) in _OURS}
+    wasi = [interface for interface in component.imports if track(interface) in _wasi_exports()]
+    # In the index space of instances, WASI's follows those of the base, and then each interface that is taken of it.
+    of_wasi = {interface: _INSTANCES + 1 + position for position, interface in enumerate(wasi)}
+    plugin = _INSTANCES + (1 + len(wasi) if wasi else 0)
     return b"".join(
         [
-            *sections,
+            bytes(wat2wasm(_BASE)),
+            *(_wasi_sections(wasi) if wasi else ()),
             _section(_COMPONENT, _without_names(wasm, component.name_sections)),
-            _section(_INSTANCE, _one(_instantiate(components, given))),
-            _section(_ALIAS, _one(_SORT_FUNCTION + b"\x00" + _number(instances) + _name("on-message"))),
-            _section(
-                _EXPORT,
-                _one(
-                    b"\x00"
-                    + _name("on-message")
-                    + _SORT_FUNCTION
-                    + _number(_FUNCTIONS)
-                    + b"\x01"  # with its type, so that any other is refused
-                    + _SORT_FUNCTION
-                    + _number(_ON_MESSAGE_TYPE)
-                ),
+            _list_of_one(_INSTANCE, _instantiate(1 if wasi else 0, ours | of_wasi)),
+            _list_of_one(_ALIAS, _exported(_SORT_FUNCTION, plugin, "on-message")),
+            # With its type, so that any other is refused.
+            _list_of_one(
+                _EXPORT, b"\x00" + _name("on-message") + _function(_FUNCTIONS) + b"\x01" + _function(_ON_MESSAGE)
             ),
         ]
     )
+
+
+def _wasi_sections(interfaces: Sequence[str]) -> Iterator[bytes]:
+    """WASI as the first component, its instance, and an alias for each of its interfaces."""
+    yield _section(_COMPONENT, _wasi())
+    yield _list_of_one(_INSTANCE, _instantiate(0, {HOST: _HOST}))
+    for interface in interfaces:
+        yield _list_of_one(_ALIAS, _exported(_SORT_INSTANCE, _INSTANCES, _wasi_exports()[track(interface)]))
 
 
 def _without_names(wasm: bytes, name_sections: Sequence[int]) -> bytes:
@@ -140,7 +130,7 @@ def _without_names(wasm: bytes, name_sections: Sequence[int]) -> bytes:
 
 @cache
 def _wasi() -> bytes:
-    return files(__package__).joinpath("wasi.wasm").read_bytes()
+    return _file("wasi.wasm")
 
 
 @cache
@@ -149,22 +139,29 @@ def _wasi_exports() -> Mapping[str, str]:
     return {track(interface): interface for interface in read_component(_wasi()).exports}
 
 
+def _file(name: str) -> bytes:
+    return files(__package__).joinpath(name).read_bytes()
+
+
 def _instantiate(component: int, given: Mapping[str, int]) -> bytes:
-    arguments = (_name(name) + _SORT_INSTANCE + _number(instance) for name, instance in given.items())
-    return b"\x00" + _number(component) + _vector(arguments)
+    arguments = [_name(name) + _SORT_INSTANCE + _number(instance) for name, instance in given.items()]
+    return b"\x00" + _number(component) + _number(len(arguments)) + b"".join(arguments)
+
+
+def _exported(sort: bytes, instance: int, name: str) -> bytes:
+    return sort + b"\x00" + _number(instance) + _name(name)
+
+
+def _function(index: int) -> bytes:
+    return _SORT_FUNCTION + _number(index)
 
 
 def _section(kind: bytes, content: bytes) -> bytes:
     return kind + _number(len(content)) + content
 
 
-def _one(item: bytes) -> bytes:
-    return _vector([item])
-
-
-def _vector(items: Iterator[bytes] | Sequence[bytes]) -> bytes:
-    listed = list(items)
-    return _number(len(listed)) + b"".join(listed)
+def _list_of_one(kind: bytes, item: bytes) -> bytes:
+    return _section(kind, _number(1) + item)
 
 
 def _name(text: str) -> bytes:
