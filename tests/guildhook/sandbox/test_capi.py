@@ -104,6 +104,11 @@ def test_an_answer_of_another_type_ends_the_guest(call, answer):
         call(lambda _: answer, **TEXT_OUT, code="(call $f (i32.const 64))")
 
 
+def test_an_answer_where_none_is_expected_ends_the_guest(call):
+    with pytest.raises(WasmtimeError):
+        call(lambda _: "text", **TEXT_IN, code="(call $f (local.get 0) (local.get 1))")
+
+
 def test_an_argument_that_no_host_function_takes_ends_the_guest(call):
     seen = []
     with pytest.raises(WasmtimeError):

@@ -67,11 +67,9 @@ def define(
     What is returned must live as long as the linker.
     """
 
-    def call(_data: Any, _context: Any, _type: Any, arguments: Any, count: int, results: Any, _results: int) -> int:
+    def call(_data: Any, _context: Any, _type: Any, arguments: Any, count: int, results: Any, result_count: int) -> int:
         try:
-            answer = function([_argument(arguments[i]) for i in range(count)])
-            if answer is not None:
-                _write(results[0], answer)
+            _answer(function([_argument(arguments[i]) for i in range(count)]), results, result_count)
         except BaseException as error:  # noqa: BLE001 - what leaves here is undefined behaviour in C
             failed(error)
             return _new_error()
@@ -113,8 +111,13 @@ def _argument(value: Any) -> Argument:
     raise TypeError(f"an argument of kind {value.kind}, which no host function takes")
 
 
-def _write(value: Any, answer: Answer) -> None:
+def _answer(answer: Answer, results: Any, count: int) -> None:
     """wasmtime takes over what is written, and refuses what is not of the function's type."""
+    if (answer is None) != (count == 0):
+        raise TypeError(f"an answer of type {type(answer).__name__}, where {count} results are expected")
+    if answer is None:
+        return
+    value = results[0]
     match answer:
         case int():
             value.kind, value.of.u64 = _U64, answer

@@ -255,8 +255,8 @@ class Host:
         return call
 
     def _failed(self, error: BaseException) -> None:
-        if not isinstance(error, _EndedError):
-            self._current().fault = error
+        if self.run is not None and not isinstance(error, _EndedError):
+            self.run.fault = error
 
     def _current(self) -> HostCalls:
         if self.run is None:
