@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from wasmtime import wat2wasm
@@ -83,7 +83,7 @@ def wasi_memories() -> tuple[MemoryType, ...]:
 
 def wrapper_digest() -> str:
     """Changes whenever the same plugin would be wrapped into other bytes."""
-    return sha256(_file("wrapper.py") + _wasi()).hexdigest()
+    return sha256(Path(__file__).read_bytes() + _wasi()).hexdigest()
 
 
 def wrap(wasm: bytes, component: Component) -> bytes:
@@ -130,17 +130,13 @@ def _without_names(wasm: bytes, name_sections: Sequence[int]) -> bytes:
 
 @cache
 def _wasi() -> bytes:
-    return _file("wasi.wasm")
+    return Path(__file__).with_name("wasi.wasm").read_bytes()
 
 
 @cache
 def _wasi_exports() -> Mapping[str, str]:
     """The interfaces of WASI by their tracks."""
     return {track(interface): interface for interface in read_component(_wasi()).exports}
-
-
-def _file(name: str) -> bytes:
-    return files(__package__).joinpath(name).read_bytes()
 
 
 def _instantiate(component: int, given: Mapping[str, int]) -> bytes:
