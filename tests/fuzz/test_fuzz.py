@@ -1,11 +1,13 @@
 """A bounded run of the fuzzing, the same one every time. `make fuzz` goes on with other inputs; see run.py."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 
-from fuzz import uploads
+from fuzz import run, uploads
 from fuzz.calls import Program, programs
 from fuzz.driver import Case, Driver, check_result
 from fuzz.run import judge_program
@@ -62,3 +64,10 @@ def test_a_result_that_breaks_the_rules_is_a_finding(driver):
         "2 lines of log",
         "a line of 3 bytes in the log",
     ]
+
+
+def test_the_command_makes_one_case_again(tmp_path):
+    command = [sys.executable, run.__file__, "--again", "damaged-1", "--findings", tmp_path / "findings"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "damaged        1 inputs" in done.stdout
+    assert not (tmp_path / "findings").exists()

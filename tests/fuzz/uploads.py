@@ -74,7 +74,7 @@ _LIBC_MODULE, _SMITH_MODULE = 0, 1
 @cache
 def _template(with_wasi: bool) -> bytes:
     """A plugin of three core modules: libc, one to be replaced by smith's, and one that calls it."""
-    placeholder = f"""
+    stand_in = f"""
       (core module $smith (func (export "go") {_GO} unreachable))
       (core instance $smith (instantiate $smith (with "libc" (instance $libc)) (with "host" (instance
         {host_wat.exported(with_wasi, everything=True)}))))
@@ -82,7 +82,7 @@ def _template(with_wasi: bool) -> bytes:
     return wat.plugin(
         _BODY,
         imports=host_wat.imports(with_wasi),
-        lowered=host_wat.lowered(with_wasi) + placeholder,
+        lowered=host_wat.lowered(with_wasi) + stand_in,
         exported='(export "go" (func $go))',
     )
 

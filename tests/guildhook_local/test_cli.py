@@ -176,6 +176,16 @@ def test_check_says_what_a_plugin_needs(as_json):
     }
 
 
+def test_check_says_what_is_imported_and_not_available(guildhook, as_json, tmp_path):
+    imports = '(import "wasi:filesystem/preopens@0.2.3" (instance)) (import "wasi:cli/exit@0.2.3" (instance))'
+    (tmp_path / "plugin.wasm").write_bytes(wat.plugin(wat.on_message(""), imports=imports))
+    assert as_json("check", tmp_path / "plugin.wasm")[1]["unavailable"] == ["wasi:filesystem/preopens@0.2.3"]
+    status, out, _ = guildhook("check", tmp_path / "plugin.wasm")
+    assert status == 0
+    assert "wasi:filesystem/preopens@0.2.3 (imported, not available)" in out
+    assert "wasi:cli/exit@0.2.3\n" in out
+
+
 def test_check_refuses_with_reasons(as_json, guildhook, tmp_path):
     (tmp_path / "module.wasm").write_bytes(b"\0asm\x01\0\0\0")
     status, result = as_json("check", tmp_path / "module.wasm")

@@ -1,5 +1,8 @@
 """Every case of the pack, without its bounds on time and growth, which run.py measures."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 import samples
 from guildhook.sandbox import Engine
 from guildhook.sandbox.child import CompileLimits
+from hostile import run
 from hostile.attempt import attempt
 from hostile.pack import Case, read_cases
 
@@ -27,3 +31,20 @@ def test_an_attack_ends_as_it_should(engine: Engine, name: str):
 def test_every_text_is_a_case_and_says_what_it_tries():
     for path in TEXTS.iterdir():
         assert path.read_text().startswith(f";; {CASES[path.stem].tries}\n")
+
+
+def test_the_command_runs_the_cases_that_are_named():
+    # How they ended alone: time and growth are for people to look at, on a machine that is not busy.
+    command = [sys.executable, run.__file__, "--json", "loop-in-start", "trap-after-send", "empty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert [(row["case"], row["got"], row["step"]) for row in json.loads(done.stdout)] == [
+        ("loop-in-start", "out_of_fuel", "run"),
+        ("trap-after-send", "trap", "run"),
+        ("empty", "refused", "inspect"),
+    ]
+
+
+def test_the_command_knows_no_other_cases():
+    done = subprocess.run([sys.executable, run.__file__, "no-such"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no such case: no-such" in done.stderr
