@@ -1,30 +1,39 @@
 """What the documents promise that a command can show."""
 
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from guildhook.sandbox import Limits
-from guildhook.settings import Settings
+from guildhook.settings import CompileFunctionSettings, WorkerSettings
 from guildhook_local.cli import app
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
 
 
-def test_every_variable_is_documented_with_its_default():
+def test_every_variable_is_documented_with_its_default_and_readers():
     text = (PROJECT / "docs" / "configuration.md").read_text()
-    documented = dict(re.findall(r"^\| `(GUILDHOOK_\w+)` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
-    expected = {
-        f"GUILDHOOK_{name.upper()}": "needed" if field.is_required() else str(field.default)
-        for name, field in Settings.model_fields.items()
-        if name != "limits"
+    rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
+    documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
+    settings = {setting.name: setting for setting in (*fields(CompileFunctionSettings), *fields(WorkerSettings))}
+    expected = {f"GUILDHOOK_{name.upper()}": default(setting) for name, setting in settings.items() if name != "limits"}
+    expected |= {f"GUILDHOOK_LIMITS__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)}
+    assert documented == expected
+    readers = {name: reader.split(" |")[0] for name, reader, _ in rows if "LIMITS__" not in name}
+    both = {setting.name for setting in fields(CompileFunctionSettings)}
+    assert readers == {
+        f"GUILDHOOK_{name.upper()}": "both" if name in both else "`on_message`" for name in settings if name != "limits"
     }
-    expected |= {f"GUILDHOOK_LIMITS__{field.name.upper()}": str(field.default) for field in fields(Limits)}
-    assert {name: default.strip("`").split(" (")[0] for name, default in documented.items()} == expected
+
+
+def default(setting):
+    if setting.default_factory is not MISSING:
+        return str(setting.default_factory())
+    return "needed" if setting.default is MISSING else str(setting.default)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,12 +1,14 @@
 """What template.yaml must keep to, whatever else changes in it."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from guildhook.settings import Settings
+from guildhook.sandbox.child import CompileLimits
+from guildhook.settings import WorkerSettings
 
 PROJECT = Path(__file__).parents[1]
 
@@ -39,29 +41,73 @@ def properties(template):
     return lambda name: template["Resources"][name]["Properties"]
 
 
-def test_a_batch_has_time_to_end_before_it_is_handed_out_again(properties):
-    assert properties("Events")["VisibilityTimeout"] >= 6 * properties("OnMessage")["Timeout"]
+SOURCES = [
+    ("OnMessage", "MessageCreated", "Events", "DeadLetters", 10),
+    ("CompilePlugin", "Asked", "Compiles", "DeadCompiles", 1),
+]
+"""Function, event, queue, dead-letter queue, batch size."""
 
 
-def test_what_fails_comes_back_alone_and_ends_as_a_dead_letter(properties):
-    (source,) = properties("OnMessage")["Events"].values()
+@pytest.mark.parametrize(("function", "event", "queue", "dead_letters", "batch_size"), SOURCES)
+def test_what_fails_comes_back_alone_and_ends_as_a_dead_letter(
+    properties, function, event, queue, dead_letters, batch_size
+):
+    source = properties(function)["Events"][event]
     assert source["Type"] == "SQS"
+    assert source["Properties"]["Queue"] == {"GetAtt": f"{queue}.Arn"}
     assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert source["Properties"]["BatchSize"] == 10
-    assert properties("Events")["RedrivePolicy"]["deadLetterTargetArn"] == {"GetAtt": "DeadLetters.Arn"}
-    assert properties("DeadLetters")["MessageRetentionPeriod"] >= properties("Events")["MessageRetentionPeriod"]
+    assert source["Properties"]["BatchSize"] == batch_size
+    # A batch that is still being handled must not be handed out again.
+    assert properties(queue)["VisibilityTimeout"] >= 6 * properties(function)["Timeout"]
+    assert properties(queue)["RedrivePolicy"]["deadLetterTargetArn"] == {"GetAtt": f"{dead_letters}.Arn"}
+    assert properties(dead_letters)["MessageRetentionPeriod"] >= properties(queue)["MessageRetentionPeriod"]
+
+
+def permissions(properties, function):
+    """(action, resource) of everything that the function's role allows."""
+    for policy in properties(function)["Policies"]:
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            for action in actions if isinstance(actions, list) else [actions]:
+                (resource,) = statement["Resource"].values()
+                yield action, resource
 
 
 def test_the_worker_can_write_no_artifact(properties):
-    actions = [
-        statement["Action"] for policy in properties("OnMessage")["Policies"] for statement in policy["Statement"]
-    ]
-    assert actions == ["s3:GetObject", "s3:ListBucket"]
+    assert set(permissions(properties, "OnMessage")) == {
+        ("s3:GetObject", "${Artifacts.Arn}/artifacts/*"),
+        ("s3:ListBucket", "Artifacts.Arn"),
+        ("sqs:SendMessage", "Compiles.Arn"),
+    }
 
 
-def test_every_variable_of_the_function_is_one_it_reads(properties):
+def test_the_compile_function_writes_artifacts_and_reads_uploads(properties):
+    assert set(permissions(properties, "CompilePlugin")) == {
+        *((f"s3:{action}Object", "${Artifacts.Arn}/artifacts/*") for action in ("Get", "Put", "Delete")),
+        ("s3:GetObject", "${Artifacts.Arn}/uploads/*"),
+        ("s3:ListBucket", "Artifacts.Arn"),
+        ("sqs:SendMessage", "Compiles.Arn"),
+    }
+
+
+def test_the_compiler_has_the_time_and_memory_that_it_may_use(properties):
+    limits = CompileLimits()
+    assert properties("CompilePlugin")["Timeout"] > 2 * limits.timeout_seconds
+    assert properties("CompilePlugin")["MemorySize"] * 1024**2 > 2 * limits.memory_bytes
+
+
+def test_an_upload_asks_for_its_compiling(template, properties):
+    (notice,) = properties("Artifacts")["NotificationConfiguration"]["QueueConfigurations"]
+    assert notice["Queue"] == {"GetAtt": "Compiles.Arn"}
+    assert notice["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+    assert template["Resources"]["Artifacts"]["DependsOn"] == "QueuePolicy"
+
+
+@pytest.mark.parametrize("function", ["OnMessage", "CompilePlugin"])
+def test_every_variable_of_the_function_is_documented(properties, function):
     documented = (PROJECT / "docs" / "configuration.md").read_text()
-    for name in properties("OnMessage")["Environment"]["Variables"]:
+    for name in properties(function)["Environment"]["Variables"]:
         assert f"`{name}`" in documented
 
 
@@ -78,4 +124,6 @@ def test_every_parameter_is_described_and_constrained(template):
 
 def test_the_function_has_room_for_its_disk_cache(properties):
     size = properties("OnMessage")["EphemeralStorage"]["Size"] * 1024 * 1024
-    assert Settings.model_fields["disk_cache_bytes"].default < size
+    # Beside it the largest module is written before the oldest ones go.
+    (limit,) = (setting.default for setting in fields(WorkerSettings) if setting.name == "disk_cache_bytes")
+    assert limit + CompileLimits().artifact_bytes < size

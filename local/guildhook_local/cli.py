@@ -4,22 +4,27 @@ import hashlib
 import json
 import sys
 import tempfile
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError
 from guildhook.events import MalformedEventError
-from guildhook.model import Message, Outcome, Permission, RunResult
+from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
 from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 from guildhook_local.sample import sample_message
+
+if TYPE_CHECKING:
+    from guildhook.compiler import Compiler
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,7 +77,7 @@ def check(plugin: WasmFile, as_json: AsJson = False) -> None:
     inspection = inspect(wasm, Limits().memory_bytes)
     if inspection.accepted:
         try:
-            Engine().compile(wasm)
+            Engine().compile(wasm, Limits())
         except InvalidPluginError as error:
             inspection = replace(inspection, reasons=(str(error),))
     if as_json:
@@ -124,7 +129,7 @@ def migrate(
     # Only here: `run` and `check` need no database driver.
     import psycopg  # noqa: PLC0415
 
-    from guildhook.store import migrate as apply_migrations  # noqa: PLC0415
+    from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
     try:
@@ -138,11 +143,60 @@ def migrate(
         typer.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
 
+@app.command()
+def recompile(as_json: AsJson = False) -> None:
+    """Compile every enabled plugin that this version has no compiled module of. Configured as the compile function is.
+
+    After an update of wasmtime that is all of them: do it before the new version takes messages.
+    """
+    with _compiler() as compiler, Progress(console=Console(stderr=True), transient=True) as progress:
+        compiled, refused = 0, []
+        for digest in progress.track(compiler.uncompiled(), description="Compiling"):
+            match compiler.compile_stored(digest):
+                case Refusal(reason):
+                    refused.append({"wasm_sha256": digest.hex(), "reason": reason})
+                case Artifact():
+                    compiled += 1
+    if as_json:
+        _print_json({"compiled": compiled, "refused": refused})
+    else:
+        typer.echo(f"{compiled} compiled, {len(refused)} refused")
+        for refusal in refused:
+            typer.echo(f"{refusal['wasm_sha256']}: {printable(refusal['reason'])}")
+
+
+@app.command()
+def sweep(
+    older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep what is younger.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Delete compiled modules of other versions of guildhook, and of plugins that are gone."""
+    with _compiler() as compiler:
+        swept = compiler.sweep(older_than_days)
+    if as_json:
+        _print_json({"swept": swept})
+    else:
+        typer.echo(f"{swept} compiled modules deleted")
+
+
 def main() -> None:
     try:
         app()
     except (ConfigurationError, InfrastructureError) as error:
         sys.exit(f"guildhook: {error}")
+
+
+@contextmanager
+def _compiler() -> Iterator["Compiler"]:
+    # Only here: `run` and `check` need neither database nor bucket.
+    from guildhook.compiler import Compiler  # noqa: PLC0415
+    from guildhook.modules import ArtifactBucket  # noqa: PLC0415
+    from guildhook.settings import CompilerSettings, load_settings  # noqa: PLC0415
+    from guildhook.store import Store  # noqa: PLC0415
+
+    settings = load_settings(CompilerSettings)
+    with closing(Store(settings.database_url)) as store:
+        yield Compiler(Engine(), settings.largest_limits(), ArtifactBucket(settings.artifact_bucket), store)
 
 
 def _run(

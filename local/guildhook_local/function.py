@@ -16,7 +16,7 @@ def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handl
     """Imports `app` (functions/NAME/app.py) anew and yields its handler; calls its `close` afterwards.
 
     The environment is set until the block is left, since AWS clients read theirs when they are first needed.
-    So only one function can be loaded at a time.
+    So functions that are loaded at the same time share it.
     """
     before = dict(os.environ)
     os.environ.update(environment)

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,10 +14,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from guildhook.compiler import compile_and_publish
-from guildhook.modules import ArtifactBucket
-from guildhook.sandbox import Engine
-from guildhook.store import Store, migrate
+from guildhook.modules import CompileQueue
+from guildhook.store import Store
+from guildhook.store.migrations import migrate
 from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.function import loaded_function
@@ -26,6 +26,7 @@ from guildhook_local.postgres import postgres_server
 _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
 ON_MESSAGE = _PROJECT / "functions" / "on_message" / "app.py"
+COMPILE_PLUGIN = _PROJECT / "functions" / "compile_plugin" / "app.py"
 _SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
 
@@ -52,8 +53,10 @@ class Stack:
     chat: ChatServer
     handler: Handler
     mapping: EventSourceMapping
+    compile_handler: Handler
+    compile_mapping: EventSourceMapping
     environment: Mapping[str, str]
-    """What the function is configured with."""
+    """What the functions are configured with."""
 
     def add_guild(self) -> Guild:
         """A guild with one channel, in the database and in the chat server."""
@@ -72,14 +75,15 @@ class Stack:
         permissions: Collection[str] = (),
         settings: Mapping[str, Any] | None = None,
     ) -> UUID:
-        """Add a plugin to a guild, not compiled yet: its first message does that."""
+        """Add a plugin to a guild, not compiled yet: `compile` does that, or its first message."""
         with closing(Store(self.database_url)) as store:
             return store.add_plugin(guild.id, name, wasm, settings or {}, permissions)
 
     def compile(self, wasm: bytes) -> None:
-        """Publish the compiled module ahead of its first message."""
-        with closing(Store(self.database_url)) as store:
-            compile_and_publish(wasm, Engine(), ArtifactBucket(self.bucket), store)
+        """Let the compile function do what it is asked for, this wasm of an installed plugin included."""
+        CompileQueue(self.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask([sha256(wasm).digest()])
+        while self.compile_mapping.poll():
+            pass
 
     def send_event(self, body: str, guild_id: UUID | None = None) -> None:
         """Put a body onto the queue as the chat server does."""
@@ -103,6 +107,7 @@ def stack(
     """A stack of its own on running servers. `environment` is added to the function's."""
     name = f"guildhook-{uuid4().hex[:12]}"
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
+    compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
     sqs = servers.aws.client("sqs")
 
@@ -122,12 +127,28 @@ def stack(
             "GUILDHOOK_CHAT_API_URL": chat_url,
             "GUILDHOOK_CHAT_API_TOKEN": _SERVICE_TOKEN,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
+            "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_CACHE_DIR": cache_dir,
             **(environment or {}),
         }
-        with loaded_function(ON_MESSAGE, variables) as handler:
-            mapping = EventSourceMapping(sqs, queue.url, "on_message", handler)
-            yield Stack(database_url, servers.aws, queue, name, chat, handler, mapping, variables)
+        with (
+            loaded_function(ON_MESSAGE, variables) as handler,
+            loaded_function(COMPILE_PLUGIN, variables) as compile_handler,
+        ):
+            yield Stack(
+                database_url=database_url,
+                aws=servers.aws,
+                queue=queue,
+                bucket=name,
+                chat=chat,
+                handler=handler,
+                mapping=EventSourceMapping(sqs, queue.url, "on_message", handler),
+                compile_handler=compile_handler,
+                compile_mapping=EventSourceMapping(
+                    sqs, compile_queue.url, "compile_plugin", compile_handler, batch_size=1
+                ),
+                environment=variables,
+            )
 
 
 @contextmanager

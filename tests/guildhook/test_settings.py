@@ -5,13 +5,14 @@ import pytest
 
 from guildhook.errors import ConfigurationError
 from guildhook.sandbox import Limits
-from guildhook.settings import load_settings
+from guildhook.settings import CompileFunctionSettings, CompilerSettings, WorkerSettings, load_settings
 
 REQUIRED = {
     "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@db:5432/chat",
     "GUILDHOOK_CHAT_API_URL": "https://chat.example",
     "GUILDHOOK_CHAT_API_TOKEN": "t0ken",
     "GUILDHOOK_ARTIFACT_BUCKET": "artifacts",
+    "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
 }
 
 
@@ -25,10 +26,10 @@ def environment(monkeypatch):
 def test_the_environment_becomes_typed_settings(environment):
     environment.setenv("GUILDHOOK_LIMITS__FUEL", "5000")
     environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "1000")
-    settings = load_settings()
+    settings = load_settings(WorkerSettings)
     assert settings.limits == Limits(fuel=5000)
     assert settings.memory_cache_bytes == 1000
-    assert settings.database_url.get_secret_value() == REQUIRED["GUILDHOOK_DATABASE_URL"]
+    assert settings.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
     assert "s3cret" not in repr(settings)
     assert "t0ken" not in repr(settings)
 
@@ -37,7 +38,7 @@ def test_the_environment_becomes_typed_settings(environment):
 def test_a_missing_variable_is_named_in_one_line(environment, name):
     environment.delenv(name)
     with pytest.raises(ConfigurationError, match=f"{name}: Field required") as raised:
-        load_settings()
+        load_settings(WorkerSettings)
     assert "\n" not in str(raised.value)
 
 
@@ -50,7 +51,9 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
         ("GUILDHOOK_LIMITS__FUEL", "much"),
         ("GUILDHOOK_LIMITS__FUEL", "-1"),
         ("GUILDHOOK_LIMITS__FULE", "1"),
-        ("GUILDHOOK_DISK_CACHE_BYTES", "0"),
+        ("GUILDHOOK_ARTIFACT_BUCKET", ""),
+        ("GUILDHOOK_MEMORY_CACHE_BYTES", "0"),
+        ("GUILDHOOK_DISK_CACHE_BYTES", "67108863"),
         ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
         ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
         ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": "s3cret"}}'),
@@ -61,7 +64,7 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
 def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, name, value):
     environment.setenv(name, value)
     with pytest.raises(ConfigurationError) as raised:
-        load_settings()
+        load_settings(WorkerSettings)
     assert name.split("__")[0] in str(raised.value)
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -71,6 +74,34 @@ def test_a_guild_can_have_limits_of_its_own(environment):
     guild, other = uuid4(), uuid4()
     environment.setenv("GUILDHOOK_LIMITS__SENDS", "7")
     environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}}))
-    settings = load_settings()
+    settings = load_settings(WorkerSettings)
     assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
     assert settings.limits_of(other) == Limits(sends=7)
+
+
+def test_every_wrong_variable_is_named_at_once(environment):
+    environment.delenv("GUILDHOOK_CHAT_API_TOKEN")
+    environment.setenv("GUILDHOOK_LIMITS__FUEL", "much")
+    with pytest.raises(
+        ConfigurationError, match=r"GUILDHOOK_LIMITS__FUEL: .*; GUILDHOOK_CHAT_API_TOKEN: Field required"
+    ):
+        load_settings(WorkerSettings)
+
+
+def test_more_memory_than_disk_is_refused(environment):
+    environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "500000000")
+    with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
+        load_settings(WorkerSettings)
+
+
+@pytest.mark.parametrize("kind", [CompilerSettings, CompileFunctionSettings])
+def test_what_compiles_needs_no_chat_server(environment, kind):
+    environment.delenv("GUILDHOOK_CHAT_API_URL")
+    environment.delenv("GUILDHOOK_CHAT_API_TOKEN")
+    assert load_settings(kind).artifact_bucket == "artifacts"
+
+
+def test_a_plugin_may_need_what_the_most_generous_guild_allows(environment):
+    guilds = {str(uuid4()): {"fuel": 5, "deadline_ms": 900}, str(uuid4()): {"fuel": 10**9}}
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps(guilds))
+    assert load_settings(CompilerSettings).largest_limits() == Limits(fuel=10**9, deadline_ms=900)

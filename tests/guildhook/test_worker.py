@@ -13,12 +13,13 @@ import pytest
 import wat
 from guildhook.chat import RestChatApi
 from guildhook.model import Outcome
-from guildhook.modules import ArtifactBucket, ModuleCache
+from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
 from guildhook.sandbox import Sandbox
 from guildhook.store import Snapshot, Store
 from guildhook.worker import QueueRecord, Worker
 from samples import event, limits
 
+IN_TIME = float("inf")
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
@@ -70,7 +71,8 @@ def create_worker(system, engine, tmp_path, monkeypatch):
     ):
         chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
         directory = tmp_path / f"cache-{len(workers)}"
-        modules = ModuleCache(engine, ArtifactBucket(system.bucket), directory, 2**30, 2**30)
+        ask = CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask
+        modules = ModuleCache(engine, ArtifactBucket(system.bucket), ask, directory, 2**30, 2**30)
         workers.append(Worker(engine.fingerprint, Sandbox(engine), limits_of, modules, store, chat))
         return workers[-1]
 
@@ -109,7 +111,7 @@ def test_a_batch_of_ten_guilds_costs_as_many_statements_as_one_of_one(system, wo
     counts = {}
     for name, bodies in [("cold", one), ("one", populate(system, 1)), ("ten", ten), ("again", ten)]:
         with statements.counting(store):
-            report = worker.process(records(*bodies))
+            report = worker.process(records(*bodies), IN_TIME)
         assert report.failures == {}
         counts[name] = statements.count
     # Cold: the snapshot, the wasm of what nobody compiled yet, the outbox, the deliveries.
@@ -120,7 +122,7 @@ def test_a_batch_of_ten_guilds_costs_as_many_statements_as_one_of_one(system, wo
 
 def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system, worker, store, statements):
     with statements.counting(store):
-        report = worker.process(records(event(encrypted=True), {"not": "an event"}))
+        report = worker.process(records(event(encrypted=True), {"not": "an event"}), IN_TIME)
     assert statements.count == 0
     assert report.skipped == {"0": "encrypted message"}
     assert list(report.failures) == ["1"]
@@ -129,10 +131,10 @@ def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system,
 def test_what_another_delivery_recorded_first_comes_back_and_is_not_sent(system, create_worker, worker, store):
     batch = records(*populate(system, 1))
     other = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
-    overtaken = create_worker(OvertakenStore(system.database_url, lambda: other.process(batch)))
-    assert overtaken.process(batch).failures == {"0": "another delivery of the same message is under way"}
+    overtaken = create_worker(OvertakenStore(system.database_url, lambda: other.process(batch, IN_TIME)))
+    assert overtaken.process(batch, IN_TIME).failures == {"0": "another delivery of the same message is under way"}
     assert system.chat.replies() == []
-    assert worker.process(batch).failures == {}
+    assert worker.process(batch, IN_TIME).failures == {}
     assert len(system.chat.replies()) == 1
 
 
@@ -145,8 +147,8 @@ def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
 
     overtaken = create_worker(OvertakenStore(system.database_url, delete_plugins))
     # Nobody had compiled them, and now there is nothing left to compile: the message comes back once.
-    assert overtaken.process(batch).failures == {"0": "the plugin was deleted"}
-    assert overtaken.process(batch).failures == {}
+    assert overtaken.process(batch, IN_TIME).failures == {"0": "the plugin was deleted"}
+    assert overtaken.process(batch, IN_TIME).failures == {}
     assert system.chat.replies() == []
 
 
@@ -154,6 +156,6 @@ def test_a_guild_runs_under_its_own_limits(system, create_worker, store):
     batch = records(*populate(system, 2))
     poor = UUID(json.loads(batch[0].body)["guild_id"])
     worker = create_worker(store, limits_of=lambda guild_id: limits(fuel=10) if guild_id == poor else limits())
-    outcomes = {(run.plugin.guild_id == poor, run.result.outcome) for run in worker.process(batch).runs}
+    outcomes = {(run.plugin.guild_id == poor, run.result.outcome) for run in worker.process(batch, IN_TIME).runs}
     assert outcomes >= {(True, Outcome.OUT_OF_FUEL), (False, Outcome.OK)}
     assert (True, Outcome.OK) not in outcomes

@@ -1,24 +1,84 @@
-"""Compiles a plugin ahead of its first message and publishes the artifact. Nothing else writes artifacts."""
+"""Compiles plugins ahead of their messages. Nothing else writes artifacts, or deletes them."""
 
-import hashlib
+from dataclasses import dataclass
+from hashlib import sha256
 
-from guildhook.model import Artifact
-from guildhook.modules import ArtifactBucket
-from guildhook.sandbox import Engine
+from guildhook.errors import InvalidPluginError
+from guildhook.model import Artifact, Refusal
+from guildhook.modules import ArtifactBucket, DamagedError, compress
+from guildhook.sandbox import Engine, Limits
 from guildhook.store import Store
 
+_SWEPT_AT_ONCE = 1_000
 
-def compile_and_publish(wasm: bytes, engine: Engine, bucket: ArtifactBucket, store: Store) -> Artifact:
-    """Raises InvalidPluginError, InfrastructureError."""
-    compiled = engine.compile(wasm)
-    artifact = Artifact(
-        wasm_sha256=hashlib.sha256(wasm).digest(),
-        engine=engine.fingerprint,
-        sha256=hashlib.sha256(compiled.artifact).digest(),
-        size=len(compiled.artifact),
-        memories=compiled.memories,
-    )
-    # The object first: once Postgres vouches for it, a worker may ask for it at once.
-    bucket.put(artifact, compiled.artifact)
-    store.add_artifact(artifact)
-    return artifact
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    engine: Engine
+    limits: Limits
+    """Under which a plugin must be able to start."""
+    bucket: ArtifactBucket
+    store: Store
+
+    def compile(self, wasm: bytes) -> Artifact | Refusal:
+        """Inspect, compile, start once, and publish; or record why not. Raises InfrastructureError."""
+        digest = sha256(wasm).digest()
+        try:
+            compiled = self.engine.compile(wasm, self.limits)
+        except InvalidPluginError as error:
+            refusal = Refusal(str(error))
+            self.store.add_refusal(digest, self.engine.fingerprint, refusal)
+            return refusal
+        data = compress(compiled.artifact)
+        artifact = Artifact(
+            wasm_sha256=digest,
+            engine=self.engine.fingerprint,
+            sha256=sha256(compiled.artifact).digest(),
+            size=len(compiled.artifact),
+            object_sha256=sha256(data).digest(),
+            object_size=len(data),
+            memories=compiled.memories,
+        )
+        # The object first: once Postgres vouches for it, a worker may ask for it at once.
+        self.bucket.put(artifact, data)
+        self.store.add_artifact(artifact)
+        return artifact
+
+    def compile_stored(self, wasm_sha256: bytes) -> Artifact | Refusal | None:
+        """The same for the wasm that Postgres holds, unless its artifact is good already; None if no plugin has it.
+
+        Raises InfrastructureError.
+        """
+        artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
+        if artifact and self._is_good(artifact):
+            return artifact
+        wasm = self.store.wasm([wasm_sha256]).get(wasm_sha256)
+        return None if wasm is None else self.compile(wasm)
+
+    def uncompiled(self) -> list[bytes]:
+        """Digests of what enabled plugins need and this engine has not compiled: after an update of wasmtime, all.
+
+        Raises InfrastructureError.
+        """
+        return self.store.uncompiled(self.engine.fingerprint)
+
+    def sweep(self, days: int) -> int:
+        """Delete artifacts that are older than `days`, and of other engines or of plugins that are gone.
+
+        Returns how many. Raises InfrastructureError.
+        """
+        swept = 0
+        while stale := self.store.stale_artifacts(self.engine.fingerprint, days, _SWEPT_AT_ONCE):
+            # The objects first: a sweep that ends between the two begins with them again.
+            self.bucket.delete(stale)
+            self.store.forget_artifacts(stale)
+            swept += len(stale)
+        self.store.forget_stale_refusals(self.engine.fingerprint, days)
+        return swept
+
+    def _is_good(self, artifact: Artifact) -> bool:
+        try:
+            pieces = self.bucket.get(artifact)
+            return pieces is not None and sum(map(len, pieces)) == artifact.size
+        except DamagedError:
+            return False

@@ -1,49 +1,42 @@
 """Message-created events, as the chat server puts them on the queue."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-import pydantic_core
-from pydantic import BaseModel, ConfigDict, ValidationError
+import msgspec
 
 from guildhook.model import Message
 
 # SNS in EventBridge in SQS is the deepest chain in use.
 _MAX_WRAPPERS = 2
 _MAX_REASON_CHARS = 300
+_MESSAGE_TYPES = ("user", "system")
 
 
 class MalformedEventError(Exception):
     """The body is no message-created event. The text says why and quotes nothing of the body."""
 
 
-class _Author(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Author(msgspec.Struct, frozen=True):
     id: str
     bot: bool = False
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Message(msgspec.Struct, frozen=True):
     id: UUID
     channel_id: UUID
     author: _Author
     content: str = ""
     encrypted: bool = False
-    message_type: Literal["user", "system"] = "user"
+    message_type: str = "user"
     created_at: datetime | None = None
 
 
-class _MessageCreated(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    type: Literal["message.created"]
+class _MessageCreated(msgspec.Struct, frozen=True):
+    type: str
     guild_id: UUID
     message: _Message
 
@@ -64,9 +57,13 @@ def parse_event(body: str, sent_at: datetime) -> Event:
     """
     raw = _unwrap(_parse_json(body))
     try:
-        event = _MessageCreated.model_validate(raw)
-    except ValidationError as error:
-        raise MalformedEventError(_explain(error)) from None
+        event = msgspec.convert(raw, _MessageCreated)
+    except msgspec.ValidationError as error:
+        raise MalformedEventError(f"not a message.created event: {error}"[:_MAX_REASON_CHARS]) from None
+    if event.type != "message.created":
+        raise MalformedEventError("not a message.created event: its type is another")
+    if event.message.message_type not in _MESSAGE_TYPES:
+        raise MalformedEventError(f"message.message_type is none of {', '.join(_MESSAGE_TYPES)}")
     guild_id, message = event.guild_id, event.message
     return Event(
         message=Message(
@@ -81,10 +78,10 @@ def parse_event(body: str, sent_at: datetime) -> Event:
 
 
 def _parse_json(text: str) -> Any:
-    # Not json.loads: its recursion limit is the interpreter's, and it lets lone surrogates and NaN through.
+    # Not json.loads, which lets lone surrogates and NaN through.
     try:
-        return pydantic_core.from_json(text, allow_inf_nan=False)
-    except ValueError as error:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise MalformedEventError(f"not JSON: {str(error)[:_MAX_REASON_CHARS]}") from None
 
 
@@ -100,23 +97,16 @@ def _unwrap(event: Any) -> Any:
     return event
 
 
-def _explain(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    text = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'event'}: {p['msg']}" for p in problems)
-    return f"not a message.created event: {text}"[:_MAX_REASON_CHARS]
-
-
 def _with_timezone(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
     # The raw object, not the model: fields that guildhook does not know pass through as they came.
-    fields = {**message, "guild_id": str(guild_id)}
     try:
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise MalformedEventError("a number in the message is not finite") from None
+        return msgspec.json.encode({**message, "guild_id": str(guild_id)}).decode()
+    except RecursionError as error:
+        raise MalformedEventError(f"the message is nested too deeply: {error}") from None
 
 
 def _reason_to_skip(message: _Message) -> str | None:

@@ -92,25 +92,36 @@ class CompiledModule:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What Postgres vouches for about one compiled module. Digests are raw SHA-256."""
+    """What Postgres vouches for about one compiled module. Digests are raw SHA-256, sizes are bytes."""
 
     wasm_sha256: bytes
     engine: str
     sha256: bytes
+    """Of the native code."""
     size: int
+    object_sha256: bytes
+    """Of the object in S3, which is the native code compressed."""
+    object_size: int
     memories: tuple[MemoryType, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """The wasm cannot be compiled, and never will be by this engine."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """A row of `plugins` without its blob; `artifact` is None until the wasm is compiled for this engine."""
+    """A row of `plugins` without its blob; `compiled` is None until the compile function has seen the wasm."""
 
     id: UUID
     guild_id: UUID
     settings: Mapping[str, Any]
     permissions: frozenset[str]
     wasm_sha256: bytes
-    artifact: Artifact | None
+    compiled: Artifact | Refusal | None
 
 
 class DeliveryState(StrEnum):

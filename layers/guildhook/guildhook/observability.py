@@ -3,7 +3,8 @@
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from guildhook.model import DeliveryState, Outcome
+from guildhook.model import Artifact, DeliveryState, Outcome, Refusal
+from guildhook.modules import Stored, Upload
 from guildhook.worker import BatchReport
 
 # The library's own loggers are children of this name, so what they say comes out in the same form.
@@ -40,6 +41,8 @@ def report_batch(logger: Logger, metrics: Metrics, report: BatchReport) -> None:
                     "detail": run.result.detail,
                 },
             )
+    for event, count in report.modules.items():
+        metrics.add_metric(f"modules_{event}", MetricUnit.Count, count)
     for delivery in report.deliveries:
         metrics.add_metric(f"deliveries_{delivery.state}", MetricUnit.Count, 1)
         if delivery.state is not DeliveryState.DELIVERED:
@@ -47,3 +50,18 @@ def report_batch(logger: Logger, metrics: Metrics, report: BatchReport) -> None:
                 "message not delivered",
                 extra={"key": str(delivery.key), "state": delivery.state, "detail": delivery.detail},
             )
+
+
+def report_compile(
+    logger: Logger, metrics: Metrics, request: Stored | Upload, compiled: Artifact | Refusal | None
+) -> None:
+    wanted = {"wasm_sha256": request.wasm_sha256.hex()} if isinstance(request, Stored) else {"upload": request.key}
+    match compiled:
+        case Artifact():
+            metrics.add_metric("plugins_compiled", MetricUnit.Count, 1)
+            logger.info("plugin compiled", extra={**wanted, "artifact_bytes": compiled.size})
+        case Refusal(reason):
+            metrics.add_metric("plugins_refused", MetricUnit.Count, 1)
+            logger.warning("plugin refused", extra={**wanted, "reason": reason})
+        case None:
+            logger.info("nothing to compile: the wasm is gone", extra=wanted)

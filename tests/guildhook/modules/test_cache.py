@@ -1,17 +1,25 @@
-import hashlib
+import logging
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
 
 import wat
+from artifacts import compiled, signed_off
 from guildhook.errors import InfrastructureError
-from guildhook.model import Artifact
-from guildhook.modules import ArtifactBucket, ModuleCache, Rejected, Unavailable, Wanted, artifact_key
+from guildhook.model import Artifact, Refusal
+from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache, Unavailable, Wanted, artifact_key, compress
 from guildhook.sandbox import Module
 from guildhook_local.aws import create_bucket
+from http_server import Answer, http_server
 
 MIB = 1024 * 1024
+IN_TIME = float("inf")
 
 
 @pytest.fixture
@@ -29,161 +37,308 @@ def bucket(running, s3):
 
 
 @pytest.fixture
-def cache(engine, bucket, tmp_path):
-    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB):
-        return ModuleCache(engine, ArtifactBucket(bucket), tmp_path / directory, memory_bytes, disk_bytes)
+def asked() -> list[bytes]:
+    """What the compile function was asked for."""
+    return []
+
+
+@pytest.fixture
+def cache(engine, bucket, tmp_path, asked):
+    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend):
+        return ModuleCache(engine, ArtifactBucket(bucket), ask, tmp_path / directory, memory_bytes, disk_bytes)
 
     return cache
 
 
 @pytest.fixture
 def publish(engine, bucket, s3):
-    """Compiles a plugin into S3, as the compile step does, and returns what Postgres would vouch for."""
+    """Compiles a plugin into S3, as the compile function does, and returns what Postgres would vouch for."""
 
     def publish(wasm: bytes) -> Artifact:
-        compiled = engine.compile(wasm)
-        artifact = Artifact(
-            wasm_sha256=sha256(wasm),
-            engine=engine.fingerprint,
-            sha256=sha256(compiled.artifact),
-            size=len(compiled.artifact),
-            memories=compiled.memories,
-        )
-        key = artifact_key(artifact.wasm_sha256, artifact.engine)
-        s3.put_object(Bucket=bucket, Key=key, Body=compiled.artifact)
+        artifact, data = compiled(engine, wasm)
+        s3.put_object(Bucket=bucket, Key=key(artifact), Body=data)
         return artifact
 
     return publish
 
 
-def sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
+def key(artifact):
+    return artifact_key(artifact.wasm_sha256, artifact.engine)
 
 
-def nothing(_digests):
-    raise AssertionError("the cache asked for wasm that it should have found")
+def digest(wasm):
+    return sha256(wasm).digest()
 
 
-def wasm_of(*plugins: bytes):
-    return lambda digests: {sha256(wasm): wasm for wasm in plugins if sha256(wasm) in digests}
+def find(modules, artifact):
+    """The module, and what the cache counted."""
+    found = modules.find([Wanted(artifact.wasm_sha256, artifact)])
+    return found.get(artifact.wasm_sha256), dict(modules.take_events())
 
 
-def resolve(cache, artifact, fetch_wasm=nothing):
-    return cache.resolve([Wanted(artifact.wasm_sha256, artifact)], fetch_wasm)[artifact.wasm_sha256]
+def compile_here(modules, *plugins, latest_start=IN_TIME):
+    stored = {digest(wasm): wasm for wasm in plugins}
+    return modules.compile(list(stored), lambda digests: {name: stored[name] for name in digests}, latest_start)
 
 
 def test_a_module_comes_from_s3_once_and_then_from_memory(cache, publish, s3, bucket):
     artifact, modules = publish(wat.SILENT), cache()
-    first = resolve(modules, artifact)
+    first, events = find(modules, artifact)
     assert isinstance(first, Module)
     assert first.memories == artifact.memories
-    s3.delete_object(Bucket=bucket, Key=artifact_key(artifact.wasm_sha256, artifact.engine))
-    assert resolve(modules, artifact) is first
+    assert events == {CacheEvent.S3: 1}
+    s3.delete_object(Bucket=bucket, Key=key(artifact))
+    assert find(modules, artifact) == (first, {CacheEvent.MEMORY: 1})
 
 
 def test_a_new_process_finds_it_on_the_disk(cache, publish, s3, bucket):
     artifact = publish(wat.SILENT)
-    resolve(cache(), artifact)
-    s3.delete_object(Bucket=bucket, Key=artifact_key(artifact.wasm_sha256, artifact.engine))
-    assert isinstance(resolve(cache(), artifact), Module)
+    find(cache(), artifact)
+    s3.delete_object(Bucket=bucket, Key=key(artifact))
+    module, events = find(cache(), artifact)
+    assert isinstance(module, Module)
+    assert events == {CacheEvent.DISK: 1}
 
 
-def test_what_was_never_compiled_is_compiled_here_with_one_fetch(cache):
-    fetched = []
+def test_memory_keeps_what_was_used_last_and_the_disk_has_the_rest(cache, publish):
+    a, b, c = (publish(wat.logs(text)) for text in "abc")
+    modules = cache(memory_bytes=a.size + b.size)
+    events = [find(modules, artifact)[1] for artifact in (a, b, a, c, a, b)]
+    assert [next(iter(event)) for event in events] == ["s3", "s3", "memory", "s3", "memory", "disk"]
 
-    def fetch_wasm(digests):
-        fetched.append(sorted(digests))
-        return wasm_of(wat.SILENT, wat.TRAPS)(digests)
 
-    wanted = [Wanted(sha256(wasm), None) for wasm in (wat.SILENT, wat.TRAPS)]
+def test_the_disk_forgets_what_memory_used_least(cache, publish, tmp_path):
+    a, b, c = (publish(wat.logs(text)) for text in "abc")
+    modules = cache(disk_bytes=a.size + b.size)
+    for artifact in (a, b, a, c):
+        find(modules, artifact)
+    assert {file.name for file in (tmp_path / "cache").iterdir()} == {a.sha256.hex(), c.sha256.hex()}
+
+
+def test_a_module_outlives_its_file(cache, publish, tmp_path, run):
+    artifacts = [publish(wat.logs(text)) for text in "ab"]
+    modules = cache(disk_bytes=artifacts[0].size)
+    first = find(modules, artifacts[0])[0]
+    find(modules, artifacts[1])
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == [artifacts[1].sha256.hex()]
+    assert find(modules, artifacts[0]) == (first, {CacheEvent.MEMORY: 1})
+    assert run(first).logs == ("a",)
+
+
+def test_a_module_is_not_changed_by_what_becomes_of_its_file(cache, publish, tmp_path, run):
+    artifact = publish(wat.logs("a"))
+    module = find(cache(), artifact)[0]
+    (file,) = (tmp_path / "cache").iterdir()
+    file.unlink()
+    file.write_bytes(bytes(artifact.size))
+    assert run(module).logs == ("a",)
+
+
+def test_many_modules_are_found_at_once(cache, publish):
+    artifacts = [publish(wat.logs(f"number {number}")) for number in range(12)]
     modules = cache()
-    assert all(isinstance(module, Module) for module in modules.resolve(wanted, fetch_wasm).values())
-    modules.resolve(wanted, fetch_wasm)
-    assert fetched == [sorted(want.wasm_sha256 for want in wanted)]
+    found = modules.find([Wanted(artifact.wasm_sha256, artifact) for artifact in artifacts])
+    assert list(found) == [artifact.wasm_sha256 for artifact in artifacts]
+    assert modules.take_events() == {CacheEvent.S3: 12}
 
 
-def test_what_cannot_be_compiled_is_rejected_and_remembered(cache):
-    modules, digest = cache(), sha256(b"garbage")
-    want = [Wanted(digest, None)]
-    rejected = modules.resolve(want, lambda _: {digest: b"garbage"})[digest]
-    assert isinstance(rejected, Rejected)
-    assert "not a WebAssembly component" in rejected.reason
-    assert modules.resolve(want, nothing)[digest] is rejected
+def test_threads_that_want_the_same_module_share_one_download(cache, engine, monkeypatch, s3):
+    artifact, data = compiled(engine, wat.SILENT)
+    everybody = threading.Barrier(8, timeout=10)
+    started = threading.Event()
+    with http_server(Answer(data), between=started.wait) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        modules = cache()
+
+        def want():
+            if everybody.wait() == 0:
+                started.set()
+            return find(modules, artifact)[0]
+
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: want(), range(8)))
+    assert len(server.requests) == 1
+    assert isinstance(found[0], Module)
+    assert all(module is found[0] for module in found)
+
+
+def test_what_was_never_compiled_is_not_found_and_compiled_here_while_the_compile_function_is_asked(cache, asked):
+    modules = cache()
+    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {}
+    compiled = compile_here(modules, wat.SILENT, wat.TRAPS)
+    assert {name: type(module) for name, module in compiled.items()} == {
+        digest(wat.SILENT): Module,
+        digest(wat.TRAPS): Module,
+    }
+    assert asked == [digest(wat.SILENT), digest(wat.TRAPS)]
+    assert modules.take_events() == {CacheEvent.COMPILED: 2}
+    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {digest(wat.SILENT): compiled[digest(wat.SILENT)]}
+
+
+def test_threads_that_want_the_same_compile_share_it(cache):
+    modules = cache()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: compile_here(modules, wat.SILENT)[digest(wat.SILENT)], range(4)))
+    assert all(module is results[0] for module in results)
+    assert modules.take_events()[CacheEvent.COMPILED] == 1
+
+
+def test_a_compile_goes_on_when_the_compile_function_cannot_be_asked(cache, caplog):
+    def ask(_digests):
+        raise InfrastructureError("no such queue")
+
+    with caplog.at_level(logging.ERROR):
+        assert isinstance(compile_here(cache(ask=ask), wat.SILENT)[digest(wat.SILENT)], Module)
+    assert "the compile function is not asked: no such queue" in caplog.text
+
+
+def test_what_cannot_be_compiled_in_time_is_left_to_the_compile_function(cache, asked):
+    modules = cache()
+    (unavailable,) = compile_here(modules, wat.SILENT, latest_start=0).values()
+    assert unavailable == Unavailable("it is not compiled yet; the compile function was asked")
+    assert asked == [digest(wat.SILENT)]
+    assert modules.take_events() == {CacheEvent.UNAVAILABLE: 1}
 
 
 def test_a_plugin_deleted_meanwhile_is_unavailable(cache):
-    digest = sha256(b"gone")
-    assert cache().resolve([Wanted(digest, None)], lambda _: {}) == {digest: Unavailable("the plugin was deleted")}
+    gone = digest(b"gone")
+    assert cache().compile([gone], lambda _: {}, IN_TIME) == {gone: Unavailable("the plugin was deleted")}
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"", None])
-def test_an_object_that_does_not_match_its_digest_is_never_loaded(cache, publish, s3, bucket, damage):
+def test_what_cannot_be_compiled_is_refused_and_remembered(cache):
+    modules = cache()
+    (refusal,) = compile_here(modules, b"garbage").values()
+    assert "not a WebAssembly component" in refusal.reason
+    assert modules.find([Wanted(digest(b"garbage"), None)]) == {digest(b"garbage"): refusal}
+    assert modules.take_events() == {CacheEvent.REFUSED: 2}
+
+
+def test_a_refusal_that_postgres_has_is_taken_as_it_is(cache):
+    modules, refusal = cache(), Refusal("too large")
+    assert modules.find([Wanted(digest(wat.SILENT), refusal)]) == {digest(wat.SILENT): refusal}
+    # Nothing of it stays: what Postgres says next counts.
+    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {}
+
+
+def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, engine):
+    modules = cache()
+    compile_here(modules, b"garbage")
+    # As if the compile here had only run out of memory.
+    artifact = replace(publish(wat.SILENT), wasm_sha256=digest(b"garbage"))
+    publish_as(modules, artifact, engine)
+    assert isinstance(find(modules, artifact)[0], Module)
+
+
+def publish_as(modules, artifact, engine):
+    modules._bucket.put(artifact, compiled(engine, wat.SILENT)[1])
+
+
+DAMAGES = [
+    lambda data: data[:-1],
+    lambda data: data + b"x",
+    lambda data: b"",
+    lambda data: data[: len(data) // 2],
+    None,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
+def test_an_object_that_does_not_match_its_digest_is_never_loaded(cache, publish, s3, bucket, damage, tmp_path, caplog):
     artifact = publish(wat.SILENT)
-    key = artifact_key(artifact.wasm_sha256, artifact.engine)
-    good = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    good = s3.get_object(Bucket=bucket, Key=key(artifact))["Body"].read()
     if damage:
-        s3.put_object(Bucket=bucket, Key=key, Body=damage(good))
+        s3.put_object(Bucket=bucket, Key=key(artifact), Body=damage(good))
     else:
-        s3.delete_object(Bucket=bucket, Key=key)
-    assert isinstance(resolve(cache(), artifact, wasm_of(wat.SILENT)), Module)
+        s3.delete_object(Bucket=bucket, Key=key(artifact))
+    modules = cache()
+    assert find(modules, artifact) == (None, {CacheEvent.DISCARDED: 1})
+    assert f"artifact of wasm {artifact.wasm_sha256.hex()} is discarded: " in caplog.text
+    assert list((tmp_path / "cache").glob("*")) == []
+    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], Module)
+
+
+def bomb(native):
+    return compress(native + bytes(10 * MIB))
+
+
+@pytest.mark.parametrize("data", [lambda _: b"no zstd at all", bomb, lambda native: compress(native[:-1])])
+def test_an_object_that_is_signed_off_and_unreadable_is_discarded(cache, engine, s3, bucket, data, tmp_path):
+    native = engine.compile_here(wat.SILENT)
+    artifact, body = signed_off(wat.SILENT, engine.fingerprint, native, data(native), ())
+    s3.put_object(Bucket=bucket, Key=key(artifact), Body=body)
+    modules = cache()
+    assert find(modules, artifact) == (None, {CacheEvent.DISCARDED: 1})
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_native_code_of_another_wasmtime_is_signed_off_and_not_loaded(cache, engine, s3, bucket):
+    native = engine.compile_here(wat.SILENT)
+    older = native.replace(b"\x0250", b"\x0249")
+    assert older != native
+    artifact, body = signed_off(wat.SILENT, engine.fingerprint, older, compress(older), ())
+    s3.put_object(Bucket=bucket, Key=key(artifact), Body=body)
+    modules = cache()
+    # Twice: as it comes from S3, and the file that it left.
+    assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}, {CacheEvent.DISCARDED: 2}]
+    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], Module)
 
 
 def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, tmp_path):
     artifact = publish(wat.SILENT)
-    resolve(cache(), artifact)
-    (file,) = (tmp_path / "cache").iterdir()
-    file.unlink()
+    modules = cache(memory_bytes=1)
+    find(modules, artifact)
+    find(modules, publish(wat.TRAPS))
+    file = tmp_path / "cache" / artifact.sha256.hex()
+    # This process has checked it before.
     file.write_bytes(b"native code of somebody else")
-    assert isinstance(resolve(cache(), artifact), Module)
-    assert sha256(file.read_bytes()) == artifact.sha256
+    module, events = find(modules, artifact)
+    assert isinstance(module, Module)
+    assert events == {CacheEvent.DISCARDED: 1, CacheEvent.S3: 1}
+    assert digest(file.read_bytes()) == artifact.sha256
 
 
-def test_an_artifact_that_the_engine_does_not_load_is_compiled_anew(cache, publish, s3, bucket):
-    # Signed off by Postgres, and yet not of this engine.
-    artifact = publish(wat.SILENT)
-    foreign = b"\x7fELF of another engine"
-    s3.put_object(Bucket=bucket, Key=artifact_key(artifact.wasm_sha256, artifact.engine), Body=foreign)
-    artifact = replace(artifact, sha256=sha256(foreign), size=len(foreign))
-    assert isinstance(resolve(cache(), artifact, wasm_of(wat.SILENT)), Module)
-
-
-def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, publish, tmp_path):
-    artifact = publish(wat.SILENT)
-    modules = ModuleCache(engine, ArtifactBucket("no-such-bucket"), tmp_path / "cache", MIB, MIB)
-    wanted = [Wanted(artifact.wasm_sha256, artifact), Wanted(sha256(wat.TRAPS), None)]
-    resolved = modules.resolve(wanted, wasm_of(wat.TRAPS))
-    assert isinstance(resolved[sha256(wat.TRAPS)], Module)
-    unavailable = resolved[artifact.wasm_sha256]
+def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, publish, cache, tmp_path):
+    on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
+    find(cache(), on_disk)
+    modules = ModuleCache(engine, ArtifactBucket("no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
+    found = modules.find([Wanted(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
+    assert isinstance(found[on_disk.wasm_sha256], Module)
+    unavailable = found[in_s3.wasm_sha256]
     assert isinstance(unavailable, Unavailable)
-    assert "no-such-bucket (GUILDHOOK_ARTIFACT_BUCKET)" in unavailable.reason
+    assert "no-such-bucket (GUILDHOOK_ARTIFACT_BUCKET): HTTP 404 NoSuchBucket" in unavailable.reason
+    assert modules.take_events() == {CacheEvent.DISK: 1, CacheEvent.UNAVAILABLE: 1}
 
 
 def test_a_disk_that_cannot_be_written_leaves_it_unavailable(cache, publish, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    unavailable = resolve(cache(directory="file/cache"), publish(wat.SILENT))
+    unavailable, _ = find(cache(directory="file/cache"), publish(wat.SILENT))
     assert "GUILDHOOK_CACHE_DIR" in unavailable.reason
 
 
-def test_memory_keeps_what_was_used_last(cache, publish):
-    a, b, c = (publish(wat.logs(text)) for text in "abc")
-    modules = cache(memory_bytes=a.size + b.size)
-    first = resolve(modules, a)
-    resolve(modules, b)
-    assert resolve(modules, a) is first
-    resolve(modules, c)
-    assert resolve(modules, a) is first
-    resolve(modules, b)
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+from guildhook.modules import ArtifactBucket, ModuleCache, Wanted
+from guildhook.model import Artifact, MemoryType
+from guildhook.sandbox import Engine
+
+artifact = eval(sys.argv[3])
+modules = ModuleCache(Engine(), ArtifactBucket(sys.argv[1]), print, Path(sys.argv[2]), 2**20, 2**20)
+sys.stdin.readline()
+found = modules.find([Wanted(artifact.wasm_sha256, artifact)])
+print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
+"""
 
 
-def test_the_disk_stays_within_its_bound_and_modules_outlive_their_file(cache, publish, tmp_path):
-    artifacts = [publish(wat.logs(text)) for text in "abcd"]
-    modules = cache(disk_bytes=sum(artifact.size for artifact in artifacts[:2]))
-    loaded = [resolve(modules, artifact) for artifact in artifacts]
-    files = list((tmp_path / "cache").iterdir())
-    assert {file.name for file in files} == {artifact.sha256.hex() for artifact in artifacts[2:]}
-    assert resolve(modules, artifacts[0]) is loaded[0]
-
-
-def test_publishing_to_a_bucket_that_is_not_there_fails_by_name(publish):
-    with pytest.raises(InfrastructureError, match="no-such-bucket"):
-        ArtifactBucket("no-such-bucket").put(publish(wat.SILENT), b"data")
+def test_two_processes_that_fill_the_same_file_both_load_it(publish, bucket, tmp_path):
+    artifact = publish(wat.SILENT)
+    command = [sys.executable, "-c", TWO_PROCESSES, bucket, str(tmp_path / "cache"), repr(artifact)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
+        for process in (one, other):
+            process.stdin.write("now\n")
+            process.stdin.flush()
+        outputs = [process.communicate()[0].split() for process in (one, other)]
+    assert [output[0] for output in outputs] == ["Module", "Module"]
+    (file,) = (tmp_path / "cache").iterdir()
+    assert digest(file.read_bytes()) == artifact.sha256

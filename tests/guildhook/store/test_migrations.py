@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from guildhook.errors import InfrastructureError
-from guildhook.store import migrate
+from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
 ALL = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))

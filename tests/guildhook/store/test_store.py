@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,11 +15,13 @@ from guildhook.model import (
     DeliveryState,
     MemoryType,
     Outcome,
+    Refusal,
     RunResult,
     SendMessage,
     idempotency_key,
 )
-from guildhook.store import RunRecord, Store, migrate
+from guildhook.store import RunRecord, Store
+from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
 NOW = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
@@ -80,7 +83,7 @@ def test_a_snapshot_has_the_enabled_plugins_of_the_guilds_asked_for(store, datab
     assert [plugin.id for plugin in plugins] == [first, second]
     assert plugins[0].settings == {"a": [1]}
     assert plugins[0].permissions == {"SEND_MESSAGES", "KICK"}
-    assert plugins[0].artifact is None
+    assert plugins[0].compiled is None
     assert store.wasm([plugin.wasm_sha256 for plugin in plugins]) == {
         plugins[0].wasm_sha256: wat.SILENT,
         plugins[1].wasm_sha256: wat.TRAPS,
@@ -95,18 +98,91 @@ def test_columns_of_any_json_grant_nothing_by_accident(store, database, guild, v
     assert (plugin.permissions, plugin.settings) == (frozenset(), {})
 
 
-def test_an_artifact_is_found_for_its_engine_alone(store, guild, installed):
-    artifact = Artifact(
-        wasm_sha256=installed.wasm_sha256,
-        engine="engine",
-        sha256=bytes(32),
-        size=20,
-        memories=(MemoryType(1, None), MemoryType(2, 3)),
+def artifact(wasm_sha256, engine="engine", **fields):
+    return replace(
+        Artifact(
+            wasm_sha256=wasm_sha256,
+            engine=engine,
+            sha256=b"n" * 32,
+            size=20,
+            object_sha256=b"o" * 32,
+            object_size=10,
+            memories=(MemoryType(1, None), MemoryType(2, 3)),
+        ),
+        **fields,
     )
-    store.add_artifact(replace(artifact, size=10))
-    store.add_artifact(artifact)
-    assert store.snapshot([guild], [], "engine").plugins[guild][0].artifact == artifact
-    assert store.snapshot([guild], [], "another").plugins[guild][0].artifact is None
+
+
+def test_an_artifact_is_found_for_its_engine_alone(store, guild, installed):
+    ours = artifact(installed.wasm_sha256)
+    store.add_artifact(replace(ours, size=10))
+    store.add_artifact(ours)
+    assert store.snapshot([guild], [], "engine").plugins[guild][0].compiled == ours
+    assert store.snapshot([guild], [], "another").plugins[guild][0].compiled is None
+    assert store.artifact(installed.wasm_sha256, "engine") == ours
+    assert store.artifact(installed.wasm_sha256, "another") is None
+
+
+def test_what_the_version_before_compiled_counts_as_not_compiled(store, guild, installed, database):
+    # Its statement, word for word: it may still be running.
+    database.execute(
+        """INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, memories)
+           VALUES (%s, 'engine', %s, 10, '[]')
+           ON CONFLICT (wasm_sha256, engine) DO UPDATE SET
+               artifact_sha256 = excluded.artifact_sha256,
+               artifact_bytes = excluded.artifact_bytes,
+               memories = excluded.memories""",
+        [installed.wasm_sha256, bytes(32)],
+    )
+    assert store.snapshot([guild], [], "engine").plugins[guild][0].compiled is None
+    assert store.artifact(installed.wasm_sha256, "engine") is None
+    assert store.uncompiled("engine") == [installed.wasm_sha256]
+
+
+def test_a_refusal_is_found_for_its_engine_until_there_is_an_artifact(store, guild, installed):
+    def compiled(engine):
+        return store.snapshot([guild], [], engine).plugins[guild][0].compiled
+
+    store.add_refusal(installed.wasm_sha256, "engine", Refusal("too slow"))
+    store.add_refusal(installed.wasm_sha256, "engine", Refusal("too\0 large"))
+    assert compiled("engine") == Refusal("too large")
+    assert compiled("another") is None
+    assert store.uncompiled("engine") == []
+    ours = artifact(installed.wasm_sha256)
+    store.add_artifact(ours)
+    assert compiled("engine") == ours
+
+
+def test_uncompiled_is_what_enabled_plugins_need_and_each_wasm_once(store, guild, installed, database):
+    for name, wasm in [("again", wat.SILENT), ("bad", wat.TRAPS), ("off", wat.logs("off"))]:
+        store.add_plugin(guild, name, wasm, {}, [])
+    database.execute("UPDATE plugins SET enabled = FALSE WHERE name = 'off'")
+    assert store.uncompiled("engine") == sorted(sha256(wasm).digest() for wasm in (wat.SILENT, wat.TRAPS))
+    store.add_artifact(artifact(installed.wasm_sha256))
+    assert store.uncompiled("engine") == [sha256(wat.TRAPS).digest()]
+
+
+def test_stale_is_what_is_old_and_of_another_engine_or_of_no_plugin(store, installed, database):
+    gone = bytes(32)
+    for digest in (installed.wasm_sha256, gone):
+        for engine in ("engine", "before"):
+            store.add_artifact(artifact(digest, engine))
+            store.add_refusal(digest, engine, Refusal("no"))
+    store.add_artifact(artifact(installed.wasm_sha256, "long before"))
+    for table in ("plugin_artifacts", "plugin_refusals"):
+        database.execute(f"UPDATE {table} SET created_at = now() - interval '31 days' WHERE engine <> 'long before'")
+
+    stale = {(gone, "engine"), (gone, "before"), (installed.wasm_sha256, "before")}
+    assert set(store.stale_artifacts("engine", days=30, limit=10)) == stale
+    assert len(store.stale_artifacts("engine", days=30, limit=2)) == 2
+    assert store.stale_artifacts("engine", days=32, limit=10) == []
+    store.forget_artifacts(sorted(stale))
+    store.forget_stale_refusals("engine", days=30)
+    kept = {(installed.wasm_sha256, "engine"), (installed.wasm_sha256, "long before")}
+    assert set(database.execute("SELECT wasm_sha256, engine FROM plugin_artifacts")) == kept
+    assert list(database.execute("SELECT wasm_sha256, engine FROM plugin_refusals")) == [
+        (installed.wasm_sha256, "engine")
+    ]
 
 
 def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, installed):

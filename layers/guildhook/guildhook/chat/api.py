@@ -13,4 +13,7 @@ class ChatApi(Protocol):
         a refusal for good is refused with the server's code.
         """
 
+    def connect(self) -> None:
+        """Open a connection ahead of its first use. Raises InfrastructureError."""
+
     def close(self) -> None: ...

@@ -1,14 +1,21 @@
 """The precompiled module cache: memory, then the disk, then S3, then a compile of what Postgres holds."""
 
-from guildhook.modules.artifacts import ArtifactBucket, artifact_key
-from guildhook.modules.cache import Loader, ModuleCache, Rejected, Unavailable, Wanted
+from guildhook.modules.artifacts import ArtifactBucket, DamagedError, artifact_key, compress
+from guildhook.modules.cache import CacheEvent, Loader, ModuleCache, Unavailable, Wanted
+from guildhook.modules.requests import CompileQueue, Stored, Upload, read_requests
 
 __all__ = [
     "ArtifactBucket",
+    "CacheEvent",
+    "CompileQueue",
+    "DamagedError",
     "Loader",
     "ModuleCache",
-    "Rejected",
+    "Stored",
     "Unavailable",
+    "Upload",
     "Wanted",
     "artifact_key",
+    "compress",
+    "read_requests",
 ]

@@ -1,55 +1,113 @@
-"""Compiled modules in S3, one object for each (wasm, engine)."""
+"""The bucket: compiled modules, one compressed object for each (wasm, engine), and uploads that wait for compiling."""
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact
 
+if TYPE_CHECKING:
+    from guildhook.modules.objects import ObjectReader
+
+# What S3 needs is imported where it is first needed: a warm path never does, and the clients take longer to import
+# and build than a batch to handle.
+
+# A tenth smaller than zstd's default, and read as fast; writing takes half a second for the largest.
+_LEVEL = 9
+_PIECE_BYTES = 1024 * 1024
+_DELETED_AT_ONCE = 1_000
+"""What S3 takes in one request."""
+
+
+class DamagedError(Exception):
+    """The bytes are not those that Postgres vouches for. The text says what is wrong with them."""
+
 
 def artifact_key(wasm_sha256: bytes, engine: str) -> str:
-    return f"artifacts/{engine}/{wasm_sha256.hex()}"
+    return f"artifacts/{engine}/{wasm_sha256.hex()}.zst"
+
+
+def compress(native: bytes) -> bytes:
+    from backports import zstd  # noqa: PLC0415
+
+    return zstd.compress(native, _LEVEL)
 
 
 class ArtifactBucket:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def get(self, artifact: Artifact) -> Iterator[bytes] | None:
+        """The native code in pieces, since the largest have tens of megabytes; None where there is no object.
+
+        Raises InfrastructureError; DamagedError, also while it is read: what was read before is then worth nothing.
+        """
+        key = artifact_key(artifact.wasm_sha256, artifact.engine)
+        # One byte more than expected shows a longer object without reading all of it.
+        data = self._objects.get(key, artifact.object_size + 1)
+        if data is None:
+            return None
+        # Checked before anything else, so that nobody else's bytes reach even the decompressor.
+        if sha256(data).digest() != artifact.object_sha256:
+            raise DamagedError(f"the object's {len(data)} bytes do not match their digest")
+        return _decompressed(data, artifact.size)
+
+    def get_upload(self, key: str, max_bytes: int) -> bytes | None:
+        """The first `max_bytes` of an upload; None where there is none. Raises InfrastructureError."""
+        return self._objects.get(key, max_bytes)
+
+    def put(self, artifact: Artifact, data: bytes) -> None:
+        """Raises InfrastructureError. Only the compiler calls this; the worker's role may not write."""
+        self._call("put_object", Key=artifact_key(artifact.wasm_sha256, artifact.engine), Body=data)
+
+    def delete(self, artifacts: Sequence[tuple[bytes, str]]) -> None:
+        """By digest of the wasm and engine; what is not there counts as deleted. Raises InfrastructureError."""
+        for start in range(0, len(artifacts), _DELETED_AT_ONCE):
+            keys = [{"Key": artifact_key(*artifact)} for artifact in artifacts[start : start + _DELETED_AT_ONCE]]
+            answer = self._call("delete_objects", Delete={"Objects": keys, "Quiet": True})
+            for failure in answer.get("Errors", ()):
+                raise self._failed(failure["Key"], failure["Code"])
+
+    @cached_property
+    def _objects(self) -> "ObjectReader":
+        from guildhook.modules.objects import ObjectReader  # noqa: PLC0415
+
+        return ObjectReader(self._name)
+
     @cached_property
     def _s3(self) -> Any:
-        # boto3 and its S3 client take longer to import and build than a batch to handle, and a warm path
-        # never needs them.
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
         return boto3.client("s3", config=config)
 
-    def get(self, artifact: Artifact) -> bytes | None:
-        """The object, unverified; None where there is none. Raises InfrastructureError."""
+    def _call(self, operation: str, **parameters: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-        key = artifact_key(artifact.wasm_sha256, artifact.engine)
         try:
-            body = self._s3.get_object(Bucket=self._name, Key=key)["Body"]
-            # One byte more than expected shows a longer object without reading all of it.
-            return bytes(body.read(artifact.size + 1))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise self._unavailable(key, error) from None
-        except BotoCoreError as error:
-            raise self._unavailable(key, error) from None
-
-    def put(self, artifact: Artifact, data: bytes) -> None:
-        """Raises InfrastructureError. Only the compile step calls this; the worker's role may not write."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        key = artifact_key(artifact.wasm_sha256, artifact.engine)
-        try:
-            self._s3.put_object(Bucket=self._name, Key=key, Body=data)
+            return getattr(self._s3, operation)(Bucket=self._name, **parameters)
         except (BotoCoreError, ClientError) as error:
-            raise self._unavailable(key, error) from None
+            raise self._failed(parameters.get("Key", operation), error) from None
 
-    def _unavailable(self, key: str, error: Exception) -> InfrastructureError:
-        return InfrastructureError(f"S3 object {key} of bucket {self._name} (GUILDHOOK_ARTIFACT_BUCKET): {error}")
+    def _failed(self, key: str, reason: object) -> InfrastructureError:
+        return InfrastructureError(f"S3 object {key} of bucket {self._name} (GUILDHOOK_ARTIFACT_BUCKET): {reason}")
+
+
+def _decompressed(data: bytes, size: int) -> Iterator[bytes]:
+    from backports import zstd  # noqa: PLC0415
+
+    decompressor, left = zstd.ZstdDecompressor(), size
+    while not decompressor.eof:
+        try:
+            piece = decompressor.decompress(data, max_length=_PIECE_BYTES)
+        except zstd.ZstdError as error:
+            raise DamagedError(str(error)) from None
+        data, left = b"", left - len(piece)
+        if left < 0 or not (piece or decompressor.eof):
+            break
+        yield piece
+    if left or not decompressor.eof:
+        raise DamagedError(f"the object does not decompress to {size} bytes")

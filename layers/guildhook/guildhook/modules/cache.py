@@ -5,193 +5,260 @@ holds, or the one that this process took of what it compiled itself. What does n
 the next level is asked.
 """
 
-import hashlib
 import logging
-import tempfile
-from collections import OrderedDict
+import threading
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
-from guildhook.model import Artifact, CompiledModule, MemoryType
-from guildhook.modules.artifacts import ArtifactBucket
+from guildhook.model import Artifact, CompiledModule, MemoryType, Refusal
+from guildhook.modules.artifacts import ArtifactBucket, DamagedError
+from guildhook.modules.disk import DiskCache
+from guildhook.modules.flights import SingleFlight
 
 _logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module")
 Module_co = TypeVar("Module_co", covariant=True)
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
-# What a rejection takes in the accounting: nothing but its reason is kept.
-_REJECTED_BYTES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The wasm cannot be compiled, and never will be by this engine."""
-
-    reason: str
+_MAX_DOWNLOADS = 8
+"""At the same time."""
+_MAX_REFUSALS = 1_000
+"""Kept of what this process compiled in vain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The module could not be fetched this time."""
+    """The module could not be had this time."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A module by the digest of its wasm; `artifact` is what Postgres vouches for, if it was compiled."""
+    """A module by the digest of its wasm, and what Postgres says of it: None if nobody has compiled it."""
 
     wasm_sha256: bytes
-    artifact: Artifact | None
+    compiled: Artifact | Refusal | None
+
+
+class CacheEvent(StrEnum):
+    """What the cache counts: where modules were found, and what it threw away."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+    S3 = "s3"
+    COMPILED = "compiled"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    DISCARDED = "discarded"
 
 
 class Loader(Protocol[Module_co]):
     """The sandbox, as far as the cache knows it."""
 
     def compile(self, wasm: bytes) -> CompiledModule:
-        """Raises InvalidPluginError."""
+        """Raises InvalidPluginError, InfrastructureError."""
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module_co:
         """Map the artifact at `path`. Raises InvalidPluginError."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[Module]):
+    module: Module
+    size: int
+    file: bytes
+    """Digest of the native code."""
+
+
 class ModuleCache(Generic[Module]):
-    """Not safe for use from several threads, like the sandbox it feeds."""
+    """Safe for use from several threads; each module is fetched or compiled by one of them."""
 
     def __init__(
         self,
         loader: Loader[Module],
         bucket: ArtifactBucket,
+        ask: Callable[[Sequence[bytes]], None],
         directory: Path,
         memory_bytes: int,
         disk_bytes: int,
     ) -> None:
-        """`memory_bytes` and `disk_bytes` bound the artifacts kept at these levels; `directory` is made."""
+        """`memory_bytes` and `disk_bytes` bound the artifacts kept at these levels; `directory` is made.
+
+        `ask` is told what was never compiled; what it raises as InfrastructureError is logged.
+        """
         self._loader = loader
         self._bucket = bucket
-        self._memory: OrderedDict[bytes, tuple[Module | Rejected, int]] = OrderedDict()
+        self._ask = ask
+        self._lock = threading.RLock()
+        self._memory: OrderedDict[bytes, _Entry[Module]] = OrderedDict()
         self._memory_bytes = memory_bytes
-        self._disk = _Disk(directory, disk_bytes)
+        self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
+        self._disk = DiskCache(directory, disk_bytes)
+        self._fetches: SingleFlight[bytes, Module | None] = SingleFlight()
+        self._compiles: SingleFlight[bytes, Module | Refusal] = SingleFlight()
+        self._events: Counter[CacheEvent] = Counter()
 
-    def resolve(
-        self, wanted: Iterable[Wanted], fetch_wasm: Callable[[Sequence[bytes]], Mapping[bytes, bytes]]
-    ) -> Mapping[bytes, Module | Rejected | Unavailable]:
-        """Modules by the digest of their wasm.
-
-        `fetch_wasm` reads the wasm of the modules that are nowhere else, all in one call; what it does not
-        return is Unavailable.
-        """
-        resolved: dict[bytes, Module | Rejected | Unavailable] = {}
-        missing: list[bytes] = []
+    def find(self, wanted: Iterable[Wanted]) -> dict[bytes, Module | Refusal | Unavailable]:
+        """What need not be compiled, by the digest of its wasm; S3 is asked for several at the same time."""
+        found: dict[bytes, Module | Refusal | Unavailable] = {}
+        distant: list[Artifact] = []
         for want in wanted:
-            module = self._recall(want.wasm_sha256) or (want.artifact and self._fetch(want.artifact))
-            if module:
-                resolved[want.wasm_sha256] = module
+            # What Postgres says of a refusal counts before what this process found.
+            module = self._refused(want) or self._recall(want.wasm_sha256)
+            if module is not None:
+                found[want.wasm_sha256] = module
+            elif isinstance(want.compiled, Artifact):
+                distant.append(want.compiled)
+        for artifact, fetched in zip(distant, _in_threads(self._fetched, distant), strict=True):
+            if fetched is not None:
+                found[artifact.wasm_sha256] = fetched
+        return found
+
+    def compile(
+        self,
+        wasm_sha256: Sequence[bytes],
+        fetch_wasm: Callable[[Sequence[bytes]], Mapping[bytes, bytes]],
+        latest_start: float,
+    ) -> dict[bytes, Module | Refusal | Unavailable]:
+        """What `find` did not find, compiled for this process alone while the compile function is asked.
+
+        `fetch_wasm` reads the wasm, all in one call; what it does not return is Unavailable, and so is what would be
+        begun after `latest_start`, by time.monotonic().
+        """
+        try:
+            self._ask(wasm_sha256)
+        except InfrastructureError as error:
+            _logger.error("the compile function is not asked: %s", error)  # noqa: TRY400 - one line says it all
+        wasm = fetch_wasm(wasm_sha256)
+        modules: dict[bytes, Module | Refusal | Unavailable] = {}
+        for digest in wasm_sha256:
+            if digest not in wasm:
+                modules[digest] = self._unavailable("the plugin was deleted")
+            elif time.monotonic() > latest_start:
+                modules[digest] = self._unavailable("it is not compiled yet; the compile function was asked")
             else:
-                missing.append(want.wasm_sha256)
-        wasm = fetch_wasm(missing) if missing else {}
-        for digest in missing:
-            resolved[digest] = (
-                self._compile(digest, wasm[digest]) if digest in wasm else Unavailable("the plugin was deleted")
-            )
-        return resolved
+                modules[digest] = self._compiled(digest, wasm[digest])
+        return modules
 
-    def _recall(self, wasm_sha256: bytes) -> Module | Rejected | None:
-        entry = self._memory.get(wasm_sha256)
-        if entry is None:
+    def take_events(self) -> Mapping[CacheEvent, int]:
+        """What happened since the last call."""
+        with self._lock:
+            events, self._events = self._events, Counter()
+        return events
+
+    def _refused(self, want: Wanted) -> Refusal | None:
+        refusal = want.compiled or self._refusals.get(want.wasm_sha256)
+        if not isinstance(refusal, Refusal):
             return None
-        self._memory.move_to_end(wasm_sha256)
-        return entry[0]
+        self._count(CacheEvent.REFUSED)
+        return refusal
 
-    def _fetch(self, artifact: Artifact) -> Module | Unavailable | None:
-        """From the disk or S3; None where there is nothing that may be loaded."""
-        name = f"artifact of wasm {artifact.wasm_sha256.hex()}"
+    def _recall(self, wasm_sha256: bytes) -> Module | None:
+        with self._lock:
+            entry = self._memory.get(wasm_sha256)
+            if entry is None:
+                return None
+            self._memory.move_to_end(wasm_sha256)
+        # The disk forgets in the same order, and so keeps no room for files that only a mapping still holds.
+        self._disk.use(entry.file)
+        self._count(CacheEvent.MEMORY)
+        return entry.module
+
+    def _fetched(self, artifact: Artifact) -> Module | Unavailable | None:
+        def fetch() -> Module | None:
+            # Another thread may have fetched it since.
+            return self._recall(artifact.wasm_sha256) or self._fetch(artifact)
+
         try:
-            path = self._disk.find(artifact) or self._download(artifact)
-            module = self._loader.load(path, artifact.memories) if path else None
+            return self._fetches.do(artifact.wasm_sha256, fetch)
         except InfrastructureError as error:
-            return Unavailable(str(error))
-        except InvalidPluginError as error:
-            _logger.warning("%s is compiled anew: %s", name, error)
-            return None
-        if module is None:
-            _logger.warning("%s is compiled anew: S3 has no object that matches its digest", name)
-            return None
-        self._remember(artifact.wasm_sha256, module, artifact.size)
-        return module
+            return self._unavailable(str(error))
 
-    def _download(self, artifact: Artifact) -> Path | None:
-        data = self._bucket.get(artifact)
-        if data is None or hashlib.sha256(data).digest() != artifact.sha256:
-            return None
-        return self._disk.add(artifact.sha256, data)
-
-    def _compile(self, wasm_sha256: bytes, wasm: bytes) -> Module | Rejected | Unavailable:
-        try:
-            compiled = self._loader.compile(wasm)
-            path = self._disk.add(hashlib.sha256(compiled.artifact).digest(), compiled.artifact)
-            module = self._loader.load(path, compiled.memories)
-        except InvalidPluginError as error:
-            rejected = Rejected(str(error))
-            self._remember(wasm_sha256, rejected, _REJECTED_BYTES)
-            return rejected
-        except InfrastructureError as error:
-            return Unavailable(str(error))
-        self._remember(wasm_sha256, module, len(compiled.artifact))
-        return module
-
-    def _remember(self, wasm_sha256: bytes, module: Module | Rejected, size: int) -> None:
-        self._memory[wasm_sha256] = (module, size)
-        while len(self._memory) > 1 and sum(size for _, size in self._memory.values()) > self._memory_bytes:
-            self._memory.popitem(last=False)
-
-
-class _Disk:
-    """Artifacts as files named by their digest, which modules map. A file is never changed once it has its name."""
-
-    def __init__(self, directory: Path, limit_bytes: int) -> None:
-        self._directory = directory
-        self._limit_bytes = limit_bytes
-
-    def find(self, artifact: Artifact) -> Path | None:
-        """Raises InfrastructureError where the disk cannot be read."""
-        path = self._directory / artifact.sha256.hex()
-        try:
-            if hashlib.sha256(path.read_bytes()).digest() == artifact.sha256:
-                return path
-            path.unlink()
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise self._failed("read", error) from None
+    def _fetch(self, artifact: Artifact) -> Module | None:
+        """Raises InfrastructureError."""
+        for level, find in ((CacheEvent.DISK, self._find), (CacheEvent.S3, self._download)):
+            try:
+                path = find(artifact)
+                module = path and self._load(path, artifact.memories)
+            except (DamagedError, InvalidPluginError) as error:
+                _logger.warning("artifact of wasm %s is discarded: %s", artifact.wasm_sha256.hex(), error)
+                self._count(CacheEvent.DISCARDED)
+                continue
+            if module:
+                self._remember(artifact.wasm_sha256, _Entry(module, artifact.size, artifact.sha256), level)
+                return module
         return None
 
-    def add(self, sha256: bytes, data: bytes) -> Path:
-        """Raises InfrastructureError where the disk does not take it."""
-        path = self._directory / sha256.hex()
+    def _find(self, artifact: Artifact) -> Path | None:
+        return self._disk.find(artifact.sha256)
+
+    def _download(self, artifact: Artifact) -> Path:
+        pieces = self._bucket.get(artifact)
+        if pieces is None:
+            raise DamagedError("S3 has no such object")
+        return self._disk.add(artifact.sha256, artifact.size, pieces)
+
+    def _compiled(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal | Unavailable:
+        def compile_wasm() -> Module | Refusal:
+            return self._recall(wasm_sha256) or self._compile(wasm_sha256, wasm)
+
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._make_room(len(data))
-            with tempfile.NamedTemporaryFile(dir=self._directory, prefix=".new-", delete=False) as file:
-                file.write(data)
-            Path(file.name).replace(path)
-        except OSError as error:
-            raise self._failed("write to", error) from None
-        return path
+            return self._compiles.do(wasm_sha256, compile_wasm)
+        except InfrastructureError as error:
+            return self._unavailable(str(error))
 
-    def _make_room(self, size: int) -> None:
-        """Drop the oldest files. The kernel keeps what is mapped, so modules in memory stay whole."""
-        files = sorted((f.stat().st_mtime_ns, f.stat().st_size, f) for f in self._directory.iterdir())
-        used = sum(length for _, length, _ in files)
-        for _, length, file in files:
-            if used + size <= self._limit_bytes:
-                break
-            file.unlink(missing_ok=True)
-            used -= length
+    def _compile(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal:
+        """Raises InfrastructureError."""
+        try:
+            compiled = self._loader.compile(wasm)
+            digest, size = sha256(compiled.artifact).digest(), len(compiled.artifact)
+            module = self._load(self._disk.add(digest, size, [compiled.artifact]), compiled.memories)
+        except InvalidPluginError as error:
+            return self._refuse(wasm_sha256, Refusal(str(error)))
+        self._remember(wasm_sha256, _Entry(module, size, digest), CacheEvent.COMPILED)
+        return module
 
-    def _failed(self, verb: str, error: OSError) -> InfrastructureError:
-        return InfrastructureError(f"cannot {verb} {self._directory} (GUILDHOOK_CACHE_DIR): {error.strerror}")
+    def _refuse(self, wasm_sha256: bytes, refusal: Refusal) -> Refusal:
+        with self._lock:
+            self._refusals[wasm_sha256] = refusal
+            if len(self._refusals) > _MAX_REFUSALS:
+                self._refusals.popitem(last=False)
+        self._count(CacheEvent.REFUSED)
+        return refusal
+
+    def _load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module:
+        with self._lock:  # one at a time: wasmtime's bindings are not made for threads
+            return self._loader.load(path, memories)
+
+    def _remember(self, wasm_sha256: bytes, entry: _Entry[Module], source: CacheEvent) -> None:
+        with self._lock:
+            self._memory[wasm_sha256] = entry
+            while len(self._memory) > 1 and sum(entry.size for entry in self._memory.values()) > self._memory_bytes:
+                self._memory.popitem(last=False)
+        self._count(source)
+
+    def _unavailable(self, reason: str) -> Unavailable:
+        self._count(CacheEvent.UNAVAILABLE)
+        return Unavailable(reason)
+
+    def _count(self, event: CacheEvent) -> None:
+        with self._lock:
+            self._events[event] += 1
+
+
+def _in_threads(work: Callable[[Given], Result], items: Sequence[Given]) -> list[Result]:
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(len(items), _MAX_DOWNLOADS), thread_name_prefix="modules") as pool:
+        return list(pool.map(work, items))

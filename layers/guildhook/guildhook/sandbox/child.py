@@ -4,15 +4,18 @@ Cranelift takes as long and as much memory as a stranger's code makes it, and a 
 process that called it: both are no more than a reason to refuse the plugin.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import IO
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.model import MemoryType
+from guildhook.sandbox.limits import Limits
 
 REFUSED_STATUS = 3
 """The child's exit status when its stderr says why the plugin is invalid."""
@@ -30,15 +33,23 @@ class CompileLimits:
     """Of native code: a few bytes of wasm can declare a large memory with a byte at its end."""
 
 
-def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
-    """The artifact of what inspection accepted.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first start of a plugin: what it may use, and the memories that inspection found."""
 
-    Raises InvalidPluginError for what does not compile within the limits, InfrastructureError if no child can be
-    started.
+    limits: Limits
+    memories: tuple[MemoryType, ...]
+
+
+def compile_in_child(wasm: bytes, limits: CompileLimits, start: Start | None = None) -> bytes:
+    """The artifact of what inspection accepted, started once if `start` says so.
+
+    Raises InvalidPluginError for what does not compile within the limits, or does not start; InfrastructureError if no
+    child can be started.
     """
     # A file, since a pipe would be read in pieces and then joined: twice the memory of the largest artifact.
     with tempfile.TemporaryFile() as artifact:
-        child = _run(wasm, artifact, limits)
+        child = _run(wasm, artifact, limits, start)
         if child.returncode == 0:
             artifact.seek(0)
             return artifact.read()
@@ -53,11 +64,14 @@ def compile_in_child(wasm: bytes, limits: CompileLimits) -> bytes:
     raise InfrastructureError(f"the process to compile in ended with status {child.returncode}: {last_words}")
 
 
-def _run(wasm: bytes, artifact: IO[bytes], limits: CompileLimits) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    wasm: bytes, artifact: IO[bytes], limits: CompileLimits, start: Start | None
+) -> subprocess.CompletedProcess[bytes]:
+    arguments = [str(limits.memory_bytes), str(limits.artifact_bytes), json.dumps(start and asdict(start))]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
         return subprocess.run(  # noqa: S603 - this Python, with arguments of our own
-            [sys.executable, "-P", "-m", "guildhook.sandbox", str(limits.memory_bytes), str(limits.artifact_bytes)],
+            [sys.executable, "-P", "-m", "guildhook.sandbox", *arguments],
             input=wasm,
             stdout=artifact,
             stderr=subprocess.PIPE,

@@ -19,8 +19,9 @@ from wasmtime.component import Component, ExportIndex
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox.binary import RefusedError
-from guildhook.sandbox.child import CompileLimits, compile_in_child
+from guildhook.sandbox.child import CompileLimits, Start, compile_in_child
 from guildhook.sandbox.inspection import inspect
+from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.structure import read_component
 from guildhook.sandbox.wrapper import wrap, wrapper_digest
 
@@ -83,15 +84,17 @@ class Engine:
         threading.Thread(target=_tick, args=(self.wasmtime, stop), name="epoch", daemon=True).start()
         weakref.finalize(self, stop.set)
 
-    def compile(self, wasm: bytes) -> CompiledModule:
+    def compile(self, wasm: bytes, start_limits: Limits | None = None) -> CompiledModule:
         """Inspect, and compile in a child process that is bounded in time and memory.
 
+        With `start_limits` the child also starts the plugin once under them, without giving it a message.
         Raises InvalidPluginError, InfrastructureError.
         """
         inspection = inspect(wasm)
         if not inspection.accepted:
             raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
-        return CompiledModule(compile_in_child(wasm, self._compile_limits), inspection.memories)
+        start = Start(start_limits, inspection.memories) if start_limits else None
+        return CompiledModule(compile_in_child(wasm, self._compile_limits, start), inspection.memories)
 
     def compile_here(self, wasm: bytes) -> bytes:
         """The artifact of what inspection accepted. Unbounded in time and memory, and can end the process.

@@ -1,6 +1,5 @@
 """Postgres: everything guildhook reads and writes there."""
 
-from guildhook.store.migrations import migrate
 from guildhook.store.store import Recorded, RecordedRun, RunRecord, Snapshot, Store
 
-__all__ = ["Recorded", "RecordedRun", "RunRecord", "Snapshot", "Store", "migrate"]
+__all__ = ["Recorded", "RecordedRun", "RunRecord", "Snapshot", "Store"]

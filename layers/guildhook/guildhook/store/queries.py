@@ -10,14 +10,19 @@ SELECT
         'settings', plugin.config,
         'permissions', plugin.permissions,
         'wasm_sha256', encode(plugin.wasm_sha256, 'hex'),
-        'artifact', CASE WHEN artifact.engine IS NOT NULL THEN jsonb_build_object(
+        'artifact', CASE WHEN artifact.object_sha256 IS NOT NULL THEN jsonb_build_object(
             'sha256', encode(artifact.artifact_sha256, 'hex'),
             'size', artifact.artifact_bytes,
-            'memories', artifact.memories) END
+            'object_sha256', encode(artifact.object_sha256, 'hex'),
+            'object_size', artifact.object_bytes,
+            'memories', artifact.memories) END,
+        'refusal', refusal.reason
         ) ORDER BY plugin.created_at, plugin.id), '[]')
      FROM plugins AS plugin
      LEFT JOIN plugin_artifacts AS artifact
         ON artifact.wasm_sha256 = plugin.wasm_sha256 AND artifact.engine = %(engine)s
+     LEFT JOIN plugin_refusals AS refusal
+        ON refusal.wasm_sha256 = plugin.wasm_sha256 AND refusal.engine = %(engine)s
      WHERE plugin.guild_id = ANY(%(guild_ids)s) AND plugin.enabled) AS plugins,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'message_id', run.message_id,
@@ -100,13 +105,70 @@ FROM unnest(%(keys)s::uuid[], %(states)s::text[], %(details)s::text[]) AS given(
 WHERE intent.key = given.key AND intent.state = 'pending'
 """
 
+# A wasm is either compiled or refused; what was found last counts.
 ADD_ARTIFACT: Final[LiteralString] = """
-INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, memories)
-VALUES (%(wasm_sha256)s, %(engine)s, %(sha256)s, %(size)s, %(memories)s)
+WITH accepted AS (
+    DELETE FROM plugin_refusals WHERE wasm_sha256 = %(wasm_sha256)s AND engine = %(engine)s
+)
+INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, object_sha256, object_bytes,
+                              memories)
+VALUES (%(wasm_sha256)s, %(engine)s, %(sha256)s, %(size)s, %(object_sha256)s, %(object_size)s, %(memories)s)
 ON CONFLICT (wasm_sha256, engine) DO UPDATE SET
     artifact_sha256 = excluded.artifact_sha256,
     artifact_bytes = excluded.artifact_bytes,
-    memories = excluded.memories
+    object_sha256 = excluded.object_sha256,
+    object_bytes = excluded.object_bytes,
+    memories = excluded.memories,
+    created_at = now()
+"""
+
+ADD_REFUSAL: Final[LiteralString] = """
+INSERT INTO plugin_refusals (wasm_sha256, engine, reason)
+VALUES (%(wasm_sha256)s, %(engine)s, %(reason)s)
+ON CONFLICT (wasm_sha256, engine) DO UPDATE SET reason = excluded.reason, created_at = now()
+"""
+
+ARTIFACT: Final[LiteralString] = """
+SELECT artifact_sha256, artifact_bytes, object_sha256, object_bytes, memories
+FROM plugin_artifacts
+WHERE wasm_sha256 = %(wasm_sha256)s AND engine = %(engine)s AND object_sha256 IS NOT NULL
+"""
+
+UNCOMPILED: Final[LiteralString] = """
+SELECT DISTINCT plugin.wasm_sha256
+FROM plugins AS plugin
+WHERE plugin.enabled
+    AND NOT EXISTS (
+        SELECT FROM plugin_artifacts AS artifact
+        WHERE artifact.wasm_sha256 = plugin.wasm_sha256 AND artifact.engine = %(engine)s
+            AND artifact.object_sha256 IS NOT NULL)
+    AND NOT EXISTS (
+        SELECT FROM plugin_refusals AS refusal
+        WHERE refusal.wasm_sha256 = plugin.wasm_sha256 AND refusal.engine = %(engine)s)
+ORDER BY plugin.wasm_sha256
+"""
+
+# Of other engines, or of wasm that no guild has any more, and older than anybody would roll back to.
+STALE_ARTIFACTS: Final[LiteralString] = """
+SELECT wasm_sha256, engine
+FROM plugin_artifacts AS artifact
+WHERE created_at < now() - make_interval(days => %(days)s)
+    AND (engine <> %(engine)s OR NOT EXISTS (
+        SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = artifact.wasm_sha256))
+ORDER BY created_at
+LIMIT %(limit)s
+"""
+
+FORGET_ARTIFACTS: Final[LiteralString] = """
+DELETE FROM plugin_artifacts
+WHERE (wasm_sha256, engine) IN (SELECT * FROM unnest(%(digests)s::bytea[], %(engines)s::text[]))
+"""
+
+FORGET_STALE_REFUSALS: Final[LiteralString] = """
+DELETE FROM plugin_refusals AS refusal
+WHERE created_at < now() - make_interval(days => %(days)s)
+    AND (engine <> %(engine)s OR NOT EXISTS (
+        SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = refusal.wasm_sha256))
 """
 
 ADD_PLUGIN: Final[LiteralString] = """

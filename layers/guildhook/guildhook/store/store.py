@@ -16,6 +16,7 @@ from guildhook.model import (
     InstalledPlugin,
     MemoryType,
     Outcome,
+    Refusal,
     RunResult,
     SendMessage,
 )
@@ -24,6 +25,9 @@ from guildhook.store.connection import connect, failed
 
 RunKey = tuple[UUID, UUID]
 """Message id and plugin id."""
+
+ArtifactKey = tuple[bytes, str]
+"""Digest of the wasm and fingerprint of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class Recorded:
     """Runs that another delivery of the same message recorded first."""
 
 
+_ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256", "object_size")
+
+
 class Store:
     """One connection, opened when it is first needed and again when it turns out to be dead."""
 
@@ -116,18 +123,44 @@ class Store:
         keys, states, details = zip(*columns, strict=True)
         self._write(queries.SETTLE, {"keys": list(keys), "states": list(states), "details": list(details)})
 
+    def artifact(self, wasm_sha256: bytes, engine: str) -> Artifact | None:
+        """What is vouched for. Raises InfrastructureError."""
+        rows = self._read(queries.ARTIFACT, {"wasm_sha256": wasm_sha256, "engine": engine})
+        if not rows:
+            return None
+        sha256, size, object_sha256, object_size, memories = rows[0]
+        return Artifact(wasm_sha256, engine, sha256, size, object_sha256, object_size, _memories(memories))
+
     def add_artifact(self, artifact: Artifact) -> None:
         """Vouch for a compiled module. Raises InfrastructureError."""
-        self._write(
-            queries.ADD_ARTIFACT,
-            {
-                "wasm_sha256": artifact.wasm_sha256,
-                "engine": artifact.engine,
-                "sha256": artifact.sha256,
-                "size": artifact.size,
-                "memories": Jsonb([[memory.minimum, memory.maximum] for memory in artifact.memories]),
-            },
-        )
+        memories = Jsonb([[memory.minimum, memory.maximum] for memory in artifact.memories])
+        parameters = {name: getattr(artifact, name) for name in _ARTIFACT_COLUMNS}
+        self._write(queries.ADD_ARTIFACT, {**parameters, "memories": memories})
+
+    def add_refusal(self, wasm_sha256: bytes, engine: str, refusal: Refusal) -> None:
+        """Raises InfrastructureError."""
+        reason = refusal.reason.replace("\0", "")
+        self._write(queries.ADD_REFUSAL, {"wasm_sha256": wasm_sha256, "engine": engine, "reason": reason})
+
+    def uncompiled(self, engine: str) -> list[bytes]:
+        """Digests of the wasm of enabled plugins that was never compiled for `engine`. Raises InfrastructureError."""
+        return [digest for (digest,) in self._read(queries.UNCOMPILED, {"engine": engine})]
+
+    def stale_artifacts(self, engine: str, days: int, limit: int) -> list[ArtifactKey]:
+        """Of other engines than `engine` or of wasm that no plugin has, and older than `days`: the oldest ones.
+
+        Raises InfrastructureError.
+        """
+        return self._read(queries.STALE_ARTIFACTS, {"engine": engine, "days": days, "limit": limit})
+
+    def forget_artifacts(self, keys: Sequence[ArtifactKey]) -> None:
+        """Raises InfrastructureError."""
+        digests, engines = zip(*keys, strict=True)
+        self._write(queries.FORGET_ARTIFACTS, {"digests": list(digests), "engines": list(engines)})
+
+    def forget_stale_refusals(self, engine: str, days: int) -> None:
+        """As `stale_artifacts` has it. Raises InfrastructureError."""
+        self._write(queries.FORGET_STALE_REFUSALS, {"engine": engine, "days": days})
 
     def add_plugin(
         self,
@@ -190,18 +223,28 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
         if isinstance(permissions, list)
         else frozenset(),
         wasm_sha256=wasm_sha256,
-        artifact=_artifact(wasm_sha256, engine, item["artifact"]) if item["artifact"] else None,
+        compiled=_compiled(wasm_sha256, engine, item["artifact"], item["refusal"]),
     )
 
 
-def _artifact(wasm_sha256: bytes, engine: str, item: Mapping[str, Any]) -> Artifact:
-    return Artifact(
-        wasm_sha256=wasm_sha256,
-        engine=engine,
-        sha256=bytes.fromhex(item["sha256"]),
-        size=item["size"],
-        memories=tuple(MemoryType(minimum, maximum) for minimum, maximum in item["memories"]),
-    )
+def _compiled(
+    wasm_sha256: bytes, engine: str, artifact: Mapping[str, Any] | None, refusal: str | None
+) -> Artifact | Refusal | None:
+    if artifact:
+        return Artifact(
+            wasm_sha256=wasm_sha256,
+            engine=engine,
+            sha256=bytes.fromhex(artifact["sha256"]),
+            size=artifact["size"],
+            object_sha256=bytes.fromhex(artifact["object_sha256"]),
+            object_size=artifact["object_size"],
+            memories=_memories(artifact["memories"]),
+        )
+    return None if refusal is None else Refusal(refusal)
+
+
+def _memories(pages: Iterable[tuple[int, int | None]]) -> tuple[MemoryType, ...]:
+    return tuple(MemoryType(minimum, maximum) for minimum, maximum in pages)
 
 
 def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:

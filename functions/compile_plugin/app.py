@@ -1,0 +1,70 @@
+"""Lambda: compiles plugins ahead of their messages.
+
+In, from SQS: requests to compile wasm that Postgres holds, and S3's notices of uploads; out, the ids of the records
+that must come back. Invoked with {"action": "recompile"} or {"action": "sweep"}: how many were asked for, or deleted.
+"""
+
+import sys
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from guildhook.compiler import Compiler
+from guildhook.errors import ConfigurationError, InfrastructureError
+from guildhook.model import Artifact, Refusal
+from guildhook.modules import ArtifactBucket, CompileQueue, Stored, Upload, read_requests
+from guildhook.observability import create_logger, create_metrics, report_compile
+from guildhook.sandbox import MAX_WASM_BYTES, Engine
+from guildhook.settings import CompileFunctionSettings, load_settings
+from guildhook.store import Store
+
+# Long enough to roll back to the version before.
+_KEEP_DAYS = 30
+
+logger = create_logger()
+metrics = create_metrics()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+try:
+    settings = load_settings(CompileFunctionSettings)
+except ConfigurationError as error:
+    sys.exit(f"guildhook: {error}")
+store = Store(settings.database_url)
+bucket = ArtifactBucket(settings.artifact_bucket)
+queue = CompileQueue(settings.compile_queue_url)
+compiler = Compiler(Engine(), settings.largest_limits(), bucket, store)
+close = store.close
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    match event:
+        case {"action": "recompile"}:
+            uncompiled = compiler.uncompiled()
+            queue.ask(uncompiled)
+            return {"asked": len(uncompiled)}
+        case {"action": "sweep"}:
+            return {"swept": compiler.sweep(_KEEP_DAYS)}
+        case {"Records": [_, *_]}:
+            return dict(process_partial_response(event, compile_record, processor, context))
+    raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "sweep"}')
+
+
+def compile_record(record: SQSRecord) -> None:
+    """Raises what makes the record come back."""
+    try:
+        for request in read_requests(record.body):
+            report_compile(logger, metrics, request, compile_requested(request))
+    except (InfrastructureError, ValueError) as error:
+        logger.error("record failed", extra={"record_id": record.message_id, "reason": str(error)})  # noqa: TRY400
+        raise
+
+
+def compile_requested(request: Stored | Upload) -> Artifact | Refusal | None:
+    """None if the wasm is gone. Raises InfrastructureError."""
+    if isinstance(request, Stored):
+        return compiler.compile_stored(request.wasm_sha256)
+    wasm = bucket.get_upload(request.key, MAX_WASM_BYTES + 1)
+    return None if wasm is None else compiler.compile(wasm)

@@ -1,0 +1,57 @@
+"""A small HTTP server on this machine that answers a GET as a test wants it to."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes = b""
+    status: int = 200
+    length: int | None = None
+    """Content-Length, if it is not that of the body: the connection breaks off after the body."""
+    pieces: int = 1
+    """The body is sent in that many."""
+
+
+@dataclass(slots=True)
+class Server:
+    """Answers the first request with the first answer, and every one after the last with the last."""
+
+    url: str
+    answers: list[Answer]
+    between: Callable[[], None]
+    """Called before each piece of a body."""
+    requests: list[str] = field(default_factory=list)
+    """The paths asked for."""
+
+
+@contextmanager
+def http_server(*answers: Answer, between: Callable[[], None] = lambda: None) -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.requests.append(self.path)
+            answer = server.answers[min(len(server.requests), len(server.answers)) - 1]
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
+            self.end_headers()
+            size = -(-len(answer.body) // answer.pieces) or 1
+            for start in range(0, len(answer.body), size):
+                server.between()
+                self.wfile.write(answer.body[start : start + size])
+
+        def log_message(self, *_: object) -> None:
+            """The test knows what it asks for."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        server = Server(f"http://127.0.0.1:{listening.server_port}", list(answers), between)
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
+            thread.join()
