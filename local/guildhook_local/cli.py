@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -259,9 +260,9 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
         "intents": [
             {
                 "kind": intent.kind,
-                "channel_id": str(intent.channel_id),
+                "channel_id": intent.channel_id,
                 "content": intent.content,
-                "key": str(intent.key),
+                "key": intent.key,
             }
             for intent in result.intents
         ],
@@ -276,7 +277,7 @@ def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
         "unavailable": inspection.unavailable,
         "exports": inspection.exports,
         "needs": sorted(inspection.needs),
-        "memories": [asdict(memory) for memory in inspection.memories],
+        "memories": [msgspec.structs.asdict(memory) for memory in inspection.memories],
         "wasm_bytes": inspection.wasm_bytes,
     }
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -239,8 +238,8 @@ class _Model:
             return True, refusal.encode()
         position = len(self.intents)
         key = idempotency_key(MESSAGE.id, PLUGIN_ID, position)
-        self.intents.append(SendMessage(key, position, UUID(channel.decode()), text))
-        return False, str(key).encode()
+        self.intents.append(SendMessage(key, position, channel.decode().lower(), text))
+        return False, key.encode()
 
     def _host_calls(self) -> Any:
         """As much of HostCalls as a refusal looks at."""

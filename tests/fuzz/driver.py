@@ -9,11 +9,13 @@ import multiprocessing
 import resource
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 import wat
 from guildhook.errors import InvalidPluginError
@@ -179,7 +181,7 @@ class _Judge:
 
 
 def _comparable(result: RunResult) -> RunResult:
-    return replace(result, duration_us=0)
+    return msgspec.structs.replace(result, duration_us=0)
 
 
 def check_result(case: Case, result: RunResult) -> list[str]:

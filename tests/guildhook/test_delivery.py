@@ -21,7 +21,7 @@ class RecordingChat:
 
 
 def intents(channel, *contents):
-    return [SendMessage(uuid4(), i, channel, content) for i, content in enumerate(contents)]
+    return [SendMessage(str(uuid4()), i, str(channel), content) for i, content in enumerate(contents)]
 
 
 def test_nothing_to_send_is_nothing_done():
@@ -32,7 +32,7 @@ def test_one_channel_gets_its_messages_in_order():
     chat, channel = RecordingChat(), uuid4()
     todo = intents(channel, *"abcdefgh")
     assert [delivery.key for delivery in deliver(chat, todo)] == [intent.key for intent in todo]
-    assert chat.sent == [(channel, content) for content in "abcdefgh"]
+    assert chat.sent == [(str(channel), content) for content in "abcdefgh"]
 
 
 def test_channels_are_served_at_the_same_time():

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from uuid import UUID
 
 from guildhook.chat import ChatApi
 from guildhook.model import Delivery, DeliveryState, SendMessage
@@ -13,7 +12,7 @@ _MAX_THREADS = 16
 
 def deliver(chat: ChatApi, intents: Iterable[SendMessage]) -> list[Delivery]:
     """One result for every intent that was tried; those behind a pending one in its channel are not."""
-    channels: dict[UUID, list[SendMessage]] = {}
+    channels: dict[str, list[SendMessage]] = {}
     for intent in intents:
         channels.setdefault(intent.channel_id, []).append(intent)
     if not channels:

@@ -48,7 +48,7 @@ def report_batch(logger: Logger, metrics: Metrics, report: BatchReport) -> None:
         if delivery.state is not DeliveryState.DELIVERED:
             logger.warning(
                 "message not delivered",
-                extra={"key": str(delivery.key), "state": delivery.state, "detail": delivery.detail},
+                extra={"key": delivery.key, "state": delivery.state, "detail": delivery.detail},
             )
 
 

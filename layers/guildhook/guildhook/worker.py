@@ -136,14 +136,15 @@ class Worker:
     def _run_and_send(self, todo: Iterable[_Todo], modules: _Found, left: Sequence["_Pending"]) -> "_Done":
         failures: dict[UUID, str] = {}
         runs = []
-        for message, plugin in todo:
-            match modules[plugin.wasm_sha256]:
-                case Unavailable(reason):
-                    failures[message.id] = reason
-                case Refusal(reason):
-                    runs.append(_record(message, plugin, 0, _invalid(reason)))
-                case module:
-                    runs.append(self._run(message, plugin, module))
+        with self._sandbox.batch():
+            for message, plugin in todo:
+                match modules[plugin.wasm_sha256]:
+                    case Unavailable(reason):
+                        failures[message.id] = reason
+                    case Refusal(reason):
+                        runs.append(_record(message, plugin, 0, _invalid(reason)))
+                    case module:
+                        runs.append(self._run(message, plugin, module))
         try:
             # One write before anything is sent: the outbox.
             recorded = self._store.record(runs) if runs else Recorded(frozenset(), frozenset())

@@ -26,7 +26,7 @@ def channel(chat_server):
 
 
 def intent(channel, content="hello"):
-    return SendMessage(uuid4(), 0, channel, content)
+    return SendMessage(str(uuid4()), 0, str(channel), content)
 
 
 def test_a_message_is_delivered_under_its_key(chat_server, url, channel):

@@ -1,12 +1,14 @@
+import ctypes
 import subprocess
 import sys
 
 import pytest
-from wasmtime import Store, WasmtimeError
+from wasmtime import WasmtimeError, _bindings
+from wasmtime import _ffi as ffi
 from wasmtime.component import Component, Linker
 
 from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Err, Ok, Text
+from guildhook.sandbox.capi import Err, Ok, Store, address
 
 # Calls a host function of any type with the text at 16, and exports `call`.
 CALLER = """
@@ -28,6 +30,17 @@ CALLER = """
 """
 
 
+LIMITS = {"memory_bytes": 2**20, "memories": 1, "tables": 10, "table_elements": 1_000, "instances": 10, "ticks": 10_000}
+
+
+def guest_call(engine, linker, wat, text="", fuel=100_000, **limits):
+    with Component(engine.wasmtime, wat) as component, Store(address(engine.wasmtime)) as store:
+        store.set_fuel(fuel)
+        store.limit(**{**LIMITS, **limits})
+        export = component.get_export_index("call")
+        store.instantiate(address(linker), address(component), address(export))(text.encode())
+
+
 @pytest.fixture
 def call(engine):
     """Lets a guest call `function`, and returns what went wrong in it."""
@@ -37,15 +50,10 @@ def call(engine):
         with linker.root() as root:
             keep = capi.define(root, "f", function, failures.append)
         wat = CALLER.format(type=type_, core=core, call=code, data=data)
-        with Store(engine.wasmtime) as store:
-            store.set_fuel(100_000)
-            store.set_epoch_deadline(10_000)
-            component = Component(engine.wasmtime, wat)
-            instance = linker.instantiate(store, component)
-            try:
-                capi.call_with_text(store, instance.get_func(store, "call"), text.encode())
-            finally:
-                del keep
+        try:
+            guest_call(engine, linker, wat, text)
+        finally:
+            del keep
         return failures
 
     return call
@@ -124,22 +132,105 @@ def test_whatever_a_host_function_raises_is_handed_over_and_ends_the_guest(engin
     failures, linker = [], Linker(engine.wasmtime)
     with linker.root() as root:
         keep = capi.define(root, "f", function, failures.append)
-    component = Component(engine.wasmtime, CALLER.format(type="", core="", call="(call $f)", data=""))
-    with Store(engine.wasmtime) as store:
-        store.set_fuel(100_000)
-        store.set_epoch_deadline(10_000)
-        instance = linker.instantiate(store, component)
-        with pytest.raises(WasmtimeError):
-            capi.call_with_text(store, instance.get_func(store, "call"), b"")
+    with pytest.raises(WasmtimeError):
+        guest_call(engine, linker, CALLER.format(type="", core="", call="(call $f)", data=""))
     assert failures == [error]
     del keep
 
 
-def test_a_text_without_characters_is_empty():
-    class Nothing:
-        size, data = 0, None
+def test_a_text_without_characters_is_empty(call):
+    read = []
 
-    assert Text(Nothing()).read(10) == ""
+    def function(arguments):
+        read.append(arguments[0].read(10))
+
+    call(function, **TEXT_IN, code="(call $f (i32.const 0) (i32.const 0))")
+    assert read == [""]
+
+
+PLAIN = """
+(component
+  (core module $main (memory (export "memory") {pages})
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+    (func (export "call") (param i32 i32) {call}))
+  (core instance $main (instantiate $main))
+  (func (export "{name}") (param "text" string) (canon lift (core func $main "call")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))
+"""
+
+
+def test_fuel_is_what_was_given_less_what_was_used(engine):
+    with Store(address(engine.wasmtime)) as store:
+        store.set_fuel(2**63 - 1)
+        assert store.get_fuel() == 2**63 - 1
+    with pytest.raises(WasmtimeError, match="all fuel consumed"):
+        guest_call(engine, Linker(engine.wasmtime), PLAIN.format(pages=1, call="(loop (br 0))", name="call"))
+
+
+def test_the_epoch_ends_what_takes_too_long(engine):
+    forever = PLAIN.format(pages=1, call="(loop (br 0))", name="call")
+    with pytest.raises(WasmtimeError, match="interrupt"):
+        guest_call(engine, Linker(engine.wasmtime), forever, fuel=2**63 - 1, ticks=1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [({"memory_bytes": 65_536}, "exceeds memory limits"), ({"memories": 0}, "memory"), ({"instances": 0}, "instance")],
+)
+def test_a_store_has_limits(engine, limits, reason):
+    with pytest.raises(WasmtimeError, match=reason):
+        guest_call(engine, Linker(engine.wasmtime), PLAIN.format(pages=2, call="", name="call"), **limits)
+
+
+# The layouts that are written and read here word by word, by the declarations that come with wasmtime.
+
+
+def test_values_lie_as_declared():
+    value, union = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valunion_t
+    assert ctypes.sizeof(value) == 8 * capi.VALUE_WORDS
+    assert (value.kind.offset, value.kind.size, value.of.offset) == (0, 1, 8)
+    assert (union.boolean.offset, union.boolean.size) == (0, 1)
+    assert (union.u64.offset, union.u64.size) == (0, 8)
+    assert union.string.offset == union.result.offset == 0
+    assert (ffi.wasm_name_t.size.offset, ffi.wasm_name_t.data.offset) == (0, 8)
+    assert ctypes.sizeof(ffi.wasm_name_t) == 16
+    result = ffi.wasmtime_component_valresult_t
+    assert (result.is_ok.offset, result.is_ok.size, result.val.offset) == (0, 1, 8)
+
+
+def test_kinds_have_the_numbers_declared():
+    assert [
+        kind.value
+        for kind in (
+            ffi.WASMTIME_COMPONENT_BOOL,
+            ffi.WASMTIME_COMPONENT_U64,
+            ffi.WASMTIME_COMPONENT_STRING,
+            ffi.WASMTIME_COMPONENT_RESULT,
+        )
+    ] == [capi.BOOL, capi.U64, capi.STRING, capi.RESULT]
+
+
+def test_instances_and_functions_have_the_sizes_declared():
+    assert ctypes.sizeof(ffi.wasmtime_component_instance_t) == 8 * capi.INSTANCE_WORDS
+    assert ctypes.sizeof(ffi.wasmtime_component_func_t) == 8 * capi.FUNCTION_WORDS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wasmtime_store_new", "wasmtime_store_context", "wasmtime_store_limiter", "wasmtime_store_delete",
+        "wasmtime_context_set_fuel", "wasmtime_context_get_fuel", "wasmtime_context_set_epoch_deadline",
+        "wasm_byte_vec_new", "wasmtime_component_val_new", "wasmtime_error_new",
+        "wasmtime_component_linker_instance_add_func", "wasmtime_component_instance_get_func",
+        "wasmtime_component_linker_instantiate", "wasmtime_component_func_call",
+    ],
+)  # fmt: skip
+def test_functions_take_and_return_what_is_declared(name):
+    """As many arguments, each as wide; signs and what pointers point to are not told apart."""
+    (ours,) = (function for function in vars(capi).values() if getattr(function, "__name__", "") == name)
+    declared = getattr(_bindings, f"_{name}")
+    assert [ctypes.sizeof(kind) for kind in ours.argtypes] == [ctypes.sizeof(kind) for kind in declared.argtypes]
+    assert (ours.restype and ctypes.sizeof(ours.restype)) == (declared.restype and ctypes.sizeof(declared.restype))
 
 
 # What the public bindings do instead: a test here that fails after an update shows a detour that can go.

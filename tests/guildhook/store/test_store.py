@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -64,10 +65,10 @@ def record(plugin, channel, result=OK, message_id=None):
 
 def sending(plugin, message_id, *channels):
     intents = tuple(
-        SendMessage(idempotency_key(message_id, plugin.id, i), i, channel, f"hello {i}")
+        SendMessage(idempotency_key(message_id, plugin.id, i), i, str(channel), f"hello {i}")
         for i, channel in enumerate(channels)
     )
-    return replace(OK, intents=intents)
+    return msgspec.structs.replace(OK, intents=intents)
 
 
 def test_a_snapshot_has_the_enabled_plugins_of_the_guilds_asked_for(store, database, guild):
@@ -196,7 +197,7 @@ def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, ins
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.OK])
 def test_a_run_that_failed_is_recorded(store, database, channel, installed, outcome):
-    result = replace(OK, outcome=outcome, detail="why", logs=("line 1", "line 2"))
+    result = msgspec.structs.replace(OK, outcome=outcome, detail="why", logs=("line 1", "line 2"))
     run = record(installed, channel, result)
     assert store.record([run]).lost == frozenset()
     row = database.execute(
@@ -234,7 +235,7 @@ def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel,
     message = uuid4()
     run = record(installed, channel, sending(installed, message, channel), message)
     assert store.record([run]).lost == frozenset()
-    again = store.record([replace(run, result=replace(run.result, logs=("changed",)))])
+    again = store.record([replace(run, result=msgspec.structs.replace(run.result, logs=("changed",)))])
     assert again.lost == {run.key}
     assert again.pending == frozenset()
     assert database.execute("SELECT logs FROM plugin_runs").fetchall() == [([],)]

@@ -44,13 +44,12 @@ class RestChatApi:
             raise InfrastructureError(self._failure(_reason(error))) from None
 
     def send(self, intent: SendMessage) -> Delivery:
-        key = str(intent.key)
         try:
             response = self._http.request(
                 "POST",
                 f"{self._base_url}/api/messages/channel/{intent.channel_id}",
-                body=json.dumps({"content": intent.content, "nonce": key}),
-                headers={**self._headers, "Idempotency-Key": key},
+                body=json.dumps({"content": intent.content, "nonce": intent.key}),
+                headers={**self._headers, "Idempotency-Key": intent.key},
                 redirect=False,  # the token goes to the configured server alone
                 preload_content=False,
             )

@@ -1,54 +1,98 @@
-"""Host functions and calls on wasmtime's C API, for the few types that cross the sandbox's boundary.
+"""A run on wasmtime's C API: its store, the call into the guest, and the guest's calls of the host.
 
-The public bindings offer both, and are not used for them: they convert an argument whole, however long it is, and
-they keep what their own conversions raise in a variable of the process, from where it surfaces in another run
-(`wasmtime/component/_enter.py`). The declarations are theirs, made from the stable C header.
+The public bindings offer all of it, and are used for what happens once: configuring, compiling, loading. They are not
+used here. They convert an argument whole, however long it is; they keep what their own conversions raise in a variable
+of the process, from where it surfaces in another run (`wasmtime/component/_enter.py`); and their objects take
+several times as long as wasmtime itself.
+
+Values are read and written as words of 64 bits where the pinned version of wasmtime has them; a test compares the
+layouts with the declarations that come with it.
 """
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, string_at
+from struct import Struct
+from types import TracebackType
+from typing import Any, Final, Self
 
-import wasmtime
+import msgspec
 from wasmtime import WasmtimeError
 from wasmtime import _ffi as ffi
-from wasmtime.component import Func, LinkerInstance
+from wasmtime.component import LinkerInstance
 
-_BOOL: Final = ffi.WASMTIME_COMPONENT_BOOL.value
-_U64: Final = ffi.WASMTIME_COMPONENT_U64.value
-_STRING: Final = ffi.WASMTIME_COMPONENT_STRING.value
-_RESULT: Final = ffi.WASMTIME_COMPONENT_RESULT.value
+# A value of the component model: its kind in the lowest byte of the first word, then a boolean or number, or the size
+# and address of a text, or whether a result is ok and the address of its value.
+VALUE_WORDS: Final = 4
+BOOL: Final = 0
+U64: Final = 8
+STRING: Final = 12
+RESULT: Final = 19
+_PAYLOAD_BYTES: Final = 8
+"""Where the payload begins."""
 
-_NO_FINALIZER: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(0)
+INSTANCE_WORDS: Final = 2
+FUNCTION_WORDS: Final = 4
+
+_Value = c_uint64 * VALUE_WORDS
+_VALUE_BYTES: Final = 8 * VALUE_WORDS
+_read_value = Struct("=4Q").unpack
+
+_Callback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
+
+# What runs the guest releases Python's lock, so that the epoch goes on; what returns at once keeps it.
+_running = ctypes.CDLL(str(ffi.filename))
+_instant = ctypes.PyDLL(str(ffi.filename))
 
 
-class Text:
+def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Any:
+    function = library[name]
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_store_new = _function(_instant, "wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
+_store_context = _function(_instant, "wasmtime_store_context", c_void_p, c_void_p)
+_store_limiter = _function(_instant, "wasmtime_store_limiter", None, c_void_p, *[c_int64] * 5)
+_store_delete = _function(_instant, "wasmtime_store_delete", None, c_void_p)
+_set_fuel = _function(_instant, "wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
+_get_fuel = _function(_instant, "wasmtime_context_get_fuel", c_void_p, c_void_p, c_void_p)
+_set_epoch_deadline = _function(_instant, "wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
+_byte_vec_new = _function(_instant, "wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
+_value_new = _function(_instant, "wasmtime_component_val_new", c_void_p, c_void_p)
+_error_new = _function(_instant, "wasmtime_error_new", c_size_t, c_char_p)
+_add_function = _function(
+    _instant, "wasmtime_component_linker_instance_add_func", c_void_p, c_void_p, c_char_p, c_size_t, _Callback,
+    c_void_p, c_void_p,
+)  # fmt: skip
+_get_function = _function(
+    _instant, "wasmtime_component_instance_get_func", c_bool, c_void_p, c_void_p, c_void_p, c_void_p
+)
+_instantiate = _function(
+    _running, "wasmtime_component_linker_instantiate", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
+)
+_call = _function(
+    _running, "wasmtime_component_func_call", c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
+)
+
+
+class Text(msgspec.Struct, frozen=True, gc=False):
     """A text that the guest passes, in memory of wasmtime's: gone when the host function returns."""
 
-    __slots__ = ("_vector",)
-
-    def __init__(self, vector: Any) -> None:
-        self._vector = vector
-
-    @property
-    def size(self) -> int:
-        """In bytes of UTF-8."""
-        size: int = self._vector.size
-        return size
+    address: int
+    size: int
+    """In bytes of UTF-8."""
 
     def read(self, max_bytes: int) -> str:
         """Its beginning, cut between two characters. Nothing beyond `max_bytes` is looked at."""
-        return ctypes.string_at(self._vector.data, min(self.size, max_bytes)).decode(errors="ignore")
+        return string_at(self.address, min(self.size, max_bytes)).decode(errors="ignore")
 
 
-@dataclass(frozen=True, slots=True)
-class Ok:
+class Ok(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Err:
+class Err(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
@@ -59,6 +103,69 @@ Answer = None | int | str | Ok | Err
 HostFunction = Callable[[list[Argument]], Answer]
 
 
+class Store:
+    """What one run may use, and all that it makes."""
+
+    __slots__ = ("_context", "_fuel", "_store")
+
+    def __init__(self, engine: int) -> None:
+        """`engine` is its address."""
+        self._store = _store_new(engine, None, None)
+        self._context = _store_context(self._store)
+        self._fuel = c_uint64()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _store_delete(self._store)
+
+    def limit(
+        self, *, memory_bytes: int, memories: int, tables: int, table_elements: int, instances: int, ticks: int
+    ) -> None:
+        """`memory_bytes` and `table_elements` are of each memory and table; `ticks` of the epoch are the deadline."""
+        _store_limiter(self._store, memory_bytes, table_elements, instances, tables, memories)
+        _set_epoch_deadline(self._context, ticks)
+
+    def get_fuel(self) -> int:
+        _check(_get_fuel(self._context, ctypes.byref(self._fuel)))
+        return self._fuel.value
+
+    def set_fuel(self, fuel: int) -> None:
+        _check(_set_fuel(self._context, fuel))
+
+    def instantiate(self, linker: int, component: int, export: int) -> "Function | None":
+        """The function that an instance of its own exports; all by address. Raises WasmtimeError."""
+        instance, function = (c_uint64 * INSTANCE_WORDS)(), (c_uint64 * FUNCTION_WORDS)()
+        _check(_instantiate(linker, self._context, component, instance))
+        found = _get_function(instance, self._context, export, function)
+        return Function(self._context, function) if found else None
+
+
+class Function:
+    """A function of the guest's that takes one text and returns nothing."""
+
+    __slots__ = ("_context", "_function")
+
+    def __init__(self, context: int, function: Any) -> None:
+        self._context = context
+        self._function = function
+
+    def __call__(self, text: bytes) -> None:
+        """`text` is UTF-8. Raises WasmtimeError."""
+        # Borrowed for the call: wasmtime copies it into the guest.
+        argument = _Value(STRING, len(text), ctypes.cast(c_char_p(text), c_void_p).value or 0)
+        _check(_call(self._function, self._context, argument, 1, None, 0))
+
+
+def address(wrapped: Any) -> int:
+    """Where an object of the bindings' has its counterpart in wasmtime; it must outlive the use of that."""
+    found: int = ctypes.cast(wrapped.ptr(), c_void_p).value  # type: ignore[assignment]
+    return found
+
+
 def define(
     instance: LinkerInstance, name: str, function: HostFunction, failed: Callable[[BaseException], None]
 ) -> object:
@@ -67,79 +174,55 @@ def define(
     What is returned must live as long as the linker.
     """
 
-    def call(_data: Any, _context: Any, _type: Any, arguments: Any, count: int, results: Any, result_count: int) -> int:
+    def call(_data: Any, _context: Any, _type: Any, arguments: int, count: int, results: int, result_count: int) -> int:
         try:
-            _answer(function([_argument(arguments[i]) for i in range(count)]), results, result_count)
+            _write(function([_read(arguments + i * _VALUE_BYTES) for i in range(count)]), results, result_count)
         except BaseException as error:  # noqa: BLE001 - what leaves here is undefined behaviour in C
             failed(error)
-            return _new_error()
+            # wasmtime takes it over. Why the guest ended is known to the host, not to it.
+            ended: int = _error_new(b"ended by the host")
+            return ended
         return 0
 
-    callback = ffi.wasmtime_component_func_callback_t(call)
-    _check(
-        ffi.wasmtime_component_linker_instance_add_func(
-            instance.ptr(), ctypes.create_string_buffer(name.encode()), len(name.encode()), callback, 0, _NO_FINALIZER
-        )
-    )
+    callback = _Callback(call)
+    encoded = name.encode()
+    _check(_add_function(address(instance), encoded, len(encoded), callback, None, None))
     return callback
 
 
-def call_with_text(store: wasmtime.Store, function: Func, text: bytes) -> None:
-    """Call a function of one string, given in UTF-8, that returns nothing. Raises WasmtimeError."""
-    argument = ffi.wasmtime_component_val_t()
-    argument.kind = _STRING
-    # Borrowed for the call: wasmtime copies it into the guest.
-    argument.of.string.data = ctypes.cast(ctypes.c_char_p(text), ctypes.POINTER(ctypes.c_uint8))
-    argument.of.string.size = len(text)
-    context = store._context()  # noqa: SLF001
-    _check(ffi.wasmtime_component_func_call(ctypes.byref(function._func), context, argument, 1, None, 0))  # noqa: SLF001
+def _read(address: int) -> Argument:
+    word, first, second, _ = _read_value(string_at(address, _VALUE_BYTES))
+    kind = word & 0xFF
+    if kind == STRING:
+        return Text(second, first)
+    if kind == BOOL:
+        return bool(first & 0xFF)
+    raise TypeError(f"an argument of kind {kind}, which no host function takes")
 
 
-def _new_error() -> int:
-    """The address of an error, which wasmtime takes over. Why the guest ended is known to the host, not to it."""
-    error = ffi.wasmtime_error_new(b"ended by the host")
-    address: int = ctypes.cast(error, ctypes.c_void_p).value  # type: ignore[assignment]
-    return address
-
-
-def _argument(value: Any) -> Argument:
-    if value.kind == _STRING:
-        return Text(value.of.string)
-    if value.kind == _BOOL:
-        flag: bool = value.of.boolean
-        return flag
-    raise TypeError(f"an argument of kind {value.kind}, which no host function takes")
-
-
-def _answer(answer: Answer, results: Any, count: int) -> None:
+def _write(answer: Answer, results: int, count: int) -> None:
     """wasmtime takes over what is written, and refuses what is not of the function's type."""
     if (answer is None) != (count == 0):
         raise TypeError(f"an answer of type {type(answer).__name__}, where {count} results are expected")
     if answer is None:
         return
-    value = results[0]
-    match answer:
-        case int():
-            value.kind, value.of.u64 = _U64, answer
-        case str():
-            value.kind, value.of.string = _STRING, _copied(answer)
-        case Ok() | Err():
-            inner = ffi.wasmtime_component_val_t()
-            inner.kind, inner.of.string = _STRING, _copied(answer.text)
-            value.kind = _RESULT
-            value.of.result.is_ok = isinstance(answer, Ok)
-            value.of.result.val = ffi.wasmtime_component_val_new(ctypes.byref(inner))
+    words = _Value.from_address(results)
+    if isinstance(answer, Ok | Err):
+        inner = _Value()
+        _write_text(answer.text, inner)
+        words[0], words[1], words[2] = RESULT, isinstance(answer, Ok), _value_new(inner)
+    elif isinstance(answer, str):
+        _write_text(answer, words)
+    else:
+        words[0], words[1] = U64, answer
 
 
-def _copied(text: str) -> Any:
+def _write_text(text: str, words: Any) -> None:
     encoded = text.encode(errors="replace")  # a lone surrogate has no UTF-8
-    vector = ffi.wasm_name_t()
-    ffi.wasm_byte_vec_new(
-        ctypes.byref(vector), len(encoded), ctypes.cast(ctypes.c_char_p(encoded), ctypes.POINTER(ctypes.c_uint8))
-    )
-    return vector
+    words[0] = STRING
+    _byte_vec_new(ctypes.addressof(words) + _PAYLOAD_BYTES, len(encoded), encoded)
 
 
-def _check(error: Any) -> None:
+def _check(error: int | None) -> None:
     if error:
-        raise WasmtimeError._from_ptr(error)  # noqa: SLF001
+        raise WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))  # noqa: SLF001

@@ -4,14 +4,15 @@ Cranelift takes as long and as much memory as a stranger's code makes it, and a 
 process that called it: both are no more than a reason to refuse the plugin.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO
+
+import msgspec
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import MemoryType
@@ -67,7 +68,7 @@ def compile_in_child(wasm: bytes, limits: CompileLimits, start: Start | None = N
 def _run(
     wasm: bytes, artifact: IO[bytes], limits: CompileLimits, start: Start | None
 ) -> subprocess.CompletedProcess[bytes]:
-    arguments = [str(limits.memory_bytes), str(limits.artifact_bytes), json.dumps(start and asdict(start))]
+    arguments = [str(limits.memory_bytes), str(limits.artifact_bytes), msgspec.json.encode(start).decode()]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
         return subprocess.run(  # noqa: S603 - this Python, with arguments of our own

@@ -8,6 +8,7 @@ import re
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from wasmtime.component import Component, ExportIndex
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox.binary import RefusedError
+from guildhook.sandbox.capi import address
 from guildhook.sandbox.child import CompileLimits, Start, compile_in_child
 from guildhook.sandbox.inspection import inspect
 from guildhook.sandbox.limits import Limits
@@ -69,6 +71,8 @@ class Module:
     component: Component
     on_message: ExportIndex
     memories: tuple[MemoryType, ...]
+    addresses: tuple[int, int]
+    """Of the two in wasmtime."""
 
 
 class Engine:
@@ -122,7 +126,7 @@ class Engine:
         on_message = component.get_export_index("on-message")
         if on_message is None:
             raise InvalidPluginError("it exports no function on-message")
-        return Module(component, on_message, memories)
+        return Module(component, on_message, memories, (address(component), address(on_message)))
 
 
 def last_cause(error: WasmtimeError) -> str:
@@ -146,6 +150,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+@lru_cache
 def ticks(milliseconds: int) -> int:
     """Epochs that pass until at least `milliseconds` are over."""
     return math.ceil(milliseconds / 1000 / TICK_SECONDS) + 1
@@ -169,12 +174,16 @@ def _config(target: str) -> wasmtime.Config:
     for name, value in _FLAGS.items():
         setattr(config, name, value)
     # Component async is on by default and has no public switch; below 50.0.1 a guest may escape through it
-    # (CVE-2026-115384), so it is not left on where nothing needs it.
+    # (CVE-2026-115384), so it is not left on where nothing needs it. Nor is what it needs of every store, which costs
+    # each run a tenth.
     wasmtime._bindings.wasmtime_config_wasm_component_model_async_set(config.ptr(), False)  # noqa: SLF001
+    wasmtime._bindings.wasmtime_config_concurrency_support_set(config.ptr(), False)  # noqa: SLF001
     return config
 
 
 def _fingerprint(target: str) -> str:
     wasmtime_version = version("wasmtime")
-    settings = json.dumps([wasmtime_version, target, _FLAGS, "component-async off", wrapper_digest()], sort_keys=True)
+    settings = json.dumps(
+        [wasmtime_version, target, _FLAGS, "component-async and concurrency off", wrapper_digest()], sort_keys=True
+    )
     return f"wasmtime-{wasmtime_version}-{target}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"

@@ -8,17 +8,17 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from wasmtime import Engine, Store
+import msgspec
+from wasmtime import Engine
 from wasmtime.component import Linker
 
 from guildhook.model import Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Text
+from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Store, Text
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.wrapper import HOST
 
@@ -27,6 +27,8 @@ from guildhook.sandbox.wrapper import HOST
 _FUEL_PER_CALL: Final = 5_000
 _FUEL_PER_BYTE: Final = 4
 
+# A plain string: looking up a member of an enum runs Python's code for its hash.
+_SEND_MESSAGES: Final = Permission.SEND_MESSAGES.value
 _CHANNEL_ID_BYTES: Final = 64
 # What WASI has room for, next to where each entry lies.
 _ENVIRONMENT_BYTES: Final = 32 * 1024
@@ -41,8 +43,7 @@ class _EndedError(Exception):
     """The record has its outcome; the guest must not go on."""
 
 
-@dataclass(slots=True)
-class HostCalls:
+class HostCalls(msgspec.Struct):
     """The record of one run. It becomes part of the run's result; nothing of it outlives the run."""
 
     store: Store
@@ -56,13 +57,13 @@ class HostCalls:
     started: float
     """By time.monotonic()."""
     calls: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    logs: list[str] = field(default_factory=list)
+    bytes_passed: int = 0
+    """In texts, both ways together."""
+    logs: list[str] = []
     log_bytes: int = 0
-    unfinished: dict[bool, bytes] = field(default_factory=dict)
+    unfinished: dict[bool, bytes] = {}
     """What stdout (False) and stderr (True) wrote since their last line ended."""
-    intents: list[SendMessage] = field(default_factory=list)
+    intents: list[SendMessage] = []
     ended: tuple[Outcome, str] | None = None
     """Set by the host function that ended the run."""
     fault: BaseException | None = None
@@ -81,38 +82,54 @@ class HostCalls:
         self.ended = self.ended or (outcome, detail)
         raise _EndedError
 
-    def end_if_over(self, what: str, used: int, limit: int) -> None:
-        if used > limit:
-            self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
+    def end_over(self, what: str, used: int, limit: int) -> NoReturn:
+        self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
 
-    def meter_call(self, size: int) -> None:
-        """Before a call that passes texts of `size` bytes: neither fuel nor epoch stops a guest inside the host."""
-        self.bytes_in += size
-        self.charge(_FUEL_PER_CALL + size * _FUEL_PER_BYTE)
+    def answer(self, function: Callable[..., Answer], arguments: list[Argument]) -> Answer:
+        """Let a host function answer. Neither fuel nor epoch stops a guest inside the host, so both are looked at here,
+        before the function does anything.
+
+        Raises what the function does, and _EndedError.
+        """
+        size = 0
+        for argument in arguments:
+            if isinstance(argument, Text):
+                size += argument.size
+        self.bytes_passed += size
+        fuel = self.store.get_fuel() - _FUEL_PER_CALL - size * _FUEL_PER_BYTE
+        try:
+            self._go_on(fuel)
+            answer = function(self, *arguments)
+            if isinstance(answer, str | Ok | Err):
+                size = len((answer if isinstance(answer, str) else answer.text).encode(errors="replace"))
+                self.bytes_passed += size
+                fuel -= size * _FUEL_PER_BYTE
+                self._go_on(fuel)
+            return answer
+        finally:
+            self.store.set_fuel(max(fuel, 0))
+
+    def _go_on(self, fuel: int) -> None:
+        """Raises _EndedError unless there is fuel left, time, and room for what has passed."""
+        if fuel <= 0:
+            self.end(Outcome.OUT_OF_FUEL, out_of_fuel_detail(self))
         if self.late:
             self.end(Outcome.DEADLINE, late_detail(self))
-        self.end_if_over("bytes passed in host calls", self.bytes_in + self.bytes_out, self.limits.host_call_bytes)
-
-    def meter_answer(self, size: int) -> None:
-        self.bytes_out += size
-        self.charge(size * _FUEL_PER_BYTE)
-        self.end_if_over("bytes passed in host calls", self.bytes_in + self.bytes_out, self.limits.host_call_bytes)
-
-    def charge(self, fuel: int) -> None:
-        left = self.store.get_fuel() - fuel
-        self.store.set_fuel(max(left, 0))
-        if left <= 0:
-            self.end(Outcome.OUT_OF_FUEL, out_of_fuel_detail(self))
+        if self.bytes_passed > self.limits.host_call_bytes:
+            self.end_over("bytes passed in host calls", self.bytes_passed, self.limits.host_call_bytes)
 
     def count_call(self) -> None:
         self.calls += 1
-        self.end_if_over("host calls", self.calls, self.limits.host_calls)
+        if self.calls > self.limits.host_calls:
+            self.end_over("host calls", self.calls, self.limits.host_calls)
 
     def append_log(self, line: str) -> None:
         encoded = line.replace("\0", _NUL_REPLACEMENT).encode(errors="replace")[: self.limits.log_line_bytes]
-        self.end_if_over("lines of log", len(self.logs) + 1, self.limits.log_lines)
-        self.end_if_over("bytes of log", self.log_bytes + len(encoded), self.limits.log_bytes)
+        if len(self.logs) == self.limits.log_lines:
+            self.end_over("lines of log", len(self.logs) + 1, self.limits.log_lines)
         self.log_bytes += len(encoded)
+        if self.log_bytes > self.limits.log_bytes:
+            self.end_over("bytes of log", self.log_bytes, self.limits.log_bytes)
         self.logs.append(encoded.decode(errors="ignore"))
 
     def finish_lines(self) -> None:
@@ -149,12 +166,12 @@ def _send_message(run: HostCalls, channel_id: Text, content: Text) -> Ok | Err:
         return Err(refusal)
     position = len(run.intents)
     key = idempotency_key(run.message.id, run.plugin_id, position)
-    run.intents.append(SendMessage(key, position, UUID(channel), text))
-    return Ok(str(key))
+    run.intents.append(SendMessage(key, position, channel.lower(), text))
+    return Ok(key)
 
 
 def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
-    if Permission.SEND_MESSAGES not in run.permissions:
+    if _SEND_MESSAGES not in run.permissions:
         return f"the plugin lacks the permission {Permission.SEND_MESSAGES}; an admin of the guild can grant it"
     if not _UUID.fullmatch(channel_id):
         return "the channel id is not a UUID"
@@ -186,7 +203,9 @@ def _environment(run: HostCalls) -> str:
         for text in (name, value if isinstance(value, str) else json.dumps(value))
     ]
     environment = "".join(f"{text}\0" for text in entries)
-    run.end_if_over("bytes of environment", len(environment.encode(errors="replace")), _ENVIRONMENT_BYTES)
+    size = len(environment.encode(errors="replace"))
+    if size > _ENVIRONMENT_BYTES:
+        run.end_over("bytes of environment", size, _ENVIRONMENT_BYTES)
     return environment
 
 
@@ -235,24 +254,16 @@ class Host:
 
     def __init__(self, engine: Engine) -> None:
         self.run: HostCalls | None = None
-        self.linker = Linker(engine)
-        with self.linker.root() as root, root.add_instance(HOST) as instance:
+        self._linker = Linker(engine)
+        self.linker = capi.address(self._linker)
+        with self._linker.root() as root, root.add_instance(HOST) as instance:
             self._callbacks = [
-                capi.define(instance, name, self._metered(function), self._failed)
+                capi.define(instance, name, self._answering(function), self._failed)
                 for name, function in _FUNCTIONS.items()
             ]
 
-    def _metered(self, function: Callable[..., Answer]) -> capi.HostFunction:
-        def call(arguments: list[Argument]) -> Answer:
-            run = self._current()
-            run.meter_call(sum(argument.size for argument in arguments if isinstance(argument, Text)))
-            answer = function(run, *arguments)
-            text = answer.text if isinstance(answer, Ok | Err) else answer
-            if isinstance(text, str):
-                run.meter_answer(len(text.encode(errors="replace")))
-            return answer
-
-        return call
+    def _answering(self, function: Callable[..., Answer]) -> capi.HostFunction:
+        return lambda arguments: self._current().answer(function, arguments)
 
     def _failed(self, error: BaseException) -> None:
         if self.run is not None and not isinstance(error, _EndedError):

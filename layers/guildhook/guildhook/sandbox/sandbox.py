@@ -2,16 +2,17 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from wasmtime import Store, WasmtimeError
+from wasmtime import WasmtimeError
 
 from guildhook.model import Message, Outcome, RunResult
-from guildhook.sandbox.capi import call_with_text
+from guildhook.sandbox.capi import Store, address
 from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
 from guildhook.sandbox.host import Host, HostCalls, late_detail, out_of_fuel_detail
 from guildhook.sandbox.interrupts import deferred_signals
@@ -34,8 +35,20 @@ class Sandbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._engine_address = address(engine.wasmtime)
         self._host = Host(engine.wasmtime)
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._in_batch = False
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Hold the sandbox for several runs. Putting off signals takes a tenth of a short run, and is done once."""
+        with self._turn, deferred_signals():
+            self._in_batch = True
+            try:
+                yield
+            finally:
+                self._in_batch = False
 
     def run(self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int) -> RunResult:
         """Give the plugin the message, and return what it did.
@@ -43,66 +56,92 @@ class Sandbox:
         Touches no network, database or file and never waits. The same arguments give the same result but for
         `duration_us`, as long as the deadline does not cut in. Intents are returned only if the run ended ok.
         """
-        with self._turn, deferred_signals(), Store(self._engine.wasmtime) as store:
-            self._host.run = run = HostCalls(
-                store=store,
-                plugin_id=plugin.id,
-                permissions=plugin.permissions,
-                limits=plugin.limits,
-                message=message,
-                settings=settings,
-                now=now,
-                seed=seed,
-                started=time.monotonic(),
+        with self._turn:
+            if self._in_batch:
+                return self._run(plugin, message, settings, now, seed)
+            with self.batch():
+                return self._run(plugin, message, settings, now, seed)
+
+    def start(self, module: Module, limits: Limits) -> tuple[Outcome, str]:
+        """Make an instance and give it nothing, neither message nor settings: how that ended, and why."""
+        nobody, never = UUID(int=0), datetime.fromtimestamp(0, UTC)
+        message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
+        with self.batch():
+            _, outcome, detail, _ = self._enter(
+                Plugin(nobody, module, frozenset(), limits), None, message, {}, never, seed=0
             )
-            try:
-                outcome, detail = self._call(store, plugin.module, run)
-                fuel_used = plugin.limits.fuel - store.get_fuel()
-            finally:
-                self._host.run = None
+        return outcome, detail
+
+    def _run(
+        self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int
+    ) -> RunResult:
+        payload = message.payload.encode()
+        run, outcome, detail, fuel_left = self._enter(plugin, payload, message, settings, now, seed)
         return RunResult(
             outcome=outcome,
             detail=detail,
-            fuel_used=fuel_used,
+            fuel_used=plugin.limits.fuel - fuel_left,
             duration_us=round((time.monotonic() - run.started) * 1_000_000),
             host_calls=run.calls,
             logs=tuple(run.logs),
             intents=tuple(run.intents) if outcome is Outcome.OK else (),
-            host_call_bytes=run.bytes_in + run.bytes_out,
+            host_call_bytes=run.bytes_passed,
         )
 
-    def _call(self, store: Store, module: Module, run: HostCalls) -> tuple[Outcome, str]:
-        limits = run.limits
+    def _enter(
+        self,
+        plugin: Plugin,
+        payload: bytes | None,
+        message: Message,
+        settings: Mapping[str, Any],
+        now: datetime,
+        seed: int,
+    ) -> tuple[HostCalls, Outcome, str, int]:
+        """The record of a run, how it ended and why, and the fuel that is left."""
+        with Store(self._engine_address) as store:
+            run = HostCalls(
+                store, plugin.id, plugin.permissions, plugin.limits, message, settings, now, seed, time.monotonic()
+            )
+            self._host.run = run
+            try:
+                outcome, detail = self._call(plugin.module, run, payload)
+                return run, outcome, detail, store.get_fuel()
+            finally:
+                self._host.run = None
+
+    def _call(self, module: Module, run: HostCalls, payload: bytes | None) -> tuple[Outcome, str]:
+        """Make an instance, and call it unless `payload` is None."""
+        store, limits = run.store, run.limits
         # Before anything of the guest runs: a start function runs while the module is instantiated.
         store.set_fuel(limits.fuel)
-        store.set_epoch_deadline(ticks(limits.deadline_ms))
-        memory_size = limit_per_memory(module.memories, limits.memory_bytes)
-        if memory_size is None:
+        memory_bytes = limit_per_memory(module.memories, limits.memory_bytes)
+        if memory_bytes is None:
             return Outcome.OUT_OF_MEMORY, too_much_memory(module.memories, limits.memory_bytes)
-        store.set_limits(
-            memory_size=memory_size,
+        store.limit(
+            memory_bytes=memory_bytes,
             memories=len(module.memories),
             instances=limits.instances,
             tables=limits.tables,
             table_elements=limits.table_elements,
+            ticks=ticks(limits.deadline_ms),
         )
         reached, late, cause = Outcome.INVALID, False, ""
         try:
-            instance = self._host.linker.instantiate(store, module.component)
-            on_message = instance.get_func(store, module.on_message)
+            on_message = store.instantiate(self._host.linker, *module.addresses)
             if on_message is None:
                 return Outcome.INVALID, "it exports no function on-message"
             reached = Outcome.TRAP
-            call_with_text(store, on_message, run.message.payload.encode())
+            if payload is not None:
+                on_message(payload)
             reached = Outcome.OK
         except WasmtimeError as error:
             # Its text alone: an error that is kept keeps this frame, and with it the run, until a garbage collection.
             late, cause = run.late, last_cause(error)
         run.finish_lines()
-        return _classify(store, run, reached, late, cause)
+        return _classify(run, reached, late, cause)
 
 
-def _classify(store: Store, run: HostCalls, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
+def _classify(run: HostCalls, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
     """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """
@@ -114,7 +153,7 @@ def _classify(store: Store, run: HostCalls, reached: Outcome, late: bool, cause:
         return run.ended
     if reached is Outcome.OK:
         return Outcome.OK, ""
-    if store.get_fuel() == 0:
+    if run.store.get_fuel() == 0:
         return Outcome.OUT_OF_FUEL, out_of_fuel_detail(run)
     if late:
         return Outcome.DEADLINE, late_detail(run)

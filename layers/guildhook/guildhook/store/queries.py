@@ -92,7 +92,7 @@ WITH given AS MATERIALIZED (
         duration_us = total.duration_us + excluded.duration_us
 )
 SELECT
-    (SELECT coalesce(array_agg(key), '{}') FROM intent WHERE state = 'pending') AS pending,
+    (SELECT coalesce(array_agg(key::text), '{}') FROM intent WHERE state = 'pending') AS pending,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, plugin_id)), '[]') FROM given
      WHERE memorable AND NOT EXISTS (
         SELECT FROM run WHERE run.message_id = given.message_id AND run.plugin_id = given.plugin_id)) AS lost

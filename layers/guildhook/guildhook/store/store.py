@@ -71,7 +71,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    pending: frozenset[UUID]
+    pending: frozenset[str]
     """Keys of the intents to deliver now; the others of these runs are refused."""
     lost: frozenset[RunKey]
     """Runs that another delivery of the same message recorded first."""
@@ -249,7 +249,7 @@ def _memories(pages: Iterable[tuple[int, int | None]]) -> tuple[MemoryType, ...]
 
 def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:
     pending = tuple(
-        SendMessage(UUID(intent["key"]), intent["position"], UUID(intent["channel_id"]), intent["content"])
+        SendMessage(intent["key"], intent["position"], intent["channel_id"], intent["content"])
         for intent in item["pending"]
     )
     return RecordedRun(UUID(item["message_id"]), UUID(item["plugin_id"]), pending)
@@ -273,10 +273,10 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "memorable": run.memorable,
         "intents": [
             {
-                "key": str(intent.key),
+                "key": intent.key,
                 "position": intent.position,
                 "kind": intent.kind,
-                "channel_id": str(intent.channel_id),
+                "channel_id": intent.channel_id,
                 "content": intent.content,
             }
             for intent in result.intents
