@@ -40,6 +40,10 @@ close = store.close
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: Any, context: Any) -> dict[str, Any]:
+    records = (isinstance(event, dict) and event.get("Records")) or []
+    metrics.add_metric("compile_requests", "Count", len(records))
+    if records:
+        return dict(process_partial_response(event, compile_record, processor, context))
     match event:
         case {"action": "recompile"}:
             uncompiled = compiler.uncompiled()
@@ -47,8 +51,6 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
             return {"asked": len(uncompiled)}
         case {"action": "sweep"}:
             return {"swept": compiler.sweep(_KEEP_DAYS)}
-        case {"Records": [_, *_]}:
-            return dict(process_partial_response(event, compile_record, processor, context))
     raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "sweep"}')
 
 

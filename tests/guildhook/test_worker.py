@@ -1,8 +1,10 @@
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +14,13 @@ import pytest
 
 import wat
 from guildhook.chat import RestChatApi
+from guildhook.errors import InfrastructureError
 from guildhook.model import Outcome
-from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
+from guildhook.modules import ArtifactBucket, CacheEvent, CompileQueue, ModuleCache
 from guildhook.sandbox import Sandbox
-from guildhook.store import Snapshot, Store
+from guildhook.store import Snapshot, Store, queries
 from guildhook.worker import QueueRecord, Worker
+from guildhook_local.stack import Guild
 from samples import event, limits
 
 IN_TIME = float("inf")
@@ -159,3 +163,111 @@ def test_a_guild_runs_under_its_own_limits(system, create_worker, store):
     outcomes = {(run.plugin.guild_id == poor, run.result.outcome) for run in worker.process(batch, IN_TIME).runs}
     assert outcomes >= {(True, Outcome.OUT_OF_FUEL), (False, Outcome.OK)}
     assert (True, Outcome.OK) not in outcomes
+
+
+def asked(system):
+    """What the compile function was asked for."""
+    sqs, url = system.aws.client("sqs"), system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return {json.loads(message["Body"])["wasm_sha256"] for message in messages}
+
+
+def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, store, engine):
+    bodies = populate(system, 2)
+    order = []
+
+    class Watched(Store):
+        def record(self, runs):
+            runs = list(runs)
+            order.append({run.message_id for run in runs})
+            return super().record(runs)
+
+    worker = create_worker(Watched(system.database_url))
+    assert worker.process(records(bodies[0]), IN_TIME).failures == {}
+    new = wat.logs("nobody compiled this")
+    system.install(Guild(UUID(bodies[1]["guild_id"]), UUID(bodies[1]["message"]["channel_id"])), "new", new)
+    order.clear()
+    report = worker.process(records(*populate_again(bodies)), IN_TIME)
+    assert report.failures == {}
+    assert [len(messages) for messages in order] == [2, 1]
+    assert report.modules == {CacheEvent.MEMORY: 3, CacheEvent.COMPILED: 1}
+    assert sha256(new).hexdigest() in asked(system)
+
+
+def populate_again(bodies):
+    """The same guilds, new messages."""
+    return [event(body["guild_id"], body["message"]["channel_id"]) for body in bodies]
+
+
+def test_what_cannot_be_compiled_in_time_comes_back_and_the_rest_is_done(system, create_worker, store):
+    bodies = populate(system, 1)
+    worker = create_worker(store)
+    too_soon = time.monotonic() + 10
+    report = worker.process(records(*bodies), too_soon)
+    assert report.failures == {"0": "it is not compiled yet; the compile function was asked"}
+    assert report.modules == {CacheEvent.UNAVAILABLE: 3}
+    while system.compile_mapping.poll():
+        pass
+    assert worker.process(records(*bodies), too_soon).failures == {}
+    assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
+
+
+def test_an_update_of_a_plugin_is_seen_by_the_next_batch(system, worker):
+    guild = system.add_guild()
+    plugin_id = system.install(guild, "plugin", wat.logs("before"))
+
+    def logs():
+        (run,) = worker.process(records(event(guild.id, guild.channel_id)), IN_TIME).runs
+        return run.result.logs
+
+    assert logs() == ("before",)
+    with psycopg.connect(system.database_url) as connection:
+        connection.execute("UPDATE plugins SET wasm_blob = %s WHERE id = %s", [wat.logs("after"), plugin_id])
+    assert logs() == ("after",)
+
+
+def test_guilds_that_use_the_same_wasm_share_its_module(system, worker):
+    bodies = populate(system, 5)
+    worker.process(records(*bodies), IN_TIME)
+    assert worker.process(records(*populate_again(bodies)), IN_TIME).modules == {CacheEvent.MEMORY: 3}
+
+
+class FailingStore(Store):
+    """Postgres goes away before one of the statements of a batch."""
+
+    def __init__(self, database_url: str, statement: str) -> None:
+        super().__init__(database_url)
+        self._failing = statement
+
+    def _write(self, query: Any, parameters: Any) -> Any:
+        if query == self._failing:
+            raise InfrastructureError("the database is gone")
+        return super()._write(query, parameters)
+
+
+@pytest.mark.parametrize(
+    ("statement", "failed"),
+    [
+        (queries.SNAPSHOT, {"0", "1"}),
+        (queries.WASM, {"0", "1"}),
+        (queries.RECORD, {"0", "1"}),
+        (queries.SETTLE, {"0"}),
+    ],
+)
+def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, statement, failed):
+    (replying,) = populate(system, 1)
+    quiet = system.add_guild()
+    system.install(quiet, "silent", wat.SILENT)
+    batch = records(replying, event(quiet.id, quiet.channel_id))
+    report = create_worker(FailingStore(system.database_url, statement)).process(batch, IN_TIME)
+    assert report.failures == dict.fromkeys(failed, "the database is gone")
+    assert create_worker(Store(system.database_url)).process(batch, IN_TIME).failures == {}
+    # The chat server knows the key of what was sent before the database went away.
+    assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
+
+
+def test_connections_that_cannot_be_opened_are_told_and_tried_again(system, create_worker):
+    worker = create_worker(Store("postgresql://someone@127.0.0.1:1/chat"), chat_url="http://127.0.0.1:1")
+    problems = [str(problem) for problem in worker.connect()]
+    assert ["GUILDHOOK_DATABASE_URL" in problem for problem in problems] == [True, False]
+    assert "GUILDHOOK_CHAT_API_URL" in problems[1]

@@ -3,8 +3,10 @@ import os
 import pty
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -221,6 +223,50 @@ def test_migrate_of_what_is_no_url_does_not_show_it(last_words):
     line = last_words("migrate", "--database-url", "s3cret")
     assert line.startswith("guildhook: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
     assert "s3cret" not in line
+
+
+@pytest.fixture
+def configured(system):
+    """A system whose environment is this process's, with a plugin that compiles and one that does not."""
+    guild = system.add_guild()
+    system.install(guild, "silent", wat.SILENT)
+    system.install(guild, "bad", b"garbage")
+    return system
+
+
+def test_recompile_compiles_what_this_version_has_not(configured, as_json, guildhook):
+    status, result = as_json("recompile")
+    assert status == 0
+    assert result["compiled"] == 1
+    (refused,) = result["refused"]
+    assert refused["wasm_sha256"] == sha256(b"garbage").hexdigest()
+    assert "not a WebAssembly component" in refused["reason"]
+    assert guildhook("recompile") == (0, "0 compiled, 0 refused\n", "")
+
+
+def test_recompile_for_people_names_what_is_refused(configured, guildhook):
+    status, out, _ = guildhook("recompile")
+    assert status == 0
+    assert out.splitlines()[0] == "1 compiled, 1 refused"
+    assert out.splitlines()[1].startswith(f"{sha256(b'garbage').hexdigest()}: not a WebAssembly component")
+
+
+def test_sweep_deletes_what_nobody_needs(configured, as_json, guildhook):
+    as_json("recompile")
+    with psycopg.connect(configured.database_url) as connection:
+        connection.execute("DELETE FROM plugins")
+    assert as_json("sweep") == (0, {"swept": 0})
+    assert guildhook("sweep", "--older-than-days", 0)[:2] == (0, "1 compiled modules deleted\n")
+
+
+@pytest.mark.parametrize("command", ["recompile", "sweep"])
+def test_what_compiles_names_the_variables_that_it_lacks(last_words, monkeypatch, command):
+    for name in ("GUILDHOOK_DATABASE_URL", "GUILDHOOK_ARTIFACT_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+    assert last_words(command) == (
+        "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: Field required; "
+        "GUILDHOOK_ARTIFACT_BUCKET: Field required"
+    )
 
 
 def test_demo_sends_one_message_the_whole_way(as_json):

@@ -19,8 +19,6 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 from guildhook.errors import InfrastructureError
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
-# In all, since a timeout of the socket begins anew with each byte.
-_TOTAL_SECONDS = 20
 _RETRIES = urllib3.Retry(
     total=2,
     backoff_factor=0.1,
@@ -38,13 +36,15 @@ _ERROR_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 class ObjectReader:
     """Safe for use from several threads."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, total_seconds: float = 20) -> None:
+        """`total_seconds` bound the reading of an object: a timeout of the socket begins anew with each byte."""
         self._bucket = bucket
+        self._total_seconds = total_seconds
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=_TIMEOUT, retries=_RETRIES)
 
     def get(self, key: str, max_bytes: int) -> bytes | None:
         """The first `max_bytes` of an object; None where there is none. Raises InfrastructureError."""
-        deadline = time.monotonic() + _TOTAL_SECONDS
+        deadline = time.monotonic() + self._total_seconds
         try:
             with self._request(key) as answer:
                 if answer.status == HTTPStatus.OK:
@@ -75,7 +75,7 @@ class ObjectReader:
                 break
             data += piece
             if time.monotonic() > deadline:
-                raise self._failed(key, f"{len(data)} bytes came in {_TOTAL_SECONDS} s, and no end")
+                raise self._failed(key, f"{len(data)} bytes came in {self._total_seconds} s, and no end")
         return bytes(data)
 
     @cached_property

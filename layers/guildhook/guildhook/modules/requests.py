@@ -62,7 +62,7 @@ class CompileQueue:
 
 def read_requests(body: str) -> list[Stored | Upload]:
     """What a message of the queue asks for: by `ask`, or by S3, which tells of uploads. Raises ValueError."""
-    match json.loads(body):
+    match _parsed(body):
         case {"wasm_sha256": str(digest)} if len(digest) == 64:
             return [Stored(bytes.fromhex(digest))]
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
@@ -70,6 +70,13 @@ def read_requests(body: str) -> list[Stored | Upload]:
         case {"Records": [*records]}:
             return [_upload(record) for record in records]
     raise ValueError("the body is neither a request to compile nor a notice of an upload")
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
 
 
 def _upload(record: Any) -> Upload:

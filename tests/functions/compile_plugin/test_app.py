@@ -1,0 +1,167 @@
+import json
+import re
+import subprocess
+import sys
+import time
+from hashlib import sha256
+
+import psycopg
+import pytest
+
+import wat
+from guildhook_local.function import loaded_function
+from guildhook_local.poller import LambdaContext
+from guildhook_local.stack import COMPILE_PLUGIN
+from samples import failed_records, sqs_event
+
+CONTEXT = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + 3_600)
+
+
+@pytest.fixture
+def query(system):
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+
+        def query(statement):
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+        yield query
+
+
+def digest(wasm):
+    return sha256(wasm).digest()
+
+
+def request(wasm):
+    return {"wasm_sha256": digest(wasm).hex()}
+
+
+def install(system, *plugins):
+    guild = system.add_guild()
+    for wasm in plugins:
+        system.install(guild, "plugin", wasm)
+
+
+def compiled(query):
+    return {wasm_sha256 for (wasm_sha256,) in query("SELECT wasm_sha256 FROM plugin_artifacts")}
+
+
+def drain(system):
+    while system.compile_mapping.poll():
+        pass
+
+
+def test_what_is_asked_for_is_compiled(system, query, capsys):
+    install(system, wat.SILENT)
+    system.compile(wat.SILENT)
+    assert compiled(query) == {digest(wat.SILENT)}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = (line for line in lines if line.get("message") == "plugin compiled")
+    assert line["wasm_sha256"] == digest(wat.SILENT).hex()
+    assert [line["plugins_compiled"] for line in lines if "plugins_compiled" in line] == [[1.0]]
+
+
+def test_what_is_refused_is_done(system, query, capsys):
+    install(system, b"garbage")
+    assert failed_records(system.compile_handler(sqs_event(request(b"garbage")), CONTEXT)) == []
+    ((reason,),) = query("SELECT reason FROM plugin_refusals")
+    assert "not a WebAssembly component" in reason
+    assert "plugin refused" in capsys.readouterr().out
+
+
+def test_what_is_gone_is_done(system, query):
+    assert failed_records(system.compile_handler(sqs_event(request(wat.SILENT)), CONTEXT)) == []
+    assert compiled(query) == set()
+
+
+def test_an_upload_is_compiled_as_soon_as_it_is_there(system, query):
+    s3, sqs = system.aws.client("s3"), system.aws.client("sqs")
+    queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = {
+        "QueueArn": arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "uploads/"}]}},
+    }
+    s3.put_bucket_notification_configuration(
+        Bucket=system.bucket, NotificationConfiguration={"QueueConfigurations": [rule]}
+    )
+    for key, wasm in [("uploads/my plugin ü.wasm", wat.SILENT), ("uploads/bad", b"garbage"), ("other/x", wat.TRAPS)]:
+        s3.put_object(Bucket=system.bucket, Key=key, Body=wasm)
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT)}
+    assert [d for (d,) in query("SELECT wasm_sha256 FROM plugin_refusals")] == [digest(b"garbage")]
+
+
+def test_an_upload_that_is_gone_is_done(system):
+    notice = {"eventSource": "aws:s3", "s3": {"bucket": {"name": system.bucket}, "object": {"key": "uploads/x"}}}
+    assert failed_records(system.compile_handler(sqs_event({"Records": [notice]}), CONTEXT)) == []
+
+
+def test_what_nobody_can_read_ends_as_a_dead_letter(system, capsys):
+    queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
+    sqs = system.aws.client("sqs")
+    sqs.send_message(QueueUrl=queue_url, MessageBody='{"s3cret": "words"}')
+    drain(system)
+    out = capsys.readouterr().out
+    assert "neither a request to compile nor a notice of an upload" in out
+    assert "s3cret" not in out
+    url = sqs.get_queue_url(QueueName=f"{queue_url.rsplit('/', 1)[1]}-dead-letters")["QueueUrl"]
+    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+
+
+def test_after_an_update_everything_is_asked_for_until_nothing_is_left(system, query):
+    plugins = [wat.logs(f"number {number}") for number in range(12)]
+    install(system, *plugins, b"garbage")
+    assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 13}
+    drain(system)
+    assert compiled(query) == {digest(wasm) for wasm in plugins}
+    assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 0}
+
+
+def test_a_sweep_says_how_many_it_deleted(system, query):
+    install(system, wat.SILENT)
+    system.compile(wat.SILENT)
+    query("UPDATE plugin_artifacts SET created_at = now() - interval '31 days'")
+    assert system.compile_handler({"action": "sweep"}, CONTEXT) == {"swept": 0}
+    query("DELETE FROM plugins")
+    assert system.compile_handler({"action": "sweep"}, CONTEXT) == {"swept": 1}
+
+
+@pytest.mark.parametrize("event", [{}, [], None, {"Records": []}, {"action": "dance"}])
+def test_any_other_event_is_refused_with_what_is_taken(system, event):
+    with pytest.raises(ValueError, match=re.escape('takes records of SQS, {"action": "recompile"}')):
+        system.compile_handler(event, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:1/chat", "127.0.0.1:1/chat"),
+        ("GUILDHOOK_ARTIFACT_BUCKET", "no-such-bucket", "no-such-bucket"),
+    ],
+)
+def test_what_fails_for_now_comes_back(system, capsys, variable, value, reason):
+    install(system, wat.SILENT)
+    with loaded_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
+        assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
+    out = capsys.readouterr().out
+    assert reason in out
+    assert "s3cret" not in out
+
+
+def test_a_missing_variable_ends_the_start_with_one_line(system):
+    environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_COMPILE_QUEUE_URL"}
+    ended = subprocess.run(
+        [sys.executable, COMPILE_PLUGIN], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "guildhook: wrong environment: GUILDHOOK_COMPILE_QUEUE_URL: Field required\n"
+
+
+def test_the_same_request_twice_compiles_once(system, query):
+    install(system, wat.SILENT)
+    system.compile(wat.SILENT)
+    before = query("SELECT created_at FROM plugin_artifacts")
+    system.compile(wat.SILENT)
+    assert query("SELECT created_at FROM plugin_artifacts") == before

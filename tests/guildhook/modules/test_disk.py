@@ -1,0 +1,152 @@
+import errno
+import os
+import resource
+from contextlib import contextmanager
+from hashlib import sha256
+
+import pytest
+
+from guildhook.errors import InfrastructureError
+from guildhook.modules import DamagedError
+from guildhook.modules.disk import DiskCache
+
+A, B, C = (bytes([byte]) * 1_000 for byte in b"abc")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "cache"
+
+
+def digest(data):
+    return sha256(data).digest()
+
+
+def add(disk, data):
+    return disk.add(digest(data), len(data), [data[:10], data[10:]])
+
+
+def kept(folder):
+    return {path.read_bytes()[:1] for path in folder.iterdir()}
+
+
+def test_a_file_is_found_by_its_digest(folder):
+    disk = DiskCache(folder, 10_000)
+    path = add(disk, A)
+    assert path.read_bytes() == A
+    assert disk.find(digest(A)) == path
+    assert disk.find(digest(B)) is None
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_another_process_finds_it_and_looks_at_its_bytes(folder):
+    path = add(DiskCache(folder, 10_000), A)
+    assert DiskCache(folder, 10_000).find(digest(A)) == path
+    path.write_bytes(B)
+    with pytest.raises(DamagedError, match="do not match their digest"):
+        DiskCache(folder, 10_000).find(digest(A))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(B), lambda path: os.truncate(path, 10)])
+def test_a_file_that_changed_after_it_was_checked_is_noticed(folder, change):
+    disk = DiskCache(folder, 10_000)
+    path = add(disk, A)
+    disk.find(digest(A))
+    change(path)
+    with pytest.raises(DamagedError):
+        disk.find(digest(A))
+    assert disk.find(digest(A)) is None
+
+
+def test_what_was_not_used_for_the_longest_time_goes_first(folder):
+    disk = DiskCache(folder, 2_000)
+    add(disk, A)
+    add(disk, B)
+    disk.find(digest(A))
+    add(disk, C)
+    assert kept(folder) == {b"a", b"c"}
+    disk.use(digest(A))
+    add(disk, B)
+    assert kept(folder) == {b"a", b"b"}
+
+
+def test_what_other_processes_left_goes_by_its_age(folder):
+    for age, data in enumerate((C, B, A)):
+        os.utime(add(DiskCache(folder, 10_000), data), (0, 1_000 - age))
+    add(DiskCache(folder, 3_000), b"d" * 1_000)
+    assert kept(folder) == {b"c", b"b", b"d"}
+
+
+def test_what_is_larger_than_the_limit_is_refused_by_the_limits_name(folder):
+    with pytest.raises(InfrastructureError, match="1000 bytes; GUILDHOOK_DISK_CACHE_BYTES is 999"):
+        add(DiskCache(folder, 999), A)
+
+
+def test_what_cannot_be_read_to_the_end_leaves_nothing(folder):
+    def broken():
+        yield A[:500]
+        raise DamagedError("the rest is missing")
+
+    disk = DiskCache(folder, 10_000)
+    with pytest.raises(DamagedError, match="the rest is missing"):
+        disk.add(digest(A), len(A), broken())
+    assert list(folder.iterdir()) == []
+    assert disk.find(digest(A)) is None
+
+
+def test_a_file_that_a_killed_process_left_unfinished_goes_when_it_is_old(folder):
+    add(DiskCache(folder, 10_000), A)
+    old, new = folder / ".new-old", folder / ".new-new"
+    old.write_bytes(B)
+    os.utime(old, (0, 0))
+    new.write_bytes(C)  # somebody may be writing it
+    add(DiskCache(folder, 2_000), b"d" * 1_000)
+    assert kept(folder) == {b"a", b"c", b"d"}
+
+
+@contextmanager
+def largest_file(size):
+    """The kernel refuses to let any file of this process grow larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_does_not_take_it_is_an_infrastructure_failure_and_keeps_the_others(folder):
+    disk = DiskCache(folder, 10_000)
+    add(disk, A)
+    with largest_file(500), pytest.raises(InfrastructureError, match=r"cannot write to .*GUILDHOOK_CACHE_DIR.*large"):
+        add(disk, B)
+    assert kept(folder) == {b"a"}
+    assert add(disk, B).read_bytes() == B
+
+
+def test_a_full_disk_makes_room_of_what_is_old(folder, monkeypatch):
+    # The one part that is not real: a disk of 2,500 bytes.
+    def fallocate(file, start, size):
+        used = sum(path.stat().st_size for path in folder.iterdir())
+        if used + size > 2_500:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    disk = DiskCache(folder, 10_000)
+    for data in (A, B, C):
+        add(disk, data)
+    assert kept(folder) == {b"b", b"c"}
+    big = b"d" * 2_600
+    with pytest.raises(InfrastructureError, match="No space left on device"):
+        add(disk, big)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_infrastructure_failure(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    disk = DiskCache(tmp_path / "file" / "cache", 10_000)
+    with pytest.raises(InfrastructureError, match="GUILDHOOK_CACHE_DIR"):
+        add(disk, A)
+    with pytest.raises(InfrastructureError, match="GUILDHOOK_CACHE_DIR"):
+        disk.find(digest(A))

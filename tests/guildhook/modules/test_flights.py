@@ -1,0 +1,65 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from guildhook.modules.flights import SingleFlight
+
+
+class Key:
+    """Tells when it is looked up, which is when its flight is joined."""
+
+    def __init__(self):
+        self.looked_up = threading.Semaphore(0)
+
+    def __hash__(self):
+        self.looked_up.release()
+        return 1
+
+
+@pytest.fixture
+def together():
+    """Lets threads ask for the same at the same time; returns what they got and how often the work was done."""
+
+    def together(work, threads=4):
+        flights, calls, key = SingleFlight(), [], Key()
+
+        def once():
+            calls.append(1)
+            # This flight was looked up and begun; the others have then joined it.
+            for _ in range(threads + 1):
+                assert key.looked_up.acquire(timeout=10)
+            return work()
+
+        def ask(_):
+            try:
+                return flights.do(key, once)
+            except ValueError as error:
+                return error
+
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(ask, range(threads))), len(calls)
+
+    return together
+
+
+def test_one_does_it_for_all(together):
+    results, calls = together(object)
+    assert all(result is results[0] for result in results)
+    assert calls == 1
+
+
+def test_all_get_the_error_of_the_one(together):
+    def fail():
+        raise ValueError("no")
+
+    results, calls = together(fail)
+    assert [str(result) for result in results] == ["no"] * 4
+    assert calls == 1
+
+
+def test_the_next_one_begins_anew():
+    flights = SingleFlight()
+    with pytest.raises(KeyError):
+        flights.do("key", lambda: {}["nothing"])
+    assert [flights.do("key", lambda n=n: n) for n in range(2)] == [0, 1]
