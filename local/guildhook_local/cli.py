@@ -177,7 +177,7 @@ def sweep(
     if as_json:
         _print_json({"swept": swept})
     else:
-        typer.echo(f"{swept} compiled modules deleted")
+        typer.echo(f"compiled modules deleted: {swept}")
 
 
 def main() -> None:
