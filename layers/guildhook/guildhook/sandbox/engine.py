@@ -32,7 +32,7 @@ _TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unk
 
 # Every flag that guildhook decides. They are part of the fingerprint, so a change here recompiles everything.
 # Proposals that no supported toolchain needs are off: what is not there has no bugs.
-_FLAGS: Final[dict[str, bool | int | str]] = {
+FLAGS: Final[dict[str, bool | int | str]] = {
     "consume_fuel": True,
     "epoch_interruption": True,
     "wasm_component_model": True,
@@ -57,6 +57,11 @@ _FLAGS: Final[dict[str, bool | int | str]] = {
     "max_wasm_stack": 512 * 1024,
 }
 
+# Component async is on by default and has no public switch; below 50.0.1 a guest may escape through it
+# (CVE-2026-115384), so it is not left on where nothing needs it. Nor is what it needs of every store, which costs a run
+# a tenth.
+SWITCHED_OFF: Final = ("wasm_component_model_async", "concurrency_support")
+
 TICK_SECONDS: Final = 0.005
 """How often the epoch advances, which is how exact a deadline is."""
 
@@ -80,9 +85,9 @@ class Engine:
 
     def __init__(self, compile_limits: CompileLimits = CompileLimits()) -> None:  # noqa: B008 - it is frozen
         self._compile_limits = compile_limits
-        target = _target()
-        self.wasmtime = wasmtime.Engine(_config(target))
-        self.fingerprint = _fingerprint(target)
+        triple = target()
+        self.wasmtime = wasmtime.Engine(_config(triple))
+        self.fingerprint = _fingerprint(triple)
         stop = threading.Event()
         # A thread, since a guest in a loop returns to nobody; calls into wasmtime release the GIL, so it runs.
         threading.Thread(target=_tick, args=(self.wasmtime, stop), name="epoch", daemon=True).start()
@@ -161,29 +166,26 @@ def _tick(engine: wasmtime.Engine, stop: threading.Event) -> None:
         engine.increment_epoch()
 
 
-def _target() -> str:
+def target() -> str:
     machine = platform.machine()
     if machine not in _TARGETS:
         raise RuntimeError(f"guildhook runs on {' and '.join(_TARGETS)}, not on {machine}")
     return _TARGETS[machine]
 
 
-def _config(target: str) -> wasmtime.Config:
+def _config(triple: str) -> wasmtime.Config:
     config = wasmtime.Config()
-    config.target = target
-    for name, value in _FLAGS.items():
+    config.target = triple
+    for name, value in FLAGS.items():
         setattr(config, name, value)
-    # Component async is on by default and has no public switch; below 50.0.1 a guest may escape through it
-    # (CVE-2026-115384), so it is not left on where nothing needs it. Nor is what it needs of every store, which costs
-    # each run a tenth.
-    wasmtime._bindings.wasmtime_config_wasm_component_model_async_set(config.ptr(), False)  # noqa: SLF001
-    wasmtime._bindings.wasmtime_config_concurrency_support_set(config.ptr(), False)  # noqa: SLF001
+    for name in SWITCHED_OFF:
+        getattr(wasmtime._bindings, f"wasmtime_config_{name}_set")(config.ptr(), False)  # noqa: SLF001
     return config
 
 
-def _fingerprint(target: str) -> str:
+def _fingerprint(triple: str) -> str:
     wasmtime_version = version("wasmtime")
     settings = json.dumps(
-        [wasmtime_version, target, _FLAGS, "component-async and concurrency off", wrapper_digest()], sort_keys=True
+        [wasmtime_version, triple, FLAGS, SWITCHED_OFF, wrapper_digest()], sort_keys=True
     )
-    return f"wasmtime-{wasmtime_version}-{target}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
+    return f"wasmtime-{wasmtime_version}-{triple}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"

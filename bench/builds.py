@@ -1,0 +1,137 @@
+"""The plugins that are measured, built from bench/plugins when they are first needed, and compiled.
+
+What is built is kept in .bench/, under the digest of what it is built from.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import wasmtime
+
+from guildhook.model import CompiledModule, MemoryType
+from guildhook.sandbox import Engine, inspect
+from guildhook.sandbox.child import CompileLimits
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = PROJECT / "bench" / "plugins"
+WIT = PROJECT / "wit"
+BIN = Path(sys.executable).parent
+CACHE = PROJECT / ".bench"
+
+
+def c() -> bytes:
+    return (PROJECT / "plugins" / "ping" / "ping.wasm").read_bytes()
+
+
+def quickjs() -> bytes:
+    def build(out: Path) -> None:
+        options = ["--world-name", "plugin", "--backend", "qjs", "--backend-qjs-disable-async"]
+        jco = _javascript() / "node_modules" / ".bin" / "jco"
+        _run([jco, "componentize", SOURCES / "echo.js", "--wit", WIT, *options, "-o", out], out.parent)
+
+    return _built("quickjs.wasm", [SOURCES / "echo.js", *_JAVASCRIPT], build)
+
+
+def spidermonkey() -> bytes:
+    def build(out: Path) -> None:
+        folder = _javascript()
+        _run(["node", folder / "spidermonkey.mjs", SOURCES / "echo.js", WIT, out], folder)
+
+    return _built("spidermonkey.wasm", [SOURCES / "echo.js", *_JAVASCRIPT], build)
+
+
+def python() -> bytes:
+    def build(out: Path) -> None:
+        # In a folder of its own, since it bundles everything that lies beside the program.
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(SOURCES / "echo.py", folder)
+            command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "--stub-wasi", "echo"]
+            _run([*command, "-o", out], Path(folder))
+
+    return _built("python.wasm", [SOURCES / "echo.py"], build)
+
+
+def extism() -> bytes:
+    """The C plugin for Extism: a core module."""
+
+    def build(out: Path) -> None:
+        options = ["--target=wasm32-freestanding", "-Os", "-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all"]
+        _run([sys.executable, "-m", "ziglang", "cc", *options, "-o", out, SOURCES / "extism.c"], out.parent)
+
+    return _built("extism.wasm", [SOURCES / "extism.c", PROJECT / "plugins" / "ping" / "ping.c"], build)
+
+
+def limit() -> Path:
+    """The program of limit.c."""
+    library = Path(wasmtime.__file__).parent / "linux-x86_64"
+
+    def build(out: Path) -> None:
+        link = [f"-L{library}", "-l:_libwasmtime.so", f"-Wl,-rpath,{library}", "-ldl"]
+        _run(
+            [sys.executable, "-m", "ziglang", "cc", "-O2", "-Wall", "-Wextra", "-o", out, SOURCES.parent / "limit.c", *link],
+            out.parent,
+        )
+
+    return _path("limit", [SOURCES.parent / "limit.c", library / "_libwasmtime.so"], build)
+
+
+PLUGINS: dict[str, Callable[[], bytes]] = {
+    "C": c,
+    "QuickJS": quickjs,
+    "SpiderMonkey": spidermonkey,
+    "Python": python,
+}
+
+
+def compiled(engine: Engine, wasm: bytes) -> CompiledModule:
+    """Kept too: the largest take ten seconds, and longer than production allows on a busy machine."""
+
+    def build(out: Path) -> None:
+        out.write_bytes(Engine(CompileLimits(timeout_seconds=300)).compile(wasm).artifact)
+
+    name = f"{sha256(wasm + engine.fingerprint.encode()).hexdigest()[:32]}.cwasm"
+    return CompiledModule(_path(name, [], build).read_bytes(), memories(wasm))
+
+
+def memories(wasm: bytes) -> tuple[MemoryType, ...]:
+    return inspect(wasm).memories
+
+
+_JAVASCRIPT = (SOURCES / "javascript" / "package-lock.json", SOURCES / "javascript" / "spidermonkey.mjs")
+
+
+def _javascript() -> Path:
+    """The folder with the toolchain of JavaScript plugins."""
+    if not shutil.which("npm"):
+        raise SystemExit("bench: the JavaScript plugins are built with Node 20 and npm, which are not on the PATH")
+
+    def build(out: Path) -> None:
+        shutil.copytree(SOURCES / "javascript", out)
+        _run(["npm", "ci", "--no-audit", "--no-fund"], out)
+
+    return _path("javascript", _JAVASCRIPT, build)
+
+
+def _built(name: str, sources: Iterable[Path], build: Callable[[Path], None]) -> bytes:
+    return _path(name, sources, build).read_bytes()
+
+
+def _path(name: str, sources: Iterable[Path], build: Callable[[Path], None]) -> Path:
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    path = CACHE / digest / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"building {name} …", file=sys.stderr)
+        build(path)
+    return path
+
+
+def _run(command: list[str | Path], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise SystemExit(f"bench: {command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

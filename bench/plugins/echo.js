@@ -1,0 +1,10 @@
+// Answers "!ping" in the channel it was asked in, and says so in its log.
+import { log, sendMessage } from "guildhook:plugin/host-api@1.1.0";
+
+export function onMessage(msgJson) {
+  const message = JSON.parse(msgJson);
+  if (message.content !== "!ping") return;
+  // Another number makes another plugin: the memory benchmark wants hundreds of them.
+  sendMessage(message.channel_id, "pong of marker-000000");
+  log("answered a ping");
+}
