@@ -1,4 +1,4 @@
-"""How long the inspection of an upload takes at worst: `python bench/inspection.py`.
+"""How long the inspection of an upload takes at worst: `python -m bench.inspection`.
 
 Each case is as large as an upload may be, and goes as far towards one limit as it can before it is refused. It is
 inspected in a process of its own; the growth is of that process's peak.
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import process
+from bench import process
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
 from guildhook.sandbox.tally import Counted
 
@@ -103,7 +103,7 @@ def main() -> None:
         path = Path(directory, "upload.wasm")
         for case, build in CASES.items():
             path.write_bytes(build())
-            command = [sys.executable, __file__, str(path)]
+            command = [sys.executable, "-m", "bench.inspection", str(path)]
             row = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this script
             print(f"{case:26} {row.stdout}", end="")
 

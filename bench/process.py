@@ -1,21 +1,26 @@
-"""The memory of this process, in MiB."""
+"""The memory of a process, in MiB."""
 
 from pathlib import Path
 
 
-def resident() -> float:
-    return _status("VmRSS")
+def resident(pid: int | str = "self") -> float:
+    return _status(pid, "VmRSS")
 
 
-def peak() -> float:
+def anonymous(pid: int | str = "self") -> float:
+    """What of it no file backs."""
+    return _status(pid, "RssAnon")
+
+
+def peak(pid: int | str = "self") -> float:
     """Since `forget_peak`, or the start."""
-    return _status("VmHWM")
+    return _status(pid, "VmHWM")
 
 
 def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _status(field: str) -> float:
-    status = Path("/proc/self/status").read_text()
+def _status(pid: int | str, field: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition(f"{field}:")[2].split()[0]) / 1024

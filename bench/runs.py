@@ -1,4 +1,4 @@
-"""What runs cost, and that none of them leaves anything behind: `python bench/runs.py [RUNS]`.
+"""What runs cost, and that none of them leaves anything behind: `python -m bench.runs [RUNS]`.
 
 Each kind of plugin runs in turn in one process, as guilds do in production. The growth is what the process holds more
 at the end than after its first thousand runs.
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from wasmtime import wat2wasm
 
-import process
+from bench import process
 from guildhook.model import Message, Outcome
 from guildhook.sandbox import Engine, Limits, Plugin, Sandbox
 

@@ -7,7 +7,7 @@ from itertools import chain
 from guildhook.chat import ChatApi
 from guildhook.model import Delivery, DeliveryState, SendMessage
 
-_MAX_THREADS = 16
+MAX_THREADS = 16
 
 
 def deliver(chat: ChatApi, intents: Iterable[SendMessage]) -> list[Delivery]:
@@ -17,7 +17,7 @@ def deliver(chat: ChatApi, intents: Iterable[SendMessage]) -> list[Delivery]:
         channels.setdefault(intent.channel_id, []).append(intent)
     if not channels:
         return []
-    with ThreadPoolExecutor(min(len(channels), _MAX_THREADS), thread_name_prefix="delivery") as pool:
+    with ThreadPoolExecutor(min(len(channels), MAX_THREADS), thread_name_prefix="delivery") as pool:
         return list(chain.from_iterable(pool.map(lambda queue: _in_order(chat, queue), channels.values())))
 
 

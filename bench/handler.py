@@ -1,0 +1,158 @@
+"""The on_message function in a process of its own, as Lambda has it: `python -m bench.handler [--one-by-one]`.
+
+Reads lines of JSON, each a list of event bodies that are one batch, and answers each with what it took. The first line
+that it prints says that it has started.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from bench import process
+from guildhook import delivery
+from guildhook_local.poller import LambdaContext
+from guildhook_local.stack import ON_MESSAGE, Guild
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What a batch took."""
+
+    seconds: float
+    cpu_seconds: float
+    statements: int
+    """Sent to Postgres."""
+    failed: int
+    """Records that must come back."""
+    resident_mib: float
+    anonymous_mib: float
+    """Of the resident: not backed by files."""
+    modules: Mapping[str, int]
+    """Where they were found."""
+
+
+class Handler:
+    def __init__(self, child: "subprocess.Popen[str]") -> None:
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def handle(self, bodies: Sequence[Body]) -> Handled:
+        assert self._child.stdin  # noqa: S101 - both are pipes
+        assert self._child.stdout  # noqa: S101
+        self._child.stdin.write(json.dumps(bodies) + "\n")
+        self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit("bench: the handler's process has ended")
+        return Handled(**json.loads(line))
+
+
+@contextmanager
+def handler(environment: Mapping[str, str], *options: str) -> Iterator[Handler]:
+    """A process with the function loaded, under this environment."""
+    with subprocess.Popen(  # noqa: S603 - this Python
+        [sys.executable, "-m", "bench.handler", *options],
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout  # noqa: S101 - it is a pipe
+        if child.stdout.readline() != "ready\n":
+            raise SystemExit("bench: the handler's process did not start")
+        yield Handler(child)
+        assert child.stdin  # noqa: S101 - it is a pipe
+        child.stdin.close()
+
+
+def ping(guild: Guild) -> Body:
+    """A message-created event that the plugins answer."""
+    message = {
+        "id": str(uuid4()),
+        "channel_id": str(guild.channel_id),
+        "author": {"id": str(uuid4()), "username": "ada", "bot": False},
+        "content": "!ping",
+    }
+    return {"type": "message.created", "guild_id": str(guild.id), "message": message}
+
+
+def sqs_event(bodies: Sequence[Body]) -> dict[str, Any]:
+    """As Lambda has it, as much of it as the function reads."""
+    return {
+        "Records": [
+            {"messageId": str(i), "body": json.dumps(body), "attributes": {"SentTimestamp": "1769342400000"}}
+            for i, body in enumerate(bodies)
+        ]
+    }
+
+
+def main() -> None:
+    answers = sys.stdout
+    if "--one-by-one" in sys.argv:
+        delivery.MAX_THREADS = 1
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), tempfile.TemporaryDirectory() as folder:
+        app = _imported(ON_MESSAGE)
+        app.worker.connect()
+        trace = Path(folder, "trace").open("w+")
+        app.worker._store._connection.pgconn.trace(trace.fileno())  # noqa: SLF001 - nothing else counts statements
+        print("ready", file=answers, flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_handled(app, json.loads(line), Path(trace.name))), file=answers, flush=True)
+
+
+def _handled(app: Any, bodies: Sequence[Body], trace: Path) -> dict[str, Any]:
+    event = sqs_event(bodies)
+    modules: Mapping[str, int] = {}
+    report_batch = app.report_batch
+
+    def keep(logger: Any, metrics: Any, report: Any) -> None:
+        nonlocal modules
+        modules = report.modules
+        report_batch(logger, metrics, report)
+
+    app.report_batch = keep
+    before = trace.stat().st_size
+    started, cpu = time.perf_counter(), time.process_time()
+    answer = app.handler(event, LambdaContext("on_message", "bench", time.monotonic() + 60))
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
+    app.report_batch = report_batch
+    with trace.open() as file:
+        file.seek(before)
+        statements = len(re.findall(r"\tF\t\d+\t(?:Execute|Query)\t", file.read()))
+    return {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "statements": statements,
+        "failed": len(answer["batchItemFailures"]),
+        "resident_mib": process.resident(),
+        "anonymous_mib": process.anonymous(),
+        "modules": dict(modules),
+    }
+
+
+def _imported(app: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("app", app)
+    assert spec and spec.loader  # noqa: S101, PT018 - it is a Python file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()
