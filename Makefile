@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz bench lint types format plugins lock sam-validate clean
+.PHONY: help demo test hostile fuzz bench simulate lint types format plugins lock sam-validate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,13 @@ hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memor
 fuzz: .venv/dev.stamp ## generated and mutated plugins, for ten minutes
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 
-bench: .venv/dev.stamp ## inspection at its worst; what 100,000 runs cost and leave behind
-	$(BIN)/python bench/inspection.py
-	$(BIN)/python bench/runs.py
+bench: .venv/bench.stamp ## every figure against its peer or limit, in ten minutes; needs Node 20 for two of them
+	$(BIN)/python -m bench --json bench.json
+	$(BIN)/python -m bench.inspection
+	$(BIN)/python -m bench.runs
+
+simulate: .venv/bench.stamp ## the tables and plots of docs/scaling.md
+	$(BIN)/python -m bench.scaling
 
 lint: .venv/dev.stamp ## ruff: rules and format
 	$(BIN)/ruff check
@@ -47,13 +51,13 @@ sam-validate: .venv-sam/stamp ## check template.yaml as `sam` sees it; no creden
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam validate --lint
 
 lock: .venv-lock/stamp ## resolve requirements/*.in again
-	@for name in runtime local build dev sam lock; do \
+	@for name in runtime local build dev bench sam lock; do \
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-sam .venv-lock .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-lock .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -65,6 +69,10 @@ clean: ## remove what these commands made
 
 .venv/dev.stamp: .venv/local.stamp requirements/dev.txt
 	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+.venv/bench.stamp: .venv/dev.stamp requirements/bench.txt
+	$(BIN)/python $(PIP_INSTALL) -r requirements/bench.txt
 	@touch $@
 
 .venv-sam/stamp: requirements/sam.txt

@@ -75,7 +75,19 @@ def limit() -> Path:
     def build(out: Path) -> None:
         link = [f"-L{library}", "-l:_libwasmtime.so", f"-Wl,-rpath,{library}", "-ldl"]
         _run(
-            [sys.executable, "-m", "ziglang", "cc", "-O2", "-Wall", "-Wextra", "-o", out, SOURCES.parent / "limit.c", *link],
+            [
+                sys.executable,
+                "-m",
+                "ziglang",
+                "cc",
+                "-O2",
+                "-Wall",
+                "-Wextra",
+                "-o",
+                out,
+                SOURCES.parent / "limit.c",
+                *link,
+            ],
             out.parent,
         )
 
@@ -134,6 +146,6 @@ def _path(name: str, sources: Iterable[Path], build: Callable[[Path], None]) -> 
 
 
 def _run(command: list[str | Path], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"bench: {command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

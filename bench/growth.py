@@ -55,9 +55,11 @@ def _populate(system: Stack, count: int) -> list[Guild]:
 
 def _cpu_us(system: Stack, guilds: list[Guild]) -> float:
     """Of the function's process; each batch has other guilds."""
-    choice = random.Random(1)  # noqa: S311 - the same messages each time
+    choice = random.Random(1)
     with handler(system.environment) as function:
-        batches = [function.handle([ping(guild) for guild in choice.sample(guilds, BATCH_SIZE)]) for _ in range(BATCHES)]
+        batches = [
+            function.handle([ping(guild) for guild in choice.sample(guilds, BATCH_SIZE)]) for _ in range(BATCHES)
+        ]
     if any(batch.failed for batch in batches):
         raise SystemExit("bench: messages came back")
     # Without the first, which is a cold one.

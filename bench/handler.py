@@ -53,8 +53,8 @@ class Handler:
         return self._child.pid
 
     def handle(self, bodies: Sequence[Body]) -> Handled:
-        assert self._child.stdin  # noqa: S101 - both are pipes
-        assert self._child.stdout  # noqa: S101
+        assert self._child.stdin
+        assert self._child.stdout
         self._child.stdin.write(json.dumps(bodies) + "\n")
         self._child.stdin.flush()
         line = self._child.stdout.readline()
@@ -66,18 +66,18 @@ class Handler:
 @contextmanager
 def handler(environment: Mapping[str, str], *options: str) -> Iterator[Handler]:
     """A process with the function loaded, under this environment."""
-    with subprocess.Popen(  # noqa: S603 - this Python
+    with subprocess.Popen(
         [sys.executable, "-m", "bench.handler", *options],
         env={"PATH": os.environ["PATH"], **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
-        assert child.stdout  # noqa: S101 - it is a pipe
+        assert child.stdout
         if child.stdout.readline() != "ready\n":
             raise SystemExit("bench: the handler's process did not start")
         yield Handler(child)
-        assert child.stdin  # noqa: S101 - it is a pipe
+        assert child.stdin
         child.stdin.close()
 
 
@@ -106,11 +106,10 @@ def main() -> None:
     answers = sys.stdout
     if "--one-by-one" in sys.argv:
         delivery.MAX_THREADS = 1
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), tempfile.TemporaryDirectory() as folder:
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), tempfile.NamedTemporaryFile() as trace:
         app = _imported(ON_MESSAGE)
         app.worker.connect()
-        trace = Path(folder, "trace").open("w+")
-        app.worker._store._connection.pgconn.trace(trace.fileno())  # noqa: SLF001 - nothing else counts statements
+        app.worker._store._connection.pgconn.trace(trace.fileno())
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             print(json.dumps(_handled(app, json.loads(line), Path(trace.name))), file=answers, flush=True)
@@ -148,7 +147,7 @@ def _handled(app: Any, bodies: Sequence[Body], trace: Path) -> dict[str, Any]:
 
 def _imported(app: Path) -> Any:
     spec = importlib.util.spec_from_file_location("app", app)
-    assert spec and spec.loader  # noqa: S101, PT018 - it is a Python file
+    assert spec and spec.loader  # noqa: PT018 - it is a Python file
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -37,7 +37,7 @@ def measure() -> Iterator[Figure]:
             key = artifact_key(artifact.wasm_sha256, artifact.engine)
             s3.put_object(Bucket=bucket, Key=key, Body=data)
             url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key})
-            yield from _measure(name, engine, artifact, bucket, url, Path(folder, name))
+            yield from _Level(name, engine, artifact, bucket, url, Path(folder, name)).measure()
 
 
 def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
@@ -52,85 +52,89 @@ def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
     return artifact, data
 
 
-def _measure(name: str, engine: Engine, artifact: Artifact, bucket: str, url: str, folder: Path) -> Iterator[Figure]:
-    sandbox = Sandbox(engine)
-    s3, http = ArtifactBucket(bucket), urllib3.PoolManager()
-    native = folder / "native.cwasm"
-    folder.mkdir()
-    native.write_bytes(builds.compiled(engine, builds.PLUGINS[name]()).artifact)
+class _Level:
+    """One plugin, and all ways to its module."""
 
-    def run(module: Module) -> None:
-        plugin = Plugin(MESSAGE.id, module, frozenset({"SEND_MESSAGES"}), LIMITS)
-        if len(sandbox.run(plugin, MESSAGE, {}, MESSAGE.created_at, 0).intents) != 1:
-            raise SystemExit(f"bench: {name} sends nothing to {CHANNEL}")
+    def __init__(self, name: str, engine: Engine, artifact: Artifact, bucket: str, url: str, folder: Path) -> None:
+        self._name, self._engine, self._artifact, self._url, self._folder = name, engine, artifact, url, folder
+        self._sandbox, self._s3, self._http = Sandbox(engine), ArtifactBucket(bucket), urllib3.PoolManager()
+        folder.mkdir()
+        self._native = folder / "native.cwasm"
+        self._native.write_bytes(builds.compiled(engine, builds.PLUGINS[name]()).artifact)
+        self._warm = self._cache("warm")
+        self._find(self._warm, CacheEvent.S3)
 
-    def cache(directory: str) -> ModuleCache[Module]:
-        return ModuleCache(engine, s3, [].extend, folder / directory, 64 * MIB, 256 * MIB)
+    def measure(self) -> Iterator[Figure]:
+        name, loaded = self._name, self._loaded()
+        ours, floor = best(self._from_memory, lambda: self._run(loaded))
+        yield Figure(f"first run, {name}, from memory", ours, "ms", "run", floor)
+        ours, floor = best(self._from_disk, self._mapped)
+        yield Figure(f"first run, {name}, from /tmp", ours, "ms", "deserialise + run", floor, Goal("at most", 1.3))
+        ours, floor = best(self._from_disk_unseen, self._hashed)
+        yield Figure(f"the same, {name}, new process", ours, "ms", "sha256 + those", floor, Goal("at most", 1.3))
+        ours, floor = best(self._from_s3, self._fetched)
+        those = "GET + sha256 + unzstd + those"
+        yield Figure(f"first run, {name}, from S3", ours, "ms", those, floor, Goal("at most", 1.5))
+        patient, wasm = Engine(builds.PATIENT), builds.PLUGINS[name]()
+        (compiling,) = best(lambda: patient.compile(wasm), rounds=COMPILES)
+        yield Figure("the same", ours, "ms", f"compile {name}", compiling, COMPILE_GOALS[name], faster=True)
 
-    def found(modules: ModuleCache[Module], level: CacheEvent) -> None:
-        module = modules.find([Wanted(artifact.wasm_sha256, artifact)])[artifact.wasm_sha256]
-        if modules.take_events() != {level: 1} or not isinstance(module, Module):
-            raise SystemExit(f"bench: the module was not found in {level}: {module}")
-        run(module)
+    def _from_memory(self) -> None:
+        self._find(self._warm, CacheEvent.MEMORY)
 
-    def get() -> bytes:
-        data = http.request("GET", url).data
-        if sha256(data).digest() != artifact.object_sha256:
-            raise SystemExit("bench: another object")
-        return data
+    def _from_disk(self) -> None:
+        self._warm._memory.clear()  # as if other modules had pushed it out
+        self._find(self._warm, CacheEvent.DISK)
 
-    warm = cache("warm")
-    found(warm, CacheEvent.S3)
-    loaded = engine.load(native, artifact.memories)
+    def _from_disk_unseen(self) -> None:
+        self._find(self._cache("warm"), CacheEvent.DISK)
 
-    def forgotten() -> None:
-        warm._memory.clear()  # noqa: SLF001 - as if other modules had pushed it out
+    def _from_s3(self) -> None:
+        with tempfile.TemporaryDirectory(dir=self._folder) as empty:
+            self._find(self._cache(Path(empty).name), CacheEvent.S3)
 
-    memory, alone = best(lambda: found(warm, CacheEvent.MEMORY), lambda: run(loaded))
-    yield Figure(f"first run, {name}, from memory", memory, "ms", "run", alone)
+    def _mapped(self) -> None:
+        self._run(self._loaded())
 
-    def from_disk() -> None:
-        found(warm, CacheEvent.DISK)
-
-    disk, floor = best(from_disk, lambda: run(engine.load(native, artifact.memories)), before=forgotten)
-    yield Figure(f"first run, {name}, from /tmp", disk, "ms", "deserialise + run", floor, Goal("at most", 1.3))
-
-    def hashed() -> None:
-        with native.open("rb") as file:
+    def _hashed(self) -> None:
+        with self._native.open("rb") as file:
             file_digest(file, "sha256").digest()
-        run(engine.load(native, artifact.memories))
+        self._mapped()
 
-    fresh = best(lambda: found(cache("warm"), CacheEvent.DISK), hashed)
-    yield Figure(f"the same, {name}, in a new process", fresh[0], "ms", "sha256 + those", fresh[1], Goal("at most", 1.3))
-
-    def from_s3() -> None:
-        with tempfile.TemporaryDirectory(dir=folder) as empty:
-            found(cache(Path(empty).name), CacheEvent.S3)
-
-    def unpacked() -> None:
+    def _fetched(self) -> None:
+        data = self._http.request("GET", self._url).data
+        if sha256(data).digest() != self._artifact.object_sha256:
+            raise SystemExit("bench: another object")
         # In pieces, which is a third faster than whole for the largest.
-        decompressor, data = zstd.ZstdDecompressor(), get()
+        decompressor = zstd.ZstdDecompressor()
         while not decompressor.eof:
             decompressor.decompress(data, max_length=MIB)
             data = b""
-        run(engine.load(native, artifact.memories))
+        self._mapped()
 
-    far, floor = best(from_s3, unpacked)
-    yield Figure(
-        f"first run, {name}, from S3", far, "ms", "GET + sha256 + unzstd + those", floor, Goal("at most", 1.5)
-    )
+    def _cache(self, directory: str) -> ModuleCache[Module]:
+        return ModuleCache(self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB)
 
-    patient, wasm = Engine(builds.PATIENT), builds.PLUGINS[name]()
-    (compiling,) = best(lambda: patient.compile(wasm), rounds=COMPILES)
-    yield Figure("the same", far, "ms", f"compile {name}", compiling, COMPILE_GOALS[name], faster=True)
+    def _find(self, modules: ModuleCache[Module], level: CacheEvent) -> None:
+        module = modules.find([Wanted(self._artifact.wasm_sha256, self._artifact)])[self._artifact.wasm_sha256]
+        if modules.take_events() != {level: 1} or not isinstance(module, Module):
+            raise SystemExit(f"bench: the module was not found in {level}: {module}")
+        self._run(module)
+
+    def _loaded(self) -> Module:
+        return self._engine.load(self._native, self._artifact.memories)
+
+    def _run(self, module: Module) -> None:
+        plugin = Plugin(MESSAGE.id, module, frozenset({"SEND_MESSAGES"}), LIMITS)
+        if len(self._sandbox.run(plugin, MESSAGE, {}, MESSAGE.created_at, 0).intents) != 1:
+            raise SystemExit(f"bench: {self._name} sends nothing to {CHANNEL}")
 
 
-def best(*timed: Callable[[], object], before: Callable[[], None] = lambda: None, rounds: int = ROUNDS) -> list[float]:
+def best(*timed: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     """Milliseconds of each, in turns, by the best round."""
     seconds = [float("inf")] * len(timed)
     for _ in range(rounds):
         for i, one in enumerate(timed):
-            before()
             started = time.perf_counter()
             one()
             seconds[i] = min(seconds[i], time.perf_counter() - started)

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -48,7 +48,7 @@ def _shared(system: Stack) -> Iterator[Figure]:
 
 def _distinct(system: Stack) -> Iterator[Figure]:
     guilds = list(_publish(system))
-    choice = random.Random(1)  # noqa: S311 - the same messages each time
+    choice = random.Random(1)
     events: Counter[str] = Counter()
     with handler(system.environment) as function, _limited(function.pid) as limited:
         peak = 0.0

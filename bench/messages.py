@@ -88,13 +88,13 @@ def limit(loaded: Loaded) -> "subprocess.Popen[str]":
     flags = [f"{name}={int(value)}" for name, value in (FLAGS | dict.fromkeys(SWITCHED_OFF, False)).items()]
     arguments = [MESSAGE.payload, LIMITS.fuel, memory_bytes, len(module.memories), target(), *flags]
     command = [builds.limit(), loaded.path, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def ask(process: "subprocess.Popen[str]", count: int) -> tuple[int, int, int]:
     """Nanoseconds of that many runs; host calls and bytes of text of the last."""
-    assert process.stdin  # noqa: S101 - both are pipes
-    assert process.stdout  # noqa: S101
+    assert process.stdin
+    assert process.stdout
     process.stdin.write(f"{count}\n")
     process.stdin.flush()
     nanoseconds, calls, size = map(int, process.stdout.readline().split())

@@ -52,7 +52,7 @@ def _guilds(system: Stack, chat: ChatServer) -> Iterator[Guild]:
 
 def _rate(environment: dict[str, str], guilds: list[Guild], messages: int, *options: str) -> tuple[float, int]:
     """Messages a second, and the most statements that a batch took."""
-    shuffled = random.Random(1)  # noqa: S311 - the same messages each time
+    shuffled = random.Random(1)
     with handler(environment, *options) as function:
         # The first batch is a cold one.
         function.handle([ping(guild) for guild in guilds[:BATCH_SIZE]])

@@ -125,5 +125,10 @@ def test_every_parameter_is_described_and_constrained(template):
 def test_the_function_has_room_for_its_disk_cache(properties):
     size = properties("OnMessage")["EphemeralStorage"]["Size"] * 1024 * 1024
     # Beside it the largest module is written before the oldest ones go.
-    (limit,) = (setting.default for setting in fields(WorkerSettings) if setting.name == "disk_cache_bytes")
+    limit = int(properties("OnMessage")["Environment"]["Variables"]["GUILDHOOK_DISK_CACHE_BYTES"])
     assert limit + CompileLimits().artifact_bytes < size
+
+
+def test_the_default_disk_cache_fits_the_smallest_disk():
+    (limit,) = (setting.default for setting in fields(WorkerSettings) if setting.name == "disk_cache_bytes")
+    assert limit + CompileLimits().artifact_bytes < 512 * 1024 * 1024

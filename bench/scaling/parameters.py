@@ -1,0 +1,110 @@
+"""What the simulation is told: assumptions, what was measured here, and public limits and prices."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """How often plugins are built with it, and what `make bench` shows of such."""
+
+    name: str
+    share: float
+    native_bytes: int
+    object_bytes: int
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Assumptions: change them to what your chat server sees."""
+
+    messages_per_guild_day: float = 100
+    peak: float = 3
+    """Messages in the busiest minutes, against the day's mean."""
+    guild_exponent: float = 1.0
+    """Zipf: the guild of rank r has 1/r^exponent of the messages."""
+    burst_messages: float = 5
+    """Messages of a guild in one go, a few seconds apart."""
+    plugins_per_guild: int = 2
+    shared: float = 0.8
+    """Of the installed plugins are taken from a catalogue, the others are the guild's own."""
+    catalogue_exponent: float = 1.1
+    catalogue_per_guild: float = 0.05
+    """Plugins in the catalogue for each guild, and fifty at least."""
+    replies: float = 0.1
+    """Of the runs send something."""
+    toolchains: tuple[Toolchain, ...] = (
+        Toolchain("C, Rust", 0.3, 60_000, 20_000, 0.0001),
+        Toolchain("QuickJS", 0.5, 6_000_000, 1_900_000, 0.0003),
+        Toolchain("SpiderMonkey", 0.1, 43_000_000, 13_500_000, 0.0008),
+        Toolchain("Python", 0.1, 40_000_000, 13_200_000, 0.0012),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What template.yaml and settings.py decide."""
+
+    batch_size: int = 10
+    window_seconds: float = 0
+    memory_mb: int = 1769
+    memory_cache_bytes: int = 128 * MIB
+    disk_cache_bytes: int = 4_000 * MIB
+    tmp_mb: int = 4_608
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Measured with one whole virtual CPU, unless it says otherwise."""
+
+    batch_cpu_seconds: float = 0.004
+    """Of the handler for a batch: parse, three statements, answer."""
+    message_cpu_seconds: float = 0.0012
+    statements_per_batch: int = 3
+    statement_seconds: float = 0.002
+    """Round trip to a database in the same region. An assumption."""
+    chat_seconds: float = 0.02
+    """Of a send; sends to different channels go out at the same time. An assumption."""
+    load_seconds: float = 0.0005
+    """Mapping a module that is on the disk."""
+    s3_first_byte_seconds: float = 0.03
+    s3_bytes_per_second: float = 80e6
+    unpack_bytes_per_second: float = 600e6
+    """Of native code: hash, decompress and write."""
+    cold_start_seconds: float = 0.9
+    full_cpu_mb: int = 1769
+    """Memory at which Lambda gives one whole virtual CPU."""
+    idle_seconds: float = 600
+    """After which Lambda takes an unused sandbox away. Not documented; about this."""
+    receive_wait_seconds: float = 0.02
+    """How long messages gather before a poller takes them when there is no window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Defaults of a new account where they can be raised, November 2026."""
+
+    lambda_concurrency: int = 1_000
+    event_source_concurrency: int = 1_000
+    s3_gets_per_second: int = 5_500
+    """For each prefix: all artifacts of one engine have the same."""
+    database_connections: int = 1_600
+    """About what PostgreSQL takes on 16 GiB of memory."""
+    database_statements_per_second: int = 20_000
+    """An assumption: 4 virtual CPUs of PostgreSQL."""
+    chat_sends_per_second: int = 2_000
+    """An assumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars in eu-central-1, x86, before discounts, November 2026. They drift: look them up."""
+
+    lambda_gb_second: float = 0.0000166667
+    lambda_request: float = 0.20e-6
+    tmp_gb_second: float = 0.0000000358
+    """Above 512 MB."""
+    sqs_request: float = 0.40e-6
+    s3_get: float = 0.43e-6
