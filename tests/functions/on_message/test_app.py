@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 import wat
 from guildhook_local.chat_server import Fault
@@ -70,6 +72,37 @@ def test_a_precompiled_plugin_is_taken_from_s3(system, guild):
     assert contents(system) == ["pong"]
     cached = list(Path(system.environment["GUILDHOOK_CACHE_DIR"]).iterdir())
     assert len(cached) == 1
+
+
+def test_metrics_say_where_modules_were_found(system, guild, invoke, capsys):
+    install_ping(system, guild)
+    system.compile(PING)
+    capsys.readouterr()
+    for _ in range(2):
+        invoke(event(guild.id, guild.channel_id))
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["modules_s3"] for line in metrics if "modules_s3" in line] == [[1.0]]
+    assert [line["modules_memory"] for line in metrics if "modules_memory" in line] == [[1.0]]
+
+
+def test_a_process_restored_from_a_snapshot_has_connections_and_random_numbers_of_its_own(system, guild, invoke, query):
+    install_ping(system, guild)
+    (before_snapshot, *_), (after_restore, *_) = get_before_snapshot()[-1], get_after_restore()[-1]
+
+    def connections():
+        statement = (
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'guildhook' AND datname = current_database()"
+        )
+        return {pid for (pid,) in query(statement)}
+
+    before, state = connections(), random.getstate()
+    assert len(before) == 1
+    before_snapshot()
+    after_restore()
+    assert len(connections() - before) == 1
+    assert random.getstate() != state
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == ["pong"]
 
 
 def test_a_redelivered_event_sends_nothing_twice_and_runs_nothing_twice(system, guild, invoke, query):
