@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import sys
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -24,7 +26,9 @@ def main() -> None:
     figures: list[Figure] = []
     for section in arguments.sections or SECTIONS:
         print(f"{section} …", file=sys.stderr)
-        figures += import_module(f"bench.{section}").measure()
+        # The embedded functions write their logs to stdout.
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            figures += import_module(f"bench.{section}").measure()
     print("; ".join(f"{name} {value}" for name, value in machine().items()) + "\n")
     print(markdown(figures) if arguments.markdown else table(figures))
     if arguments.json:

@@ -84,6 +84,7 @@ class _Level:
 
     def _from_disk(self) -> None:
         self._warm._memory.clear()  # as if other modules had pushed it out
+        self._warm._used_bytes = 0
         self._find(self._warm, CacheEvent.DISK)
 
     def _from_disk_unseen(self) -> None:

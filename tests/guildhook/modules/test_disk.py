@@ -78,6 +78,20 @@ def test_what_other_processes_left_goes_by_its_age(folder):
     assert kept(folder) == {b"c", b"b", b"d"}
 
 
+def test_what_is_written_again_or_fails_does_not_count_twice(folder):
+    def broken():
+        yield A[:500]
+        raise DamagedError("the rest is missing")
+
+    disk = DiskCache(folder, 2_000)
+    for _ in range(3):
+        add(disk, A)
+        with pytest.raises(DamagedError):
+            disk.add(digest(B), len(B), broken())
+    add(disk, B)
+    assert kept(folder) == {b"a", b"b"}
+
+
 def test_what_is_larger_than_the_limit_is_refused_by_the_limits_name(folder):
     with pytest.raises(InfrastructureError, match="1000 bytes; GUILDHOOK_DISK_CACHE_BYTES is 999"):
         add(DiskCache(folder, 999), A)

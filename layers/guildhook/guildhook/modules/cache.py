@@ -103,6 +103,7 @@ class ModuleCache(Generic[Module]):
         self._lock = threading.RLock()
         self._memory: OrderedDict[bytes, _Entry[Module]] = OrderedDict()
         self._memory_bytes = memory_bytes
+        self._used_bytes = 0
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
         self._disk = DiskCache(directory, disk_bytes)
         self._fetches: SingleFlight[bytes, Module | None] = SingleFlight()
@@ -243,9 +244,11 @@ class ModuleCache(Generic[Module]):
 
     def _remember(self, wasm_sha256: bytes, entry: _Entry[Module], source: CacheEvent) -> None:
         with self._lock:
+            known = self._memory.pop(wasm_sha256, None)
             self._memory[wasm_sha256] = entry
-            while len(self._memory) > 1 and sum(entry.size for entry in self._memory.values()) > self._memory_bytes:
-                self._memory.popitem(last=False)
+            self._used_bytes += entry.size - (known.size if known else 0)
+            while len(self._memory) > 1 and self._used_bytes > self._memory_bytes:
+                self._used_bytes -= self._memory.popitem(last=False)[1].size
         self._count(source)
 
     def _unavailable(self, reason: str) -> Unavailable:

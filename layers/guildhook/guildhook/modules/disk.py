@@ -1,13 +1,15 @@
 """Native code as files, from which modules are mapped. A file is never changed once it has its name.
 
 Other processes may use the same folder: a file appears complete, under the digest of its bytes, and a mapped one stays
-whole when it is deleted.
+whole when it is deleted. Each process bounds the files that it found at first and those that it added.
 """
 
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterable
 from errno import ENOSPC
 from hashlib import file_digest
 from pathlib import Path
@@ -24,18 +26,23 @@ _Identity = tuple[int, ...]
 
 
 class DiskCache:
-    """Safe for use from several threads, as long as each key is looked for in one at a time."""
+    """Safe for use from several threads."""
 
     def __init__(self, directory: Path, limit_bytes: int) -> None:
         self._directory = directory
         self._limit_bytes = limit_bytes
+        self._lock = threading.RLock()
+        self._sizes: OrderedDict[str, int] | None = None
+        """Of the files by their names; what was not used for the longest time is first. None: not looked at yet."""
         self._checked: dict[str, _Identity] = {}
-        self._used: dict[str, int] = {}
-        """When each file was last used, by time.time_ns()."""
+        self._used_bytes = 0
+        """By these files, and by those that are being written."""
 
     def find(self, sha256: bytes) -> Path | None:
-        """The file whose bytes have this digest. Raises DamagedError for one whose bytes do not, and which is gone;
-        InfrastructureError where the disk cannot be read.
+        """The file whose bytes have this digest.
+
+        Raises DamagedError for one whose bytes do not, and which is deleted then; InfrastructureError where the disk
+        cannot be read.
         """
         path = self._directory / sha256.hex()
         try:
@@ -44,7 +51,7 @@ class DiskCache:
             if self._checked.get(path.name) != identity:
                 with path.open("rb") as file:
                     if file_digest(file, "sha256").digest() != sha256:
-                        path.unlink(missing_ok=True)
+                        self._delete(path.name)
                         raise DamagedError(f"the bytes of {path} do not match their digest")
                 self._checked[path.name] = identity
         except FileNotFoundError:
@@ -56,7 +63,9 @@ class DiskCache:
 
     def use(self, sha256: bytes) -> None:
         """What was not used for the longest time is the first to go."""
-        self._used[sha256.hex()] = time.time_ns()
+        with self._lock:
+            if self._sizes and sha256.hex() in self._sizes:
+                self._sizes.move_to_end(sha256.hex())
 
     def add(self, sha256: bytes, size: int, pieces: Iterable[bytes]) -> Path:
         """Keep `size` bytes that have this digest, as the caller knows; room is made for them.
@@ -66,56 +75,83 @@ class DiskCache:
         if size > self._limit_bytes:
             raise InfrastructureError(f"a module has {size} bytes; GUILDHOOK_DISK_CACHE_BYTES is {self._limit_bytes}")
         path = self._directory / sha256.hex()
+        self._reserve(size)
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            identity = self._write(path, size, pieces)
+        except BaseException:
+            with self._lock:
+                self._used_bytes -= size
+            raise
+        with self._lock:
+            files = self._files()
+            # It may be there already: somebody else wrote the same bytes.
+            self._used_bytes -= files.pop(path.name, 0)
+            files[path.name] = size
+            self._checked[path.name] = identity
+        return path
+
+    def _reserve(self, size: int) -> None:
+        """Make room within the limit. Raises InfrastructureError."""
+        try:
+            with self._lock:
+                files = self._files()
+                while self._used_bytes + size > self._limit_bytes and files:
+                    self._delete(next(iter(files)))
+                self._used_bytes += size
+        except OSError as error:
+            raise self._failed("write to", error) from None
+
+    def _write(self, path: Path, size: int, pieces: Iterable[bytes]) -> _Identity:
+        """Raises InfrastructureError, and what `pieces` raises."""
+        try:
             with tempfile.NamedTemporaryFile(dir=self._directory, prefix=_UNFINISHED, delete=False) as file:
                 unfinished = Path(file.name)
                 try:
-                    self._make_room(file.fileno(), size)
+                    self._allocate(file.fileno(), size)
                     file.writelines(pieces)
                     file.flush()
-                    identity = _identity(unfinished.replace(path))
+                    return _identity(unfinished.replace(path))
                 except BaseException:
                     unfinished.unlink(missing_ok=True)
                     raise
         except OSError as error:
             raise self._failed("write to", error) from None
-        self._checked[path.name] = identity
-        self.use(sha256)
-        return path
 
-    def _make_room(self, file: int, size: int) -> None:
-        """Delete what was not used for the longest time until `file` can have `size` bytes within the limit."""
-        others = sorted(self._finished())
-        used = sum(length for _, length, _ in others)
-        while used + size > self._limit_bytes:
-            _, length, path = others.pop(0)
-            self._delete(path)
-            used -= length
+    def _allocate(self, file: int, size: int) -> None:
+        """The disk may have less room than the limit says: then files go until there is enough."""
         while True:
             try:
                 return os.posix_fallocate(file, 0, size)
             except OSError as error:
-                # The disk may have less room than the limit says.
-                if error.errno != ENOSPC or not others:
-                    raise
-            self._delete(others.pop(0)[2])
+                with self._lock:
+                    oldest = next(iter(self._files()), None)
+                    if error.errno != ENOSPC or oldest is None:
+                        raise
+                    self._delete(oldest)
 
-    def _finished(self) -> Iterator[tuple[int, int, Path]]:
-        """When it was last used, its size, and its path."""
-        for entry in os.scandir(self._directory):
-            try:
-                status = entry.stat()
-            except FileNotFoundError:
-                continue  # another process has just deleted or finished it
-            abandoned = status.st_mtime < time.time() - _ABANDONED_SECONDS
-            if not entry.name.startswith(_UNFINISHED) or abandoned:
-                yield self._used.get(entry.name, status.st_mtime_ns), status.st_size, Path(entry.path)
+    def _files(self) -> OrderedDict[str, int]:
+        if self._sizes is None:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = []
+            for entry in os.scandir(self._directory):
+                try:
+                    status = entry.stat()
+                except FileNotFoundError:
+                    continue  # another process has just deleted or finished it
+                if not entry.name.startswith(_UNFINISHED):
+                    found.append((status.st_mtime_ns, entry.name, status.st_size))
+                elif status.st_mtime < time.time() - _ABANDONED_SECONDS:
+                    Path(entry.path).unlink(missing_ok=True)
+            self._sizes = OrderedDict((name, size) for _, name, size in sorted(found))
+            self._used_bytes = sum(self._sizes.values())
+        return self._sizes
 
-    def _delete(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._checked.pop(path.name, None)
-        self._used.pop(path.name, None)
+    def _delete(self, name: str) -> None:
+        with self._lock:
+            (self._directory / name).unlink(missing_ok=True)
+            self._checked.pop(name, None)
+            if self._sizes:
+                self._used_bytes -= self._sizes.pop(name, 0)
 
     def _failed(self, verb: str, error: OSError) -> InfrastructureError:
         return InfrastructureError(f"cannot {verb} {self._directory} (GUILDHOOK_CACHE_DIR): {error.strerror}")

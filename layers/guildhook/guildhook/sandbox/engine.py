@@ -185,7 +185,5 @@ def _config(triple: str) -> wasmtime.Config:
 
 def _fingerprint(triple: str) -> str:
     wasmtime_version = version("wasmtime")
-    settings = json.dumps(
-        [wasmtime_version, triple, FLAGS, SWITCHED_OFF, wrapper_digest()], sort_keys=True
-    )
+    settings = json.dumps([wasmtime_version, triple, FLAGS, SWITCHED_OFF, wrapper_digest()], sort_keys=True)
     return f"wasmtime-{wasmtime_version}-{triple}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
