@@ -12,7 +12,6 @@ layouts with the declarations that come with it.
 import ctypes
 from collections.abc import Callable
 from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, string_at
-from struct import Struct
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -35,8 +34,15 @@ INSTANCE_WORDS: Final = 2
 FUNCTION_WORDS: Final = 4
 
 _Value = c_uint64 * VALUE_WORDS
-_VALUE_BYTES: Final = 8 * VALUE_WORDS
-_read_value = Struct("=4Q").unpack
+_ARGUMENTS: Final = tuple(c_uint64 * (VALUE_WORDS * count) for count in range(3))
+"""Host functions take two at the most."""
+
+
+class _TextValue(ctypes.Structure):
+    """A value that is a text of Python's."""
+
+    _fields_ = (("kind", c_uint64), ("size", c_size_t), ("data", c_char_p), ("_rest", c_uint64))
+
 
 _Callback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 
@@ -156,8 +162,8 @@ class Function:
     def __call__(self, text: bytes) -> None:
         """`text` is UTF-8. Raises WasmtimeError."""
         # Borrowed for the call: wasmtime copies it into the guest.
-        argument = _Value(STRING, len(text), ctypes.cast(c_char_p(text), c_void_p).value or 0)
-        _check(_call(self._function, self._context, argument, 1, None, 0))
+        argument = _TextValue(STRING, len(text), text)
+        _check(_call(self._function, self._context, ctypes.byref(argument), 1, None, 0))
 
 
 def address(wrapped: Any) -> int:
@@ -176,7 +182,7 @@ def define(
 
     def call(_data: Any, _context: Any, _type: Any, arguments: int, count: int, results: int, result_count: int) -> int:
         try:
-            _write(function([_read(arguments + i * _VALUE_BYTES) for i in range(count)]), results, result_count)
+            _write(function(_read(arguments, count)), results, result_count)
         except BaseException as error:  # noqa: BLE001 - what leaves here is undefined behaviour in C
             failed(error)
             # wasmtime takes it over. Why the guest ended is known to the host, not to it.
@@ -190,14 +196,18 @@ def define(
     return callback
 
 
-def _read(address: int) -> Argument:
-    word, first, second, _ = _read_value(string_at(address, _VALUE_BYTES))
-    kind = word & 0xFF
-    if kind == STRING:
-        return Text(second, first)
-    if kind == BOOL:
-        return bool(first & 0xFF)
-    raise TypeError(f"an argument of kind {kind}, which no host function takes")
+def _read(address: int, count: int) -> list[Argument]:
+    words = _ARGUMENTS[count].from_address(address)[:] if count else ()
+    arguments: list[Argument] = []
+    for start in range(0, count * VALUE_WORDS, VALUE_WORDS):
+        kind = words[start] & 0xFF
+        if kind == STRING:
+            arguments.append(Text(words[start + 2], words[start + 1]))
+        elif kind == BOOL:
+            arguments.append(bool(words[start + 1] & 0xFF))
+        else:
+            raise TypeError(f"an argument of kind {kind}, which no host function takes")
+    return arguments
 
 
 def _write(answer: Answer, results: int, count: int) -> None:

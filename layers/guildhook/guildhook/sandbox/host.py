@@ -75,7 +75,7 @@ class HostCalls(msgspec.Struct):
 
     @property
     def late(self) -> bool:
-        return self.elapsed_ms > self.limits.deadline_ms
+        return time.monotonic() - self.started > self.limits.deadline_ms / 1000
 
     def end(self, outcome: Outcome, detail: str) -> NoReturn:
         """Raises _EndedError. The first reason stays."""
@@ -263,13 +263,13 @@ class Host:
             ]
 
     def _answering(self, function: Callable[..., Answer]) -> capi.HostFunction:
-        return lambda arguments: self._current().answer(function, arguments)
+        def answering(arguments: list[Argument]) -> Answer:
+            if self.run is None:
+                raise RuntimeError("a host function was called outside a run")
+            return self.run.answer(function, arguments)
+
+        return answering
 
     def _failed(self, error: BaseException) -> None:
         if self.run is not None and not isinstance(error, _EndedError):
             self.run.fault = error
-
-    def _current(self) -> HostCalls:
-        if self.run is None:
-            raise RuntimeError("a host function was called outside a run")
-        return self.run
