@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -63,6 +63,18 @@ def system(running: Servers) -> Iterator[Stack]:
     environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS)}
     with stack(running, visibility_timeout_seconds=0, max_receive_count=3, environment=environment) as system:
         yield system
+
+
+@pytest.fixture
+def query(system: Stack) -> Iterator[Callable[[LiteralString], list[tuple[Any, ...]]]]:
+    """Asks the system's database."""
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+
+        def query(statement: LiteralString) -> list[tuple[Any, ...]]:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+        yield query
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 
-import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
 import wat
+from artifacts import signed_off
 from guildhook.compiler import Compiler
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, artifact_key
+from guildhook.modules import ArtifactBucket, artifact_key, compress
 from guildhook.sandbox import Limits
 from guildhook.store import Store
 from samples import limits
@@ -32,17 +32,6 @@ def s3(system):
 def compiler(system, engine, store):
     """The environment that its S3 client reads is the stack's."""
     return Compiler(engine, limits(), ArtifactBucket(system.bucket), store)
-
-
-@pytest.fixture
-def query(system):
-    with psycopg.connect(system.database_url, autocommit=True) as connection:
-
-        def query(statement):
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-        yield query
 
 
 def digest(data):
@@ -136,6 +125,18 @@ def test_a_damaged_or_missing_object_is_written_again(system, compiler, s3, dama
         s3.delete_object(Bucket=system.bucket, Key=key(artifact))
     assert compiler.compile_stored(digest(wat.SILENT)) == artifact
     assert s3.get_object(Bucket=system.bucket, Key=key(artifact))["Body"].read() == good
+
+
+def test_an_artifact_that_does_not_load_is_written_again(system, compiler, engine, store):
+    install(system, wat.SILENT)
+    native = engine.compile_here(wat.SILENT).replace(b"\x0250", b"\x0249")
+    unreadable, data = signed_off(wat.SILENT, engine.fingerprint, native, compress(native), ())
+    compiler.bucket.put(unreadable, data)
+    store.add_artifact(unreadable)
+    mended = compiler.compile_stored(digest(wat.SILENT))
+    assert mended != unreadable
+    assert store.artifact(digest(wat.SILENT), engine.fingerprint) == mended
+    assert b"".join(compiler.bucket.get(mended)) == engine.compile_here(wat.SILENT)
 
 
 def test_wasm_that_no_plugin_has_any_more_is_none(compiler):

@@ -1,7 +1,9 @@
 """Compiles plugins ahead of their messages. Nothing else writes artifacts, or deletes them."""
 
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Artifact, Refusal
@@ -77,8 +79,15 @@ class Compiler:
         return swept
 
     def _is_good(self, artifact: Artifact) -> bool:
-        try:
-            pieces = self.bucket.get(artifact)
-            return pieces is not None and sum(map(len, pieces)) == artifact.size
-        except DamagedError:
-            return False
+        """Whether a worker that asks S3 for it could load it."""
+        with tempfile.NamedTemporaryFile(suffix=".cwasm") as file:
+            try:
+                pieces = self.bucket.get(artifact)
+                if pieces is None:
+                    return False
+                file.writelines(pieces)
+                file.flush()
+                self.engine.load(Path(file.name), artifact.memories)
+            except (DamagedError, InvalidPluginError):
+                return False
+        return True

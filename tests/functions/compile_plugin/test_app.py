@@ -5,7 +5,6 @@ import sys
 import time
 from hashlib import sha256
 
-import psycopg
 import pytest
 
 import wat
@@ -15,17 +14,6 @@ from guildhook_local.stack import COMPILE_PLUGIN
 from samples import failed_records, sqs_event
 
 CONTEXT = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + 3_600)
-
-
-@pytest.fixture
-def query(system):
-    with psycopg.connect(system.database_url, autocommit=True) as connection:
-
-        def query(statement):
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-        yield query
 
 
 def digest(wasm):

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 
@@ -24,17 +23,6 @@ CONTEXT = LambdaContext("on_message", "request", deadline=time.monotonic() + 3_6
 @pytest.fixture
 def guild(system):
     return system.add_guild()
-
-
-@pytest.fixture
-def query(system):
-    with psycopg.connect(system.database_url, autocommit=True) as connection:
-
-        def query(statement):
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-        yield query
 
 
 @pytest.fixture
