@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from bench.scaling.__main__ import filled
 from bench.scaling.model import Lru, Population, Scenario, che, simulate, uniform, zipf
 from bench.scaling.parameters import MIB, Deployment, Workload
 
@@ -69,10 +68,3 @@ def test_what_one_guild_has_alone_is_always_in_memory():
     # Often enough that no sandbox is taken away meanwhile.
     alone = Workload(plugins_per_guild=1, shared=0, messages_per_guild_day=1_000_000)
     assert simulate(Scenario(1, workload=alone), FEW).memory_hits == pytest.approx(1, abs=0.01)
-
-
-def test_tables_take_their_places():
-    document = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"
-    assert filled(document, {"x": "| new |"}) == "a\n<!-- x -->\n| new |\n<!-- end of x -->\nb\n"
-    with pytest.raises(SystemExit, match="no markers <!-- y -->"):
-        filled(document, {"y": ""})
