@@ -33,6 +33,9 @@ _PAYLOAD_BYTES: Final = 8
 INSTANCE_WORDS: Final = 2
 FUNCTION_WORDS: Final = 4
 
+# Kept here: ctypes makes a type anew when nobody has it any more.
+_Instance = c_uint64 * INSTANCE_WORDS
+_Function = c_uint64 * FUNCTION_WORDS
 _Value = c_uint64 * VALUE_WORDS
 _ARGUMENTS: Final = tuple(c_uint64 * (VALUE_WORDS * count) for count in range(3))
 """Host functions take two at the most."""
@@ -144,7 +147,7 @@ class Store:
 
     def instantiate(self, linker: int, component: int, export: int) -> "Function | None":
         """The function that an instance of its own exports; all by address. Raises WasmtimeError."""
-        instance, function = (c_uint64 * INSTANCE_WORDS)(), (c_uint64 * FUNCTION_WORDS)()
+        instance, function = _Instance(), _Function()
         _check(_instantiate(linker, self._context, component, instance))
         found = _get_function(instance, self._context, export, function)
         return Function(self._context, function) if found else None
