@@ -333,9 +333,10 @@ def test_nothing_of_a_run_outlives_it(engine, load, wasm):
     gc.disable()  # what is left must not even need a collection
     try:
         before = len(gc.get_objects())
-        for _ in range(50):
+        for _ in range(500):
             sandbox.run(plugin, MESSAGE, {}, TIME, 1)
-        assert len(gc.get_objects()) - before < 50
+        # Not even one object in five runs; a few are made by other threads of this process.
+        assert len(gc.get_objects()) - before < 100
     finally:
         gc.enable()
 
