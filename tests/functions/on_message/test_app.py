@@ -84,9 +84,9 @@ def test_a_process_restored_from_a_snapshot_has_connections_and_random_numbers_o
         return {pid for (pid,) in query(statement)}
 
     before, state = connections(), random.getstate()
-    assert len(before) == 1
     before_snapshot()
     after_restore()
+    # Those of before may still be on their way out, in Postgres.
     assert len(connections() - before) == 1
     assert random.getstate() != state
     assert invoke(event(guild.id, guild.channel_id)) == []
