@@ -45,6 +45,7 @@ format: .venv/dev.stamp ## let ruff mend what it can
 
 plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python
+	$(MAKE) -C plugins/counter PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
 sam-validate: .venv-sam/stamp ## check template.yaml as `sam` sees it; no credentials, no network

@@ -65,7 +65,8 @@ def extism() -> bytes:
         options = ["--target=wasm32-freestanding", "-Os", "-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all"]
         _run([sys.executable, "-m", "ziglang", "cc", *options, "-o", out, SOURCES / "extism.c"], out.parent)
 
-    return _built("extism.wasm", [SOURCES / "extism.c", PROJECT / "plugins" / "ping" / "ping.c"], build)
+    plugins = PROJECT / "plugins"
+    return _built("extism.wasm", [SOURCES / "extism.c", plugins / "ping" / "ping.c", plugins / "guildhook.h"], build)
 
 
 def limit() -> Path:

@@ -99,9 +99,10 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         seed: int = 1,
         message: Message = MESSAGE,
         now: datetime = TIME,
+        state: Mapping[str, str] | None = None,
     ) -> RunResult:
         module = load(wasm) if isinstance(wasm, bytes) else wasm
         plugin = Plugin(PLUGIN_ID, module, permissions, limits or samples.limits())
-        return Sandbox(engine).run(plugin, message, settings or {}, now, seed)
+        return Sandbox(engine).run(plugin, message, settings or {}, now, seed, state or {})
 
     return run

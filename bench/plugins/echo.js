@@ -1,5 +1,5 @@
 // Answers "!ping" in the channel it was asked in, and says so in its log.
-import { log, sendMessage } from "guildhook:plugin/host-api@1.1.0";
+import { log, sendMessage } from "guildhook:plugin/host-api@1.2.0";
 
 export function onMessage(msgJson) {
   const message = JSON.parse(msgJson);

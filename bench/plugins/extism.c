@@ -6,8 +6,6 @@
 #undef import_module
 #undef import_name
 
-typedef unsigned long long u64;
-
 #define EXTISM(name) __attribute__((import_module("extism:host/env"), import_name(name)))
 #define USER(name) __attribute__((import_module("extism:host/user"), import_name(name)))
 

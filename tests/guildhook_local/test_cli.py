@@ -169,7 +169,7 @@ def test_check_says_what_a_plugin_needs(as_json):
     assert result == {
         "accepted": True,
         "reasons": [],
-        "imports": ["guildhook:plugin/host-api@1.1.0"],
+        "imports": ["guildhook:plugin/host-api@1.2.0"],
         "unavailable": [],
         "exports": ["on-message"],
         "needs": ["SEND_MESSAGES"],

@@ -79,6 +79,8 @@ class RunResult(msgspec.Struct, frozen=True):
     intents: tuple[SendMessage, ...]
     host_call_bytes: int = 0
     """Of text that passed in host calls, both ways together."""
+    state: Mapping[str, str] | None = None
+    """The whole new state, of a run that ended ok and changed it."""
 
 
 class MemoryType(msgspec.Struct, frozen=True):

@@ -1,5 +1,5 @@
 import pytest
-from wasmtime.component import U64, Bool, Component, ResultType, String
+from wasmtime.component import U64, Bool, Component, OptionType, ResultType, String
 
 import wat
 from guildhook.model import MemoryType, Outcome
@@ -14,10 +14,10 @@ def test_the_host_sees_texts_numbers_and_flags_whatever_the_plugin_imports(engin
     ((name, host),) = component.type.imports(engine.wasmtime).items()
     assert name == HOST
     functions = [item.ty for item in host.ty.exports(engine.wasmtime).values()]
-    assert len(functions) == 9
+    assert len(functions) == 12
     for function in functions:
         assert all(isinstance(kind, String | Bool) for _, kind in function.params)
-        assert function.result is None or isinstance(function.result, String | U64 | ResultType)
+        assert function.result is None or isinstance(function.result, String | U64 | ResultType | OptionType)
     assert list(component.type.exports(engine.wasmtime)) == ["on-message"]
 
 

@@ -21,11 +21,13 @@ from wasmtime import _ffi as ffi
 from wasmtime.component import LinkerInstance
 
 # A value of the component model: its kind in the lowest byte of the first word, then a boolean or number, or the size
-# and address of a text, or whether a result is ok and the address of its value.
+# and address of a text, or the address of an option's value, or whether a result is ok and the address of its value.
+# The address of a value that is not there is null.
 VALUE_WORDS: Final = 4
 BOOL: Final = 0
 U64: Final = 8
 STRING: Final = 12
+OPTION: Final = 18
 RESULT: Final = 19
 _PAYLOAD_BYTES: Final = 8
 """Where the payload begins."""
@@ -98,16 +100,22 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ok(msgspec.Struct, frozen=True, gc=False):
-    text: str
+    text: str | None = None
+    """None where the result has no value."""
 
 
 class Err(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class Option(msgspec.Struct, frozen=True, gc=False):
+    text: str | None
+
+
 Argument = Text | bool
-Answer = None | int | str | Ok | Err
-"""What a host function returns, as WIT has it: nothing, u64, string, result<string, string>."""
+Answer = None | int | str | Ok | Err | Option
+"""What a host function returns, as WIT has it: nothing, u64, string, result<string, string> or result<_, string>,
+option<string>."""
 
 HostFunction = Callable[[list[Argument]], Answer]
 
@@ -220,14 +228,24 @@ def _write(answer: Answer, results: int, count: int) -> None:
     if answer is None:
         return
     words = _Value.from_address(results)
-    if isinstance(answer, Ok | Err):
-        inner = _Value()
-        _write_text(answer.text, inner)
-        words[0], words[1], words[2] = RESULT, isinstance(answer, Ok), _value_new(inner)
+    if isinstance(answer, (Ok, Err)):
+        words[0], words[1], words[2] = RESULT, isinstance(answer, Ok), _new_text(answer.text)
     elif isinstance(answer, str):
         _write_text(answer, words)
+    elif isinstance(answer, Option):
+        words[0], words[1] = OPTION, _new_text(answer.text)
     else:
         words[0], words[1] = U64, answer
+
+
+def _new_text(text: str | None) -> int:
+    """The address of a value of wasmtime's, null for None."""
+    if text is None:
+        return 0
+    value = _Value()
+    _write_text(text, value)
+    new: int = _value_new(value)
+    return new
 
 
 def _write_text(text: str, words: Any) -> None:

@@ -18,7 +18,7 @@ from wasmtime.component import Linker
 
 from guildhook.model import Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Store, Text
+from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Option, Store, Text
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.wrapper import HOST
 
@@ -36,6 +36,7 @@ _REFUSAL_BYTES: Final = 200
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 """Postgres stores no NUL in text, and the environment ends its entries with one."""
+_WITH_TEXT: Final = (Ok, Err, Option)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +53,8 @@ class HostCalls(msgspec.Struct):
     limits: Limits
     message: Message
     settings: Mapping[str, Any]
+    state: Mapping[str, str]
+    """Never changed: the first write copies it."""
     now: datetime
     seed: int
     started: float
@@ -64,6 +67,10 @@ class HostCalls(msgspec.Struct):
     unfinished: dict[bool, bytes] = {}
     """What stdout (False) and stderr (True) wrote since their last line ended."""
     intents: list[SendMessage] = []
+    written_state: dict[str, str] | None = None
+    """The state as this run has it, from its first write on."""
+    state_bytes: int = 0
+    """Of keys and values of `written_state`."""
     ended: tuple[Outcome, str] | None = None
     """Set by the host function that ended the run."""
     fault: BaseException | None = None
@@ -100,8 +107,9 @@ class HostCalls(msgspec.Struct):
         try:
             self._go_on(fuel)
             answer = function(self, *arguments)
-            if isinstance(answer, str | Ok | Err):
-                size = len((answer if isinstance(answer, str) else answer.text).encode(errors="replace"))
+            text = answer.text if isinstance(answer, _WITH_TEXT) else answer
+            if isinstance(text, str):
+                size = _size(text)
                 self.bytes_passed += size
                 fuel -= size * _FUEL_PER_BYTE
                 self._go_on(fuel)
@@ -123,6 +131,23 @@ class HostCalls(msgspec.Struct):
         if self.calls > self.limits.host_calls:
             self.end_over("host calls", self.calls, self.limits.host_calls)
 
+    @property
+    def seen_state(self) -> Mapping[str, str]:
+        """What the plugin sees: the state, with what it has written itself."""
+        return self.state if self.written_state is None else self.written_state
+
+    @property
+    def new_state(self) -> Mapping[str, str] | None:
+        """None if the run has not changed anything."""
+        return None if self.written_state == self.state else self.written_state
+
+    def own_state(self) -> dict[str, str]:
+        """A state to write to."""
+        if self.written_state is None:
+            self.written_state = dict(self.state)
+            self.state_bytes = sum(_size(key) + _size(value) for key, value in self.state.items())
+        return self.written_state
+
     def append_log(self, line: str) -> None:
         encoded = line.replace("\0", _NUL_REPLACEMENT).encode(errors="replace")[: self.limits.log_line_bytes]
         if len(self.logs) == self.limits.log_lines:
@@ -140,6 +165,11 @@ class HostCalls(msgspec.Struct):
                     self.append_log(self.unfinished.pop(to_stderr).decode(errors="replace"))
         except _EndedError:
             self.unfinished.clear()
+
+
+def _size(text: str) -> int:
+    """In bytes of UTF-8."""
+    return len(text.encode(errors="replace"))
 
 
 def late_detail(run: HostCalls) -> str:
@@ -191,6 +221,65 @@ def _get_settings(run: HostCalls) -> str:
     return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
 
 
+def _present(run: HostCalls, key: Text) -> str | None:
+    """The key if it is there; one that is too long for that is not read."""
+    # The limit alone does not say: a state may be from before an operator lowered it.
+    if key.size > run.limits.state_key_bytes and all(_size(name) < key.size for name in run.seen_state):
+        return None
+    name = key.read(key.size)
+    return name if name in run.seen_state else None
+
+
+def _get_state(run: HostCalls, key: Text) -> Option:
+    run.count_call()
+    name = _present(run, key)
+    return Option(None if name is None else run.seen_state[name])
+
+
+def _set_state(run: HostCalls, key: Text, value: Text) -> Ok | Err:
+    run.count_call()
+    refusal = _write_state(run, key, value)
+    if refusal:
+        run.append_log(f"guildhook: state.set refused: {refusal}")
+        return Err(refusal)
+    return Ok()
+
+
+def _write_state(run: HostCalls, key: Text, value: Text) -> str | None:
+    """Why it is refused. What is too long is not read, so nothing is stored that was cut."""
+    limits = run.limits
+    if key.size == 0:
+        return "the key is empty"
+    if key.size > limits.state_key_bytes:
+        return f"the key has {key.size} bytes; the limit is {limits.state_key_bytes}"
+    name = key.read(key.size)
+    if "\0" in name:
+        return "the key has a NUL character"
+    state, before = run.own_state(), run.state_bytes
+    old = state.get(name)
+    keys = len(state) + (old is None)
+    after = before + value.size + (key.size if old is None else -_size(old))
+    # A state from before an operator lowered the limits may be over them, and may shrink.
+    if keys > max(limits.state_keys, len(state)):
+        return f"the state would have {keys} keys; the limit is {limits.state_keys}"
+    if after > max(limits.state_bytes, before):
+        return f"the state would have {after} bytes; the limit is {limits.state_bytes}"
+    text = value.read(value.size)
+    if "\0" in text:
+        return "the value has a NUL character"
+    state[name] = text
+    run.state_bytes = after
+    return None
+
+
+def _delete_state(run: HostCalls, key: Text) -> None:
+    run.count_call()
+    name = _present(run, key)
+    if name is not None:
+        value = run.own_state().pop(name)
+        run.state_bytes -= key.size + _size(value)
+
+
 # What follows is called by WASI, inside the sandbox. It is not counted as a host call, since a plugin that prints
 # cannot know how often its language writes: log limits, bytes and fuel bound it.
 
@@ -237,6 +326,9 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Answer]]] = {
     "log": _log,
     "send-message": _send_message,
     "get-settings": _get_settings,
+    "state-get": _get_state,
+    "state-set": _set_state,
+    "state-delete": _delete_state,
     "environment": _environment,
     "write": _write,
     "now": _now,

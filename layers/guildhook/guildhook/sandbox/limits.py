@@ -25,6 +25,11 @@ class Limits:
     sends: int = 5
     content_chars: int = 4_000
     """Of one message; the chat API takes no longer ones."""
+    state_keys: int = 256
+    state_key_bytes: int = 256
+    """Of one key."""
+    state_bytes: int = 64 * 1024
+    """Of the whole state of a plugin in a guild: keys and values together, in UTF-8."""
     log_line_bytes: int = 4 * 1024
     """A longer line is cut."""
     log_lines: int = 100

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 from wasmtime import WasmtimeError
@@ -18,6 +19,8 @@ from guildhook.sandbox.host import Host, HostCalls, late_detail, out_of_fuel_det
 from guildhook.sandbox.interrupts import deferred_signals
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.memory import limit_per_memory, too_much_memory
+
+_NO_STATE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +53,48 @@ class Sandbox:
             finally:
                 self._in_batch = False
 
-    def run(self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int) -> RunResult:
+    def run(
+        self,
+        plugin: Plugin,
+        message: Message,
+        settings: Mapping[str, Any],
+        now: datetime,
+        seed: int,
+        state: Mapping[str, str] = _NO_STATE,
+    ) -> RunResult:
         """Give the plugin the message, and return what it did.
 
-        Touches no network, database or file and never waits. The same arguments give the same result but for
-        `duration_us`, as long as the deadline does not cut in. Intents are returned only if the run ended ok.
+        Touches no network, database or file, never waits, and leaves `state` as it is. The same arguments give the same
+        result but for `duration_us`, as long as the deadline does not cut in. Intents and a new state are returned
+        only if the run ended ok.
         """
         with self._turn:
             if self._in_batch:
-                return self._run(plugin, message, settings, now, seed)
+                return self._run(plugin, message, settings, now, seed, state)
             with self.batch():
-                return self._run(plugin, message, settings, now, seed)
+                return self._run(plugin, message, settings, now, seed, state)
 
     def start(self, module: Module, limits: Limits) -> tuple[Outcome, str]:
-        """Make an instance and give it nothing, neither message nor settings: how that ended, and why."""
+        """Make an instance and give it nothing, neither message nor settings nor state: how that ended, and why."""
         nobody, never = UUID(int=0), datetime.fromtimestamp(0, UTC)
         message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
         with self.batch():
             _, outcome, detail, _ = self._enter(
-                Plugin(nobody, module, frozenset(), limits), None, message, {}, never, seed=0
+                Plugin(nobody, module, frozenset(), limits), None, message, {}, never, 0, _NO_STATE
             )
         return outcome, detail
 
     def _run(
-        self, plugin: Plugin, message: Message, settings: Mapping[str, Any], now: datetime, seed: int
+        self,
+        plugin: Plugin,
+        message: Message,
+        settings: Mapping[str, Any],
+        now: datetime,
+        seed: int,
+        state: Mapping[str, str],
     ) -> RunResult:
         payload = message.payload.encode()
-        run, outcome, detail, fuel_left = self._enter(plugin, payload, message, settings, now, seed)
+        run, outcome, detail, fuel_left = self._enter(plugin, payload, message, settings, now, seed, state)
         return RunResult(
             outcome=outcome,
             detail=detail,
@@ -86,6 +104,7 @@ class Sandbox:
             logs=tuple(run.logs),
             intents=tuple(run.intents) if outcome is Outcome.OK else (),
             host_call_bytes=run.bytes_passed,
+            state=run.new_state if outcome is Outcome.OK else None,
         )
 
     def _enter(
@@ -96,11 +115,21 @@ class Sandbox:
         settings: Mapping[str, Any],
         now: datetime,
         seed: int,
+        state: Mapping[str, str],
     ) -> tuple[HostCalls, Outcome, str, int]:
         """The record of a run, how it ended and why, and the fuel that is left."""
         with Store(self._engine_address) as store:
             run = HostCalls(
-                store, plugin.id, plugin.permissions, plugin.limits, message, settings, now, seed, time.monotonic()
+                store=store,
+                plugin_id=plugin.id,
+                permissions=plugin.permissions,
+                limits=plugin.limits,
+                message=message,
+                settings=settings,
+                state=state,
+                now=now,
+                seed=seed,
+                started=time.monotonic(),
             )
             self._host.run = run
             try:

@@ -30,6 +30,9 @@ _BASE: Final = f"""
     (export "send-message" (func
       (param "channel-id" string) (param "content" string) (result (result string (error string)))))
     (export "get-settings" (func (result string)))
+    (export "state-get" (func (param "key" string) (result (option string))))
+    (export "state-set" (func (param "key" string) (param "value" string) (result (result (error string)))))
+    (export "state-delete" (func (param "key" string)))
     (export "environment" (func (result string)))
     (export "write" (func (param "to-stderr" bool) (param "bytes" string)))
     (export "now" (func (result u64)))
@@ -40,16 +43,21 @@ _BASE: Final = f"""
     (export "log" (func $host "log"))
     (export "send-message" (func $host "send-message")))
   (instance $settings
-    (export "get" (func $host "get-settings"))))
+    (export "get" (func $host "get-settings")))
+  (instance $state
+    (export "get" (func $host "state-get"))
+    (export "set" (func $host "state-set"))
+    (export "delete" (func $host "state-delete"))))
 """
 # Where things are in the index spaces of the base, and where `wrap` goes on.
 _ON_MESSAGE: Final = 0
-_HOST, _HOST_API, _SETTINGS = 0, 1, 2
-_INSTANCES, _FUNCTIONS = 3, 3
+_HOST, _HOST_API, _SETTINGS, _STATE = 0, 1, 2, 3
+_INSTANCES, _FUNCTIONS = 4, 6
 
 _OURS: Final[Mapping[str, int]] = {
     "guildhook:plugin/host-api@1": _HOST_API,
     "guildhook:plugin/settings@1": _SETTINGS,
+    "guildhook:plugin/state@1": _STATE,
 }
 """Instances of the base, by the interface and the part of its version that must agree."""
 
