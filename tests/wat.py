@@ -77,6 +77,61 @@ def sends(*messages: tuple[str, str], then: str = "") -> bytes:
     return plugin(on_message(code + then, data))
 
 
-def _data(at: int, text: str) -> str:
-    escaped = "".join(f"\\{byte:02x}" for byte in text.encode())
+_STATE_IMPORTS = """
+  (import "guildhook:plugin/state@1.2.0" (instance $state
+    (export "get" (func (param "key" string) (result (option string))))
+    (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))
+    (export "delete" (func (param "key" string)))))
+"""
+_STATE_LOWERED = """
+  (core func $get (canon lower (func $state "get")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $set (canon lower (func $state "set")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $delete (canon lower (func $state "delete") (memory (core memory $libc "memory"))))
+"""
+_STATE_EXPORTED = '(export "get" (func $get)) (export "set" (func $set)) (export "delete" (func $delete))'
+_STATE_DECLARED = """
+  (import "host" "get" (func $get (param i32 i32 i32)))
+  (import "host" "set" (func $set (param i32 i32 i32 i32 i32)))
+  (import "host" "delete" (func $delete (param i32 i32)))
+  (data (i32.const 32) "(none)")
+"""
+# What is logged of an answer at 16: an option that is some and a result that is err begin with 1, and have a text.
+_LOG_TEXT = "(call $log (i32.load (i32.const 20)) (i32.load (i32.const 24)))"
+_STATE_ANSWER = {
+    "get": f"(if (i32.load8_u (i32.const 16)) (then {_LOG_TEXT}) (else (call $log (i32.const 32) (i32.const 6))))",
+    "set": f"(if (i32.load8_u (i32.const 16)) (then {_LOG_TEXT}))",
+    "delete": "",
+}
+
+
+def remembers(*calls: tuple[str | bytes, ...], then: str = "", start: bool = False) -> bytes:
+    """Calls the state: ("get", key), ("set", key, value) or ("delete", key) each in turn, and then runs `then`.
+
+    Logs the text that it gets or "(none)", and why a set was refused. With `start` it does all that in its start
+    function.
+    """
+    code, data, at = "", _STATE_DECLARED, 2**20
+    for name, *texts in calls:
+        arguments = ""
+        for text in texts:
+            encoded = text.encode() if isinstance(text, str) else text
+            data += _data(at, encoded)
+            arguments += f"(i32.const {at}) (i32.const {len(encoded)})"
+            at += len(encoded)
+        result = "" if name == "delete" else "(i32.const 16)"
+        code += f"(call ${name} {arguments} {result}) {_STATE_ANSWER[name]}"
+    body = f"{data} (func $start {code} {then}) (start $start)" if start else data
+    return plugin(
+        on_message("" if start else code + then, body),
+        memory="64",
+        imports=_STATE_IMPORTS,
+        lowered=_STATE_LOWERED,
+        exported=_STATE_EXPORTED,
+    )
+
+
+def _data(at: int, text: str | bytes) -> str:
+    escaped = "".join(f"\\{byte:02x}" for byte in (text.encode() if isinstance(text, str) else text))
     return f'(data (i32.const {at}) "{escaped}")'

@@ -8,7 +8,7 @@ from wasmtime import _ffi as ffi
 from wasmtime.component import Component, Linker
 
 from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Err, Ok, Store, address
+from guildhook.sandbox.capi import Err, Ok, Option, Store, address
 
 # Calls a host function of any type with the text at 16, and exports `call`.
 CALLER = """
@@ -60,7 +60,6 @@ def call(engine):
 
 
 TEXT_IN = {"type_": '(param "t" string)', "core": "(param i32 i32)"}
-TEXT_OUT = {"type_": "(result string)", "core": "(param i32)"}
 
 
 def test_a_text_is_read_from_its_beginning_and_cut_between_characters(call):
@@ -88,11 +87,17 @@ def test_flags_are_booleans(call):
         ("\ud83d", "(result string)", [1]),
         (Ok("yes"), "(result (result string (error string)))", [0, None, 3]),
         (Err("no"), "(result (result string (error string)))", [1, None, 2]),
+        (Ok(), "(result (result (error string)))", [0]),
+        (Err("no"), "(result (result (error string)))", [1, None, 2]),
+        (Option("maybe"), "(result (option string))", [1, None, 5]),
+        (Option(""), "(result (option string))", [1, None, 0]),
+        (Option("\ud83d"), "(result (option string))", [1, None, 1]),
+        (Option(None), "(result (option string))", [0]),
     ],
 )
 def test_answers_arrive_in_the_guest(call, answer, type_, stored):
-    # The words that the guest finds at 64: where a text lies is not looked at.
-    offset = 4 if len(stored) == 1 else 0
+    # The words that the guest finds at 64: where a text lies is not looked at. A text alone has its address first.
+    offset = 4 if isinstance(answer, str) else 0
     checks = "".join(
         f"(if (i32.ne (i32.load (i32.const {64 + offset + 4 * i})) (i32.const {word})) (then unreachable))"
         for i, word in enumerate(stored)
@@ -106,10 +111,19 @@ def test_a_number_arrives_in_the_guest(call):
     assert call(lambda _: 2**64 - 1, "(result u64)", "(result i64)", code) == []
 
 
-@pytest.mark.parametrize("answer", [None, 7, Ok("x")])
-def test_an_answer_of_another_type_ends_the_guest(call, answer):
-    with pytest.raises(WasmtimeError):
-        call(lambda _: answer, **TEXT_OUT, code="(call $f (i32.const 64))")
+@pytest.mark.parametrize(
+    ("type_", "answers"),
+    [
+        ("string", [None, 7, Ok("x"), Ok(), Option("x"), Option(None)]),
+        ("(result string (error string))", ["x", Ok(), Option("x"), Option(None)]),
+        ("(result (error string))", ["x", Ok("x"), Option("x"), Option(None)]),
+        ("(option string)", ["x", Ok("x"), Ok(), Err("x")]),
+    ],
+)
+def test_an_answer_of_another_type_ends_the_guest(call, type_, answers):
+    for answer in answers:
+        with pytest.raises(WasmtimeError):
+            call(lambda _, answer=answer: answer, f"(result {type_})", "(param i32)", "(call $f (i32.const 64))")
 
 
 def test_an_answer_where_none_is_expected_ends_the_guest(call):
@@ -191,7 +205,8 @@ def test_values_lie_as_declared():
     assert (value.kind.offset, value.kind.size, value.of.offset) == (0, 1, 8)
     assert (union.boolean.offset, union.boolean.size) == (0, 1)
     assert (union.u64.offset, union.u64.size) == (0, 8)
-    assert union.string.offset == union.result.offset == 0
+    assert union.string.offset == union.result.offset == union.option.offset == 0
+    assert union.option.size == 8
     assert (ffi.wasm_name_t.size.offset, ffi.wasm_name_t.data.offset) == (0, 8)
     assert ctypes.sizeof(ffi.wasm_name_t) == 16
     result = ffi.wasmtime_component_valresult_t
@@ -205,9 +220,10 @@ def test_kinds_have_the_numbers_declared():
             ffi.WASMTIME_COMPONENT_BOOL,
             ffi.WASMTIME_COMPONENT_U64,
             ffi.WASMTIME_COMPONENT_STRING,
+            ffi.WASMTIME_COMPONENT_OPTION,
             ffi.WASMTIME_COMPONENT_RESULT,
         )
-    ] == [capi.BOOL, capi.U64, capi.STRING, capi.RESULT]
+    ] == [capi.BOOL, capi.U64, capi.STRING, capi.OPTION, capi.RESULT]
 
 
 def test_instances_and_functions_have_the_sizes_declared():

@@ -21,7 +21,7 @@ def test_the_host_sees_texts_numbers_and_flags_whatever_the_plugin_imports(engin
     assert list(component.type.exports(engine.wasmtime)) == ["on-message"]
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.0.7", "1.1.0", "1.9.0"])
+@pytest.mark.parametrize("version", ["1.0.0", "1.0.7", "1.1.0", "1.2.0", "1.9.0"])
 def test_a_plugin_for_any_minor_version_runs(run, version):
     result = run(wat.logs("hello").replace(b"host-api@1.0.0", f"host-api@{version}".encode()))
     assert (result.outcome, result.logs) == (Outcome.OK, ("hello",))
@@ -51,8 +51,8 @@ def test_the_memory_of_wasi_is_counted_and_cannot_grow():
     assert memory.minimum == memory.maximum == 2
 
 
-def test_an_old_plugin_and_one_with_settings_run_side_by_side(run):
-    wasm = wat.plugin(
+def test_plugins_for_1_0_1_1_and_1_2_run_side_by_side(run):
+    with_settings = wat.plugin(
         wat.on_message(
             "(call $settings (i32.const 8)) (call $log (i32.load (i32.const 8)) (i32.load (i32.const 12)))",
             '(import "host" "settings" (func $settings (param i32)))',
@@ -62,8 +62,14 @@ def test_an_old_plugin_and_one_with_settings_run_side_by_side(run):
             (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
         exported='(export "settings" (func $settings))',
     )
-    assert run(wasm, settings={"greeting": "grüß", "list": [1, None]}).logs == ('{"greeting":"grüß","list":[1,null]}',)
-    assert run(wat.SILENT, settings={"greeting": "hi"}).outcome is Outcome.OK
+    given = {"settings": {"greeting": "grüß", "list": [1, None]}, "state": {"key": "value"}}
+    for wasm, logged in (
+        (wat.logs("old"), "old"),
+        (with_settings, '{"greeting":"grüß","list":[1,null]}'),
+        (wat.remembers(("get", "key")), "value"),
+    ):
+        result = run(wasm, **given)
+        assert (result.outcome, result.logs, result.state) == (Outcome.OK, (logged,), None)
 
 
 def test_a_plugin_that_names_one_interface_in_two_versions_gets_it_twice(run):
