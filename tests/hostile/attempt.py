@@ -51,6 +51,8 @@ class Ending:
     detail: str = ""
     logs: tuple[str, ...] = ()
     sends: int = 0
+    kept_keys: int = 0
+    """In the state that the run leaves behind."""
     steps: list[Step] = field(default_factory=list)
     """Those that were made; the last one decided."""
 
@@ -82,6 +84,7 @@ def attempt(
             result = Sandbox(engine).run(plugin, _MESSAGE, settings, _TIME, 1)
     ending.outcome, ending.detail, ending.logs = result.outcome.value, result.detail, result.logs
     ending.sends = len(result.intents)
+    ending.kept_keys = len(getattr(result, "state", None) or ())  # versions without state are tried as well
     return ending
 
 

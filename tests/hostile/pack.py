@@ -26,6 +26,7 @@ class Case:
     detail: str = ""
     log: str = ""
     sends: int = 0
+    kept_keys: int = 0
     permissions: tuple[str, ...] = ("SEND_MESSAGES",)
     settings: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Case:
 
     def faults(self, ending: Ending) -> list[str]:
         """What is not as it should be; of times and growth, run.py knows the bounds."""
-        expected_sends = self.sends if ending.outcome == "ok" else 0
+        expected_sends, expected_keys = (self.sends, self.kept_keys) if ending.outcome == "ok" else (0, 0)
         faults = []
         if ending.outcome not in self.expected:
             faults.append(f"ended {ending.outcome} ({ending.detail})")
@@ -54,6 +55,8 @@ class Case:
             faults.append(f"{self.log!r} is not in the log {ending.logs}")
         if ending.sends != expected_sends:
             faults.append(f"sends {ending.sends} messages instead of {expected_sends}")
+        if ending.kept_keys != expected_keys:
+            faults.append(f"keeps a state of {ending.kept_keys} keys instead of {expected_keys}")
         if any(not character.isprintable() for character in ending.detail):
             faults.append("the detail has control characters")
         return faults

@@ -1,0 +1,11 @@
+;; Imports state.get with a list of bytes for its answer.
+(component
+  (import "guildhook:plugin/state@1.2.0" (instance
+    (export "get" (func (param "key" string) (result (option (list u8)))))))
+  (core module $main
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    (func (export "on-message") (param i32 i32)))
+  (core instance $main (instantiate $main))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $main "memory")) (realloc (core func $main "realloc")))))

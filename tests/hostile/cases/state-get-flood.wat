@@ -1,0 +1,24 @@
+;; Asks for a key that is not there a million times.
+(component
+  (import "guildhook:plugin/state@1.2.0" (instance $state
+    (export "get" (func (param "key" string) (result (option string))))))
+  (core module $libc
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $libc (instantiate $libc))
+  (core func $get (canon lower (func $state "get")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core module $main
+    (import "libc" "memory" (memory 0))
+    (import "host" "get" (func $get (param i32 i32 i32)))
+    (data (i32.const 64) "keyvalue")
+    (func (export "on-message") (param i32 i32)
+      (loop $again
+        (call $get (i32.const 64) (i32.const 3) (i32.const 16))
+        (br $again))))
+  (core instance $main (instantiate $main
+    (with "libc" (instance $libc))
+    (with "host" (instance
+      (export "get" (func $get))))))
+  (func (export "on-message") (param "msg-json" string) (canon lift (core func $main "on-message")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))
