@@ -1,7 +1,7 @@
 """Plugins that call the host in any order with any arguments, and what must come of it.
 
-The model speaks of a plugin that calls host-api and settings alone. Of WASI it knows nothing: plugins that call it are
-held to the rules of check_result.
+The model speaks of a plugin that calls host-api, settings and state alone. Of WASI it knows nothing: plugins that call it
+are held to the rules of check_result.
 """
 
 import json
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import wat
 from fuzz import host_wat
-from fuzz.driver import Case
-from fuzz.host_wat import GET_SETTINGS, LOG, SEND
+from fuzz.driver import Case, state_bytes
+from fuzz.host_wat import DELETE_STATE, GET_SETTINGS, GET_STATE, LOG, SEND, SET_STATE
 from guildhook.model import Outcome, Permission, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import Limits
 from guildhook.sandbox.host import _refuse_send
@@ -73,6 +73,7 @@ class Program:
     limits: Limits
     permissions: frozenset[str]
     settings: dict[str, Any]
+    state: dict[str, str]
     payload: str
     seed: int
 
@@ -83,6 +84,7 @@ class Program:
             limits=self.limits,
             permissions=self.permissions,
             settings=self.settings,
+            state=self.state,
             message=replace(MESSAGE, payload=self.payload),
             seed=self.seed,
         )
@@ -142,6 +144,9 @@ _TIGHT: Final = {
     "host_calls": st.integers(0, 5),
     "host_call_bytes": st.integers(0, 2_000),
     "content_chars": st.integers(0, 20),
+    "state_keys": st.integers(0, 3),
+    "state_key_bytes": st.integers(0, 40),
+    "state_bytes": st.integers(0, 60),
     "log_line_bytes": st.integers(0, 20),
     "log_lines": st.integers(0, 3),
     "log_bytes": st.integers(0, 300),
@@ -161,6 +166,13 @@ _settings = st.dictionaries(
     max_size=4,
 )
 
+# Under keys that the calls name as well. What Postgres gives has no NUL.
+_state = st.dictionaries(
+    st.sampled_from([text.decode() for text in _RIGHT[1:] if b"\0" not in text]),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30),
+    max_size=4,
+)
+
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
@@ -172,6 +184,7 @@ def programs(draw: st.DrawFn) -> Program:
         limits=draw(tight_limits()),
         permissions=draw(st.sampled_from([frozenset(Permission)] * 3 + [frozenset()])),
         settings=draw(_settings),
+        state=draw(_state),
         payload=draw(st.sampled_from([MESSAGE.payload, "", "ü" * 1_000])),
         seed=draw(st.integers(0, 2**64 - 1)),
     )
@@ -195,8 +208,12 @@ class _Model:
     logs: list[str] = field(default_factory=list)
     log_bytes: int = 0
     intents: list[SendMessage] = field(default_factory=list)
+    state: dict[str, str] = field(init=False)
     memory: bytearray = field(default_factory=lambda: bytearray(_MEMORY_BYTES))
     heap: int = _HEAP
+
+    def __post_init__(self) -> None:
+        self.state = dict(self.program.state)
 
     def run(self) -> Outcome:
         self.memory[_DATA_AT : _DATA_AT + len(_DATA)] = _DATA
@@ -221,6 +238,17 @@ class _Model:
             refusal, answer = self._send(channel, content)
             self._pass(len(answer))
             self._store(call.arguments[-1], answer, discriminant=1 if refusal else 0)
+        elif call.name in (GET_STATE.name, SET_STATE.name, DELETE_STATE.name):
+            texts = [self._text(*call.arguments[at : at + 2]).decode() for at in range(0, len(call.arguments) - 1, 2)]
+            self._pass(sum(len(text.encode()) for text in texts))
+            self._count()
+            if call.name == DELETE_STATE.name:
+                self.state.pop(*texts, None)
+                return
+            answer = self.state.get(*texts) if call.name == GET_STATE.name else self._set(*texts)
+            encoded = None if answer is None else answer.encode()
+            self._pass(len(encoded or b""))
+            self._store(call.arguments[-1], encoded, discriminant=0 if encoded is None else 1)
         else:
             assert call.name == GET_SETTINGS.name
             self._pass(0)
@@ -240,6 +268,29 @@ class _Model:
         key = idempotency_key(MESSAGE.id, PLUGIN_ID, position)
         self.intents.append(SendMessage(key, position, channel.decode().lower(), text))
         return False, key.encode()
+
+    def _set(self, key: str, value: str) -> str | None:
+        """Why it is refused."""
+        most, size, after = self.program.limits, len(key.encode()), {**self.state, key: value}
+        before_bytes, after_bytes = state_bytes(self.state), state_bytes(after)
+        reasons = {
+            "the key is empty": not key,
+            f"the key has {size} bytes; the limit is {most.state_key_bytes}": size > most.state_key_bytes,
+            "the key has a NUL character": "\0" in key,
+            f"the state would have {len(after)} keys; the limit is {most.state_keys}": (
+                len(after) > max(most.state_keys, len(self.state))
+            ),
+            f"the state would have {after_bytes} bytes; the limit is {most.state_bytes}": (
+                after_bytes > max(most.state_bytes, before_bytes)
+            ),
+            "the value has a NUL character": "\0" in value,
+        }
+        for reason, refused in reasons.items():
+            if refused:
+                self._log(f"guildhook: state.set refused: {reason}".encode())
+                return reason
+        self.state = after
+        return None
 
     def _host_calls(self) -> Any:
         """As much of HostCalls as a refusal looks at."""
@@ -270,13 +321,15 @@ class _Model:
             self._trap_if(True)
         return text
 
-    def _store(self, address: int, text: bytes, discriminant: int | None = None) -> None:
-        """A string, or a result of one, as the canonical ABI lays it out."""
+    def _store(self, address: int, text: bytes | None, discriminant: int | None = None) -> None:
+        """A string, or a result or option of one, as the canonical ABI lays it out."""
         size = 8 if discriminant is None else 12
         self._trap_if(address % 4 != 0 or address + size > _MEMORY_BYTES)
         if discriminant is not None:
             self.memory[address] = discriminant
             address += 4
+        if text is None:
+            return
         self.memory[address : address + 8] = struct.pack("<II", self._enter(text), len(text))
 
     def _enter(self, text: bytes) -> int:
@@ -316,6 +369,7 @@ def contradictions(program: Program, result: RunResult) -> list[str]:
         model.logs = model.logs[: len(result.logs)]
         outcome = result.outcome
     intents = tuple(model.intents) if outcome is Outcome.OK else ()
-    expected = (outcome, model.calls, model.passed, tuple(model.logs), intents)
-    actual = (result.outcome, result.host_calls, result.host_call_bytes, result.logs, result.intents)
+    state = model.state if outcome is Outcome.OK and model.state != program.state else None
+    expected = (outcome, model.calls, model.passed, tuple(model.logs), intents, state)
+    actual = (result.outcome, result.host_calls, result.host_call_bytes, result.logs, result.intents, result.state)
     return [] if actual == expected else [f"expected {expected}, got {actual}"]

@@ -8,7 +8,7 @@ real `Engine.compile` is asked too.
 import multiprocessing
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,6 +38,7 @@ class Case:
     limits: Limits = field(default_factory=limits)
     permissions: frozenset[str] = frozenset(Permission)
     settings: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, str] = field(default_factory=dict)
     message: Message = MESSAGE
     seed: int = 1
     compile_for_real: bool = False
@@ -147,14 +148,17 @@ class _Judge:
             return Verdict("does not compile", tuple(problems))
         self._pipe.send("run")
         module = self._load(compiled)
+        before = dict(case.state)
         result, again = (self._run(case, module) for _ in range(2))
         problems += check_result(case, result)
+        if case.state != before:
+            problems.append("the state that was given is changed")
         if (result.outcome is Outcome.OUT_OF_MEMORY) == inspect(case.wasm, case.limits.memory_bytes).accepted:
             problems.append(f"inspection does not foresee whether there is enough memory: {result.outcome}")
         if Outcome.DEADLINE not in (result.outcome, again.outcome) and _comparable(result) != _comparable(again):
             problems.append(f"not deterministic: {_comparable(result)}, then {_comparable(again)}")
         after = self._sandbox.run(self._neighbour, MESSAGE, {}, TIME, 1)
-        if (after.outcome, after.logs, after.intents) != (Outcome.OK, (MESSAGE.payload,), ()):
+        if (after.outcome, after.logs, after.intents, after.state) != (Outcome.OK, (MESSAGE.payload,), (), None):
             problems.append(f"the next plugin in the same sandbox: {after}")
         return Verdict(str(result.outcome), tuple(problems), result)
 
@@ -177,11 +181,15 @@ class _Judge:
 
     def _run(self, case: Case, module: Module) -> RunResult:
         plugin = Plugin(PLUGIN_ID, module, case.permissions, case.limits)
-        return self._sandbox.run(plugin, case.message, case.settings, TIME, case.seed)
+        return self._sandbox.run(plugin, case.message, case.settings, TIME, case.seed, case.state)
 
 
 def _comparable(result: RunResult) -> RunResult:
     return msgspec.structs.replace(result, duration_us=0)
+
+
+def state_bytes(state: Mapping[str, str]) -> int:
+    return sum(len(text.encode()) for entry in state.items() for text in entry)
 
 
 def check_result(case: Case, result: RunResult) -> list[str]:
@@ -218,6 +226,21 @@ def _rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
             for intent in result.intents
         ),
     )
+    yield from _state_rules(case, result)
+
+
+def _state_rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
+    if result.state is None:
+        return
+    most, given, state = case.limits, case.state, result.state
+    new = {key for key in state if key not in given}
+    yield "a state of a run that failed", result.outcome is not Outcome.OK
+    yield "a new state that is the old one", state == given
+    # One that was over a limit before may still be.
+    yield f"a state of {len(state)} keys", len(state) > max(most.state_keys, len(given))
+    yield f"a state of {state_bytes(state)} bytes", state_bytes(state) > max(most.state_bytes, state_bytes(given))
+    yield "a key of no or too many bytes", any(not 0 < len(key.encode()) <= most.state_key_bytes for key in new)
+    yield "a NUL in the state, which Postgres does not store", any("\0" in text for text in (*new, *state.values()))
 
 
 def _unprintable(what: str, text: str, most: int = _REASON_CHARS) -> list[str]:

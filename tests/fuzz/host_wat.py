@@ -9,6 +9,13 @@ _SETTINGS: Final = """
   (import "guildhook:plugin/settings@1.1.0" (instance $settings (export "get" (func (result string)))))
 """
 
+_STATE: Final = """
+  (import "guildhook:plugin/state@1.2.0" (instance $state
+    (export "get" (func (param "key" string) (result (option string))))
+    (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))
+    (export "delete" (func (param "key" string)))))
+"""
+
 _WASI: Final = """
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))
@@ -88,7 +95,10 @@ _TEXT: Final = ("address", "size")
 LOG: Final = Function("log", _TEXT, '$host "log"')
 SEND: Final = Function("send", ("channel", "size", *_TEXT, "result"), '$host "send-message"')
 GET_SETTINGS: Final = Function("settings", ("result",), '$settings "get"')
-PLAIN: Final = (LOG, SEND, GET_SETTINGS)
+GET_STATE: Final = Function("get", (*_TEXT, "result"), '$state "get"')
+SET_STATE: Final = Function("set", (*_TEXT, *_TEXT, "result"), '$state "set"')
+DELETE_STATE: Final = Function("delete", _TEXT, '$state "delete"')
+PLAIN: Final = (LOG, SEND, GET_SETTINGS, GET_STATE, SET_STATE, DELETE_STATE)
 WASI: Final = (
     Function("block", ("pollable",), '$poll "[method]pollable.block"'),
     Function("poll", (*_TEXT, "result"), '$poll "poll"'),
@@ -125,7 +135,7 @@ def functions(with_wasi: bool) -> tuple[Function, ...]:
 
 
 def imports(with_wasi: bool) -> str:
-    return _SETTINGS + (_WASI if with_wasi else "")
+    return _SETTINGS + _STATE + (_WASI if with_wasi else "")
 
 
 def lowered(with_wasi: bool) -> str:
