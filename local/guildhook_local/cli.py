@@ -53,6 +53,9 @@ def run(
         ),
     ] = "",
     settings: Annotated[str, typer.Option(metavar="JSON", help="The plugin's settings, an object.")] = "{}",
+    state: Annotated[
+        str, typer.Option(metavar="JSON", help="What the plugin remembers from earlier runs, an object of texts.")
+    ] = "{}",
     allow: Annotated[
         list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
     ] = None,
@@ -63,7 +66,8 @@ def run(
 ) -> None:
     """Run one plugin exactly as production would, sending nothing."""
     limits = Limits() if fuel is None else replace(Limits(), fuel=fuel)
-    result = _run(plugin.read_bytes(), _message(message), _settings(settings), frozenset(allow or ()), limits)
+    given = _message(message), _settings(settings), _state(state)
+    result = _run(plugin.read_bytes(), *given, frozenset(allow or ()), limits)
     if as_json:
         _print_json(_run_as_json(result))
     else:
@@ -201,7 +205,12 @@ def _compiler() -> Iterator["Compiler"]:
 
 
 def _run(
-    wasm: bytes, message: Message, settings: dict[str, Any], permissions: frozenset[str], limits: Limits
+    wasm: bytes,
+    message: Message,
+    settings: dict[str, Any],
+    state: dict[str, str],
+    permissions: frozenset[str],
+    limits: Limits,
 ) -> RunResult:
     engine = Engine()
     try:
@@ -213,7 +222,7 @@ def _run(
         file.write(compiled.artifact)
         file.flush()
         plugin = Plugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions, limits)
-        return Sandbox(engine).run(plugin, message, settings, message.created_at, seed=0)
+        return Sandbox(engine).run(plugin, message, settings, message.created_at, seed=0, state=state)
 
 
 def _message(argument: str) -> Message:
@@ -241,6 +250,13 @@ def _settings(argument: str) -> dict[str, Any]:
     return settings
 
 
+def _state(argument: str) -> dict[str, str]:
+    state = _json_or_none(argument)
+    if not isinstance(state, dict) or not all(isinstance(value, str) for value in state.values()):
+        raise typer.BadParameter("not a JSON object of texts", param_hint="--state")
+    return state
+
+
 def _json_or_none(text: str) -> Any:
     try:
         return json.loads(text)
@@ -256,6 +272,7 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
         "duration_us": result.duration_us,
         "host_calls": result.host_calls,
         "host_call_bytes": result.host_call_bytes,
+        "state": result.state,
         "logs": result.logs,
         "intents": [
             {
@@ -303,6 +320,11 @@ def _show_run(result: RunResult, limits: Limits) -> None:
         out.print(f"[dim]log[/]   {_shown(line)}")
     for intent in result.intents:
         out.print(f"[dim]send[/]  {_shown(intent.content)} [dim]to channel {intent.channel_id}[/]")
+    if result.state is not None:
+        for key, value in result.state.items():
+            out.print(f"[dim]state[/] {_shown(key)}: {_shown(value)}")
+        if not result.state:
+            out.print("[dim]state[/] [dim]is empty now[/]")
 
 
 def _show_inspection(name: str, inspection: Inspection) -> None:

@@ -1,7 +1,7 @@
 """Plugins that call the host in any order with any arguments, and what must come of it.
 
-The model speaks of a plugin that calls host-api, settings and state alone. Of WASI it knows nothing: plugins that call it
-are held to the rules of check_result.
+The model speaks of a plugin that calls host-api, settings and state alone. Of WASI it knows nothing: plugins that
+call it are held to the rules of check_result.
 """
 
 import json

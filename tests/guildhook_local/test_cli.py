@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import wat
 from guildhook_local.cli import app, main
 
-PING = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
+PLUGINS = Path(__file__).parents[2] / "plugins"
+PING, COUNTER = PLUGINS / "ping" / "ping.wasm", PLUGINS / "counter" / "counter.wasm"
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 
 
@@ -65,13 +66,33 @@ def test_run_shows_what_the_plugin_would_send(as_json):
         "duration_us",
         "host_calls",
         "host_call_bytes",
+        "state",
         "logs",
         "intents",
     ]
-    assert (result["outcome"], result["logs"]) == ("ok", ["answered a ping"])
+    assert (result["outcome"], result["state"], result["logs"]) == ("ok", None, ["answered a ping"])
     (intent,) = result["intents"]
     assert list(intent) == ["kind", "channel_id", "content", "key"]
     assert (intent["kind"], intent["channel_id"], intent["content"]) == ("send_message", CHANNEL, "pong")
+
+
+def test_run_shows_the_new_state(as_json):
+    command = ("run", COUNTER, "--message", "!count", "--allow", "SEND_MESSAGES")
+    assert as_json(*command)[1]["state"] == {"count": "1"}
+    _, result = as_json(*command, "--state", '{"other": "grüß", "count": "1"}')
+    assert (result["state"], result["intents"][0]["content"]) == ({"other": "grüß", "count": "2"}, "2")
+
+
+def test_run_for_people_shows_a_state_that_is_new(guildhook, tmp_path):
+    state = ("--state", json.dumps({"a": "1", "b": "\x1b[2J"}))
+    lines = {}
+    for name, key in (("changes", "a"), ("changes-nothing", "c")):
+        (tmp_path / f"{name}.wasm").write_bytes(wat.remembers(("delete", key)))
+        lines[name] = guildhook("run", tmp_path / f"{name}.wasm", *state)[1].splitlines()
+    assert lines["changes"][2:] == ["state b: \ufffd[2J"]
+    assert lines["changes-nothing"][2:] == []
+    _, out, _ = guildhook("run", tmp_path / "changes.wasm", "--state", '{"a": "1"}')
+    assert out.splitlines()[2:] == ["state is empty now"]
 
 
 def test_run_gives_the_same_key_each_time(as_json):
@@ -145,6 +166,9 @@ def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypat
         (["no-such-file.wasm"], "does not exist"),
         ([PING, "--settings", "{"], "not a JSON object"),
         ([PING, "--settings", "[]"], "not a JSON object"),
+        ([PING, "--state", "{"], "not a JSON object of texts"),
+        ([PING, "--state", "[]"], "not a JSON object of texts"),
+        ([PING, "--state", '{"count": 1}'], "not a JSON object of texts"),
         ([PING, "--allow", "EVERYTHING"], "EVERYTHING"),
         ([PING, "--fuel", "-1"], "--fuel"),
         ([PING, "--message", "@no-such-file"], "no-such-file"),
