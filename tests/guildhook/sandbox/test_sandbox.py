@@ -325,9 +325,12 @@ def test_an_interrupt_waits_until_the_guest_is_done(run):
     assert run(ENVIRONMENT, settings={"a": "b"}).logs == ("a", "b")
 
 
-@pytest.mark.parametrize("wasm", [wat.SILENT, wat.TRAPS, wat.LOOPS, ENVIRONMENT])
+WRITES_STATE = wat.remembers(("set", "key", "value"), ("get", "key"), ("set", "", ""), ("delete", "key"))
+
+
+@pytest.mark.parametrize("wasm", [wat.SILENT, wat.TRAPS, wat.LOOPS, ENVIRONMENT, WRITES_STATE])
 def test_nothing_of_a_run_outlives_it(engine, load, wasm):
-    sandbox, plugin = Sandbox(engine), Plugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=10_000))
+    sandbox, plugin = Sandbox(engine), Plugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=50_000))
     sandbox.run(plugin, MESSAGE, {}, TIME, 1)
     gc.collect()
     gc.disable()  # what is left must not even need a collection
