@@ -60,7 +60,7 @@ def empty_database(running: Servers) -> Iterator[str]:
 @pytest.fixture
 def system(running: Servers) -> Iterator[Stack]:
     """A stack with a database, queue, bucket and chat server of its own; what fails comes back at once."""
-    environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS)}
+    environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS), "GUILDHOOK_RETRY_SECONDS": "0"}
     with stack(running, visibility_timeout_seconds=0, max_receive_count=3, environment=environment) as system:
         yield system
 

@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
+from guildhook.batch import QueueRecord
 from guildhook.chat import RestChatApi
-from guildhook.errors import ConfigurationError
+from guildhook.delivery import CircuitBreaker, Sender
+from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
 from guildhook.observability import create_logger, create_metrics, report_batch
 from guildhook.sandbox import Engine, Sandbox
 from guildhook.settings import WorkerSettings, load_settings
+from guildhook.sqs import Queue
 from guildhook.store import Store
-from guildhook.worker import QueueRecord, Worker
+from guildhook.worker import BatchReport, Rules, Worker
 
 # What Lambda takes for "the whole batch failed": an id that names no record.
 _WHOLE_BATCH = {"batchItemFailures": [{"itemIdentifier": ""}]}
@@ -36,9 +39,10 @@ def create_worker(settings: WorkerSettings) -> Worker:
         memory_bytes=settings.memory_cache_bytes,
         disk_bytes=settings.disk_cache_bytes,
     )
+    rules = Rules(settings.limits_of, settings.budget_of, settings.quarantine, settings.backoff)
     store = Store(settings.database_url)
-    chat = RestChatApi(settings.chat_api_url, settings.chat_api_token)
-    return Worker(engine.fingerprint, Sandbox(engine), settings.limits_of, modules, store, chat)
+    sender = Sender(RestChatApi(settings.chat_api_url, settings.chat_api_token), CircuitBreaker())
+    return Worker(engine.fingerprint, Sandbox(engine), rules, modules, store, sender)
 
 
 def renew() -> None:
@@ -52,9 +56,11 @@ def renew() -> None:
 
 
 try:
-    worker = create_worker(load_settings(WorkerSettings))
+    settings = load_settings(WorkerSettings)
+    worker = create_worker(settings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
+events = Queue(settings.event_queue_url, "event queue (GUILDHOOK_EVENT_QUEUE_URL)")
 # Now, since init costs no message any time.
 renew()
 register_after_restore(renew)
@@ -65,12 +71,14 @@ close = atexit.register(worker.close)
 
 class SqsAttributes(msgspec.Struct, frozen=True, rename="pascal"):
     sent_timestamp: int
+    approximate_receive_count: int
 
 
 class SqsRecord(msgspec.Struct, frozen=True, rename="camel"):
     """What the function reads of it."""
 
     message_id: str
+    receipt_handle: str
     body: str
     attributes: SqsAttributes
 
@@ -84,16 +92,32 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.error("the event has no Records; this function takes events from SQS")
         return {"batchItemFailures": []}
     try:
-        batch = [_queue_record(record) for record in msgspec.convert(records, list[SqsRecord], strict=False)]
+        batch = msgspec.convert(records, list[SqsRecord], strict=False)
+        queued = [_queue_record(record) for record in batch]
     except (ValueError, OverflowError, OSError) as error:
         logger.error("a record is not one of SQS: %s", error)  # noqa: TRY400 - nothing of ours failed
         return _WHOLE_BATCH
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
-    report = worker.process(batch, deadline)
+    report = worker.process(queued, deadline)
     report_batch(logger, metrics, report)
+    postpone(batch, report)
     return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in report.failures]}
 
 
+def postpone(batch: list[SqsRecord], report: BatchReport) -> None:
+    """Lambda leaves what failed invisible for as long as the queue says, the same time for everything."""
+    handles = {record.message_id: record.receipt_handle for record in batch}
+    waits = {handles[record_id]: postponed.seconds for record_id, postponed in report.failures.items()}
+    try:
+        events.postpone(waits)
+    except InfrastructureError as error:
+        logger.warning("records come back when the queue's own timeout is over", extra={"reason": str(error)})
+
+
 def _queue_record(record: SqsRecord) -> QueueRecord:
-    sent_at = datetime.fromtimestamp(record.attributes.sent_timestamp / 1000, UTC)
-    return QueueRecord(id=record.message_id, body=record.body, sent_at=sent_at)
+    return QueueRecord(
+        id=record.message_id,
+        body=record.body,
+        sent_at=datetime.fromtimestamp(record.attributes.sent_timestamp / 1000, UTC),
+        receive_count=record.attributes.approximate_receive_count,
+    )

@@ -128,14 +128,14 @@ class ChatServer:
         channel_id = request.path_params["channel_id"]
         if channel_id not in self._channels:
             return _error(404, "CHANNEL_NOT_FOUND", f"There is no channel {channel_id}.")
-        content, nonce = _read_send(body)
+        content, nonce, causality = _read_send(body)
         if not content.strip() or len(content) > _MAX_CONTENT_CHARS:
             return _error(400, "VALIDATION_ERROR", f"content must have 1 to {_MAX_CONTENT_CHARS} characters.")
         key = request.headers.get("Idempotency-Key") or nonce
         with self._changed:
             message = self._by_key.get(key) if key else None
             if message is None:
-                message = self._create(channel_id, {"author": _BOT, "content": content}, key)
+                message = self._create(channel_id, {"author": _BOT, "content": content, **causality}, key)
         return JSONResponse(message, 201, headers=_RATE_LIMIT)
 
     async def _list_messages(self, request: Request) -> Response:
@@ -200,15 +200,16 @@ class ChatServer:
         return message
 
 
-def _read_send(body: bytes) -> tuple[str, str | None]:
+def _read_send(body: bytes) -> tuple[str, str | None, dict[str, Any]]:
+    """Content, nonce, and what the message goes back to, which its event carries on."""
     try:
         send = json.loads(body)
-        content, nonce = send["content"], send.get("nonce")
+        content, nonce, causality = send["content"], send.get("nonce"), send.get("causality")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise HTTPException(400, "The body must be a JSON object with content.") from None
     if not isinstance(content, str):
         raise HTTPException(400, "content must be a string.")
-    return content, nonce if isinstance(nonce, str) else None
+    return content, nonce if isinstance(nonce, str) else None, {} if causality is None else {"causality": causality}
 
 
 def _fault_answer(fault: Fault) -> Response:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from guildhook.events import parse_event
+from guildhook.events import Event, parse_event
 from guildhook.model import Message
 
 _GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
@@ -35,4 +35,6 @@ def sample_message(fields: Mapping[str, Any]) -> Message:
     message = {**_MESSAGE, **fields}
     guild_id = str(message.pop("guild_id", _GUILD_ID))
     event = {"type": "message.created", "guild_id": guild_id, "message": message}
-    return parse_event(json.dumps(event), _TIME).message
+    parsed = parse_event(json.dumps(event), _TIME)
+    assert isinstance(parsed, Event)
+    return parsed.message

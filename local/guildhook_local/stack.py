@@ -26,6 +26,7 @@ from guildhook_local.postgres import postgres_server
 _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
 ON_MESSAGE = _PROJECT / "functions" / "on_message" / "app.py"
+SWEEP = _PROJECT / "functions" / "sweep" / "app.py"
 COMPILE_PLUGIN = _PROJECT / "functions" / "compile_plugin" / "app.py"
 _SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
@@ -55,6 +56,7 @@ class Stack:
     mapping: EventSourceMapping
     compile_handler: Handler
     compile_mapping: EventSourceMapping
+    sweep_handler: Handler
     environment: Mapping[str, str]
     """What the functions are configured with."""
 
@@ -101,10 +103,10 @@ def servers() -> Iterator[Servers]:
 def stack(
     servers: Servers,
     visibility_timeout_seconds: int = 360,
-    max_receive_count: int = 5,
+    max_receive_count: int = 10,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """A stack of its own on running servers. `environment` is added to the function's."""
+    """A stack of its own on running servers. `environment` is added to the functions'."""
     name = f"guildhook-{uuid4().hex[:12]}"
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
@@ -128,12 +130,14 @@ def stack(
             "GUILDHOOK_CHAT_API_TOKEN": _SERVICE_TOKEN,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
+            "GUILDHOOK_EVENT_QUEUE_URL": queue.url,
             "GUILDHOOK_CACHE_DIR": cache_dir,
             **(environment or {}),
         }
         with (
             loaded_function(ON_MESSAGE, variables) as handler,
             loaded_function(COMPILE_PLUGIN, variables) as compile_handler,
+            loaded_function(SWEEP, variables) as sweep_handler,
         ):
             yield Stack(
                 database_url=database_url,
@@ -147,6 +151,7 @@ def stack(
                 compile_mapping=EventSourceMapping(
                     sqs, compile_queue.url, "compile_plugin", compile_handler, batch_size=1
                 ),
+                sweep_handler=sweep_handler,
                 environment=variables,
             )
 

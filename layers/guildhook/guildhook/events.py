@@ -1,23 +1,33 @@
-"""Message-created events, as the chat server puts them on the queue."""
+"""What lies on the queue: message-created events of the chat server, and our own word that sends are still due."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
-from guildhook.model import Message
+from guildhook.model import Cause, Message
 
 # SNS in EventBridge in SQS is the deepest chain in use.
 _MAX_WRAPPERS = 2
 _MAX_REASON_CHARS = 300
 _MESSAGE_TYPES = ("user", "system")
+_DELIVERY_DUE = "guildhook.delivery_due"
+
+MAX_HOPS = 4
+"""Messages of bots that are further from the person's message that began it reach no plugin."""
 
 
 class MalformedEventError(Exception):
     """The body is no message-created event. The text says why and quotes nothing of the body."""
+
+
+class _Causality(msgspec.Struct, frozen=True):
+    root: UUID
+    hops: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Author(msgspec.Struct, frozen=True):
@@ -33,12 +43,18 @@ class _Message(msgspec.Struct, frozen=True):
     encrypted: bool = False
     message_type: str = "user"
     created_at: datetime | None = None
+    causality: _Causality | None = None
 
 
 class _MessageCreated(msgspec.Struct, frozen=True):
     type: str
     guild_id: UUID
     message: _Message
+
+
+class _DeliveryDue(msgspec.Struct, frozen=True):
+    guild_id: UUID
+    message_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +65,26 @@ class Event:
     skip: str | None
 
 
-def parse_event(body: str, sent_at: datetime) -> Event:
+@dataclass(frozen=True, slots=True)
+class DeliveryDue:
+    """A message was handled, and some of what it was answered is still to be sent."""
+
+    guild_id: UUID
+    message_id: UUID
+
+    def to_json(self) -> str:
+        return json.dumps({"type": _DELIVERY_DUE, "guild_id": str(self.guild_id), "message_id": str(self.message_id)})
+
+
+def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
     `sent_at` stands in for a message that carries no `created_at`.
     Raises MalformedEventError.
     """
     raw = _unwrap(_parse_json(body))
+    if isinstance(raw, dict) and raw.get("type") == _DELIVERY_DUE:
+        return _parse_delivery_due(raw)
     try:
         event = msgspec.convert(raw, _MessageCreated)
     except msgspec.ValidationError as error:
@@ -72,9 +101,18 @@ def parse_event(body: str, sent_at: datetime) -> Event:
             channel_id=message.channel_id,
             created_at=_with_timezone(message.created_at or sent_at),
             payload=_payload(raw["message"], guild_id),
+            cause=_cause(message),
         ),
         skip=_reason_to_skip(message),
     )
+
+
+def _parse_delivery_due(raw: Mapping[str, Any]) -> DeliveryDue:
+    try:
+        due = msgspec.convert(raw, _DeliveryDue)
+    except msgspec.ValidationError as error:
+        raise MalformedEventError(f"not a {_DELIVERY_DUE} event: {error}"[:_MAX_REASON_CHARS]) from None
+    return DeliveryDue(due.guild_id, due.message_id)
 
 
 def _parse_json(text: str) -> Any:
@@ -109,11 +147,22 @@ def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
         raise MalformedEventError(f"the message is nested too deeply: {error}") from None
 
 
+def _cause(message: _Message) -> Cause | None:
+    # What a person's message claims is not believed: it is a beginning.
+    if not message.author.bot or message.causality is None:
+        return None
+    return Cause(message.causality.root, message.causality.hops)
+
+
 def _reason_to_skip(message: _Message) -> str | None:
-    if message.author.bot:
-        return "author is a bot"
     if message.message_type == "system":
         return "system message"
     if message.encrypted:
         return "encrypted message"
+    if not message.author.bot:
+        return None
+    if message.causality is None:
+        return "author is a bot, and its message does not say what it goes back to"
+    if message.causality.hops > MAX_HOPS:
+        return f"author is a bot, {message.causality.hops} hops away from a person; the limit is {MAX_HOPS}"
     return None

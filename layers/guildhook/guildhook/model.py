@@ -1,10 +1,10 @@
 """The small frozen types that more than one part of the library speaks of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha1
+from hashlib import sha1, sha256
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +36,16 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What a bot's message goes back to. It travels with everything that is sent, so that bots that answer bots end."""
+
+    root_id: UUID
+    """The message of a person that it all began with."""
+    hops: int
+    """1 for an answer to that message, 2 for an answer to the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message that was created in a guild; `payload` is what a plugin receives, as compact JSON."""
 
@@ -44,6 +54,17 @@ class Message:
     channel_id: UUID
     created_at: datetime
     payload: str
+    cause: Cause | None = None
+    """None for a message of a person."""
+
+    @property
+    def sha256(self) -> bytes:
+        """Of what a plugin receives."""
+        return sha256(self.payload.encode()).digest()
+
+    @property
+    def cause_of_answers(self) -> Cause:
+        return Cause(self.cause.root_id, self.cause.hops + 1) if self.cause else Cause(self.id, 1)
 
 
 class SendMessage(msgspec.Struct, frozen=True):
@@ -121,6 +142,29 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginState:
+    """What a plugin remembers in its guild: texts by key. It is written only over the version that was read."""
+
+    version: int = 0
+    entries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """In bytes of UTF-8, keys included."""
+        return sum(len(key.encode()) + len(value.encode()) for key, value in self.entries.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a plugin has fared, as far as its next run must know."""
+
+    failing: bool = False
+    """It has failures to its name that a good run would clear."""
+    quarantine_seconds: float | None = None
+    """Until one run may be tried; 0 or less: now. None: it is not quarantined."""
+
+
+@dataclass(frozen=True, slots=True)
 class InstalledPlugin:
     """A row of `plugins` without its blob; `compiled` is None until the compile function has seen the wasm."""
 
@@ -130,6 +174,18 @@ class InstalledPlugin:
     permissions: frozenset[str]
     wasm_sha256: bytes
     compiled: Artifact | Refusal | None
+    bot_messages: bool = False
+    """Whether it is given messages of bots."""
+    state: PluginState = PluginState()
+    health: Health = Health()
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """An intent on its way to the chat server, and the message that it answers."""
+
+    message_id: UUID
+    intent: SendMessage
+    cause: Cause
 
 
 class DeliveryState(StrEnum):
@@ -147,3 +203,25 @@ class Delivery:
     key: str
     state: DeliveryState
     detail: str
+    retry_seconds: float = 0
+    """A pending one is not to be tried again before these are over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineRules:
+    """When a plugin is quarantined, and for how long: every pause is twice as long as the one before."""
+
+    most_in_a_row: int = 10
+    """Failures."""
+    most_in_an_hour: int = 100
+    """Failures, by the clock's hours."""
+    pause_seconds: int = 300
+    longest_pause_seconds: int = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a guild has used of this minute's budget."""
+
+    fuel: int = 0
+    sends: int = 0

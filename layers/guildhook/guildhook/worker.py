@@ -1,73 +1,81 @@
 """The way of a message, from a batch of the queue to the replies in the chat."""
 
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from guildhook.chat import ChatApi
-from guildhook.delivery import deliver
+from guildhook.backoff import Backoff
+from guildhook.batch import ANOTHER_BODY, Batch, QueueRecord, read_batch
+from guildhook.budget import Budget
+from guildhook.delivery import Sender
 from guildhook.errors import InfrastructureError
-from guildhook.events import MalformedEventError, parse_event
-from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outcome, Refusal, RunResult, SendMessage
+from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outgoing, QuarantineRules
 from guildhook.modules import CacheEvent, ModuleCache, Unavailable, Wanted
-from guildhook.sandbox import Limits, Module, Plugin, Sandbox
-from guildhook.store import Recorded, RunRecord, Snapshot, Store
+from guildhook.runner import Found, PassedOver, Postponed, Runner, Todo
+from guildhook.sandbox import Limits, Module, Sandbox
+from guildhook.store import Quarantined, RunRecord, Snapshot, Store
+
+# A compile may take 25 s, and what it was for is still to be run, written and sent.
+_COMPILE_AND_FINISH_SECONDS: Final = 40
+# For the outbox, for sending, and for the results.
+_RECORD_AND_SEND_SECONDS: Final = 15
+# For the results alone, and for telling the queue.
+_SETTLE_SECONDS: Final = 4
+_RACES: Final = 4
+"""How often runs of a batch are run for the same message, before a state that others keep writing is left to them."""
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRecord:
-    """One record of a batch, by the id that the queue gave it."""
+class Rules:
+    """What the operator decides for all guilds, or for each."""
 
-    id: str
-    body: str
-    sent_at: datetime
+    limits_of: Callable[[UUID], Limits]
+    """Of a guild's runs."""
+    budget_of: Callable[[UUID], Budget]
+    quarantine: QuarantineRules
+    backoff: Backoff
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
     """What a batch did. Records that are not in `failures` are done and leave the queue."""
 
-    failures: Mapping[str, str]
-    """Why a record must come back, by its id: the body is malformed, or the infrastructure failed."""
+    failures: Mapping[str, Postponed]
+    """Why a record must come back, and when, by its id: its body is malformed, the infrastructure failed, or its guild
+    is over its budget.
+    """
     skipped: Mapping[str, str]
     """Why no plugin was given a record, by its id."""
-    runs: tuple[RunRecord, ...]
-    deliveries: tuple[Delivery, ...]
+    passed_over: Sequence[PassedOver]
+    runs: Sequence[RunRecord]
+    quarantined: Sequence[Quarantined]
+    deliveries: Sequence[Delivery]
+    orphaned: Sequence[str]
+    """Keys of what was sent while its plugin was deleted."""
     modules: Mapping[CacheEvent, int]
     """Where modules were found, and what was thrown away."""
-
-
-_Todo = tuple[Message, InstalledPlugin]
-_Found = Mapping[bytes, Module | Refusal | Unavailable]
-
-# A compile may take 25 s, and what it was for is still to be run, written and sent.
-_COMPILE_AND_FINISH_SECONDS = 40
+    circuit_open: bool
+    """Whether the chat server is left alone at the moment."""
+    circuits_opened: int
 
 
 class Worker:
     def __init__(
-        self,
-        engine: str,
-        sandbox: Sandbox,
-        limits_of: Callable[[UUID], Limits],
-        modules: ModuleCache[Module],
-        store: Store,
-        chat: ChatApi,
+        self, engine: str, sandbox: Sandbox, rules: Rules, modules: ModuleCache[Module], store: Store, sender: Sender
     ) -> None:
-        """`engine` is the fingerprint under which artifacts are looked up, `limits_of` the limits of a guild's runs."""
+        """`engine` is the fingerprint under which artifacts are looked up."""
         self._engine = engine
         self._sandbox = sandbox
-        self._limits_of = limits_of
+        self._rules = rules
         self._modules = modules
         self._store = store
-        self._chat = chat
+        self._sender = sender
 
     def connect(self) -> list[InfrastructureError]:
         """Open connections ahead of their first use. Returns why some could not be: a batch tries again."""
         problems = []
-        for connect in (self._store.connect, self._chat.connect):
+        for connect in (self._store.connect, self._sender.connect):
             try:
                 connect()
             except InfrastructureError as error:
@@ -81,178 +89,220 @@ class Worker:
         be compiled on the way comes last, and only if it can be done before `deadline`, by time.monotonic().
         Raises nothing for what a record holds or the infrastructure does: both end in `failures`.
         """
-        batch = _parse(records)
-        done = self._process(batch.messages, deadline)
-        failures = {
-            record: done.failures[message]
-            for message, ids in batch.records.items()
-            if message in done.failures
-            for record in ids
-        }
+        batch = read_batch(records)
+        progress = _Progress()
+        if batch.guilds:
+            self._process(batch, deadline, progress)
+        # What is malformed stays so: it comes back at once, and is soon where somebody looks at it.
+        malformed = {record_id: Postponed(reason) for record_id, reason in batch.malformed.items()}
         return BatchReport(
-            failures=batch.malformed | failures,
-            skipped=batch.skipped,
-            runs=done.runs,
-            deliveries=done.deliveries,
+            failures={**malformed, **self._coming_back(batch, progress.postponed)},
+            skipped={**batch.skipped, **_by_record(batch, progress)},
+            passed_over=progress.passed_over,
+            runs=progress.runs,
+            quarantined=progress.quarantined,
+            deliveries=progress.deliveries,
+            orphaned=progress.orphaned,
             modules=self._modules.take_events(),
+            circuit_open=self._sender.breaker.is_open,
+            circuits_opened=self._sender.breaker.take_opened(),
         )
 
     def close(self) -> None:
         self._store.close()
-        self._chat.close()
+        self._sender.close()
 
-    def _process(self, messages: Mapping[UUID, Message], deadline: float) -> "_Done":
-        if not messages:
-            return _Done()
+    def _process(self, batch: Batch, deadline: float, progress: "_Progress") -> None:
         try:
             # One query: the plugins of all guilds, and what earlier deliveries of these messages did.
-            guilds = {message.guild_id for message in messages.values()}
-            snapshot = self._store.snapshot(guilds, messages, self._engine)
+            snapshot = self._snapshot(batch.guilds)
         except InfrastructureError as error:
-            return _failed(messages, error)
-        todo = [
-            (message, plugin)
-            for message in messages.values()
-            for plugin in snapshot.plugins.get(message.guild_id, ())
-            if (message.id, plugin.id) not in snapshot.runs
-        ]
+            progress.postpone(batch.guilds, Postponed(str(error)))
+            return
+        todo = _todo(batch.messages.values(), snapshot)
+        progress.skipped |= _unseen(batch.messages.values(), snapshot)
+        left = [outgoing for run in snapshot.runs.values() for outgoing in run.pending]
+        runner = Runner(
+            self._sandbox,
+            self._rules.limits_of,
+            self._rules.budget_of,
+            snapshot,
+            latest_start=deadline - _RECORD_AND_SEND_SECONDS,
+        )
         found = self._modules.find(_wanted(plugin for _, plugin in todo))
         ready = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 in found]
-        done = self._run_and_send(ready, found, list(_left_pending(snapshot)))
+        self._run_and_send(runner, ready, found, left, deadline, progress)
 
         # After all others, so that nobody waits for the compiling of somebody else's plugin.
         uncompiled = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 not in found]
-        return done.and_then(self._compile_and_run(uncompiled, deadline)) if uncompiled else done
+        if uncompiled:
+            self._compile_and_run(runner, uncompiled, deadline, progress)
 
-    def _compile_and_run(self, todo: Sequence[_Todo], deadline: float) -> "_Done":
+    def _compile_and_run(self, runner: Runner, todo: Sequence[Todo], deadline: float, progress: "_Progress") -> None:
         digests = list(dict.fromkeys(plugin.wasm_sha256 for _, plugin in todo))
         latest_start = deadline - _COMPILE_AND_FINISH_SECONDS
         try:
             compiled = self._modules.compile(digests, self._store.wasm, latest_start)
         except InfrastructureError as error:
-            return _failed((message.id for message, _ in todo), error)
-        return self._run_and_send(todo, compiled, [])
+            progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
+            return
+        self._run_and_send(runner, todo, compiled, [], deadline, progress)
 
-    def _run_and_send(self, todo: Iterable[_Todo], modules: _Found, left: Sequence["_Pending"]) -> "_Done":
-        failures: dict[UUID, str] = {}
-        runs = []
-        with self._sandbox.batch():
-            for message, plugin in todo:
-                match modules[plugin.wasm_sha256]:
-                    case Unavailable(reason):
-                        failures[message.id] = reason
-                    case Refusal(reason):
-                        runs.append(_record(message, plugin, 0, _invalid(reason)))
-                    case module:
-                        runs.append(self._run(message, plugin, module))
-        try:
-            # One write before anything is sent: the outbox.
-            recorded = self._store.record(runs) if runs else Recorded(frozenset(), frozenset())
-        except InfrastructureError as error:
-            return _failed({message.id for message, _ in todo} | {message_id for message_id, _ in left}, error)
-        for message_id, _ in recorded.lost:
-            failures[message_id] = "another delivery of the same message is under way"
-
-        # One write of what became of it.
-        pending = [*left, *_now_pending(runs, recorded)]
-        deliveries = deliver(self._chat, [intent for _, intent in pending])
-        failures |= _undelivered(pending, deliveries)
+    def _run_and_send(
+        self,
+        runner: Runner,
+        todo: Sequence[Todo],
+        modules: Found,
+        left: Sequence[Outgoing],
+        deadline: float,
+        progress: "_Progress",
+    ) -> None:
+        pending = [*left, *self._run_and_record(runner, todo, modules, progress)]
+        sendable = [outgoing for outgoing in pending if outgoing.intent.channel_id not in progress.blocked_channels]
+        deliveries = self._sender.send(sendable, deadline - _SETTLE_SECONDS)
+        progress.deliveries += deliveries
+        progress.note_undelivered(pending, deliveries)
         try:
             if deliveries:
-                self._store.settle(deliveries)
+                # One write of what became of it.
+                progress.orphaned += self._store.settle(deliveries)
         except InfrastructureError as error:
-            failures |= dict.fromkeys((message_id for message_id, _ in pending), str(error))
-        return _Done(failures, tuple(runs), tuple(deliveries))
+            progress.postpone((outgoing.message_id for outgoing in pending), Postponed(str(error)))
 
-    def _run(self, message: Message, plugin: InstalledPlugin, module: Module) -> RunRecord:
-        seed = secrets.randbits(63)
-        granted = Plugin(plugin.id, module, plugin.permissions, self._limits_of(plugin.guild_id))
-        result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed)
-        return _record(message, plugin, seed, result)
+    def _run_and_record(
+        self, runner: Runner, todo: Sequence[Todo], modules: Found, progress: "_Progress"
+    ) -> list[Outgoing]:
+        """What is to be sent now. One write, before anything is sent; more only where another batch wrote the state of
+        the same plugin first. A run is pure, so it can be run again on what the other has left.
+        """
+        pending: list[Outgoing] = []
+        for race in range(1, _RACES + 1):
+            ran = runner.run(todo, modules)
+            progress.note(ran.postponed)
+            progress.passed_over += ran.passed_over
+            if ran.record.empty:
+                return pending
+            try:
+                recorded = self._store.record(ran.record, self._rules.quarantine)
+                kept = [run for run in ran.record.runs if run.plugin.id not in recorded.stale]
+                progress.runs += kept
+                progress.quarantined += recorded.quarantined
+                pending += [out for run in kept for out in run.outgoing() if out.intent.key in recorded.pending]
+                for message_id, _ in recorded.lost:
+                    progress.postpone([message_id], Postponed("another delivery of the same message is under way"))
+                todo = [(message, plugin) for message, plugin in todo if plugin.id in recorded.stale]
+                if not todo:
+                    return pending
+                if race == _RACES:
+                    break
+                fresh = self._snapshot({message.id: message.guild_id for message, _ in todo})
+            except InfrastructureError as error:
+                progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
+                return pending
+            stale = recorded.stale
+            todo = [(message, plugin) for message, plugin in _todo((m for m, _ in todo), fresh) if plugin.id in stale]
+            modules = {**{plugin.wasm_sha256: _UPDATED for _, plugin in todo}, **modules}
+        progress.postpone(
+            (message.id for message, _ in todo), Postponed("other batches keep writing the plugin's state first")
+        )
+        return pending
+
+    def _snapshot(self, guilds: Mapping[UUID, UUID]) -> Snapshot:
+        """`guilds` by message. Raises InfrastructureError."""
+        return self._store.snapshot(set(guilds.values()), guilds, self._engine)
+
+    def _coming_back(self, batch: Batch, postponed: Mapping[UUID, Postponed]) -> dict[str, Postponed]:
+        return {
+            record.id: Postponed(reason.reason, max(reason.seconds, self._rules.backoff.seconds(record.receive_count)))
+            for message, reason in postponed.items()
+            for record in batch.records[message]
+        }
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    messages: Mapping[UUID, Message]
-    records: Mapping[UUID, Sequence[str]]
-    """The records that carry a message: the queue may deliver it more than once, even in one batch."""
-    skipped: dict[str, str]
-    malformed: dict[str, str]
+_UPDATED: Final = Unavailable("the plugin was updated meanwhile")
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    failures: Mapping[UUID, str] = field(default_factory=dict)
+@dataclass(slots=True)
+class _Progress:
+    """What has come of a batch so far."""
+
+    postponed: dict[UUID, Postponed] = field(default_factory=dict)
     """By message."""
-    runs: tuple[RunRecord, ...] = ()
-    deliveries: tuple[Delivery, ...] = ()
+    skipped: dict[UUID, str] = field(default_factory=dict)
+    """By message."""
+    passed_over: list[PassedOver] = field(default_factory=list)
+    runs: list[RunRecord] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    blocked_channels: set[str] = field(default_factory=set)
+    """With a message that is still to be sent: nothing may overtake it."""
 
-    def and_then(self, later: "_Done") -> "_Done":
-        return _Done({**self.failures, **later.failures}, self.runs + later.runs, self.deliveries + later.deliveries)
+    def postpone(self, messages: Iterable[UUID], why: Postponed) -> None:
+        self.note(dict.fromkeys(messages, why))
+
+    def note(self, postponed: Mapping[UUID, Postponed]) -> None:
+        """The first reason stays, and the longest wait counts."""
+        for message_id, why in postponed.items():
+            before = self.postponed.get(message_id, why)
+            self.postponed[message_id] = Postponed(before.reason, max(before.seconds, why.seconds))
+
+    def note_undelivered(self, pending: Iterable[Outgoing], deliveries: Iterable[Delivery]) -> None:
+        results = {delivery.key: delivery for delivery in deliveries}
+        for outgoing in pending:
+            result = results.get(outgoing.intent.key, _NOT_TRIED)
+            if result.state is DeliveryState.PENDING:
+                self.blocked_channels.add(outgoing.intent.channel_id)
+                self.postpone([outgoing.message_id], Postponed(result.detail, result.retry_seconds))
 
 
-_Pending = tuple[UUID, SendMessage]
-"""What is to be sent, with the message that it answers."""
+_NOT_TRIED: Final = Delivery(
+    "", DeliveryState.PENDING, "no time was left to send it, or an earlier message to its channel is still to be sent"
+)
 
 
-def _parse(records: Sequence[QueueRecord]) -> _Batch:
-    messages: dict[UUID, Message] = {}
-    ids: dict[UUID, list[str]] = {}
-    skipped: dict[str, str] = {}
-    malformed: dict[str, str] = {}
-    for record in records:
-        try:
-            event = parse_event(record.body, record.sent_at)
-        except MalformedEventError as error:
-            malformed[record.id] = str(error)
-            continue
-        if event.skip:
-            skipped[record.id] = event.skip
-        else:
-            messages.setdefault(event.message.id, event.message)
-            ids.setdefault(event.message.id, []).append(record.id)
-    return _Batch(messages, ids, skipped, malformed)
+def _by_record(batch: Batch, progress: _Progress) -> dict[str, str]:
+    """Why records are skipped, unless they come back for something else."""
+    return {
+        record.id: reason
+        for message_id, reason in progress.skipped.items()
+        if message_id not in progress.postponed
+        for record in batch.records[message_id]
+    }
+
+
+def _todo(messages: Iterable[Message], snapshot: Snapshot) -> list[Todo]:
+    return [
+        (message, plugin)
+        for message in messages
+        if not _has_another_body(message, snapshot)
+        for plugin in _takers(message, snapshot)
+        if (message.id, plugin.id) not in snapshot.runs
+    ]
+
+
+def _unseen(messages: Iterable[Message], snapshot: Snapshot) -> dict[UUID, str]:
+    """Why messages that could be given to plugins are given to none."""
+    reasons = {}
+    answered = {message_id for message_id, _ in snapshot.runs}
+    for message in messages:
+        if _has_another_body(message, snapshot):
+            reasons[message.id] = ANOTHER_BODY
+        elif message.id not in answered and not _takers(message, snapshot):
+            reasons[message.id] = "no enabled plugin of its guild takes it"
+    return reasons
+
+
+def _takers(message: Message, snapshot: Snapshot) -> list[InstalledPlugin]:
+    plugins = snapshot.plugins.get(message.guild_id, ())
+    return [plugin for plugin in plugins if message.cause is None or plugin.bot_messages]
+
+
+def _has_another_body(message: Message, snapshot: Snapshot) -> bool:
+    digests = {run.message_sha256 for run in snapshot.runs.values() if run.message_id == message.id} - {None}
+    return bool(digests) and digests != {message.sha256}
 
 
 def _wanted(plugins: Iterable[InstalledPlugin]) -> Iterable[Wanted]:
     by_digest = {plugin.wasm_sha256: plugin.compiled for plugin in plugins}
     return [Wanted(digest, compiled) for digest, compiled in by_digest.items()]
-
-
-def _failed(messages: Iterable[UUID], error: InfrastructureError) -> _Done:
-    return _Done(dict.fromkeys(messages, str(error)))
-
-
-def _record(message: Message, plugin: InstalledPlugin, seed: int, result: RunResult) -> RunRecord:
-    return RunRecord(plugin, message.id, message.created_at, message.channel_id, seed, result)
-
-
-def _invalid(reason: str) -> RunResult:
-    return RunResult(Outcome.INVALID, reason, fuel_used=0, duration_us=0, host_calls=0, logs=(), intents=())
-
-
-def _left_pending(snapshot: Snapshot) -> Iterator[_Pending]:
-    """By earlier deliveries of the same messages."""
-    for earlier in snapshot.runs.values():
-        for intent in earlier.pending:
-            yield earlier.message_id, intent
-
-
-def _now_pending(runs: Iterable[RunRecord], recorded: Recorded) -> Iterator[_Pending]:
-    for run in runs:
-        for intent in run.result.intents:
-            if intent.key in recorded.pending:
-                yield run.message_id, intent
-
-
-def _undelivered(pending: Iterable[_Pending], deliveries: Iterable[Delivery]) -> dict[UUID, str]:
-    """Why a message has replies that are still to be sent; those behind a pending one were not even tried."""
-    results = {delivery.key: delivery for delivery in deliveries}
-    reasons = {}
-    for message_id, intent in pending:
-        result = results.get(intent.key)
-        if result is None:
-            reasons[message_id] = "an earlier message to the same channel is still to be sent"
-        elif result.state is DeliveryState.PENDING:
-            reasons[message_id] = result.detail
-    return reasons

@@ -1,13 +1,33 @@
 """What guildhook asks of a chat server."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from guildhook.model import Delivery, SendMessage
+from guildhook.model import DeliveryState, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The server asks to be left alone for a while: in one channel, or by everything that guildhook sends."""
+
+    seconds: float
+    everywhere: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the chat server made of one attempt: `detail` is the id of the message, or why there is none."""
+
+    state: DeliveryState
+    detail: str
+    server_failed: bool = False
+    """It did not do its part, and would not for another message either; a refusal or a pause is no failure."""
+    pause: Pause | None = None
 
 
 class ChatApi(Protocol):
-    def send(self, intent: SendMessage) -> Delivery:
-        """Deliver one message under its idempotency key. Called from several threads at once.
+    def send(self, outgoing: Outgoing, timeout_seconds: float) -> Answer:
+        """Try once to deliver a message under its idempotency key. Called from several threads at once.
 
         Never raises for what the server or the network did: a fault that may pass leaves it pending,
         a refusal for good is refused with the server's code.

@@ -1,32 +1,25 @@
 """The REST API of the chat server that guildhook was made for."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import urllib3
 
+from guildhook.chat.api import Answer, Pause
 from guildhook.errors import InfrastructureError
-from guildhook.model import Delivery, DeliveryState, SendMessage
+from guildhook.model import DeliveryState, Outgoing
 
-_TIMEOUT = urllib3.Timeout(connect=2, read=5)
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 5
 # Together with the database's 5 s less than the 10 s that Lambda gives a function to start.
 _CONNECT_TIMEOUT = urllib3.Timeout(total=2)
-# SQS brings back what is still pending after these; the pauses stay far below a function's timeout.
-_RETRIES = urllib3.Retry(
-    total=2,
-    backoff_factor=0.2,
-    backoff_jitter=0.2,
-    backoff_max=2,
-    status_forcelist=(429, 500, 502, 503, 504),
-    allowed_methods=None,  # POST too: the idempotency key makes it safe
-    raise_on_status=False,
-    respect_retry_after_header=False,  # a server that asks for an hour would hold the function for an hour
-)
 _CONNECTIONS = 16
 _MAX_RESPONSE_BYTES = 64 * 1024
-# The operator's to mend, not the plugin's: wrong token, wrong address.
-_PENDING_STATUS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_DEFAULT_PAUSE_SECONDS = 1
+_LONGEST_PAUSE_SECONDS = 3_600
+"""Who asks for more is asked again after that."""
 
 
 class RestChatApi:
@@ -34,51 +27,76 @@ class RestChatApi:
         self._base_url = base_url.rstrip("/")
         self._address = urllib3.util.parse_url(self._base_url)._replace(auth=None).url
         self._headers = {"Authorization": f"Bearer {service_token}", "Content-Type": "application/json"}
-        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=_TIMEOUT, retries=_RETRIES)
+        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
 
     def connect(self) -> None:
         """Open a connection ahead of its first use; any answer will do. Raises InfrastructureError."""
         try:
-            self._http.request("HEAD", self._base_url, timeout=_CONNECT_TIMEOUT, retries=False, redirect=False)
+            self._http.request("HEAD", self._base_url, timeout=_CONNECT_TIMEOUT, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
 
-    def send(self, intent: SendMessage) -> Delivery:
+    def send(self, outgoing: Outgoing, timeout_seconds: float) -> Answer:
+        intent, cause = outgoing.intent, outgoing.cause
+        body = {
+            "content": intent.content,
+            "nonce": intent.key,
+            "causality": {"root": str(cause.root_id), "hops": cause.hops},
+        }
         try:
             response = self._http.request(
                 "POST",
                 f"{self._base_url}/api/messages/channel/{intent.channel_id}",
-                body=json.dumps({"content": intent.content, "nonce": intent.key}),
+                body=json.dumps(body),
                 headers={**self._headers, "Idempotency-Key": intent.key},
+                timeout=urllib3.Timeout(
+                    connect=min(_CONNECT_SECONDS, timeout_seconds), read=min(_READ_SECONDS, timeout_seconds)
+                ),
                 redirect=False,  # the token goes to the configured server alone
                 preload_content=False,
             )
             with response:
-                body = response.read(_MAX_RESPONSE_BYTES)
+                answer = _object(response.read(_MAX_RESPONSE_BYTES))
         except urllib3.exceptions.HTTPError as error:
-            return self._pending(intent, _reason(error))
-        answer = _object(body)
-        if response.status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
-            return Delivery(intent.key, DeliveryState.DELIVERED, _text(answer.get("id")))
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _PENDING_STATUS:
-            return self._pending(intent, f"HTTP {response.status}")
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            return Delivery(intent.key, DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {response.status}")
-        return self._pending(intent, f"HTTP {response.status}, which is no answer to a send")
+            return self._pending(_reason(error), server_failed=True)
+        return self._understood(response.status, response.headers, answer)
+
+    def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> Answer:
+        if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
+            return Answer(DeliveryState.DELIVERED, _text(answer.get("id")))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._pending(f"HTTP {status}", pause=_pause(headers))
+        # The operator's to mend, not the plugin's: a wrong token.
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT) or status >= 500:
+            pause = _pause(headers) if "Retry-After" in headers else None
+            return self._pending(f"HTTP {status}", server_failed=True, pause=pause)
+        if status >= HTTPStatus.BAD_REQUEST:
+            return Answer(DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {status}")
+        return self._pending(f"HTTP {status}, which is no answer to a send", server_failed=True)
 
     def close(self) -> None:
         self._http.clear()
 
-    def _pending(self, intent: SendMessage, reason: str) -> Delivery:
-        return Delivery(intent.key, DeliveryState.PENDING, self._failure(reason))
+    def _pending(self, reason: str, *, server_failed: bool = False, pause: Pause | None = None) -> Answer:
+        return Answer(DeliveryState.PENDING, self._failure(reason), server_failed, pause)
 
     def _failure(self, reason: str) -> str:
         return f"chat API at {self._address} (GUILDHOOK_CHAT_API_URL): {reason}"
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
-    cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
-    return type(cause).__name__
+    return type(error).__name__
+
+
+def _pause(headers: Mapping[str, str]) -> Pause:
+    """As the server asks for: for its whole API if it says so, else for the channel."""
+    try:
+        retry = urllib3.Retry(retry_after_max=_LONGEST_PAUSE_SECONDS)
+        seconds = retry.parse_retry_after(headers.get("Retry-After", ""))
+    except (urllib3.exceptions.InvalidHeader, ValueError):
+        seconds = _DEFAULT_PAUSE_SECONDS
+    everywhere = headers.get("X-RateLimit-Scope") == "global" or headers.get("X-RateLimit-Global") == "true"
+    return Pause(seconds, everywhere)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -1,16 +1,12 @@
 """The queue of the compile function: what it is asked to compile."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_plus
 
-from guildhook.errors import InfrastructureError
-
-_SENT_AT_ONCE = 10
-"""What SQS takes in one request."""
+from guildhook.sqs import Queue, QueueMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +25,11 @@ class Upload:
 
 class CompileQueue:
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._queue = Queue(url, "compile queue (GUILDHOOK_COMPILE_QUEUE_URL)")
 
-    def ask(self, wasm_sha256: Sequence[bytes]) -> None:
+    def ask(self, wasm_sha256: Iterable[bytes]) -> None:
         """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        for start in range(0, len(wasm_sha256), _SENT_AT_ONCE):
-            entries = [
-                {"Id": str(number), "MessageBody": json.dumps({"wasm_sha256": digest.hex()})}
-                for number, digest in enumerate(wasm_sha256[start : start + _SENT_AT_ONCE])
-            ]
-            try:
-                answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
-            except (BotoCoreError, ClientError) as error:
-                raise self._failed(error) from None
-            for failure in answer.get("Failed", ()):
-                raise self._failed(failure["Code"])
-
-    @cached_property
-    def _sqs(self) -> Any:
-        # Only here: it is asked once in a plugin's life, and the client takes longer to build than a batch to handle.
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-
-        config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-        return boto3.client("sqs", config=config)
-
-    def _failed(self, reason: object) -> InfrastructureError:
-        return InfrastructureError(f"compile queue {self._url} (GUILDHOOK_COMPILE_QUEUE_URL): {reason}")
+        self._queue.send([QueueMessage(json.dumps({"wasm_sha256": digest.hex()})) for digest in wasm_sha256])
 
 
 def read_requests(body: str) -> list[Stored | Upload]:

@@ -1,5 +1,25 @@
 """Postgres: everything guildhook reads and writes there."""
 
-from guildhook.store.store import Recorded, RecordedRun, RunRecord, Snapshot, Store
+from guildhook.store.records import (
+    BatchRecord,
+    Delayed,
+    Judgement,
+    Quarantined,
+    Recorded,
+    RecordedRun,
+    RunRecord,
+    Snapshot,
+)
+from guildhook.store.store import Store
 
-__all__ = ["Recorded", "RecordedRun", "RunRecord", "Snapshot", "Store"]
+__all__ = [
+    "BatchRecord",
+    "Delayed",
+    "Judgement",
+    "Quarantined",
+    "Recorded",
+    "RecordedRun",
+    "RunRecord",
+    "Snapshot",
+    "Store",
+]

@@ -9,6 +9,7 @@ SELECT
         'guild_id', plugin.guild_id,
         'settings', plugin.config,
         'permissions', plugin.permissions,
+        'bot_messages', plugin.bot_messages,
         'wasm_sha256', encode(plugin.wasm_sha256, 'hex'),
         'artifact', CASE WHEN artifact.object_sha256 IS NOT NULL THEN jsonb_build_object(
             'sha256', encode(artifact.artifact_sha256, 'hex'),
@@ -16,17 +17,28 @@ SELECT
             'object_sha256', encode(artifact.object_sha256, 'hex'),
             'object_size', artifact.object_bytes,
             'memories', artifact.memories) END,
-        'refusal', refusal.reason
+        'refusal', refusal.reason,
+        'state', CASE WHEN state.plugin_id IS NOT NULL THEN jsonb_build_object(
+            'version', state.version, 'entries', state.entries) END,
+        'health', CASE WHEN health.plugin_id IS NOT NULL THEN jsonb_build_object(
+            'failing', health.failures_in_a_row > 0 OR health.quarantined_at IS NOT NULL,
+            'quarantine_seconds', extract(epoch FROM health.retry_at - now())) END
         ) ORDER BY plugin.created_at, plugin.id), '[]')
      FROM plugins AS plugin
      LEFT JOIN plugin_artifacts AS artifact
         ON artifact.wasm_sha256 = plugin.wasm_sha256 AND artifact.engine = %(engine)s
      LEFT JOIN plugin_refusals AS refusal
         ON refusal.wasm_sha256 = plugin.wasm_sha256 AND refusal.engine = %(engine)s
+     LEFT JOIN plugin_state AS state ON state.plugin_id = plugin.id
+     LEFT JOIN plugin_health AS health
+        ON health.plugin_id = plugin.id AND health.wasm_sha256 = plugin.wasm_sha256
      WHERE plugin.guild_id = ANY(%(guild_ids)s) AND plugin.enabled) AS plugins,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'message_id', run.message_id,
         'plugin_id', run.plugin_id,
+        'message_sha256', encode(run.message_sha256, 'hex'),
+        'root_id', coalesce(run.root_message_id, run.message_id),
+        'hops', coalesce(run.hops, 1),
         'pending', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'key', intent.key,
@@ -38,71 +50,291 @@ SELECT
             WHERE intent.run_id = run.id AND intent.state = 'pending')
         ) ORDER BY run.created_at, run.plugin_id), '[]')
      FROM plugin_runs AS run
-     WHERE run.message_id = ANY(%(message_ids)s)) AS runs
+     WHERE run.message_id = ANY(%(message_ids)s)) AS runs,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('guild_id', guild_id, 'fuel', fuel_used, 'sends', sends)), '[]')
+     FROM guild_budgets
+     WHERE guild_id = ANY(%(guild_ids)s) AND minute = date_trunc('minute', now())) AS spent,
+    extract(epoch FROM date_trunc('minute', now()) + interval '1 minute' - now())::float AS seconds_left
 """
 
 WASM: Final[LiteralString] = """
 SELECT DISTINCT ON (wasm_sha256) wasm_sha256, wasm_blob FROM plugins WHERE wasm_sha256 = ANY(%(digests)s)
 """
 
-# Plugins deleted while their run was under way drop out at the join, and FOR KEY SHARE keeps the others from
-# being deleted before this commits. A run that another delivery recorded first is left alone.
+_INSERT_RUNS: Final[LiteralString] = """
+    INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops)
+    SELECT message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops
+    FROM accepted
+"""
+
+# Everything that a batch leaves behind. In this order:
+# - Plugins deleted while their run was under way drop out at the join, and FOR KEY SHARE keeps the others from being
+#   deleted before this commits.
+# - State is written over the version that was read and no other. Who lost that race is `stale`: nothing of its runs is
+#   written, and they are run again.
+# - A run that another delivery recorded first is left alone. If it wrote state it cannot be, since its state is in
+#   already: it is inserted without ON CONFLICT, and the error undoes the whole statement.
+# - Failures are counted on rows that are locked before they are read.
 # Rows are taken in the order of their keys, so that two batches cannot deadlock on them.
-RECORD: Final[LiteralString] = """
+RECORD: Final[LiteralString] = (
+    """
 WITH given AS MATERIALIZED (
     SELECT given.*
     FROM jsonb_to_recordset(%(runs)s) AS given(
         message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
-        message_time TIMESTAMPTZ, memorable BOOLEAN, intents JSONB)
+        message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
+        memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
     FOR KEY SHARE OF plugins
-), run AS (
-    INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-                             host_calls, logs, seed, message_time)
-    SELECT message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-           host_calls, logs, seed, message_time
-    FROM given WHERE memorable
+), written AS MATERIALIZED (
+    SELECT written.*
+    FROM jsonb_to_recordset(%(states)s) AS written(plugin_id UUID, version BIGINT, entries JSONB)
+    WHERE written.plugin_id IN (SELECT plugin_id FROM given)
+    ORDER BY written.plugin_id
+), saved AS (
+    INSERT INTO plugin_state AS state (plugin_id, version, entries)
+    SELECT plugin_id, version + 1, entries FROM written
+    ON CONFLICT (plugin_id) DO UPDATE SET
+        version = excluded.version,
+        entries = excluded.entries,
+        updated_at = now()
+    WHERE state.version = excluded.version - 1
+    RETURNING plugin_id
+), stale AS (
+    SELECT plugin_id FROM written WHERE plugin_id NOT IN (SELECT plugin_id FROM saved)
+), accepted AS (
+    SELECT * FROM given WHERE plugin_id NOT IN (SELECT plugin_id FROM stale)
+), run_with_state AS ("""  # noqa: S608 - all of it stands in this file
+    + _INSERT_RUNS
+    + """
+    WHERE memorable AND wrote_state
+    RETURNING id, message_id, plugin_id
+), run_without_state AS ("""
+    + _INSERT_RUNS
+    + """
+    WHERE memorable AND NOT wrote_state
     ON CONFLICT (message_id, plugin_id) DO NOTHING
     RETURNING id, message_id, plugin_id
+), run AS (
+    SELECT * FROM run_with_state UNION ALL SELECT * FROM run_without_state
 ), intent AS (
     INSERT INTO plugin_intents (key, run_id, position, kind, channel_id, content, state, detail)
     SELECT asked.key, run.id, asked.position, asked.kind, asked.channel_id, asked.content,
            CASE WHEN reachable THEN 'pending' ELSE 'refused' END,
            CASE WHEN reachable THEN '' ELSE 'CHANNEL_NOT_IN_GUILD' END
     FROM run
-    JOIN given USING (message_id, plugin_id)
-    CROSS JOIN LATERAL jsonb_to_recordset(given.intents) AS asked(
+    JOIN accepted USING (message_id, plugin_id)
+    CROSS JOIN LATERAL jsonb_to_recordset(accepted.intents) AS asked(
         key UUID, position INTEGER, kind TEXT, channel_id UUID, content TEXT)
     CROSS JOIN LATERAL (
-        SELECT asked.channel_id = given.event_channel_id OR EXISTS (
-            SELECT FROM channels WHERE channels.id = asked.channel_id AND channels.guild_id = given.guild_id)
+        SELECT asked.channel_id = accepted.event_channel_id OR EXISTS (
+            SELECT FROM channels WHERE channels.id = asked.channel_id AND channels.guild_id = accepted.guild_id)
     ) AS reach(reachable)
     RETURNING key, state
+), passed_over AS MATERIALIZED (
+    SELECT passed_over.*
+    FROM jsonb_to_recordset(%(passed_over)s) AS passed_over(plugin_id UUID, messages BIGINT)
+    JOIN plugins ON plugins.id = passed_over.plugin_id
+    ORDER BY passed_over.plugin_id
+    FOR KEY SHARE OF plugins
 ), usage AS (
     INSERT INTO plugin_usage AS total (plugin_id, hour, outcome, runs, fuel_used, duration_us)
-    SELECT plugin_id, date_trunc('hour', now()), outcome, count(*), sum(fuel_used), sum(duration_us)
-    FROM given
+    SELECT plugin_id, date_trunc('hour', now()), outcome, sum(runs), sum(fuel_used), sum(duration_us)
+    FROM (
+        SELECT plugin_id, outcome, 1 AS runs, fuel_used, duration_us FROM accepted
+        UNION ALL
+        SELECT plugin_id, 'quarantined', messages, 0, 0 FROM passed_over
+    ) AS counted
     GROUP BY plugin_id, outcome
     ORDER BY plugin_id, outcome
     ON CONFLICT (plugin_id, hour, outcome) DO UPDATE SET
         runs = total.runs + excluded.runs,
         fuel_used = total.fuel_used + excluded.fuel_used,
         duration_us = total.duration_us + excluded.duration_us
+), budget AS (
+    INSERT INTO guild_budgets AS budget (guild_id, minute, fuel_used, sends, delayed, over_at, over_reason)
+    SELECT guild_id, date_trunc('minute', now()), sum(fuel_used), sum(sends), sum(delayed),
+           CASE WHEN sum(delayed) > 0 THEN now() END, max(reason)
+    FROM (
+        SELECT guild_id, fuel_used, jsonb_array_length(intents) AS sends, 0 AS delayed, NULL AS reason FROM accepted
+        UNION ALL
+        SELECT guild_id, 0, 0, 1, reason FROM jsonb_to_recordset(%(delayed)s) AS delayed(guild_id UUID, reason TEXT)
+    ) AS used
+    GROUP BY guild_id
+    ORDER BY guild_id
+    ON CONFLICT (guild_id) DO UPDATE SET
+        minute = greatest(budget.minute, excluded.minute),
+        fuel_used = excluded.fuel_used + CASE WHEN budget.minute >= excluded.minute THEN budget.fuel_used ELSE 0 END,
+        sends = excluded.sends + CASE WHEN budget.minute >= excluded.minute THEN budget.sends ELSE 0 END,
+        delayed = excluded.delayed + CASE WHEN budget.minute >= excluded.minute THEN budget.delayed ELSE 0 END,
+        over_at = coalesce(excluded.over_at, budget.over_at),
+        over_reason = coalesce(excluded.over_reason, budget.over_reason)
+), judged AS MATERIALIZED (
+    SELECT plugin_id, decode(wasm_sha256, 'hex') AS wasm_sha256, failures, failures_in_a_row, recovered, last_error
+    FROM jsonb_to_recordset(%(judged)s) AS judged(
+        plugin_id UUID, wasm_sha256 TEXT, failures INTEGER, failures_in_a_row INTEGER, recovered BOOLEAN,
+        last_error TEXT)
+    WHERE plugin_id IN (SELECT plugin_id FROM accepted)
+), before AS MATERIALIZED (
+    SELECT health.*
+    FROM plugin_health AS health
+    WHERE health.plugin_id IN (SELECT plugin_id FROM judged)
+    ORDER BY health.plugin_id
+    FOR UPDATE OF health
+), counted AS (
+    SELECT
+        judged.*,
+        before.quarantined_at, before.reason, before.retry_at, coalesce(before.pauses, 0) AS pauses,
+        before.last_failed_at,
+        judged.failures_in_a_row
+            + CASE WHEN recovered THEN 0 ELSE coalesce(before.failures_in_a_row, 0) END AS in_a_row,
+        judged.failures + CASE
+            WHEN before.hour = date_trunc('hour', now()) AND NOT (recovered AND before.quarantined_at IS NOT NULL)
+            THEN before.failures_in_hour ELSE 0 END AS in_hour,
+        coalesce(nullif(judged.last_error, ''), before.last_error, '') AS error
+    FROM judged
+    LEFT JOIN before ON before.plugin_id = judged.plugin_id AND before.wasm_sha256 = judged.wasm_sha256
+), decided AS MATERIALIZED (
+    SELECT
+        counted.*,
+        CASE
+            WHEN failures = 0 THEN NULL
+            WHEN in_a_row >= %(most_in_a_row)s THEN format('failed %%s times in a row', in_a_row)
+            WHEN in_hour >= %(most_in_an_hour)s THEN format('failed %%s times within an hour', in_hour)
+            WHEN quarantined_at IS NOT NULL AND NOT recovered THEN 'failed again when it was tried'
+        END AS verdict,
+        -- A batch that began before the quarantine did changes nothing of it.
+        retry_at IS NULL OR retry_at <= now() AS was_tried
+    FROM counted
+), paused AS (
+    SELECT
+        decided.*,
+        verdict IS NOT NULL AND was_tried AS begins,
+        now() + make_interval(secs => least(
+            %(pause_seconds)s * 2.0 ^ least(pauses, 60), %(longest_pause_seconds)s)) AS new_retry_at
+    FROM decided
+), health AS (
+    INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error,
+                               last_failed_at, quarantined_at, reason, retry_at, pauses)
+    SELECT
+        plugin_id, wasm_sha256, in_a_row, date_trunc('hour', now()), in_hour, error,
+        CASE WHEN failures > 0 THEN now() ELSE last_failed_at END,
+        CASE WHEN verdict IS NOT NULL THEN coalesce(quarantined_at, now()) WHEN NOT recovered THEN quarantined_at END,
+        CASE WHEN begins THEN verdict WHEN verdict IS NOT NULL OR NOT recovered THEN reason END,
+        CASE WHEN begins THEN new_retry_at WHEN verdict IS NOT NULL OR NOT recovered THEN retry_at END,
+        CASE WHEN begins THEN pauses + 1 WHEN verdict IS NOT NULL OR NOT recovered THEN pauses ELSE 0 END
+    FROM paused
+    ORDER BY plugin_id
+    ON CONFLICT (plugin_id) DO UPDATE SET
+        wasm_sha256 = excluded.wasm_sha256,
+        failures_in_a_row = excluded.failures_in_a_row,
+        hour = excluded.hour,
+        failures_in_hour = excluded.failures_in_hour,
+        last_error = excluded.last_error,
+        last_failed_at = excluded.last_failed_at,
+        quarantined_at = excluded.quarantined_at,
+        reason = excluded.reason,
+        retry_at = excluded.retry_at,
+        pauses = excluded.pauses
 )
 SELECT
     (SELECT coalesce(array_agg(key::text), '{}') FROM intent WHERE state = 'pending') AS pending,
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, plugin_id)), '[]') FROM given
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, plugin_id)), '[]') FROM accepted
      WHERE memorable AND NOT EXISTS (
-        SELECT FROM run WHERE run.message_id = given.message_id AND run.plugin_id = given.plugin_id)) AS lost
+        SELECT FROM run WHERE run.message_id = accepted.message_id AND run.plugin_id = accepted.plugin_id)) AS lost,
+    (SELECT coalesce(array_agg(plugin_id), '{}') FROM stale) AS stale,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'plugin_id', plugin_id,
+        'reason', verdict,
+        'last_error', error,
+        'pause_seconds', extract(epoch FROM new_retry_at - now()),
+        'pauses', pauses + 1
+        ) ORDER BY plugin_id), '[]')
+     FROM paused WHERE begins) AS quarantined
+"""
+)
+
+# Returns the keys whose intent is gone: its plugin was deleted meanwhile.
+SETTLE: Final[LiteralString] = """
+WITH given AS (
+    SELECT * FROM unnest(%(keys)s::uuid[], %(states)s::text[], %(details)s::text[]) AS given(key, state, detail)
+), settled AS (
+    UPDATE plugin_intents AS intent
+    SET state = given.state, detail = given.detail, updated_at = now()
+    FROM given
+    WHERE intent.key = given.key AND intent.state = 'pending'
+)
+SELECT key::text FROM given
+WHERE NOT EXISTS (SELECT FROM plugin_intents AS intent WHERE intent.key = given.key)
 """
 
-SETTLE: Final[LiteralString] = """
+# Pending for so long that the queue has forgotten them. Whoever takes them leaves them alone for as long again.
+TAKE_DUE: Final[LiteralString] = """
+WITH due AS MATERIALIZED (
+    SELECT intent.key, run.guild_id, run.message_id
+    FROM plugin_intents AS intent
+    JOIN plugin_runs AS run ON run.id = intent.run_id
+    WHERE intent.state = 'pending' AND intent.updated_at < now() - make_interval(secs => %(older_than_seconds)s)
+    ORDER BY intent.updated_at
+    LIMIT %(limit)s
+    FOR UPDATE OF intent SKIP LOCKED
+), taken AS (
+    UPDATE plugin_intents AS intent SET updated_at = now() FROM due WHERE intent.key = due.key
+)
+SELECT DISTINCT guild_id, message_id FROM due
+"""
+
+GIVE_UP: Final[LiteralString] = """
+WITH late AS MATERIALIZED (
+    SELECT intent.key
+    FROM plugin_intents AS intent
+    JOIN plugin_runs AS run ON run.id = intent.run_id
+    WHERE intent.state = 'pending' AND run.created_at < now() - make_interval(hours => %(hours)s)
+    LIMIT %(limit)s
+    FOR UPDATE OF intent SKIP LOCKED
+)
 UPDATE plugin_intents AS intent
-SET state = given.state, detail = given.detail, updated_at = now()
-FROM unnest(%(keys)s::uuid[], %(states)s::text[], %(details)s::text[]) AS given(key, state, detail)
-WHERE intent.key = given.key AND intent.state = 'pending'
+SET state = 'refused', detail = 'EXPIRED ' || intent.detail, updated_at = now()
+FROM late
+WHERE intent.key = late.key
+RETURNING intent.key::text
+"""
+
+# With their intents. The rows that are due first are the first in the index.
+FORGET_RUNS: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT id FROM plugin_runs WHERE created_at < now() - make_interval(days => %(days)s)
+    ORDER BY created_at
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM plugin_runs AS run USING old WHERE run.id = old.id RETURNING run.id
+"""
+
+FORGET_USAGE: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT plugin_id, hour, outcome FROM plugin_usage WHERE hour < now() - make_interval(days => %(days)s)
+    ORDER BY hour
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM plugin_usage AS total USING old
+WHERE total.plugin_id = old.plugin_id AND total.hour = old.hour AND total.outcome = old.outcome
+RETURNING total.hour
+"""
+
+FORGET_BUDGETS: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT guild_id FROM guild_budgets
+    WHERE greatest(minute, over_at) < now() - make_interval(days => %(days)s)
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM guild_budgets AS budget USING old WHERE budget.guild_id = old.guild_id RETURNING budget.guild_id
 """
 
 # A wasm is either compiled or refused; what was found last counts.

@@ -1,0 +1,43 @@
+"""Lambda, on a schedule: puts back on the queue what is still to be sent, and deletes old rows.
+
+The event is not read; out, what was done.
+"""
+
+import sys
+from typing import Any
+
+from guildhook.errors import ConfigurationError
+from guildhook.observability import create_logger, create_metrics, report_sweep
+from guildhook.settings import SweepSettings, load_settings
+from guildhook.sqs import Queue
+from guildhook.store import Store
+from guildhook.sweeper import sweep
+
+_FINISH_MILLISECONDS = 20_000
+
+logger = create_logger()
+metrics = create_metrics()
+
+try:
+    settings = load_settings(SweepSettings)
+except ConfigurationError as error:
+    sys.exit(f"guildhook: {error}")
+store = Store(settings.database_url)
+events = Queue(settings.event_queue_url, "event queue (GUILDHOOK_EVENT_QUEUE_URL)")
+close = store.close
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(_event: Any, context: Any) -> dict[str, int]:
+    """Raises InfrastructureError: the schedule tries again."""
+    swept = sweep(
+        store, events, settings, in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS
+    )
+    report_sweep(logger, metrics, swept)
+    return {
+        "requeued": swept.requeued,
+        "given_up": len(swept.given_up),
+        "runs_deleted": swept.runs,
+        "usage_deleted": swept.usage,
+    }

@@ -1,0 +1,63 @@
+"""What a batch of the queue holds, once it is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from guildhook.events import DeliveryDue, MalformedEventError, parse_event
+from guildhook.model import Message
+
+ANOTHER_BODY = "its message id came with another body before, and the first one counts"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecord:
+    """One record of a batch, by the id that the queue gave it."""
+
+    id: str
+    body: str
+    sent_at: datetime
+    receive_count: int = 1
+    """How often the queue has handed it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    messages: Mapping[UUID, Message]
+    """Those that plugins may be given."""
+    guilds: Mapping[UUID, UUID]
+    """Of these and of the messages whose answers are due, by message."""
+    records: Mapping[UUID, Sequence[QueueRecord]]
+    """What must come back if the message must: the queue may deliver it more than once, even in one batch."""
+    skipped: Mapping[str, str]
+    """Why no plugin is given a record, by its id."""
+    malformed: Mapping[str, str]
+    """Why a record is no event, by its id."""
+
+
+def read_batch(records: Sequence[QueueRecord]) -> Batch:
+    messages: dict[UUID, Message] = {}
+    guilds: dict[UUID, UUID] = {}
+    by_message: dict[UUID, list[QueueRecord]] = {}
+    skipped: dict[str, str] = {}
+    malformed: dict[str, str] = {}
+    for record in records:
+        try:
+            event = parse_event(record.body, record.sent_at)
+        except MalformedEventError as error:
+            malformed[record.id] = str(error)
+            continue
+        if isinstance(event, DeliveryDue):
+            message_id, guild_id = event.message_id, event.guild_id
+        elif event.skip:
+            skipped[record.id] = event.skip
+            continue
+        else:
+            message_id, guild_id = event.message.id, event.message.guild_id
+            if messages.setdefault(message_id, event.message) != event.message:
+                skipped[record.id] = ANOTHER_BODY
+                continue
+        guilds[message_id] = guild_id
+        by_message.setdefault(message_id, []).append(record)
+    return Batch(messages, guilds, by_message, skipped, malformed)

@@ -1,0 +1,167 @@
+"""Runs the plugins of a batch, one after the other, and says what is to be written and what has to wait."""
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from guildhook.budget import Budget, Budgets
+from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
+from guildhook.modules import Unavailable
+from guildhook.sandbox import Limits, Module, Plugin, Sandbox
+from guildhook.store import BatchRecord, Delayed, Judgement, RunRecord, Snapshot
+
+Todo = tuple[Message, InstalledPlugin]
+Found = Mapping[bytes, Module | Refusal | Unavailable]
+"""Modules by the digest of their wasm, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Why a message must come back, and how long it has to wait at least."""
+
+    reason: str
+    seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A message that a quarantined plugin was not given."""
+
+    message_id: UUID
+    plugin: InstalledPlugin
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    record: BatchRecord
+    passed_over: Sequence[PassedOver]
+    postponed: Mapping[UUID, Postponed]
+    """By message."""
+
+
+class Runner:
+    """Of one batch: what its runs use up counts for those after them."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        limits_of: Callable[[UUID], Limits],
+        budget_of: Callable[[UUID], Budget],
+        snapshot: Snapshot,
+        latest_start: float,
+    ) -> None:
+        """No run begins after `latest_start`, by time.monotonic()."""
+        self._sandbox = sandbox
+        self._limits_of = limits_of
+        self._budget_of = budget_of
+        self._budgets = Budgets(budget_of, snapshot.spent)
+        self._minute_seconds_left = snapshot.minute_seconds_left
+        self._latest_start = latest_start
+        self._state_bytes: dict[UUID, dict[UUID, int]] = {
+            guild_id: {plugin.id: plugin.state.size for plugin in plugins}
+            for guild_id, plugins in snapshot.plugins.items()
+        }
+
+    def run(self, todo: Sequence[Todo], modules: Found) -> Ran:
+        runs: list[RunRecord] = []
+        states: dict[UUID, PluginState] = {}
+        health: dict[UUID, Health] = {}
+        passed_over: list[PassedOver] = []
+        postponed: dict[UUID, Postponed] = {}
+        over_budget: dict[UUID, str] = {}
+        with self._sandbox.batch():
+            for message, plugin in todo:
+                module = modules[plugin.wasm_sha256]
+                exceeded = self._budgets.exceeded(plugin.guild_id)
+                if isinstance(module, Unavailable):
+                    postponed[message.id] = Postponed(module.reason)
+                elif time.monotonic() > self._latest_start:
+                    postponed[message.id] = Postponed("no time was left to run all of its plugins")
+                elif exceeded:
+                    over_budget[message.id] = exceeded
+                    reason = f"guild {plugin.guild_id} is over its budget: {exceeded}"
+                    postponed[message.id] = Postponed(reason, self._minute_seconds_left)
+                elif (health.get(plugin.id, plugin.health).quarantine_seconds or 0) > 0:
+                    passed_over.append(PassedOver(message.id, plugin))
+                else:
+                    state = states.get(plugin.id, plugin.state)
+                    record = self._run(message, plugin, module, state)
+                    runs.append(record)
+                    if record.result.state is not None:
+                        states[plugin.id] = PluginState(state.version, record.result.state)
+                    health[plugin.id] = _health_after(plugin, record.result)
+        guilds = {message.id: message.guild_id for message, _ in todo}
+        batch_record = BatchRecord(
+            runs=runs,
+            states=states,
+            judgements=judge(runs),
+            passed_over=Counter(passed.plugin.id for passed in passed_over),
+            delayed=[Delayed(message_id, guilds[message_id], reason) for message_id, reason in over_budget.items()],
+        )
+        return Ran(batch_record, passed_over, postponed)
+
+    def _run(
+        self, message: Message, plugin: InstalledPlugin, module: Module | Refusal, state: PluginState
+    ) -> RunRecord:
+        if isinstance(module, Refusal):
+            return RunRecord(plugin, message, 0, _invalid(module.reason))
+        seed = secrets.randbits(63)
+        granted = Plugin(plugin.id, module, plugin.permissions, self._limits(plugin))
+        result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed, state.entries)
+        self._budgets.spend(plugin.guild_id, result.fuel_used, len(result.intents))
+        return RunRecord(plugin, message, seed, result)
+
+    def _limits(self, plugin: InstalledPlugin) -> Limits:
+        """Those of its guild, and no more state than the guild has room for."""
+        limits = self._limits_of(plugin.guild_id)
+        sizes = self._state_bytes.get(plugin.guild_id, {})
+        others = sum(sizes.values()) - sizes.get(plugin.id, 0)
+        room = self._budget_of(plugin.guild_id).guild_state_bytes - others
+        return limits if room >= limits.state_bytes else replace(limits, state_bytes=max(room, 0))
+
+
+def judge(runs: Iterable[RunRecord]) -> list[Judgement]:
+    """How plugins fared, in the order of their runs; not those that have nothing but good runs to their name."""
+    by_plugin: dict[UUID, list[RunRecord]] = {}
+    for run in runs:
+        by_plugin.setdefault(run.plugin.id, []).append(run)
+    return [judgement for history in by_plugin.values() if (judgement := _judge(history))]
+
+
+def _judge(history: Sequence[RunRecord]) -> Judgement | None:
+    failed = [run for run in history if failure_of_the_plugin(run.result)]
+    plugin = history[0].plugin
+    if not failed and not plugin.health.failing:
+        return None
+    in_a_row = 0
+    for run in history:
+        if run.result.outcome is Outcome.OK:
+            in_a_row = 0
+        elif failure_of_the_plugin(run.result):
+            in_a_row += 1
+    return Judgement(
+        plugin=plugin,
+        failures=len(failed),
+        failures_in_a_row=in_a_row,
+        recovered=any(run.result.outcome is Outcome.OK for run in history),
+        last_error=f"{failed[-1].result.outcome}: {failed[-1].result.detail}" if failed else "",
+    )
+
+
+def failure_of_the_plugin(result: RunResult) -> bool:
+    """What is guildhook's own fault counts neither way."""
+    return result.outcome not in (Outcome.OK, Outcome.INTERNAL)
+
+
+def _health_after(plugin: InstalledPlugin, result: RunResult) -> Health:
+    """Within the batch: a quarantined plugin has one run to prove itself."""
+    if plugin.health.quarantine_seconds is None:
+        return plugin.health
+    return Health() if result.outcome is Outcome.OK else Health(failing=True, quarantine_seconds=float("inf"))
+
+
+def _invalid(reason: str) -> RunResult:
+    return RunResult(Outcome.INVALID, reason, fuel_used=0, duration_us=0, host_calls=0, logs=(), intents=())

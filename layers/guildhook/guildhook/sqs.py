@@ -1,0 +1,76 @@
+"""What guildhook does with queues of SQS itself; taking messages out of them is Lambda's part."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from guildhook.errors import InfrastructureError
+
+_AT_ONCE: Final = 10
+"""What SQS takes in one request."""
+_LONGEST_VISIBILITY_SECONDS: Final = 43_200 - 900
+"""SQS allows twelve hours from the moment that a message was received, and a batch may take its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    body: str
+    group_id: str | None = None
+    """A fair queue lets no group's backlog delay the others."""
+
+
+class Queue:
+    def __init__(self, url: str, name: str) -> None:
+        """`name` says in errors which queue it is, and which variable has its URL."""
+        self._url = url
+        self._name = name
+
+    def send(self, messages: Sequence[QueueMessage]) -> None:
+        """Raises InfrastructureError; some may have been sent then."""
+        for entries in _pieces([_sent(message) for message in messages]):
+            self._request("send_message_batch", entries)
+
+    def postpone(self, waits: Mapping[str, float]) -> None:
+        """Make received messages visible again after so many seconds, by their receipt handles.
+
+        Raises InfrastructureError; the others become visible when the queue's own timeout is over.
+        """
+        seconds = {handle: min(math.ceil(wait), _LONGEST_VISIBILITY_SECONDS) for handle, wait in waits.items()}
+        changes = [{"ReceiptHandle": handle, "VisibilityTimeout": wait} for handle, wait in seconds.items()]
+        for entries in _pieces(changes):
+            self._request("change_message_visibility_batch", entries)
+
+    def _request(self, operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
+        try:
+            answer = getattr(self._sqs, operation)(QueueUrl=self._url, Entries=numbered)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(error) from None
+        for failure in answer.get("Failed", ()):
+            raise self._failed(failure["Code"])
+
+    @cached_property
+    def _sqs(self) -> Any:
+        # Only here: most batches need no queue, and the client takes longer to build than a batch to handle.
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+        return boto3.client("sqs", config=config)
+
+    def _failed(self, reason: object) -> InfrastructureError:
+        return InfrastructureError(f"{self._name} at {self._url}: {reason}")
+
+
+def _sent(message: QueueMessage) -> dict[str, str]:
+    group = {"MessageGroupId": message.group_id} if message.group_id else {}
+    return {"MessageBody": message.body, **group}
+
+
+def _pieces(entries: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    for start in range(0, len(entries), _AT_ONCE):
+        yield entries[start : start + _AT_ONCE]

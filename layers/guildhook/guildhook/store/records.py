@@ -1,0 +1,123 @@
+"""What a batch reads from Postgres, and what it leaves behind there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from guildhook.model import InstalledPlugin, Message, Outcome, Outgoing, PluginState, RunResult, Spent
+
+RunKey = tuple[UUID, UUID]
+"""Message id and plugin id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run that an earlier delivery recorded, and what of it is still to be sent."""
+
+    message_id: UUID
+    plugin_id: UUID
+    message_sha256: bytes | None
+    """Of what it was given; None if a version recorded it that did not keep that."""
+    pending: tuple[Outgoing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a batch needs to know before it runs anything."""
+
+    plugins: Mapping[UUID, tuple[InstalledPlugin, ...]]
+    """Enabled ones by guild, in the order of their creation."""
+    runs: Mapping[RunKey, RecordedRun]
+    spent: Mapping[UUID, Spent]
+    """By guild; those that have used nothing in this minute are not there."""
+    minute_seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A finished run on its way into the outbox."""
+
+    plugin: InstalledPlugin
+    message: Message
+    seed: int
+    result: RunResult
+
+    @property
+    def key(self) -> RunKey:
+        return self.message.id, self.plugin.id
+
+    @property
+    def wrote_state(self) -> bool:
+        return self.result.state is not None
+
+    @property
+    def memorable(self) -> bool:
+        """Whether it leaves a row. Others are only counted: most runs of most plugins have nothing to say."""
+        result = self.result
+        return bool(result.intents or result.logs or self.wrote_state or result.outcome is not Outcome.OK)
+
+    def outgoing(self) -> Iterator[Outgoing]:
+        for intent in self.result.intents:
+            yield Outgoing(self.message.id, intent, self.message.cause_of_answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How a plugin fared in a batch, where it failed or had failed before."""
+
+    plugin: InstalledPlugin
+    failures: int
+    failures_in_a_row: int
+    """At the end of the batch."""
+    recovered: bool
+    """It ran well at least once."""
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A message that has to wait, since its guild is over its budget."""
+
+    message_id: UUID
+    guild_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRecord:
+    """All that a batch leaves behind before it sends anything."""
+
+    runs: Sequence[RunRecord] = ()
+    states: Mapping[UUID, PluginState] = field(default_factory=dict)
+    """What the runs made of their plugins' state, by plugin, with the version that they began with."""
+    judgements: Sequence[Judgement] = ()
+    passed_over: Mapping[UUID, int] = field(default_factory=dict)
+    """How many messages a plugin was not given since it is quarantined."""
+    delayed: Sequence[Delayed] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.runs or self.passed_over or self.delayed)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A plugin that this batch's failures have quarantined, or for longer than before."""
+
+    plugin_id: UUID
+    reason: str
+    last_error: str
+    pause_seconds: float
+    pauses: int
+    """This one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    pending: frozenset[str] = frozenset()
+    """Keys of the intents to deliver now; the others of these runs are refused."""
+    lost: frozenset[RunKey] = frozenset()
+    """Runs that another delivery of the same message recorded first."""
+    stale: frozenset[UUID] = frozenset()
+    """Plugins whose state another batch wrote first: nothing of their runs is recorded."""
+    quarantined: tuple[Quarantined, ...] = ()
