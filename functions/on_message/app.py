@@ -60,7 +60,7 @@ try:
     worker = create_worker(settings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-events = Queue(settings.event_queue_url, "event queue (GUILDHOOK_EVENT_QUEUE_URL)")
+events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 # Now, since init costs no message any time.
 renew()
 register_after_restore(renew)

@@ -23,7 +23,7 @@ try:
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 store = Store(settings.database_url)
-events = Queue(settings.event_queue_url, "event queue (GUILDHOOK_EVENT_QUEUE_URL)")
+events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 close = store.close
 
 

@@ -1,9 +1,11 @@
 import json
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
 
-from guildhook.events import MalformedEventError, parse_event
+from guildhook.events import MAX_HOPS, DeliveryDue, MalformedEventError, parse_event
+from guildhook.model import Cause
 from samples import TIME, event
 
 SENT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -49,16 +51,43 @@ def test_envelopes_are_unwrapped(wrap):
     assert parse_event(json.dumps(wrap(raw)), SENT) == parse_event(json.dumps(raw), SENT)
 
 
+BOT = {"id": "1", "bot": True}
+ROOT = UUID("6a1d0000-0000-4000-8000-00000000000a")
+
+
+def cause(hops):
+    return {"root": str(ROOT), "hops": hops}
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"author": {"id": "1", "bot": True}}, "author is a bot"),
+        ({"author": BOT}, "author is a bot, and its message does not say what it goes back to"),
+        ({"author": BOT, "causality": cause(5)}, "author is a bot, 5 hops away from a person; the limit is 4"),
         ({"message_type": "system"}, "system message"),
         ({"encrypted": True}, "encrypted message"),
     ],
 )
 def test_some_messages_are_not_for_plugins(fields, reason):
     assert parse_event(json.dumps(event(**fields)), SENT).skip == reason
+
+
+def test_a_bots_message_that_says_what_it_goes_back_to_may_be_answered_one_hop_further():
+    parsed = parse_event(json.dumps(event(author=BOT, causality=cause(MAX_HOPS))), SENT)
+    assert parsed.skip is None
+    assert parsed.message.cause == Cause(ROOT, MAX_HOPS)
+    assert parsed.message.cause_of_answers == Cause(ROOT, MAX_HOPS + 1)
+
+
+def test_a_persons_message_is_a_beginning_whatever_it_claims():
+    parsed = parse_event(json.dumps(event(causality=cause(MAX_HOPS + 1))), SENT)
+    assert (parsed.skip, parsed.message.cause) == (None, None)
+    assert parsed.message.cause_of_answers == Cause(parsed.message.id, 1)
+
+
+def test_what_is_due_is_read_as_it_was_written():
+    due = DeliveryDue(guild_id=uuid4(), message_id=uuid4())
+    assert parse_event(due.to_json(), SENT) == due
 
 
 def without(*path):
@@ -84,6 +113,9 @@ MALFORMED = [
     (without("message", "author"), "missing required field `author` - at `$.message`"),
     (json.dumps({**event(), "type": "message.deleted"}), "not a message.created event: its type"),
     (json.dumps({**event(), "guild_id": 7}), "guild_id"),
+    (json.dumps(event(causality={"root": str(ROOT), "hops": 0})), "message.causality.hops"),
+    (json.dumps(event(causality=7)), "message.causality"),
+    ('{"type": "guildhook.delivery_due", "guild_id": "x"}', "not a guildhook.delivery_due event"),
     (json.dumps({**event(), "message": "hello"}), "message"),
     (json.dumps(event(content=5)), "message.content"),
     (json.dumps(event(content="\ud800")), "not JSON"),

@@ -3,9 +3,18 @@ from uuid import uuid4
 
 import pytest
 
+from guildhook.backoff import Backoff
+from guildhook.budget import Budget
 from guildhook.errors import ConfigurationError
+from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
-from guildhook.settings import CompileFunctionSettings, CompilerSettings, WorkerSettings, load_settings
+from guildhook.settings import (
+    CompileFunctionSettings,
+    CompilerSettings,
+    SweepSettings,
+    WorkerSettings,
+    load_settings,
+)
 
 REQUIRED = {
     "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@db:5432/chat",
@@ -13,6 +22,7 @@ REQUIRED = {
     "GUILDHOOK_CHAT_API_TOKEN": "t0ken",
     "GUILDHOOK_ARTIFACT_BUCKET": "artifacts",
     "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
+    "GUILDHOOK_EVENT_QUEUE_URL": "https://sqs.example/events",
 }
 
 
@@ -54,6 +64,8 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
         ("GUILDHOOK_ARTIFACT_BUCKET", ""),
         ("GUILDHOOK_MEMORY_CACHE_BYTES", "0"),
         ("GUILDHOOK_DISK_CACHE_BYTES", "67108863"),
+        ("GUILDHOOK_RETRY_SECONDS", "-1"),
+        ("GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW", "0"),
         ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
         ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
         ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": "s3cret"}}'),
@@ -77,6 +89,35 @@ def test_a_guild_can_have_limits_of_its_own(environment):
     settings = load_settings(WorkerSettings)
     assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
     assert settings.limits_of(other) == Limits(sends=7)
+
+
+def test_a_guild_can_have_a_budget_of_its_own(environment):
+    guild, other = uuid4(), uuid4()
+    environment.setenv("GUILDHOOK_GUILD_SENDS_PER_MINUTE", "7")
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}}))
+    settings = load_settings(WorkerSettings)
+    assert settings.budget_of(guild) == Budget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
+    assert settings.budget_of(other) == Budget(guild_sends_per_minute=7)
+    assert settings.limits_of(guild) == Limits(fuel=5)
+
+
+def test_waits_and_quarantine_are_settings(environment):
+    for name, value in [("RETRY_SECONDS", 1), ("LONGEST_RETRY_SECONDS", 2), ("QUARANTINE_FAILURES_IN_A_ROW", 3),
+                        ("QUARANTINE_FAILURES_IN_AN_HOUR", 4), ("QUARANTINE_SECONDS", 5),
+                        ("LONGEST_QUARANTINE_SECONDS", 6)]:  # fmt: skip
+        environment.setenv(f"GUILDHOOK_{name}", str(value))
+    settings = load_settings(WorkerSettings)
+    assert settings.backoff == Backoff(first_seconds=1, longest_seconds=2)
+    assert settings.quarantine == QuarantineRules(
+        most_in_a_row=3, most_in_an_hour=4, pause_seconds=5, longest_pause_seconds=6
+    )
+
+
+def test_runs_are_kept_for_as_long_as_their_event_can_come_back(environment):
+    assert load_settings(SweepSettings).keep_runs_days == 30
+    environment.setenv("GUILDHOOK_KEEP_RUNS_DAYS", "28")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_KEEP_RUNS_DAYS: Expected `int` >= 29"):
+        load_settings(SweepSettings)
 
 
 def test_every_wrong_variable_is_named_at_once(environment):

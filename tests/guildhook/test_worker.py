@@ -3,6 +3,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -13,17 +14,27 @@ import psycopg
 import pytest
 
 import wat
+from guildhook.backoff import Backoff
+from guildhook.batch import QueueRecord
+from guildhook.budget import Budget
 from guildhook.chat import RestChatApi
+from guildhook.delivery import CircuitBreaker, Sender
 from guildhook.errors import InfrastructureError
-from guildhook.model import Outcome
+from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, CompileQueue, ModuleCache
 from guildhook.sandbox import Sandbox
 from guildhook.store import Snapshot, Store, queries
-from guildhook.worker import QueueRecord, Worker
+from guildhook.worker import Rules, Worker
 from guildhook_local.stack import Guild
 from samples import event, limits
 
 IN_TIME = float("inf")
+RULES = Rules(
+    limits_of=lambda _guild_id: limits(),
+    budget_of=lambda _guild_id: Budget(),
+    quarantine=QuarantineRules(),
+    backoff=Backoff(first_seconds=0),
+)
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
@@ -70,14 +81,13 @@ def create_worker(system, engine, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     workers = []
 
-    def create_worker(
-        store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], limits_of=lambda _guild_id: limits()
-    ):
+    def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], **rules):
         chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
         directory = tmp_path / f"cache-{len(workers)}"
         ask = CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask
         modules = ModuleCache(engine, ArtifactBucket(system.bucket), ask, directory, 2**30, 2**30)
-        workers.append(Worker(engine.fingerprint, Sandbox(engine), limits_of, modules, store, chat))
+        sender = Sender(chat, CircuitBreaker())
+        workers.append(Worker(engine.fingerprint, Sandbox(engine), replace(RULES, **rules), modules, store, sender))
         return workers[-1]
 
     yield create_worker
@@ -97,6 +107,11 @@ def worker(create_worker, store):
 
 def records(*events):
     return [QueueRecord(str(i), json.dumps(body), datetime.now(UTC)) for i, body in enumerate(events)]
+
+
+def reasons(report):
+    """Why records come back, by their ids."""
+    return {record_id: postponed.reason for record_id, postponed in report.failures.items()}
 
 
 def populate(system, guilds):
@@ -136,7 +151,7 @@ def test_what_another_delivery_recorded_first_comes_back_and_is_not_sent(system,
     batch = records(*populate(system, 1))
     other = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
     overtaken = create_worker(OvertakenStore(system.database_url, lambda: other.process(batch, IN_TIME)))
-    assert overtaken.process(batch, IN_TIME).failures == {"0": "another delivery of the same message is under way"}
+    assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
     assert system.chat.replies() == []
     assert worker.process(batch, IN_TIME).failures == {}
     assert len(system.chat.replies()) == 1
@@ -151,7 +166,7 @@ def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
 
     overtaken = create_worker(OvertakenStore(system.database_url, delete_plugins))
     # Nobody had compiled them, and now there is nothing left to compile: the message comes back once.
-    assert overtaken.process(batch, IN_TIME).failures == {"0": "the plugin was deleted"}
+    assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "the plugin was deleted"}
     assert overtaken.process(batch, IN_TIME).failures == {}
     assert system.chat.replies() == []
 
@@ -177,10 +192,9 @@ def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, 
     order = []
 
     class Watched(Store):
-        def record(self, runs):
-            runs = list(runs)
-            order.append({run.message_id for run in runs})
-            return super().record(runs)
+        def record(self, batch, rules):
+            order.append({run.message.id for run in batch.runs})
+            return super().record(batch, rules)
 
     worker = create_worker(Watched(system.database_url))
     assert worker.process(records(bodies[0]), IN_TIME).failures == {}
@@ -202,9 +216,9 @@ def populate_again(bodies):
 def test_what_cannot_be_compiled_in_time_comes_back_and_the_rest_is_done(system, create_worker, store):
     bodies = populate(system, 1)
     worker = create_worker(store)
-    too_soon = time.monotonic() + 10
+    too_soon = time.monotonic() + 30
     report = worker.process(records(*bodies), too_soon)
-    assert report.failures == {"0": "it is not compiled yet; the compile function was asked"}
+    assert reasons(report) == {"0": "it is not compiled yet; the compile function was asked"}
     assert report.modules == {CacheEvent.UNAVAILABLE: 3}
     while system.compile_mapping.poll():
         pass
@@ -260,7 +274,7 @@ def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, 
     system.install(quiet, "silent", wat.SILENT)
     batch = records(replying, event(quiet.id, quiet.channel_id))
     report = create_worker(FailingStore(system.database_url, statement)).process(batch, IN_TIME)
-    assert report.failures == dict.fromkeys(failed, "the database is gone")
+    assert reasons(report) == dict.fromkeys(failed, "the database is gone")
     assert create_worker(Store(system.database_url)).process(batch, IN_TIME).failures == {}
     # The chat server knows the key of what was sent before the database went away.
     assert [reply["content"] for reply in system.chat.replies()] == ["pong"]

@@ -22,10 +22,10 @@ class QueueMessage:
 
 
 class Queue:
-    def __init__(self, url: str, name: str) -> None:
-        """`name` says in errors which queue it is, and which variable has its URL."""
+    def __init__(self, url: str, variable: str) -> None:
+        """`variable` of the environment has the URL, and is named in errors."""
         self._url = url
-        self._name = name
+        self._variable = variable
 
     def send(self, messages: Sequence[QueueMessage]) -> None:
         """Raises InfrastructureError; some may have been sent then."""
@@ -63,7 +63,7 @@ class Queue:
         return boto3.client("sqs", config=config)
 
     def _failed(self, reason: object) -> InfrastructureError:
-        return InfrastructureError(f"{self._name} at {self._url}: {reason}")
+        return InfrastructureError(f"queue {self._url} ({self._variable}): {reason}")
 
 
 def _sent(message: QueueMessage) -> dict[str, str]:

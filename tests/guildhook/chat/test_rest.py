@@ -1,15 +1,16 @@
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
 
-from guildhook.chat import RestChatApi
+from guildhook.chat import Pause, RestChatApi
 from guildhook.errors import InfrastructureError
-from guildhook.model import DeliveryState, SendMessage
+from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
-from samples import SERVICE_TOKEN
+from samples import MESSAGE, SERVICE_TOKEN
 
 
 @pytest.fixture
@@ -25,64 +26,131 @@ def channel(chat_server):
     return channel
 
 
-def intent(channel, content="hello"):
-    return SendMessage(str(uuid4()), 0, str(channel), content)
+@contextmanager
+def answering(status, headers, body=b""):
+    """A server that gives every POST the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def test_a_message_is_delivered_under_its_key(chat_server, url, channel):
-    delivery = RestChatApi(url, SERVICE_TOKEN).send(sent := intent(channel, "grüße \U0001f600"))
+def outgoing(channel, content="hello"):
+    intent = SendMessage(str(uuid4()), 0, str(channel), content)
+    return Outgoing(MESSAGE.id, intent, Cause(MESSAGE.id, 1))
+
+
+def send(api, what):
+    return api.send(what, timeout_seconds=60)
+
+
+def test_a_message_is_delivered_under_its_key_with_what_it_goes_back_to(chat_server, url, channel):
+    answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(channel, "grüße \U0001f600"))
     (message,) = chat_server.replies()
-    assert (delivery.key, delivery.state, delivery.detail) == (sent.key, DeliveryState.DELIVERED, message["id"])
+    assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.DELIVERED, message["id"], False)
     assert (message["content"], message["channel_id"]) == ("grüße \U0001f600", str(channel))
+    assert message["causality"] == {"root": str(MESSAGE.id), "hops": 1}
 
 
 def test_the_same_key_is_one_message(chat_server, url, channel):
-    api, sent = RestChatApi(url, SERVICE_TOKEN), intent(channel)
-    assert api.send(sent) == api.send(sent)
+    api, sent = RestChatApi(url, SERVICE_TOKEN), outgoing(channel)
+    assert send(api, sent) == send(api, sent)
     assert len(chat_server.replies()) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=503), Fault(status=408), Fault(after_storing=True)])
+def test_a_fault_of_the_server_leaves_it_pending_and_a_second_attempt_is_one_message(chat_server, url, channel, fault):
+    api, sent = RestChatApi(url, SERVICE_TOKEN), outgoing(channel)
+    chat_server.inject(fault)
+    answer = send(api, sent)
+    status = fault.status or 500
+    assert answer.detail == f"chat API at {url} (GUILDHOOK_CHAT_API_URL): HTTP {status}"
+    assert (answer.state, answer.server_failed, answer.pause) == (DeliveryState.PENDING, True, None)
+    assert send(api, sent).state is DeliveryState.DELIVERED
+    assert len(chat_server.replies()) == 1
+
+
+def test_no_answer_within_the_time_that_is_left_is_a_fault_of_the_server(chat_server, url, channel):
+    chat_server.inject(Fault(delay_seconds=30))
+    answer = RestChatApi(url, SERVICE_TOKEN).send(outgoing(channel), timeout_seconds=0.05)
+    assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
+    assert answer.detail.endswith("ReadTimeoutError")
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("headers", "pause"),
     [
-        Fault(status=500),
-        Fault(status=503, times=2),
-        Fault(status=429, retry_after_seconds=3_600),
-        Fault(after_storing=True),
+        ({"Retry-After": "7"}, Pause(7, everywhere=False)),
+        ({"Retry-After": "7", "X-RateLimit-Scope": "global"}, Pause(7, everywhere=True)),
+        ({"Retry-After": "7", "X-RateLimit-Global": "true"}, Pause(7, everywhere=True)),
+        ({"Retry-After": "7", "X-RateLimit-Scope": "user"}, Pause(7, everywhere=False)),
+        ({"Retry-After": "9" * 20}, Pause(3_600, everywhere=False)),
+        ({"Retry-After": "9" * 5_000}, Pause(1, everywhere=False)),
+        ({"Retry-After": "Sun, 25 Jan 2026 12:00:00 GMT"}, Pause(0, everywhere=False)),
+        ({"Retry-After": "soon"}, Pause(1, everywhere=False)),
+        ({}, Pause(1, everywhere=False)),
     ],
 )
-def test_a_fault_that_passes_is_retried_at_once(chat_server, url, channel, fault):
-    chat_server.inject(fault)
-    assert RestChatApi(url, SERVICE_TOKEN).send(intent(channel)).state is DeliveryState.DELIVERED
-    assert len(chat_server.replies()) == 1
+def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
+    with answering(429, headers) as url:
+        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+    assert (answer.state, answer.server_failed, answer.pause) == (DeliveryState.PENDING, False, pause)
 
 
-@pytest.mark.parametrize(("status", "detail"), [(500, "HTTP 500"), (429, "HTTP 429")])
-def test_a_fault_that_stays_leaves_it_pending(chat_server, url, channel, status, detail):
-    chat_server.inject(Fault(status=status, times=100))
-    delivery = RestChatApi(url, SERVICE_TOKEN).send(intent(channel))
-    assert delivery.state is DeliveryState.PENDING
-    assert delivery.detail == f"chat API at {url} (GUILDHOOK_CHAT_API_URL): {detail}"
-    assert chat_server.replies() == []
+def test_a_server_that_is_down_can_ask_for_a_pause():
+    with answering(503, {"Retry-After": "7"}) as url:
+        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+    assert (answer.server_failed, answer.pause) == (True, Pause(7, everywhere=False))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Sign in</html>", b"[]", b'{"id": "' + b"x" * 100_000, b"\xff\0"])
+@pytest.mark.parametrize(("status", "state"), [(200, "pending"), (201, "delivered"), (204, "pending")])
+def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
+    with answering(status, {}, body if status != 204 else b"") as url:
+        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+    assert answer.state == state
+    if state == "pending":
+        assert answer.detail.endswith(f"HTTP {status}, which is no answer to a send")
+        assert answer.server_failed
 
 
 def test_a_wrong_token_is_the_operators_to_mend(url, channel):
-    delivery = RestChatApi(url, "wrong").send(intent(channel))
-    assert (delivery.state, "HTTP 401" in delivery.detail) == (DeliveryState.PENDING, True)
+    answer = send(RestChatApi(url, "wrong"), outgoing(channel))
+    assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
+    assert answer.server_failed
 
 
 def test_a_refusal_carries_the_servers_code(url, channel):
     api = RestChatApi(url, SERVICE_TOKEN)
-    for refused, code in [(intent(uuid4()), "CHANNEL_NOT_FOUND"), (intent(channel, " "), "VALIDATION_ERROR")]:
-        delivery = api.send(refused)
-        assert (delivery.state, delivery.detail) == (DeliveryState.REFUSED, code)
+    for refused, code in [(outgoing(uuid4()), "CHANNEL_NOT_FOUND"), (outgoing(channel, " "), "VALIDATION_ERROR")]:
+        answer = send(api, refused)
+        assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.REFUSED, code, False)
 
 
 def test_a_server_that_is_down_is_named_without_its_password():
     api = RestChatApi("http://user:s3cret@127.0.0.1:1", SERVICE_TOKEN)
-    delivery = api.send(intent(uuid4()))
-    assert delivery.state is DeliveryState.PENDING
-    assert delivery.detail == "chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): NewConnectionError"
+    answer = send(api, outgoing(uuid4()))
+    assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
+    assert answer.detail == "chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): NewConnectionError"
     with pytest.raises(InfrastructureError, match="GUILDHOOK_CHAT_API_URL") as raised:
         api.connect()
     assert "s3cret" not in str(raised.value)
@@ -90,25 +158,10 @@ def test_a_server_that_is_down_is_named_without_its_password():
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed_with_the_token(chat_server, url, channel, status):
-    class Redirecting(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Location", url + self.path)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
-        threading.Thread(target=server.serve_forever).start()
-        api = RestChatApi(f"http://127.0.0.1:{server.server_port}", SERVICE_TOKEN)
-        delivery = api.send(intent(channel))
-        api.close()
-        server.shutdown()
-    assert delivery.state is DeliveryState.PENDING
-    assert f"HTTP {status}, which is no answer to a send" in delivery.detail
+    with answering(status, {"Location": f"{url}/api/messages/channel/{channel}"}) as redirecting:
+        answer = send(RestChatApi(redirecting, SERVICE_TOKEN), outgoing(channel))
+    assert answer.state is DeliveryState.PENDING
+    assert f"HTTP {status}, which is no answer to a send" in answer.detail
     assert chat_server.replies() == []
 
 
@@ -118,7 +171,7 @@ def test_connecting_takes_any_answer(url):
 
 def test_every_message_is_an_event_with_its_author(chat_server, events, url, channel):
     chat_server.say(channel, "ada", "hi", encrypted=True)
-    RestChatApi(url, SERVICE_TOKEN).send(intent(channel))
+    send(RestChatApi(url, SERVICE_TOKEN), outgoing(channel))
     typed, sent = events
     assert (typed["message"]["author"]["bot"], typed["message"]["encrypted"]) == (False, True)
     assert sent["message"]["author"]["bot"] is True

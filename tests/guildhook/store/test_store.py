@@ -15,13 +15,15 @@ from guildhook.model import (
     Delivery,
     DeliveryState,
     MemoryType,
+    Message,
     Outcome,
+    QuarantineRules,
     Refusal,
     RunResult,
     SendMessage,
     idempotency_key,
 )
-from guildhook.store import RunRecord, Store
+from guildhook.store import BatchRecord, RunRecord, Store
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
@@ -59,8 +61,13 @@ def installed(store, guild):
     return store.snapshot([guild], [], "engine").plugins[guild][0]
 
 
-def record(plugin, channel, result=OK, message_id=None):
-    return RunRecord(plugin, message_id or uuid4(), NOW, channel, seed=7, result=result)
+def record(plugin, channel, result=OK, message_id=None, **fields):
+    message = Message(message_id or uuid4(), plugin.guild_id, channel, NOW, payload="{}", **fields)
+    return RunRecord(plugin, message, seed=7, result=result)
+
+
+def save(store, *runs, **more):
+    return store.record(BatchRecord(runs=runs, **more), QuarantineRules())
 
 
 def sending(plugin, message_id, *channels):
@@ -187,8 +194,8 @@ def test_stale_is_what_is_old_and_of_another_engine_or_of_no_plugin(store, insta
 
 
 def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, installed):
-    store.record([record(installed, channel), record(installed, channel)])
-    store.record([record(installed, channel)])
+    save(store, record(installed, channel), record(installed, channel))
+    save(store, record(installed, channel))
     assert database.execute("SELECT count(*) FROM plugin_runs").fetchone() == (0,)
     assert database.execute("SELECT plugin_id, outcome, runs, fuel_used, duration_us FROM plugin_usage").fetchall() == [
         (installed.id, "ok", 3, 30, 60)
@@ -199,33 +206,33 @@ def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, ins
 def test_a_run_that_failed_is_recorded(store, database, channel, installed, outcome):
     result = msgspec.structs.replace(OK, outcome=outcome, detail="why", logs=("line 1", "line 2"))
     run = record(installed, channel, result)
-    assert store.record([run]).lost == frozenset()
+    assert save(store, run).lost == frozenset()
     row = database.execute(
         "SELECT message_id, outcome, detail, fuel_used, duration_us, logs, seed, message_time FROM plugin_runs"
     ).fetchone()
-    assert row == (run.message_id, outcome, "why", 10, 20, ["line 1", "line 2"], 7, NOW)
+    assert row == (run.message.id, outcome, "why", 10, 20, ["line 1", "line 2"], 7, NOW)
 
 
 def test_an_intent_is_pending_until_it_is_settled(store, guild, channel, installed):
     message = uuid4()
     result = sending(installed, message, channel, channel)
     first, second = result.intents
-    recorded = store.record([record(installed, channel, result, message)])
-    assert recorded.pending == {first.key, second.key}
-    assert store.snapshot([guild], [message], "engine").runs[message, installed.id].pending == (first, second)
+    run = record(installed, channel, result, message)
+    assert save(store, run).pending == {first.key, second.key}
+    assert store.snapshot([guild], [message], "engine").runs[message, installed.id].pending == tuple(run.outgoing())
     store.settle(
         [
             Delivery(first.key, DeliveryState.DELIVERED, "id"),
             Delivery(second.key, DeliveryState.PENDING, "HTTP 500"),
         ]
     )
-    assert store.snapshot([guild], [message], "engine").runs[message, installed.id].pending == (second,)
+    assert store.snapshot([guild], [message], "engine").runs[message, installed.id].pending == tuple(run.outgoing())[1:]
 
 
 def test_a_final_state_is_never_changed(store, database, channel, installed):
     message = uuid4()
     result = sending(installed, message, channel)
-    store.record([record(installed, channel, result, message)])
+    save(store, record(installed, channel, result, message))
     for state in (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.PENDING):
         store.settle([Delivery(result.intents[0].key, state, state)])
     assert database.execute("SELECT state, detail FROM plugin_intents").fetchall() == [("delivered", "delivered")]
@@ -234,8 +241,8 @@ def test_a_final_state_is_never_changed(store, database, channel, installed):
 def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel, installed):
     message = uuid4()
     run = record(installed, channel, sending(installed, message, channel), message)
-    assert store.record([run]).lost == frozenset()
-    again = store.record([replace(run, result=msgspec.structs.replace(run.result, logs=("changed",)))])
+    assert save(store, run).lost == frozenset()
+    again = save(store, replace(run, result=msgspec.structs.replace(run.result, logs=("changed",))))
     assert again.lost == {run.key}
     assert again.pending == frozenset()
     assert database.execute("SELECT logs FROM plugin_runs").fetchall() == [([],)]
@@ -247,7 +254,7 @@ def test_a_channel_of_another_guild_is_refused(store, database, guild, channel, 
     own = database.execute("INSERT INTO channels (guild_id) VALUES (%s) RETURNING id", [guild]).fetchone()[0]
     message = uuid4()
     result = sending(installed, message, channel, foreign, own, uuid4())
-    recorded = store.record([record(installed, channel, result, message)])
+    recorded = save(store, record(installed, channel, result, message))
     assert recorded.pending == {result.intents[0].key, result.intents[2].key}
     assert database.execute("SELECT state, detail FROM plugin_intents ORDER BY position").fetchall() == [
         ("pending", ""),
@@ -264,14 +271,14 @@ def test_a_plugin_deleted_during_its_run_does_not_stop_the_others(store, databas
     message = uuid4()
     gone = record(installed, channel, sending(installed, message, channel), message)
     kept = record(stays, channel, sending(stays, message, channel), message)
-    recorded = store.record([gone, kept])
+    recorded = save(store, gone, kept)
     assert recorded.pending == {kept.result.intents[0].key}
     assert recorded.lost == frozenset()
 
 
 def test_a_deleted_guild_takes_everything_with_it(store, database, guild, channel, installed):
     message = uuid4()
-    store.record([record(installed, channel, sending(installed, message, channel), message)])
+    save(store, record(installed, channel, sending(installed, message, channel), message))
     database.execute("DELETE FROM guilds WHERE id = %s", [guild])
     for table in ("plugins", "plugin_runs", "plugin_intents", "plugin_usage"):
         assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -287,8 +294,8 @@ def test_a_write_on_a_dead_connection_fails_and_the_next_one_works(store, databa
     store.snapshot([], [], "engine")
     database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'guildhook'")
     with pytest.raises(InfrastructureError, match="GUILDHOOK_DATABASE_URL"):
-        store.record([record(installed, channel)])
-    store.record([record(installed, channel)])
+        save(store, record(installed, channel))
+    save(store, record(installed, channel))
 
 
 def test_a_missing_migration_is_named(empty_database):

@@ -76,6 +76,8 @@ class Sender:
         """Try until there is an answer for good, or no use or no time in going on."""
         intent = outgoing.intent
         for attempt in range(1, _ATTEMPTS + 1):
+            if deadline - self._now() < _LEAST_SECONDS:
+                return _pending(intent.key, "no time was left to send it", 0)
             pause = self._pauses.seconds_to_wait(intent.channel_id, self._now())
             if pause > min(_LONGEST_WAIT_SECONDS, deadline - self._now() - _LEAST_SECONDS):
                 return _pending(intent.key, f"the chat API asks to wait for {pause:.1f} s", pause)

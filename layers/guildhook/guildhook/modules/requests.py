@@ -25,7 +25,7 @@ class Upload:
 
 class CompileQueue:
     def __init__(self, url: str) -> None:
-        self._queue = Queue(url, "compile queue (GUILDHOOK_COMPILE_QUEUE_URL)")
+        self._queue = Queue(url, "GUILDHOOK_COMPILE_QUEUE_URL")
 
     def ask(self, wasm_sha256: Iterable[bytes]) -> None:
         """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""
