@@ -1,5 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -12,18 +14,22 @@ import wat
 from guildhook.errors import InfrastructureError
 from guildhook.model import (
     Artifact,
+    Cause,
     Delivery,
     DeliveryState,
+    Health,
     MemoryType,
     Message,
     Outcome,
+    PluginState,
     QuarantineRules,
     Refusal,
     RunResult,
     SendMessage,
+    Spent,
     idempotency_key,
 )
-from guildhook.store import BatchRecord, RunRecord, Store
+from guildhook.store import BatchRecord, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
@@ -302,3 +308,346 @@ def test_a_missing_migration_is_named(empty_database):
     store = Store(empty_database)
     with pytest.raises(InfrastructureError, match=r'relation "plugins" does not exist \(are all'):
         store.snapshot([], [], "engine")
+
+
+def test_a_run_keeps_what_it_was_given_and_what_its_messages_go_back_to(store, guild, channel, installed):
+    root, message = uuid4(), uuid4()
+    run = record(installed, channel, sending(installed, message, channel), message, cause=Cause(root, 2))
+    save(store, run)
+    recorded = store.snapshot([guild], [message], "engine").runs[message, installed.id]
+    assert recorded.message_sha256 == sha256(b"{}").digest()
+    assert recorded.pending[0].cause == Cause(root, 3)
+
+
+def test_what_the_version_before_recorded_is_still_delivered(store, guild, channel, installed, database):
+    # Its rows have no digest and no cause.
+    message, key = uuid4(), uuid4()
+    database.execute(
+        """WITH run AS (
+            INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                                     host_calls, logs, seed, message_time)
+            VALUES (%s, %s, %s, 'ok', '', 1, 1, 1, '[]', 1, now()) RETURNING id)
+        INSERT INTO plugin_intents (key, run_id, position, kind, channel_id, content, state)
+        SELECT %s, id, 0, 'send_message', %s, 'hello', 'pending' FROM run""",
+        [message, installed.id, guild, key, channel],
+    )
+    recorded = store.snapshot([guild], [message], "engine").runs[message, installed.id]
+    assert recorded.message_sha256 is None
+    assert [(out.intent.key, out.cause) for out in recorded.pending] == [(str(key), Cause(message, 1))]
+
+
+# --- state ---------------------------------------------------------------------------------------------------
+
+
+def remembering(plugin, channel, entries, message_id=None):
+    return record(plugin, channel, msgspec.structs.replace(OK, state=entries), message_id)
+
+
+def state_of(store, guild):
+    return store.snapshot([guild], [], "engine").plugins[guild][0].state
+
+
+def test_state_is_written_with_its_run_and_read_with_the_plugin(store, database, guild, channel, installed):
+    assert installed.state == PluginState(0, {})
+    run = remembering(installed, channel, {"count": "1"})
+    save(store, run, states={installed.id: PluginState(0, {"count": "1", "grüße": '\U0001f600 "'})})
+    assert state_of(store, guild) == PluginState(1, {"count": "1", "grüße": '\U0001f600 "'})
+    # What it wrote must not be written again, so the run is known even if it said nothing.
+    assert database.execute("SELECT message_id FROM plugin_runs").fetchall() == [(run.message.id,)]
+    save(store, remembering(installed, channel, {}), states={installed.id: PluginState(1, {})})
+    assert state_of(store, guild) == PluginState(2, {})
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_who_read_another_version_writes_nothing_and_is_told(store, database, guild, channel, installed, version):
+    for read in (0, 1):
+        save(store, remembering(installed, channel, {}), states={installed.id: PluginState(read, {"by": "winner"})})
+    before = database.execute("SELECT count(*) FROM plugin_runs").fetchone()
+    other_id = store.add_plugin(guild, "other", wat.TRAPS, {}, [])
+    other = next(p for p in store.snapshot([guild], [], "engine").plugins[guild] if p.id == other_id)
+    message = uuid4()
+    loser = record(
+        installed,
+        channel,
+        msgspec.structs.replace(sending(installed, message, channel), state={"by": "loser"}),
+        message,
+    )
+    trap = record(other, channel, msgspec.structs.replace(OK, outcome=Outcome.TRAP))
+    recorded = save(
+        store,
+        loser,
+        trap,
+        states={installed.id: PluginState(version, {"by": "loser"})},
+        judgements=[judgement(installed), judgement(other)],
+    )
+    assert recorded == Recorded(stale=frozenset({installed.id}))
+    assert state_of(store, guild) == PluginState(2, {"by": "winner"})
+    # Nothing of the loser is there, neither run nor intent nor count; the other plugin's run is.
+    assert database.execute("SELECT count(*) - %s FROM plugin_runs", before).fetchone() == (1,)
+    assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (0,)
+    assert database.execute("SELECT plugin_id FROM plugin_health").fetchall() == [(other_id,)]
+    assert database.execute("SELECT sum(runs) FROM plugin_usage WHERE plugin_id = %s", [installed.id]).fetchone() == (
+        2,
+    )
+
+
+def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, database, guild, channel, installed):
+    message = uuid4()
+    save(store, record(installed, channel, msgspec.structs.replace(OK, logs=("first",)), message))
+    again, bystander = remembering(installed, channel, {"a": "1"}, message), record(installed, channel)
+    with pytest.raises(InfrastructureError, match="UniqueViolation"):
+        save(store, bystander, again, states={installed.id: PluginState(0, {"a": "1"})})
+    assert state_of(store, guild) == PluginState()
+    assert database.execute("SELECT sum(runs) FROM plugin_usage").fetchone() == (1,)
+
+
+def test_state_is_never_lost_between_writers_at_the_same_time(empty_database, store, guild, channel, installed):
+    def count_to(times):
+        with closing(Store(empty_database)) as mine:
+            done = 0
+            while done < times:
+                state = state_of(mine, guild)
+                entries = {"count": str(int(state.entries.get("count", "0")) + 1)}
+                run = remembering(installed, channel, entries)
+                done += not save(mine, run, states={installed.id: PluginState(state.version, entries)}).stale
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(count_to, [20] * 4)) == 80
+    assert state_of(store, guild) == PluginState(80, {"count": "80"})
+
+
+# --- quarantine ----------------------------------------------------------------------------------------------
+
+RULES = QuarantineRules(most_in_a_row=3, most_in_an_hour=5, pause_seconds=60, longest_pause_seconds=200)
+
+
+def judgement(plugin, failures=1, in_a_row=None, recovered=False, error="trap: why"):
+    return Judgement(
+        plugin=plugin,
+        failures=failures,
+        failures_in_a_row=failures if in_a_row is None else in_a_row,
+        recovered=recovered,
+        last_error=error if failures else "",
+    )
+
+
+@pytest.fixture
+def judge(store, channel, installed):
+    def judge(*arguments, plugin=installed, **fields):
+        verdict = judgement(plugin, *arguments, **fields)
+        batch = BatchRecord(runs=[record(plugin, channel)], judgements=[verdict])
+        return store.record(batch, RULES).quarantined
+
+    return judge
+
+
+@pytest.fixture
+def health(store, guild):
+    return lambda: store.snapshot([guild], [], "engine").plugins[guild][0].health
+
+
+def later(database, seconds):
+    """Let the quarantine's pause pass."""
+    database.execute("UPDATE plugin_health SET retry_at = retry_at - make_interval(secs => %s)", [seconds])
+
+
+def test_failures_in_a_row_quarantine_across_batches(judge, health, installed, database):
+    assert health() == Health()
+    assert judge(2) == ()
+    assert health() == Health(failing=True)
+    (quarantined,) = judge(1, error="trap: the last")
+    assert quarantined == Quarantined(installed.id, "failed 3 times in a row", "trap: the last", 60, 1)
+    assert health().quarantine_seconds == pytest.approx(60, abs=30)
+    row = database.execute(
+        "SELECT reason, last_error, quarantined_at <= now(), retry_at - quarantined_at FROM plugin_health"
+    ).fetchone()
+    assert row == ("failed 3 times in a row", "trap: the last", True, timedelta(seconds=60))
+
+
+def test_one_batch_can_be_enough(judge):
+    assert [quarantined.reason for quarantined in judge(3)] == ["failed 3 times in a row"]
+
+
+def test_a_good_run_begins_the_row_anew(judge, health):
+    judge(2)
+    assert judge(0, recovered=True) == ()
+    assert health() == Health()
+    assert judge(2) == ()
+
+
+def test_failures_within_an_hour_quarantine_however_many_good_runs_are_between(judge):
+    for _ in range(4):
+        assert judge(1, recovered=True) == ()
+    assert [quarantined.reason for quarantined in judge(1, recovered=True)] == ["failed 5 times within an hour"]
+
+
+def test_failures_of_the_hour_before_do_not_count(judge, database):
+    for _ in range(4):
+        judge(1, recovered=True)
+    database.execute("UPDATE plugin_health SET hour = hour - interval '1 hour'")
+    assert judge(1, recovered=True) == ()
+
+
+def test_each_pause_is_twice_as_long_up_to_the_longest(judge, database):
+    pauses = [judge(3)[0].pause_seconds]
+    for _ in range(3):
+        later(database, 1_000)
+        (quarantined,) = judge(1)
+        pauses.append(quarantined.pause_seconds)
+    assert pauses == [60, 120, 200, 200]
+    assert quarantined.pauses == 4
+    assert quarantined.reason == "failed 6 times in a row"
+
+
+def test_a_failed_trial_after_an_hour_of_quarantine_is_quarantined_again(judge, database):
+    for _ in range(5):
+        judge(1, recovered=True, in_a_row=0)
+    database.execute("UPDATE plugin_health SET hour = hour - interval '2 hours', retry_at = now()")
+    assert [quarantined.reason for quarantined in judge(1)] == ["failed again when it was tried"]
+
+
+def test_a_good_trial_ends_the_quarantine_and_what_was_counted(judge, health, database):
+    judge(4)
+    later(database, 1_000)
+    assert health().quarantine_seconds < 0
+    assert judge(0, recovered=True) == ()
+    assert health() == Health()
+    assert judge(2) == ()
+    assert database.execute("SELECT quarantined_at, reason, retry_at, pauses FROM plugin_health").fetchone() == (
+        None, None, None, 0,
+    )  # fmt: skip
+
+
+def test_a_batch_that_was_under_way_does_not_make_the_pause_longer(judge, health):
+    judge(3)
+    assert judge(1) == ()
+    assert health().quarantine_seconds == pytest.approx(60, abs=30)
+
+
+def test_another_upload_of_the_plugin_starts_afresh(judge, health, store, database, guild):
+    judge(3)
+    database.execute("UPDATE plugins SET wasm_blob = %s", [wat.TRAPS])
+    assert health() == Health()
+    (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
+    assert judge(2, plugin=plugin) == ()
+
+
+def test_failures_are_counted_by_all_who_see_them_at_the_same_time(empty_database, judge, channel, installed):
+    rules = replace(RULES, most_in_a_row=10_000, most_in_an_hour=10_000)
+    judge(1)
+
+    def fail(times):
+        with closing(Store(empty_database)) as mine:
+            for _ in range(times):
+                mine.record(BatchRecord(runs=[record(installed, channel)], judgements=[judgement(installed)]), rules)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fail, [20] * 4))
+    with psycopg.connect(empty_database) as connection:
+        counts = connection.execute("SELECT failures_in_a_row, failures_in_hour FROM plugin_health").fetchone()
+    assert counts[0] == 81
+    assert counts[1] <= 81  # less if the hour ends meanwhile
+
+
+def test_an_enabled_quarantined_plugin_is_told_from_a_disabled_one(judge, store, database, guild):
+    judge(3)
+    database.execute("UPDATE plugins SET enabled = FALSE")
+    later(database, 1_000)
+    judge(0, recovered=True)
+    assert store.snapshot([guild], [], "engine").plugins == {}
+    assert database.execute("SELECT enabled FROM plugins").fetchone() == (False,)
+
+
+def test_messages_that_a_quarantined_plugin_was_not_given_are_counted(store, database, installed):
+    save(store, passed_over={installed.id: 3, uuid4(): 1})
+    assert database.execute("SELECT plugin_id, outcome, runs FROM plugin_usage").fetchall() == [
+        (installed.id, "quarantined", 3)
+    ]
+
+
+# --- budgets -------------------------------------------------------------------------------------------------
+
+
+def test_fuel_and_sends_are_counted_by_guild_in_this_minute(store, database, guild, channel, installed):
+    message = uuid4()
+    save(store, record(installed, channel), record(installed, channel, sending(installed, message, channel), message))
+    save(store, record(installed, channel))
+    database.execute("UPDATE guild_budgets SET minute = date_trunc('minute', now())")  # if it has just ended
+    snapshot = store.snapshot([guild], [], "engine")
+    assert snapshot.spent == {guild: Spent(fuel=30, sends=1)}
+    assert 0 < snapshot.minute_seconds_left <= 60
+    database.execute("UPDATE guild_budgets SET minute = minute - interval '1 minute'")
+    assert store.snapshot([guild], [], "engine").spent == {}
+    save(store, record(installed, channel))
+    assert store.snapshot([guild], [], "engine").spent == {guild: Spent(fuel=10)}
+
+
+def test_a_guild_that_is_over_its_budget_can_see_it(store, database, guild, channel, installed):
+    save(store, delayed=[Delayed(uuid4(), guild, "too many sends"), Delayed(uuid4(), guild, "too many sends")])
+    save(store, record(installed, channel))
+    assert database.execute(
+        "SELECT guild_id, delayed, over_at <= now(), over_reason, fuel_used FROM guild_budgets"
+    ).fetchall() == [(guild, 2, True, "too many sends", 10)]
+
+
+# --- sweeping ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pending(store, channel, installed):
+    """Three messages with two answers each that are still to be sent."""
+    runs = [record(installed, channel, sending(installed, m, channel, channel), m) for m in (uuid4() for _ in range(3))]
+    save(store, *runs)
+    return runs
+
+
+def age(database, table, column, interval):
+    database.execute(f"UPDATE {table} SET {column} = now() - interval '{interval}'")
+
+
+def test_what_is_pending_for_long_is_taken_once(store, database, guild, pending):
+    assert store.take_due(60, 100) == []
+    age(database, "plugin_intents", "updated_at", "2 minutes")
+    first, second = store.take_due(60, 2), store.take_due(60, 100)
+    assert {due[0] for due in first + second} == {guild}
+    assert {message for _, message in first + second} == {run.message.id for run in pending}
+    assert store.take_due(60, 100) == []
+
+
+def test_what_is_pending_for_too_long_is_refused_with_the_last_reason(store, database, pending):
+    key = pending[0].result.intents[0].key
+    store.settle([Delivery(key, DeliveryState.PENDING, "HTTP 500")])
+    assert store.give_up(24, 100) == []
+    age(database, "plugin_runs", "created_at", "25 hours")
+    assert len(store.give_up(24, 4)) == 4
+    assert len(store.give_up(24, 100)) == 2
+    row = database.execute("SELECT state, detail FROM plugin_intents WHERE key = %s", [key]).fetchone()
+    assert row == ("refused", "EXPIRED HTTP 500")
+
+
+def test_old_rows_are_deleted_in_batches_the_oldest_first(store, database, pending):
+    assert (store.forget_runs(30, 2), store.forget_usage(90, 2)) == (0, 0)
+    for table, column in [("plugin_runs", "created_at"), ("plugin_usage", "hour"), ("guild_budgets", "minute")]:
+        age(database, table, column, "91 days")
+    young = pending[0].message.id
+    database.execute("UPDATE plugin_runs SET created_at = now() WHERE message_id = %s", [young])
+    assert (store.forget_runs(30, 1), store.forget_runs(30, 100), store.forget_runs(30, 100)) == (1, 1, 0)
+    assert (store.forget_usage(90, 100), store.forget_usage(90, 100)) == (2, 0)
+    assert database.execute("SELECT message_id FROM plugin_runs").fetchall() == [(young,)]
+    assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (2,)
+
+
+def test_a_plugin_deleted_before_its_message_was_settled_is_named(store, database, pending):
+    keys = [intent.key for intent in pending[0].result.intents]
+    deliveries = [Delivery(key, DeliveryState.DELIVERED, "id") for key in keys]
+    assert store.settle(deliveries) == frozenset()
+    assert store.settle(deliveries) == frozenset()
+    database.execute("DELETE FROM plugins")
+    assert store.settle(deliveries) == frozenset(keys)
+
+
+def test_settling_survives_a_connection_that_died(store, database, pending):
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'guildhook'")
+    store.settle([Delivery(pending[0].result.intents[0].key, DeliveryState.DELIVERED, "id")])
+    assert database.execute("SELECT count(*) FROM plugin_intents WHERE state = 'delivered'").fetchone() == (1,)
