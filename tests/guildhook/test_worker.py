@@ -15,16 +15,18 @@ import pytest
 
 import wat
 from guildhook.backoff import Backoff
-from guildhook.batch import QueueRecord
+from guildhook.batch import ANOTHER_BODY, QueueRecord
 from guildhook.budget import Budget
 from guildhook.chat import RestChatApi
 from guildhook.delivery import CircuitBreaker, Sender
 from guildhook.errors import InfrastructureError
+from guildhook.events import DeliveryDue
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, CompileQueue, ModuleCache
 from guildhook.sandbox import Sandbox
 from guildhook.store import Snapshot, Store, queries
 from guildhook.worker import Rules, Worker
+from guildhook_local.chat_server import Fault
 from guildhook_local.stack import Guild
 from samples import event, limits
 
@@ -285,3 +287,282 @@ def test_connections_that_cannot_be_opened_are_told_and_tried_again(system, crea
     problems = [str(problem) for problem in worker.connect()]
     assert ["GUILDHOOK_DATABASE_URL" in problem for problem in problems] == [True, False]
     assert "GUILDHOOK_CHAT_API_URL" in problems[1]
+
+
+# --- state -----------------------------------------------------------------------------------------------------
+
+COUNTER = (Path(__file__).parents[2] / "plugins" / "counter" / "counter.wasm").read_bytes()
+
+
+@pytest.fixture
+def counting(system):
+    """A guild with a plugin that counts."""
+    guild = system.add_guild()
+    system.install(guild, "counter", COUNTER, {"SEND_MESSAGES"})
+    return guild
+
+
+def count(guild, tag):
+    return event(guild.id, guild.channel_id, content=f"!count {tag}")
+
+
+def contents(system):
+    return sorted(reply["content"] for reply in system.chat.replies())
+
+
+def state(system):
+    with psycopg.connect(system.database_url) as connection:
+        return connection.execute("SELECT entries FROM plugin_state").fetchall()
+
+
+def test_a_batch_counts_on_from_what_it_wrote_itself(system, worker, counting, store, statements):
+    worker.process(records(count(counting, "a")), IN_TIME)
+    with statements.counting(store):
+        report = worker.process(records(count(counting, "b"), count(counting, "c")), IN_TIME)
+    assert report.failures == {}
+    assert statements.count == 3
+    assert contents(system) == ["1 a", "2 b", "3 c"]
+    assert state(system) == [({"count": "3"},)]
+
+
+def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(system, create_worker, counting):
+    winner = create_worker(Store(system.database_url))
+    winner.process(records(count(counting, "before")), IN_TIME)
+    loser = create_worker(
+        OvertakenStore(system.database_url, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
+    )
+    # A neighbour in the same batch is not run a second time.
+    neighbour = system.add_guild()
+    system.install(neighbour, "ping", PING, {"SEND_MESSAGES"})
+    batch = records(count(counting, "loser"), event(neighbour.id, neighbour.channel_id))
+    report = loser.process(batch, IN_TIME)
+    assert report.failures == {}
+    assert len(report.runs) == 2
+    assert contents(system) == ["1 before", "2 winner", "3 loser", "pong"]
+    assert state(system) == [({"count": "3"},)]
+
+
+def once(action):
+    todo = [action]
+    return lambda: todo and todo.pop()()
+
+
+def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(system, create_worker, counting):
+    winner, tags = create_worker(Store(system.database_url)), iter("abcdefghijklm")
+
+    def overtake():
+        winner.process(records(count(counting, next(tags))), IN_TIME)
+
+    loser = create_worker(OvertakenStore(system.database_url, overtake))
+    batch = records(count(counting, "loser"))
+    assert reasons(loser.process(batch, IN_TIME)) == {"0": "other batches keep writing the plugin's state first"}
+    assert contents(system) == ["1 a", "2 b", "3 c", "4 d"]
+    assert winner.process(batch, IN_TIME).failures == {}
+    assert contents(system)[-1] == "5 loser"
+
+
+def test_a_delivery_that_was_overtaken_by_the_same_message_counts_it_once(system, create_worker, counting):
+    batch = records(count(counting, "once"))
+    other = create_worker(Store(system.database_url))
+    overtaken = create_worker(OvertakenStore(system.database_url, once(lambda: other.process(batch, IN_TIME))))
+    assert overtaken.process(batch, IN_TIME).failures == {}
+    assert contents(system) == ["1 once"]
+    assert state(system) == [({"count": "1"},)]
+
+
+def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, create_worker, counting):
+    winner = create_worker(Store(system.database_url))
+
+    def overtake_and_disable():
+        winner.process(records(count(counting, "winner")), IN_TIME)
+        with psycopg.connect(system.database_url) as connection:
+            connection.execute("UPDATE plugins SET enabled = FALSE")
+
+    loser = create_worker(OvertakenStore(system.database_url, once(overtake_and_disable)))
+    assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
+    assert contents(system) == ["1 winner"]
+
+
+def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_worker, counting):
+    system.compile(COUNTER)
+    winner = create_worker(Store(system.database_url))
+
+    def overtake_and_update():
+        winner.process(records(count(counting, "winner")), IN_TIME)
+        with psycopg.connect(system.database_url) as connection:
+            connection.execute("UPDATE plugins SET wasm_blob = %s", [PING])
+
+    loser = create_worker(OvertakenStore(system.database_url, once(overtake_and_update)))
+    batch = records(count(counting, "loser"))
+    assert reasons(loser.process(batch, IN_TIME)) == {"0": "the plugin was updated meanwhile"}
+    assert winner.process(batch, IN_TIME).failures == {}
+    assert contents(system) == ["1 winner"]
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_what_is_pending_is_sent(
+    system, create_worker, worker, counting
+):
+    first, tripped = count(counting, "first"), create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
+    assert list(tripped.process(records(first), IN_TIME).failures) == ["0"]
+    second = {**first, "message": {**first["message"], "content": "!count second"}}
+    report = worker.process(records(second), IN_TIME)
+    assert (report.failures, report.runs) == ({}, [])
+    assert report.skipped == {"0": ANOTHER_BODY}
+    assert contents(system) == ["1 first"]
+
+
+def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_message_is_skipped(
+    system, create_worker, worker, counting
+):
+    batch = records(count(counting, "a"))
+    tripped = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
+    assert list(tripped.process(batch, IN_TIME).failures) == ["0"]
+    with psycopg.connect(system.database_url) as connection:
+        connection.execute("DELETE FROM plugins")
+    report = worker.process(batch, IN_TIME)
+    assert (report.failures, report.skipped) == ({}, {"0": "no enabled plugin of its guild takes it"})
+    assert contents(system) == []
+
+
+class DeletingStore(Store):
+    """A table is emptied after the outbox is written and before anything is sent."""
+
+    def __init__(self, database_url: str, table: str) -> None:
+        super().__init__(database_url)
+        self._table = table
+
+    def record(self, *arguments: Any) -> Any:
+        recorded = super().record(*arguments)
+        with psycopg.connect(self._url) as connection:
+            connection.execute(f"DELETE FROM {self._table}")
+        return recorded
+
+
+@pytest.mark.parametrize("table", ["plugins", "guilds"])
+def test_what_is_sent_while_its_plugin_or_guild_is_deleted_is_told(system, create_worker, counting, table):
+    report = create_worker(DeletingStore(system.database_url, table)).process(records(count(counting, "a")), IN_TIME)
+    assert report.failures == {}
+    assert report.orphaned == [delivery.key for delivery in report.deliveries]
+    assert len(report.orphaned) == 1
+
+
+def test_a_guild_deleted_while_its_plugin_runs_sends_nothing(system, create_worker, counting):
+    system.compile(COUNTER)
+
+    def delete_guilds():
+        with psycopg.connect(system.database_url) as connection:
+            connection.execute("DELETE FROM guilds")
+
+    overtaken = create_worker(OvertakenStore(system.database_url, delete_guilds))
+    report = overtaken.process(records(count(counting, "a")), IN_TIME)
+    assert (report.failures, report.deliveries) == ({}, [])
+    assert contents(system) == []
+
+
+# --- loops -------------------------------------------------------------------------------------------------------
+
+
+def test_bots_that_answer_each_other_come_to_an_end(system, worker):
+    guild = system.add_guild()
+    for name in ("one", "other"):
+        system.install(guild, name, wat.sends((str(guild.channel_id), name)), {"SEND_MESSAGES"})
+    with psycopg.connect(system.database_url) as connection:
+        connection.execute("UPDATE plugins SET bot_messages = TRUE WHERE name = 'one'")
+    system.chat.say(guild.channel_id, "ada", "hello")
+    handled = 0
+    while batch := take(system):
+        handled += len(batch)
+        assert worker.process(batch, IN_TIME).failures == {}
+    # A person's message is answered by both, each answer of a bot by the one that takes bots' messages, four hops far.
+    assert contents(system) == ["one"] * 9 + ["other"]
+    hops = [reply["causality"]["hops"] for reply in system.chat.replies()]
+    assert sorted(hops) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert handled == 11
+
+
+def take(system):
+    sqs = system.aws.client("sqs")
+    messages = sqs.receive_message(QueueUrl=system.queue.url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=system.queue.url, ReceiptHandle=message["ReceiptHandle"])
+    return [QueueRecord(str(i), message["Body"], datetime.now(UTC)) for i, message in enumerate(messages)]
+
+
+# --- quarantine and budgets ----------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_keeps_failing_is_quarantined_and_its_neighbour_is_not(system, create_worker, store):
+    guild = system.add_guild()
+    bad = system.install(guild, "bad", wat.TRAPS)
+    system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    worker = create_worker(store, quarantine=QuarantineRules(most_in_a_row=2))
+    reports = [worker.process(records(event(guild.id, guild.channel_id)), IN_TIME) for _ in range(4)]
+    assert [len(report.runs) for report in reports] == [2, 2, 1, 1]
+    assert [[q.plugin_id for q in report.quarantined] for report in reports] == [[], [bad], [], []]
+    assert [[p.plugin.id for p in report.passed_over] for report in reports] == [[], [], [bad], [bad]]
+    assert [report.failures for report in reports] == [{}] * 4
+    assert contents(system) == ["pong"] * 4
+
+
+def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are_not(system, create_worker, store):
+    (rich,) = populate(system, 1)
+    poor = system.add_guild()
+    system.install(poor, "ping", PING, {"SEND_MESSAGES"})
+    budgets = {poor.id: Budget(guild_sends_per_minute=1)}
+    worker = create_worker(store, budget_of=lambda guild: budgets.get(guild, Budget()))
+    first, second = (event(poor.id, poor.channel_id) for _ in range(2))
+    report = worker.process(records(first, second, rich), IN_TIME)
+    (late,) = report.failures.values()
+    assert list(report.failures) == ["1"]
+    assert late.reason == (
+        f"guild {poor.id} is over its budget: its plugins sent 1 messages in a minute; the limit is 1"
+    )
+    assert 0 < late.seconds <= 60
+    assert contents(system) == ["pong"] * 2
+    assert list(worker.process(records(second), IN_TIME).failures) == ["0"]
+    with psycopg.connect(system.database_url) as connection:
+        connection.execute("UPDATE guild_budgets SET minute = minute - interval '1 minute'")
+    assert worker.process(records(second), IN_TIME).failures == {}
+    assert contents(system) == ["pong"] * 3
+
+
+def test_what_comes_back_waits_longer_each_time_and_at_least_as_long_as_the_server_asks(system, create_worker, store):
+    (body,) = populate(system, 1)
+    worker = create_worker(store, backoff=Backoff(first_seconds=8, longest_seconds=60))
+    system.chat.inject(Fault(status=429, retry_after_seconds=1_000))
+    first, second = records(body), [replace(record, receive_count=3) for record in records(body)]
+    assert 999 < worker.process(first, IN_TIME).failures["0"].seconds <= 1_000
+    other = create_worker(store, backoff=Backoff(first_seconds=8), chat_url="http://127.0.0.1:1")
+    assert 4 <= other.process(first, IN_TIME).failures["0"].seconds <= 8
+    assert 16 <= other.process(second, IN_TIME).failures["0"].seconds <= 32
+
+
+def test_malformed_records_come_back_at_once_to_be_a_dead_letter_soon(worker):
+    report = worker.process([QueueRecord("0", "{", datetime.now(UTC), receive_count=7)], IN_TIME)
+    assert report.failures["0"].seconds == 0
+
+
+def test_an_answer_to_an_earlier_message_that_is_still_to_be_sent_is_not_overtaken(system, create_worker, store):
+    (body,) = populate(system, 1)
+    (later,) = populate_again([body])
+    create_worker(store, chat_url="http://127.0.0.1:1").process(records(body), IN_TIME)
+    worker = create_worker(store)
+    system.chat.inject(Fault(status=500, times=3))
+    report = worker.process(records(body, later), IN_TIME)
+    assert reasons(report)["1"].endswith("an earlier message to its channel is still to be sent")
+    assert set(report.failures) == {"0", "1"}
+    assert worker.process(records(body, later), IN_TIME).failures == {}
+    order = [reply["causality"]["root"] for reply in system.chat.replies()]
+    assert order == [body["message"]["id"], later["message"]["id"]]
+
+
+def test_what_is_due_is_sent_without_its_message(system, create_worker, worker, store):
+    (body,) = populate(system, 1)
+    create_worker(store, chat_url="http://127.0.0.1:1").process(records(body), IN_TIME)
+    due = DeliveryDue(UUID(body["guild_id"]), UUID(body["message"]["id"]))
+    report = worker.process([QueueRecord("due", due.to_json(), datetime.now(UTC))], IN_TIME)
+    assert (report.failures, report.runs) == ({}, [])
+    assert contents(system) == ["pong"]

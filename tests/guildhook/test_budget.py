@@ -1,0 +1,30 @@
+from uuid import uuid4
+
+import pytest
+
+from guildhook.budget import Budget, Budgets
+from guildhook.model import Spent
+
+BUDGET = Budget(guild_fuel_per_minute=100, guild_sends_per_minute=3)
+
+
+@pytest.mark.parametrize(
+    ("spent", "reason"),
+    [
+        (Spent(fuel=99, sends=2), None),
+        (Spent(fuel=100), "its plugins used 100 fuel in a minute; the limit is 100"),
+        (Spent(sends=4), "its plugins sent 4 messages in a minute; the limit is 3"),
+    ],
+)
+def test_a_budget_says_what_of_it_is_used_up(spent, reason):
+    assert BUDGET.exceeded_by(spent) == reason
+
+
+def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
+    guild, other = uuid4(), uuid4()
+    budgets = Budgets(lambda _guild: BUDGET, {guild: Spent(fuel=60)})
+    budgets.spend(guild, fuel=39, sends=1)
+    assert budgets.exceeded(guild) is None
+    budgets.spend(guild, fuel=1, sends=0)
+    assert budgets.exceeded(guild) == "its plugins used 100 fuel in a minute; the limit is 100"
+    assert budgets.exceeded(other) is None
