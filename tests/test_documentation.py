@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from guildhook.sandbox import Limits
-from guildhook.settings import CompileFunctionSettings, WorkerSettings
+from guildhook.settings import CompileFunctionSettings, SweepSettings, WorkerSettings
 from guildhook_local.cli import app
 
 PROJECT = Path(__file__).parents[1]
+FUNCTIONS = {"on_message": WorkerSettings, "compile_plugin": CompileFunctionSettings, "sweep": SweepSettings}
 DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
 
 
@@ -19,15 +20,17 @@ def test_every_variable_is_documented_with_its_default_and_readers():
     text = (PROJECT / "docs" / "configuration.md").read_text()
     rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
     documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
-    settings = {setting.name: setting for setting in (*fields(CompileFunctionSettings), *fields(WorkerSettings))}
+    settings = {setting.name: setting for kind in FUNCTIONS.values() for setting in fields(kind)}
     expected = {f"GUILDHOOK_{name.upper()}": default(setting) for name, setting in settings.items() if name != "limits"}
     expected |= {f"GUILDHOOK_LIMITS__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)}
     assert documented == expected
     readers = {name: reader.split(" |")[0] for name, reader, _ in rows if "LIMITS__" not in name}
-    both = {setting.name for setting in fields(CompileFunctionSettings)}
-    assert readers == {
-        f"GUILDHOOK_{name.upper()}": "both" if name in both else "`on_message`" for name in settings if name != "limits"
-    }
+    assert readers == {f"GUILDHOOK_{name.upper()}": readers_of(name) for name in settings if name != "limits"}
+
+
+def readers_of(name):
+    readers = [f"`{function}`" for function, kind in FUNCTIONS.items() if name in {s.name for s in fields(kind)}]
+    return "all" if len(readers) == len(FUNCTIONS) else ", ".join(readers)
 
 
 def default(setting):

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from guildhook.backoff import Backoff
+from guildhook.budget import Budget
+from guildhook.model import QuarantineRules
 from guildhook.sandbox.child import CompileLimits
-from guildhook.settings import WorkerSettings
+from guildhook.settings import SweepSettings, WorkerSettings
 
 PROJECT = Path(__file__).parents[1]
 
@@ -79,7 +82,27 @@ def test_the_worker_can_write_no_artifact(properties):
         ("s3:GetObject", "${Artifacts.Arn}/artifacts/*"),
         ("s3:ListBucket", "Artifacts.Arn"),
         ("sqs:SendMessage", "Compiles.Arn"),
+        ("sqs:ChangeMessageVisibility", "Events.Arn"),
     }
+
+
+def test_the_sweep_can_put_back_and_nothing_else(properties):
+    assert set(permissions(properties, "Sweep")) == {("sqs:SendMessage", "Events.Arn")}
+
+
+def test_what_is_put_back_is_in_no_queue_and_in_no_function_any_more(properties):
+    """A message that failed waits for the longest time, and a function that was killed for the queue's own timeout."""
+    waits = Backoff().longest_seconds + properties("Events")["VisibilityTimeout"] + properties("OnMessage")["Timeout"]
+    (requeue_after,) = (s.default for s in fields(SweepSettings) if s.name == "requeue_after_seconds")
+    assert waits < requeue_after
+
+
+def test_the_parameters_defaults_are_the_librarys(template):
+    defaults = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    assert defaults["GuildFuelPerMinute"] == Budget().guild_fuel_per_minute
+    assert defaults["GuildSendsPerMinute"] == Budget().guild_sends_per_minute
+    assert defaults["QuarantineFailuresInARow"] == QuarantineRules().most_in_a_row
+    assert defaults["QuarantineFailuresInAnHour"] == QuarantineRules().most_in_an_hour
 
 
 def test_the_compile_function_writes_artifacts_and_reads_uploads(properties):
@@ -104,7 +127,7 @@ def test_an_upload_asks_for_its_compiling(template, properties):
     assert template["Resources"]["Artifacts"]["DependsOn"] == "QueuePolicy"
 
 
-@pytest.mark.parametrize("function", ["OnMessage", "CompilePlugin"])
+@pytest.mark.parametrize("function", ["OnMessage", "CompilePlugin", "Sweep"])
 def test_every_variable_of_the_function_is_documented(properties, function):
     documented = (PROJECT / "docs" / "configuration.md").read_text()
     for name in properties(function)["Environment"]["Variables"]:

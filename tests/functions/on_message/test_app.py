@@ -12,11 +12,12 @@ from snapshot_restore_py import get_after_restore, get_before_snapshot
 import wat
 from guildhook_local.chat_server import Fault
 from guildhook_local.function import loaded_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 from samples import event, failed_records, sqs_event
 
-PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
+PLUGINS = Path(__file__).parents[3] / "plugins"
+PING = (PLUGINS / "ping" / "ping.wasm").read_bytes()
 CONTEXT = LambdaContext("on_message", "request", deadline=time.monotonic() + 3_600)
 
 
@@ -335,3 +336,101 @@ def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):
     assert "secret words" not in out
     metrics = next(json.loads(line) for line in out.splitlines() if "_aws" in line)
     assert (metrics["runs_ok"], metrics["runs_trap"], metrics["records"]) == ([1.0], [1.0], [1.0])
+
+
+def configured(system, **variables):
+    """The function with more environment, and its event source mapping."""
+    environment = {**system.environment, **{f"GUILDHOOK_{name}": value for name, value in variables.items()}}
+    return loaded_function(ON_MESSAGE, environment)
+
+
+def mapping(system, handler):
+    return EventSourceMapping(system.aws.client("sqs"), system.queue.url, "on_message", handler)
+
+
+def test_what_failed_stays_invisible_for_longer_than_the_queue_says(system, guild):
+    install_ping(system, guild)
+    system.chat.say(guild.channel_id, "ada", "!ping")
+    system.send_event("{")
+    system.chat.inject(Fault(status=500, times=3))
+    with configured(system, RETRY_SECONDS="3600", LONGEST_RETRY_SECONDS="3600") as handler:
+        source = mapping(system, handler)
+        assert source.poll() == 2
+        # The malformed one is back at once, on its way to the dead-letter queue.
+        assert [source.poll() for _ in range(3)] == [1, 1, 0]
+    assert contents(system) == []
+
+
+def test_a_queue_that_cannot_be_told_has_a_timeout_of_its_own(system, guild, capsys):
+    install_ping(system, guild)
+    system.chat.say(guild.channel_id, "ada", "!ping")
+    system.chat.inject(Fault(status=500, times=3))
+    with configured(system, EVENT_QUEUE_URL=f"{system.aws.endpoint}/000000000000/nowhere") as handler:
+        source = mapping(system, handler)
+        assert source.poll() == 1
+        line = next(line for line in capsys.readouterr().out.splitlines() if "the queue's own timeout" in line)
+        assert "(GUILDHOOK_EVENT_QUEUE_URL)" in json.loads(line)["reason"]
+        assert source.poll() == 1
+    assert contents(system) == ["pong"]
+
+
+def metrics_of(out):
+    return [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+
+
+def test_a_dead_chat_server_opens_the_circuit_and_metrics_and_log_say_so(system, guild, capsys):
+    other = system.add_guild()
+    install_ping(system, guild)
+    install_ping(system, other)
+    with configured(system, CHAT_API_URL="http://127.0.0.1:1") as handler:
+        capsys.readouterr()
+        for number in range(3):
+            bodies = [event(g.id, g.channel_id) for g in (guild, other)]
+            assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == ["record-0", "record-1"], number
+    out = capsys.readouterr().out
+    metrics = metrics_of(out)
+    assert [m["chat_circuits_opened"] for m in metrics] == [[1.0], [0.0], [0.0]]
+    assert [m["chat_circuit_open"] for m in metrics] == [[1.0]] * 3
+    assert "its circuit has opened" in out
+    assert "since the circuit is open: chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): " in out
+
+
+def test_quarantine_is_said_in_log_and_metrics_each_time(system, guild, capsys):
+    system.install(guild, "bad", wat.TRAPS)
+    with configured(system, QUARANTINE_FAILURES_IN_A_ROW="2") as handler:
+        for _ in range(3):
+            assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
+    out = capsys.readouterr().out
+    metrics = metrics_of(out)
+    assert [m["plugins_quarantined"] for m in metrics] == [[0.0], [1.0], [0.0]]
+    assert [m["runs_quarantined"] for m in metrics] == [[0.0], [0.0], [1.0]]
+    line = json.loads(next(line for line in out.splitlines() if '"plugin quarantined"' in line))
+    assert (line["level"], line["reason"], line["pause_seconds"]) == ("WARNING", "failed 2 times in a row", 300)
+    assert line["last_error"].startswith("trap: ")
+
+
+def test_a_guild_over_its_budget_is_said_and_its_message_comes_back(system, guild, capsys):
+    install_ping(system, guild)
+    with configured(system, GUILD_SENDS_PER_MINUTE="1") as handler:
+        bodies = [event(guild.id, guild.channel_id) for _ in range(2)]
+        assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == ["record-1"]
+    out = capsys.readouterr().out
+    assert f"guild {guild.id} is over its budget: its plugins sent 1 messages in a minute; the limit is 1" in out
+    assert metrics_of(out)[0]["records_failed"] == [1.0]
+
+
+def test_a_plugin_remembers_between_invocations(system, guild, invoke):
+    counter = (PLUGINS / "counter" / "counter.wasm").read_bytes()
+    system.install(guild, "counter", counter, {"SEND_MESSAGES"})
+    for tag in "ab":
+        assert invoke(event(guild.id, guild.channel_id, content=f"!count {tag}")) == []
+    assert contents(system) == ["1 a", "2 b"]
+
+
+def test_a_reply_carries_what_it_goes_back_to_and_reaches_no_plugin_that_did_not_ask_for_bots(system, guild):
+    install_ping(system, guild)
+    message = system.chat.say(guild.channel_id, "ada", "!ping")
+    while system.mapping.poll():
+        pass
+    (reply,) = system.chat.replies()
+    assert reply["causality"] == {"root": message["id"], "hops": 1}

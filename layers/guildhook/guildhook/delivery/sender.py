@@ -34,6 +34,7 @@ class Sender:
         self._chat = chat
         self.breaker = breaker
         self._pauses = Pauses()
+        self._last_failure = ""
         self._now = now
         self._sleep = sleep
 
@@ -84,7 +85,7 @@ class Sender:
             self._wait(pause)
             closed_for = self.breaker.seconds_to_wait(self._now())
             if closed_for:
-                reason = f"the circuit to the chat API is open; the next attempt is in {closed_for:.1f} s"
+                reason = f"not tried for {closed_for:.1f} s more, since the circuit is open: {self._last_failure}"
                 return _pending(intent.key, reason, closed_for)
             answer = self._attempt(outgoing, deadline)
             if answer.state is not DeliveryState.PENDING:
@@ -101,6 +102,7 @@ class Sender:
         if answer.pause:
             self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())
         if answer.server_failed:
+            self._last_failure = answer.detail
             self.breaker.failed(self._now())
         else:
             self.breaker.succeeded()
