@@ -342,6 +342,15 @@ def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(syst
     assert state(system) == [({"count": "3"},)]
 
 
+def test_two_plugins_that_lost_the_race_for_one_message_are_each_run_once_again(system, create_worker, counting):
+    system.install(counting, "counter too", COUNTER, {"SEND_MESSAGES"})
+    winner = create_worker(Store(system.database_url))
+    overtake = once(lambda: winner.process(records(count(counting, "winner")), IN_TIME))
+    loser = create_worker(OvertakenStore(system.database_url, overtake))
+    assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
+    assert contents(system) == ["1 winner", "1 winner", "2 loser", "2 loser"]
+
+
 def once(action):
     todo = [action]
     return lambda: todo and todo.pop()()

@@ -195,12 +195,13 @@ class Worker:
                     return pending
                 if race == _RACES:
                     break
-                fresh = self._snapshot({message.id: message.guild_id for message, _ in todo})
+                messages = {message.id: message for message, _ in todo}
+                fresh = self._snapshot({message.id: message.guild_id for message in messages.values()})
             except InfrastructureError as error:
                 progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
                 return pending
-            stale = recorded.stale
-            todo = [(message, plugin) for message, plugin in _todo((m for m, _ in todo), fresh) if plugin.id in stale]
+            again = _todo(messages.values(), fresh)
+            todo = [(message, plugin) for message, plugin in again if plugin.id in recorded.stale]
             modules = {**{plugin.wasm_sha256: _UPDATED for _, plugin in todo}, **modules}
         progress.postpone(
             (message.id for message, _ in todo), Postponed("other batches keep writing the plugin's state first")
