@@ -107,6 +107,7 @@ def test_no_answer_within_the_time_that_is_left_is_a_fault_of_the_server(chat_se
         ({"Retry-After": "9" * 5_000}, Pause(1, everywhere=False)),
         ({"Retry-After": "Sun, 25 Jan 2026 12:00:00 GMT"}, Pause(0, everywhere=False)),
         ({"Retry-After": "soon"}, Pause(1, everywhere=False)),
+        ({"Retry-After": f"Sun, 25 Jan {'9' * 30} 12:00:00 GMT"}, Pause(1, everywhere=False)),
         ({}, Pause(1, everywhere=False)),
     ],
 )
@@ -122,7 +123,9 @@ def test_a_server_that_is_down_can_ask_for_a_pause():
     assert (answer.server_failed, answer.pause) == (True, Pause(7, everywhere=False))
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Sign in</html>", b"[]", b'{"id": "' + b"x" * 100_000, b"\xff\0"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Sign in</html>", b"[]", b"[" * 60_000, b'{"id": "' + b"x" * 100_000, b"\xff\0"]
+)
 @pytest.mark.parametrize(("status", "state"), [(200, "pending"), (201, "delivered"), (204, "pending")])
 def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
     with answering(status, {}, body if status != 204 else b"") as url:

@@ -93,7 +93,7 @@ def _pause(headers: Mapping[str, str]) -> Pause:
     try:
         retry = urllib3.Retry(retry_after_max=_LONGEST_PAUSE_SECONDS)
         seconds = retry.parse_retry_after(headers.get("Retry-After", ""))
-    except (urllib3.exceptions.InvalidHeader, ValueError):
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         seconds = _DEFAULT_PAUSE_SECONDS
     everywhere = headers.get("X-RateLimit-Scope") == "global" or headers.get("X-RateLimit-Global") == "true"
     return Pause(seconds, everywhere)
@@ -102,7 +102,7 @@ def _pause(headers: Mapping[str, str]) -> Pause:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
 

@@ -174,72 +174,91 @@ WITH given AS MATERIALIZED (
         over_at = coalesce(excluded.over_at, budget.over_at),
         over_reason = coalesce(excluded.over_reason, budget.over_reason)
 ), judged AS MATERIALIZED (
-    SELECT plugin_id, decode(wasm_sha256, 'hex') AS wasm_sha256, failures, failures_in_a_row, recovered, last_error
+    -- What a plugin did before it was updated does not count for what it is now.
+    SELECT judged.*, plugins.wasm_sha256
     FROM jsonb_to_recordset(%(judged)s) AS judged(
-        plugin_id UUID, wasm_sha256 TEXT, failures INTEGER, failures_in_a_row INTEGER, recovered BOOLEAN,
+        plugin_id UUID, judged_sha256 TEXT, failures INTEGER, failures_in_a_row INTEGER, recovered BOOLEAN,
         last_error TEXT)
-    WHERE plugin_id IN (SELECT plugin_id FROM accepted)
-), before AS MATERIALIZED (
+    JOIN plugins ON plugins.id = judged.plugin_id AND plugins.wasm_sha256 = decode(judged_sha256, 'hex')
+    WHERE judged.plugin_id IN (SELECT plugin_id FROM accepted)
+), locked AS MATERIALIZED (
     SELECT health.*
     FROM plugin_health AS health
     WHERE health.plugin_id IN (SELECT plugin_id FROM judged)
     ORDER BY health.plugin_id
     FOR UPDATE OF health
+), before AS (
+    -- A run that began before the quarantine did neither ends it nor makes it longer.
+    SELECT *, retry_at IS NULL OR retry_at <= now() AS was_tried FROM locked
 ), counted AS (
     SELECT
-        judged.*,
-        before.quarantined_at, before.reason, before.retry_at, coalesce(before.pauses, 0) AS pauses,
-        before.last_failed_at,
-        judged.failures_in_a_row
-            + CASE WHEN recovered THEN 0 ELSE coalesce(before.failures_in_a_row, 0) END AS in_a_row,
+        judged.plugin_id, judged.wasm_sha256, judged.failures,
+        coalesce(nullif(judged.last_error, ''), before.last_error, '') AS last_error,
+        recovered AND coalesce(was_tried, TRUE) AS heals,
+        coalesce(was_tried, TRUE) AS was_tried,
+        judged.failures_in_a_row + CASE
+            WHEN recovered AND coalesce(was_tried, TRUE) THEN 0
+            ELSE coalesce(before.failures_in_a_row, 0) END AS in_a_row,
         judged.failures + CASE
-            WHEN before.hour = date_trunc('hour', now()) AND NOT (recovered AND before.quarantined_at IS NOT NULL)
+            WHEN before.hour = date_trunc('hour', now())
+                AND NOT (recovered AND was_tried AND before.quarantined_at IS NOT NULL)
             THEN before.failures_in_hour ELSE 0 END AS in_hour,
-        coalesce(nullif(judged.last_error, ''), before.last_error, '') AS error
+        CASE WHEN judged.failures > 0 THEN now() ELSE before.last_failed_at END AS last_failed_at,
+        before.quarantined_at, before.reason, before.retry_at, coalesce(before.pauses, 0) AS pauses
     FROM judged
     LEFT JOIN before ON before.plugin_id = judged.plugin_id AND before.wasm_sha256 = judged.wasm_sha256
 ), decided AS MATERIALIZED (
     SELECT
         counted.*,
         CASE
-            WHEN failures = 0 THEN NULL
+            WHEN failures = 0 OR NOT was_tried THEN NULL
             WHEN in_a_row >= %(most_in_a_row)s THEN format('failed %%s times in a row', in_a_row)
             WHEN in_hour >= %(most_in_an_hour)s THEN format('failed %%s times within an hour', in_hour)
-            WHEN quarantined_at IS NOT NULL AND NOT recovered THEN 'failed again when it was tried'
+            WHEN quarantined_at IS NOT NULL AND NOT heals THEN 'failed again when it was tried'
         END AS verdict,
-        -- A batch that began before the quarantine did changes nothing of it.
-        retry_at IS NULL OR retry_at <= now() AS was_tried
-    FROM counted
-), paused AS (
-    SELECT
-        decided.*,
-        verdict IS NOT NULL AND was_tried AS begins,
         now() + make_interval(secs => least(
             %(pause_seconds)s * 2.0 ^ least(pauses, 60), %(longest_pause_seconds)s)) AS new_retry_at
-    FROM decided
-), health AS (
-    INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error,
-                               last_failed_at, quarantined_at, reason, retry_at, pauses)
+    FROM counted
+), after AS (
     SELECT
-        plugin_id, wasm_sha256, in_a_row, date_trunc('hour', now()), in_hour, error,
-        CASE WHEN failures > 0 THEN now() ELSE last_failed_at END,
-        CASE WHEN verdict IS NOT NULL THEN coalesce(quarantined_at, now()) WHEN NOT recovered THEN quarantined_at END,
-        CASE WHEN begins THEN verdict WHEN verdict IS NOT NULL OR NOT recovered THEN reason END,
-        CASE WHEN begins THEN new_retry_at WHEN verdict IS NOT NULL OR NOT recovered THEN retry_at END,
-        CASE WHEN begins THEN pauses + 1 WHEN verdict IS NOT NULL OR NOT recovered THEN pauses ELSE 0 END
-    FROM paused
+        plugin_id, wasm_sha256, in_a_row, in_hour, last_error, last_failed_at,
+        CASE WHEN verdict IS NOT NULL THEN coalesce(quarantined_at, now()) WHEN NOT heals THEN quarantined_at
+            END AS quarantined_at,
+        CASE WHEN verdict IS NOT NULL THEN verdict WHEN NOT heals THEN reason END AS reason,
+        CASE WHEN verdict IS NOT NULL THEN new_retry_at WHEN NOT heals THEN retry_at END AS retry_at,
+        CASE WHEN verdict IS NOT NULL THEN pauses + 1 WHEN heals THEN 0 ELSE pauses END AS pauses
+    FROM decided
+), failed_before AS (
+    UPDATE plugin_health AS health
+    SET wasm_sha256 = after.wasm_sha256,
+        failures_in_a_row = in_a_row,
+        hour = date_trunc('hour', now()),
+        failures_in_hour = in_hour,
+        last_error = after.last_error,
+        last_failed_at = after.last_failed_at,
+        quarantined_at = after.quarantined_at,
+        reason = after.reason,
+        retry_at = after.retry_at,
+        pauses = after.pauses
+    FROM after
+    JOIN locked USING (plugin_id)
+    WHERE health.plugin_id = after.plugin_id
+), failed_first AS (
+    INSERT INTO plugin_health AS health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error,
+                                         last_failed_at, quarantined_at, reason, retry_at, pauses)
+    SELECT plugin_id, wasm_sha256, in_a_row, date_trunc('hour', now()), in_hour, last_error,
+           last_failed_at, quarantined_at, reason, retry_at, pauses
+    FROM after
+    WHERE plugin_id NOT IN (SELECT plugin_id FROM locked)
     ORDER BY plugin_id
+    -- Another batch was first as well: both count.
     ON CONFLICT (plugin_id) DO UPDATE SET
-        wasm_sha256 = excluded.wasm_sha256,
-        failures_in_a_row = excluded.failures_in_a_row,
-        hour = excluded.hour,
-        failures_in_hour = excluded.failures_in_hour,
-        last_error = excluded.last_error,
-        last_failed_at = excluded.last_failed_at,
-        quarantined_at = excluded.quarantined_at,
-        reason = excluded.reason,
-        retry_at = excluded.retry_at,
-        pauses = excluded.pauses
+        failures_in_a_row = health.failures_in_a_row + excluded.failures_in_a_row,
+        failures_in_hour = health.failures_in_hour + excluded.failures_in_hour,
+        quarantined_at = coalesce(health.quarantined_at, excluded.quarantined_at),
+        reason = coalesce(health.reason, excluded.reason),
+        retry_at = coalesce(health.retry_at, excluded.retry_at),
+        pauses = greatest(health.pauses, excluded.pauses)
 )
 SELECT
     (SELECT coalesce(array_agg(key::text), '{}') FROM intent WHERE state = 'pending') AS pending,
@@ -250,11 +269,11 @@ SELECT
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'plugin_id', plugin_id,
         'reason', verdict,
-        'last_error', error,
+        'last_error', last_error,
         'pause_seconds', extract(epoch FROM new_retry_at - now()),
         'pauses', pauses + 1
         ) ORDER BY plugin_id), '[]')
-     FROM paused WHERE begins) AS quarantined
+     FROM decided WHERE verdict IS NOT NULL) AS quarantined
 """
 )
 

@@ -156,7 +156,7 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
 def _judgement_row(judgement: Judgement) -> dict[str, Any]:
     return {
         "plugin_id": str(judgement.plugin.id),
-        "wasm_sha256": judgement.plugin.wasm_sha256.hex(),
+        "judged_sha256": judgement.plugin.wasm_sha256.hex(),
         "failures": judgement.failures,
         "failures_in_a_row": judgement.failures_in_a_row,
         "recovered": judgement.recovered,
