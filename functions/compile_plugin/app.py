@@ -1,7 +1,7 @@
 """Lambda: compiles plugins ahead of their messages.
 
 In, from SQS: requests to compile wasm that Postgres holds, and S3's notices of uploads; out, the ids of the records
-that must come back. Invoked with {"action": "recompile"} or {"action": "sweep"}: how many were asked for, or deleted.
+that must come back. Invoked with {"action": "recompile"} or {"action": "prune"}: how many were asked for, or deleted.
 """
 
 import sys
@@ -49,9 +49,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
             uncompiled = compiler.uncompiled()
             queue.ask(uncompiled)
             return {"asked": len(uncompiled)}
-        case {"action": "sweep"}:
-            return {"swept": compiler.sweep(_KEEP_DAYS)}
-    raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "sweep"}')
+        case {"action": "prune"}:
+            return {"pruned": compiler.prune(_KEEP_DAYS)}
+    raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
 
 
 def compile_record(record: SQSRecord) -> None:

@@ -171,17 +171,17 @@ def recompile(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def sweep(
+def prune(
     older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep what is younger.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Delete compiled modules of other versions of guildhook, and of plugins that are gone."""
     with _compiler() as compiler:
-        swept = compiler.sweep(older_than_days)
+        pruned = compiler.prune(older_than_days)
     if as_json:
-        _print_json({"swept": swept})
+        _print_json({"pruned": pruned})
     else:
-        typer.echo(f"compiled modules deleted: {swept}")
+        typer.echo(f"compiled modules deleted: {pruned}")
 
 
 def main() -> None:

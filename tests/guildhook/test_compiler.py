@@ -157,27 +157,27 @@ def test_after_an_update_of_wasmtime_everything_enabled_is_uncompiled(system, co
     assert query("SELECT count(*) FROM plugin_artifacts WHERE engine = 'wasmtime-49'") == [(2,)]
 
 
-def test_a_sweep_deletes_what_is_old_and_not_needed(system, compiler, store, query, s3):
+def test_pruning_deletes_what_is_old_and_not_needed(system, compiler, store, query, s3):
     install(system, wat.SILENT)
     kept, gone = compiler.compile_stored(digest(wat.SILENT)), compiler.compile(wat.TRAPS)
     young = compiler.compile(wat.logs("young"))
     query("UPDATE plugin_artifacts SET created_at = now() - interval '40 days'")
     query(f"UPDATE plugin_artifacts SET created_at = now() WHERE wasm_sha256 = '\\x{young.wasm_sha256.hex()}'")
-    assert compiler.sweep(days=41) == 0
-    assert compiler.sweep(days=30) == 1
+    assert compiler.prune(days=41) == 0
+    assert compiler.prune(days=30) == 1
     assert objects(system, s3) == {key(kept), key(young)}
     assert store.artifact(gone.wasm_sha256, gone.engine) is None
-    assert compiler.sweep(days=30) == 0
+    assert compiler.prune(days=30) == 0
 
 
-def test_a_sweep_that_cannot_delete_forgets_nothing(system, compiler, store, query, s3):
+def test_pruning_that_cannot_delete_forgets_nothing(system, compiler, store, query, s3):
     gone = compiler.compile(wat.TRAPS)
     query("UPDATE plugin_artifacts SET created_at = now() - interval '40 days'")
     with pytest.raises(InfrastructureError, match="no-such-bucket"):
-        replace(compiler, bucket=ArtifactBucket("no-such-bucket")).sweep(days=30)
+        replace(compiler, bucket=ArtifactBucket("no-such-bucket")).prune(days=30)
     assert store.artifact(gone.wasm_sha256, gone.engine) == gone
     # The object may be gone already when the next one comes.
     s3.delete_object(Bucket=system.bucket, Key=key(gone))
-    assert compiler.sweep(days=30) == 1
+    assert compiler.prune(days=30) == 1
     with pytest.raises(ClientError):
         s3.head_object(Bucket=system.bucket, Key=key(gone))

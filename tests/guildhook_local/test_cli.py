@@ -275,15 +275,15 @@ def test_recompile_for_people_names_what_is_refused(configured, guildhook):
     assert out.splitlines()[1].startswith(f"{sha256(b'garbage').hexdigest()}: this is not a WebAssembly component")
 
 
-def test_sweep_deletes_what_nobody_needs(configured, as_json, guildhook):
+def test_prune_deletes_what_nobody_needs(configured, as_json, guildhook):
     as_json("recompile")
     with psycopg.connect(configured.database_url) as connection:
         connection.execute("DELETE FROM plugins")
-    assert as_json("sweep") == (0, {"swept": 0})
-    assert guildhook("sweep", "--older-than-days", 0)[:2] == (0, "compiled modules deleted: 1\n")
+    assert as_json("prune") == (0, {"pruned": 0})
+    assert guildhook("prune", "--older-than-days", 0)[:2] == (0, "compiled modules deleted: 1\n")
 
 
-@pytest.mark.parametrize("command", ["recompile", "sweep"])
+@pytest.mark.parametrize("command", ["recompile", "prune"])
 def test_what_compiles_names_the_variables_that_it_lacks(last_words, monkeypatch, command):
     for name in ("GUILDHOOK_DATABASE_URL", "GUILDHOOK_ARTIFACT_BUCKET"):
         monkeypatch.delenv(name, raising=False)

@@ -11,7 +11,7 @@ from guildhook.modules import ArtifactBucket, DamagedError, compress
 from guildhook.sandbox import Engine, Limits
 from guildhook.store import Store
 
-_SWEPT_AT_ONCE = 1_000
+_PRUNED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ class Compiler:
         """
         return self.store.uncompiled(self.engine.fingerprint)
 
-    def sweep(self, days: int) -> int:
+    def prune(self, days: int) -> int:
         """Delete artifacts that are older than `days`, and of other engines or of plugins that are gone.
 
         Returns how many. Raises InfrastructureError.
         """
-        swept = 0
-        while stale := self.store.stale_artifacts(self.engine.fingerprint, days, _SWEPT_AT_ONCE):
-            # The objects first: a sweep that ends between the two begins with them again.
+        pruned = 0
+        while stale := self.store.stale_artifacts(self.engine.fingerprint, days, _PRUNED_AT_ONCE):
+            # The objects first: one that ends between the two begins with them again.
             self.bucket.delete(stale)
             self.store.forget_artifacts(stale)
-            swept += len(stale)
+            pruned += len(stale)
         self.store.forget_stale_refusals(self.engine.fingerprint, days)
-        return swept
+        return pruned
 
     def _is_good(self, artifact: Artifact) -> bool:
         """Whether a worker that asks S3 for it could load it."""

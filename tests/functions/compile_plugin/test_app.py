@@ -107,13 +107,13 @@ def test_after_an_update_everything_is_asked_for_until_nothing_is_left(system, q
     assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 0}
 
 
-def test_a_sweep_says_how_many_it_deleted(system, query):
+def test_pruning_says_how_many_it_deleted(system, query):
     install(system, wat.SILENT)
     system.compile(wat.SILENT)
     query("UPDATE plugin_artifacts SET created_at = now() - interval '31 days'")
-    assert system.compile_handler({"action": "sweep"}, CONTEXT) == {"swept": 0}
+    assert system.compile_handler({"action": "prune"}, CONTEXT) == {"pruned": 0}
     query("DELETE FROM plugins")
-    assert system.compile_handler({"action": "sweep"}, CONTEXT) == {"swept": 1}
+    assert system.compile_handler({"action": "prune"}, CONTEXT) == {"pruned": 1}
 
 
 @pytest.mark.parametrize("event", [{}, [], None, {"Records": []}, {"action": "dance"}])
