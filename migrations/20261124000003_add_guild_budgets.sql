@@ -5,6 +5,7 @@ CREATE TABLE guild_budgets (
     minute TIMESTAMPTZ NOT NULL,
     fuel_used BIGINT NOT NULL,
     sends BIGINT NOT NULL,
+    log_bytes BIGINT NOT NULL,
     delayed BIGINT NOT NULL, -- Deliveries of messages put off in that minute
     over_at TIMESTAMPTZ,
     over_reason TEXT

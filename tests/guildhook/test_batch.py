@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from guildhook.batch import ANOTHER_BODY, QueueRecord, read_batch
+from guildhook.batch import QueueRecord, read_batch
 from guildhook.events import DeliveryDue
 from samples import event
 
@@ -37,14 +37,15 @@ def test_the_same_message_twice_is_one_message_of_two_records():
     assert ids(batch, message_id) == ["0", "1"]
 
 
-def test_a_message_id_with_another_body_is_skipped_and_the_first_counts():
+def test_of_two_bodies_with_one_message_id_the_second_comes_back_to_be_judged_by_what_is_recorded():
     first = event(content="first")
     second = {**first, "message": {**first["message"], "content": "second"}}
     batch = read_batch(records(first, second))
     (message,) = batch.messages.values()
     assert json.loads(message.payload)["content"] == "first"
     assert ids(batch, message.id) == ["0"]
-    assert batch.skipped == {"1": ANOTHER_BODY}
+    assert [record.id for record in batch.second_bodies] == ["1"]
+    assert batch.skipped == {}
 
 
 def test_what_is_due_has_a_guild_and_no_message():

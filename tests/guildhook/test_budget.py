@@ -5,15 +5,16 @@ import pytest
 from guildhook.budget import Budget, Budgets
 from guildhook.model import Spent
 
-BUDGET = Budget(guild_fuel_per_minute=100, guild_sends_per_minute=3)
+BUDGET = Budget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
 
 
 @pytest.mark.parametrize(
     ("spent", "reason"),
     [
-        (Spent(fuel=99, sends=2), None),
+        (Spent(fuel=99, sends=2, log_bytes=49), None),
         (Spent(fuel=100), "its plugins used 100 fuel in a minute; the limit is 100"),
         (Spent(sends=4), "its plugins sent 4 messages in a minute; the limit is 3"),
+        (Spent(log_bytes=50), "its plugins logged 50 bytes in a minute; the limit is 50"),
     ],
 )
 def test_a_budget_says_what_of_it_is_used_up(spent, reason):
@@ -23,8 +24,8 @@ def test_a_budget_says_what_of_it_is_used_up(spent, reason):
 def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
     guild, other = uuid4(), uuid4()
     budgets = Budgets(lambda _guild: BUDGET, {guild: Spent(fuel=60)})
-    budgets.spend(guild, fuel=39, sends=1)
+    budgets.spend(guild, Spent(fuel=39, sends=1, log_bytes=1))
     assert budgets.exceeded(guild) is None
-    budgets.spend(guild, fuel=1, sends=0)
+    budgets.spend(guild, Spent(fuel=1))
     assert budgets.exceeded(guild) == "its plugins used 100 fuel in a minute; the limit is 100"
     assert budgets.exceeded(other) is None

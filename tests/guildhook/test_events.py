@@ -37,6 +37,11 @@ def test_a_time_without_a_zone_is_utc():
     assert parse_event(json.dumps(event(created_at="2026-01-25T12:00:00")), SENT).message.created_at.tzinfo is UTC
 
 
+def test_times_are_those_of_utc_so_that_postgres_understands_every_offset():
+    parsed = parse_event(json.dumps(event(created_at="2026-01-25T12:00:00+16:30")), SENT)
+    assert parsed.message.created_at.isoformat() == "2026-01-24T19:30:00+00:00"
+
+
 def sns(body):
     return {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-central-1:0:chat", "Message": json.dumps(body)}
 
@@ -115,6 +120,8 @@ MALFORMED = [
     (json.dumps({**event(), "guild_id": 7}), "guild_id"),
     (json.dumps(event(causality={"root": str(ROOT), "hops": 0})), "message.causality.hops"),
     (json.dumps(event(causality=7)), "message.causality"),
+    (json.dumps(event(created_at="0001-01-01T00:00:00+23:00")), "message.created_at is out of range"),
+    (json.dumps(event(created_at="9999-12-31T23:59:59-23:00")), "message.created_at is out of range"),
     ('{"type": "guildhook.delivery_due", "guild_id": "x"}', "not a guildhook.delivery_due event"),
     (json.dumps({**event(), "message": "hello"}), "message"),
     (json.dumps(event(content=5)), "message.content"),

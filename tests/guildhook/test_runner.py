@@ -83,7 +83,10 @@ def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go
     assert [run.plugin for run in ran.record.runs] == [poor, rich, rich]
     late = todo[2][0]
     reason = "its plugins sent 3 messages in a minute; the limit is 3"
-    assert ran.postponed == {late.id: Postponed(f"guild {poor.guild_id} is over its budget: {reason}", 17)}
+    assert list(ran.postponed) == [late.id]
+    assert ran.postponed[late.id].reason == f"guild {poor.guild_id} is over its budget: {reason}"
+    # Not all at once when the minute begins.
+    assert 17 <= ran.postponed[late.id].seconds <= 17 + 30
     assert ran.record.delayed == [Delayed(late.id, poor.guild_id, reason)]
 
 
@@ -131,6 +134,23 @@ def test_a_guilds_plugins_share_the_room_for_their_state(create_runner, modules,
     other = installed(b"sends", state=PluginState(1, {"k": "x" * (used_by_others - 1)}))
     ran = create_runner(plugin, other, budget=Budget(guild_state_bytes=100)).run([(message(), plugin)], modules)
     assert bool(ran.record.states) == kept
+
+
+def test_what_one_plugin_of_a_guild_writes_leaves_less_room_for_the_next(create_runner, modules):
+    plugins = [installed(b"counts") for _ in range(3)]
+    runner = create_runner(*plugins, budget=Budget(guild_state_bytes=25))
+    ran = runner.run([(message(), plugin) for plugin in plugins], modules)
+    assert list(ran.record.states) == [plugin.id for plugin in plugins[:2]]
+
+
+def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create_runner, load):
+    modules = {b"floods": load(wat.logs("x" * 4_000, times=16))}
+    plugin = installed(b"floods")
+    todo = [(message(), plugin) for _ in range(100)]
+    ran = create_runner(plugin, budget=Budget(guild_log_bytes_per_minute=10**9)).run(todo, modules)
+    assert 4 * 1024**2 <= sum(len(line) for run in ran.record.runs for line in run.result.logs) < 5 * 1024**2
+    assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
+    assert len(ran.postponed) + len(ran.record.runs) == 100
 
 
 def record(plugin, outcome, detail=""):

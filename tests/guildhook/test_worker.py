@@ -1,7 +1,9 @@
+import itertools
 import json
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from guildhook.batch import ANOTHER_BODY, QueueRecord
 from guildhook.budget import Budget
 from guildhook.chat import RestChatApi
 from guildhook.delivery import CircuitBreaker, Sender
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.events import DeliveryDue
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, CompileQueue, ModuleCache
@@ -357,7 +359,8 @@ def once(action):
 
 
 def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(system, create_worker, counting):
-    winner, tags = create_worker(Store(system.database_url)), iter("abcdefghijklm")
+    winner = create_worker(Store(system.database_url))
+    tags = (str(number) for number in itertools.count())
 
     def overtake():
         winner.process(records(count(counting, next(tags))), IN_TIME)
@@ -365,18 +368,31 @@ def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(
     loser = create_worker(OvertakenStore(system.database_url, overtake))
     batch = records(count(counting, "loser"))
     assert reasons(loser.process(batch, IN_TIME)) == {"0": "other batches keep writing the plugin's state first"}
-    assert contents(system) == ["1 a", "2 b", "3 c", "4 d"]
+    won = int(next(tags))
+    assert sorted(int(reply.split()[0]) for reply in contents(system)) == list(range(1, won + 1))
     assert winner.process(batch, IN_TIME).failures == {}
-    assert contents(system)[-1] == "5 loser"
+    assert f"{won + 1} loser" in contents(system)
 
 
 def test_a_delivery_that_was_overtaken_by_the_same_message_counts_it_once(system, create_worker, counting):
     batch = records(count(counting, "once"))
     other = create_worker(Store(system.database_url))
     overtaken = create_worker(OvertakenStore(system.database_url, once(lambda: other.process(batch, IN_TIME))))
+    overtaken.process(batch, IN_TIME)
     assert overtaken.process(batch, IN_TIME).failures == {}
     assert contents(system) == ["1 once"]
     assert state(system) == [({"count": "1"},)]
+
+
+def test_a_delivery_that_was_overtaken_leaves_the_event_in_the_queue_until_its_answer_is_sent(
+    system, create_worker, worker, counting
+):
+    batch = records(count(counting, "once"))
+    other = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
+    overtaken = create_worker(OvertakenStore(system.database_url, once(lambda: other.process(batch, IN_TIME))))
+    assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
+    assert worker.process(batch, IN_TIME).failures == {}
+    assert contents(system) == ["1 once"]
 
 
 def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, create_worker, counting):
@@ -408,6 +424,18 @@ def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_wor
     assert contents(system) == ["1 winner"]
 
 
+def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_queue(system, create_worker, counting):
+    workers = [create_worker(Store(system.database_url)) for _ in range(4)]
+    workers[0].process(records(count(counting, "first")), IN_TIME)
+
+    def handle(worker):
+        return [worker.process(records(count(counting, "x")), IN_TIME).failures for _ in range(10)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(handle, workers)) == [[{}] * 10] * 4
+    assert state(system) == [({"count": "41"},)]
+
+
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
@@ -421,6 +449,57 @@ def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_what_is_
     assert (report.failures, report.runs) == ({}, [])
     assert report.skipped == {"0": ANOTHER_BODY}
     assert contents(system) == ["1 first"]
+
+
+def test_another_body_beside_the_first_one_does_not_take_it_along(system, create_worker, worker, store):
+    guild = system.add_guild()
+    system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    system.install(guild, "late", wat.logs("ran"))
+    system.compile(PING)
+    first = event(guild.id, guild.channel_id)
+    soon = time.monotonic() + 30
+    assert list(worker.process(records(first), soon).failures) == ["0"]  # "late" is not compiled yet
+    second = {**first, "message": {**first["message"], "content": "edited"}}
+    report = worker.process(records(second, first), IN_TIME)
+    assert reasons(report) == {"1": ANOTHER_BODY}
+    assert report.skipped == {"0": ANOTHER_BODY}
+    report = worker.process(records(first), IN_TIME)
+    assert [run.result.logs for run in report.runs] == [("ran",)]
+    assert contents(system) == ["pong"]
+
+
+class RefusingStore(Store):
+    """Postgres takes no run of one message."""
+
+    def __init__(self, database_url: str, message_id: str) -> None:
+        super().__init__(database_url)
+        self._refused = UUID(message_id)
+
+    def record(self, batch: Any, rules: Any) -> Any:
+        if any(run.message.id == self._refused for run in batch.runs):
+            raise UnwritableError("no such time")
+        return super().record(batch, rules)
+
+
+def test_a_message_whose_runs_postgres_does_not_take_comes_back_alone(system, create_worker):
+    bodies = [*populate(system, 3)]
+    worker = create_worker(RefusingStore(system.database_url, bodies[0]["message"]["id"]))
+    report = worker.process(records(*bodies), IN_TIME)
+    assert reasons(report) == {"0": "no such time"}
+    assert contents(system) == ["pong"] * 2
+
+
+def test_a_guild_that_is_being_deleted_comes_back_and_others_do_not(system, create_worker, store):
+    going, staying = populate(system, 2)
+    worker = create_worker(store)
+    worker.process(records(*populate_again([going, staying])), IN_TIME)  # so that everything is compiled
+    with psycopg.connect(system.database_url) as deleting:
+        deleting.execute("DELETE FROM guilds WHERE id = %s", [going["guild_id"]])
+        report = worker.process(records(going, staying), IN_TIME)
+        deleting.rollback()
+    assert reasons(report) == {"0": "its plugin is being deleted"}
+    assert worker.process(records(going, staying), IN_TIME).failures == {}
+    assert contents(system) == ["pong"] * 4
 
 
 def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_message_is_skipped(

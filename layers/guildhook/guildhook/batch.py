@@ -8,7 +8,7 @@ from uuid import UUID
 from guildhook.events import DeliveryDue, MalformedEventError, parse_event
 from guildhook.model import Message
 
-ANOTHER_BODY = "its message id came with another body before, and the first one counts"
+ANOTHER_BODY = "its message id came with another body before, and what was recorded first counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Batch:
     """Why no plugin is given a record, by its id."""
     malformed: Mapping[str, str]
     """Why a record is no event, by its id."""
+    second_bodies: Sequence[QueueRecord]
+    """With the id of another message of the batch. They come back, to be compared with what is recorded by then."""
 
 
 def read_batch(records: Sequence[QueueRecord]) -> Batch:
@@ -42,6 +44,7 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
     by_message: dict[UUID, list[QueueRecord]] = {}
     skipped: dict[str, str] = {}
     malformed: dict[str, str] = {}
+    second_bodies: list[QueueRecord] = []
     for record in records:
         try:
             event = parse_event(record.body, record.sent_at)
@@ -56,8 +59,8 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
         else:
             message_id, guild_id = event.message.id, event.message.guild_id
             if messages.setdefault(message_id, event.message) != event.message:
-                skipped[record.id] = ANOTHER_BODY
+                second_bodies.append(record)
                 continue
         guilds[message_id] = guild_id
         by_message.setdefault(message_id, []).append(record)
-    return Batch(messages, guilds, by_message, skipped, malformed)
+    return Batch(messages, guilds, by_message, skipped, malformed, second_bodies)

@@ -14,6 +14,7 @@ class Budget:
     guild_fuel_per_minute: int = 20_000_000_000
     """About twelve seconds of a CPU."""
     guild_sends_per_minute: int = 300
+    guild_log_bytes_per_minute: int = 4 * 1024 * 1024
     guild_state_bytes: int = 512 * 1024
     """What all of its plugins remember together: every batch with a message of the guild reads it."""
 
@@ -23,6 +24,9 @@ class Budget:
             return f"its plugins used {spent.fuel} fuel in a minute; the limit is {self.guild_fuel_per_minute}"
         if spent.sends >= self.guild_sends_per_minute:
             return f"its plugins sent {spent.sends} messages in a minute; the limit is {self.guild_sends_per_minute}"
+        if spent.log_bytes >= self.guild_log_bytes_per_minute:
+            limit = self.guild_log_bytes_per_minute
+            return f"its plugins logged {spent.log_bytes} bytes in a minute; the limit is {limit}"
         return None
 
 
@@ -36,6 +40,5 @@ class Budgets:
     def exceeded(self, guild_id: UUID) -> str | None:
         return self._budget_of(guild_id).exceeded_by(self._spent.get(guild_id, Spent()))
 
-    def spend(self, guild_id: UUID, fuel: int, sends: int) -> None:
-        before = self._spent.get(guild_id, Spent())
-        self._spent[guild_id] = Spent(fuel=before.fuel + fuel, sends=before.sends + sends)
+    def spend(self, guild_id: UUID, spent: Spent) -> None:
+        self._spent[guild_id] = self._spent.get(guild_id, Spent()) + spent

@@ -12,5 +12,9 @@ class InfrastructureError(Exception):
     """
 
 
+class UnwritableError(InfrastructureError):
+    """Postgres does not take what was to be written, now or later."""
+
+
 class InvalidPluginError(Exception):
     """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""

@@ -99,7 +99,7 @@ def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue:
             id=message.id,
             guild_id=guild_id,
             channel_id=message.channel_id,
-            created_at=_with_timezone(message.created_at or sent_at),
+            created_at=_in_utc(message.created_at or sent_at),
             payload=_payload(raw["message"], guild_id),
             cause=_cause(message),
         ),
@@ -135,8 +135,12 @@ def _unwrap(event: Any) -> Any:
     return event
 
 
-def _with_timezone(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def _in_utc(time: datetime) -> datetime:
+    """A time without an offset is taken for UTC's. Postgres does not take every offset."""
+    try:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:
+        raise MalformedEventError("message.created_at is out of range") from None
 
 
 def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:

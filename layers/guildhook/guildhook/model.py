@@ -225,3 +225,9 @@ class Spent:
 
     fuel: int = 0
     sends: int = 0
+    log_bytes: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            fuel=self.fuel + other.fuel, sends=self.sends + other.sends, log_bytes=self.log_bytes + other.log_bytes
+        )

@@ -1,10 +1,12 @@
 """Runs the plugins of a batch, one after the other, and says what is to be written and what has to wait."""
 
+import random
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from guildhook.budget import Budget, Budgets
@@ -12,6 +14,11 @@ from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginSta
 from guildhook.modules import Unavailable
 from guildhook.sandbox import Limits, Module, Plugin, Sandbox
 from guildhook.store import BatchRecord, Delayed, Judgement, RunRecord, Snapshot
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of logs, messages and state that one batch writes down: a statement with more takes Postgres too long."""
+_SPREAD_SECONDS: Final = 30
+"""Over which those come back that wait for a minute to end."""
 
 Todo = tuple[Message, InstalledPlugin]
 Found = Mapping[bytes, Module | Refusal | Unavailable]
@@ -72,6 +79,7 @@ class Runner:
         passed_over: list[PassedOver] = []
         postponed: dict[UUID, Postponed] = {}
         over_budget: dict[UUID, str] = {}
+        written_bytes = 0
         with self._sandbox.batch():
             for message, plugin in todo:
                 module = modules[plugin.wasm_sha256]
@@ -80,18 +88,21 @@ class Runner:
                     postponed[message.id] = Postponed(module.reason)
                 elif time.monotonic() > self._latest_start:
                     postponed[message.id] = Postponed("no time was left to run all of its plugins")
+                elif written_bytes >= _MOST_BYTES:
+                    postponed[message.id] = Postponed("its batch had enough to write down")
                 elif exceeded:
                     over_budget[message.id] = exceeded
-                    reason = f"guild {plugin.guild_id} is over its budget: {exceeded}"
-                    postponed[message.id] = Postponed(reason, self._minute_seconds_left)
+                    postponed[message.id] = self._until_the_next_minute(plugin.guild_id, exceeded)
                 elif (health.get(plugin.id, plugin.health).quarantine_seconds or 0) > 0:
                     passed_over.append(PassedOver(message.id, plugin))
                 else:
                     state = states.get(plugin.id, plugin.state)
                     record = self._run(message, plugin, module, state)
                     runs.append(record)
+                    written_bytes += _size(record)
                     if record.result.state is not None:
-                        states[plugin.id] = PluginState(state.version, record.result.state)
+                        states[plugin.id] = after = PluginState(state.version, record.result.state)
+                        self._state_bytes[plugin.guild_id][plugin.id] = after.size
                     health[plugin.id] = _health_after(plugin, record.result)
         guilds = {message.id: message.guild_id for message, _ in todo}
         batch_record = BatchRecord(
@@ -111,16 +122,27 @@ class Runner:
         seed = secrets.randbits(63)
         granted = Plugin(plugin.id, module, plugin.permissions, self._limits(plugin))
         result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed, state.entries)
-        self._budgets.spend(plugin.guild_id, result.fuel_used, len(result.intents))
-        return RunRecord(plugin, message, seed, result)
+        record = RunRecord(plugin, message, seed, result)
+        self._budgets.spend(plugin.guild_id, record.spent)
+        return record
+
+    def _until_the_next_minute(self, guild_id: UUID, exceeded: str) -> Postponed:
+        wait = self._minute_seconds_left + random.uniform(0, _SPREAD_SECONDS)  # noqa: S311 - no secret
+        return Postponed(f"guild {guild_id} is over its budget: {exceeded}", wait)
 
     def _limits(self, plugin: InstalledPlugin) -> Limits:
         """Those of its guild, and no more state than the guild has room for."""
         limits = self._limits_of(plugin.guild_id)
-        sizes = self._state_bytes.get(plugin.guild_id, {})
+        sizes = self._state_bytes[plugin.guild_id]
         others = sum(sizes.values()) - sizes.get(plugin.id, 0)
         room = self._budget_of(plugin.guild_id).guild_state_bytes - others
         return limits if room >= limits.state_bytes else replace(limits, state_bytes=max(room, 0))
+
+
+def _size(run: RunRecord) -> int:
+    state = run.result.state
+    contents = sum(len(intent.content.encode()) for intent in run.result.intents)
+    return run.spent.log_bytes + contents + (PluginState(entries=state).size if state is not None else 0)
 
 
 def judge(runs: Iterable[RunRecord]) -> list[Judgement]:

@@ -97,6 +97,7 @@ class WorkerSettings(CompilerSettings):
     disk_cache_bytes: Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)] = 384 * _MIB
     guild_fuel_per_minute: _Count = Budget().guild_fuel_per_minute
     guild_sends_per_minute: _Count = Budget().guild_sends_per_minute
+    guild_log_bytes_per_minute: _Count = Budget().guild_log_bytes_per_minute
     guild_state_bytes: _Count = Budget().guild_state_bytes
     retry_seconds: _Seconds = Backoff().first_seconds
     """How long a message that failed waits at the most, the first time; then twice as long, and so on."""

@@ -1,5 +1,7 @@
 """The way of a message, from a batch of the queue to the replies in the chat."""
 
+import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,12 +11,12 @@ from guildhook.backoff import Backoff
 from guildhook.batch import ANOTHER_BODY, Batch, QueueRecord, read_batch
 from guildhook.budget import Budget
 from guildhook.delivery import Sender
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outgoing, QuarantineRules
 from guildhook.modules import CacheEvent, ModuleCache, Unavailable, Wanted
-from guildhook.runner import Found, PassedOver, Postponed, Runner, Todo
+from guildhook.runner import Found, PassedOver, Postponed, Ran, Runner, Todo
 from guildhook.sandbox import Limits, Module, Sandbox
-from guildhook.store import Quarantined, RunRecord, Snapshot, Store
+from guildhook.store import Quarantined, Recorded, RunRecord, Snapshot, Store
 
 # A compile may take 25 s, and what it was for is still to be run, written and sent.
 _COMPILE_AND_FINISH_SECONDS: Final = 40
@@ -22,8 +24,9 @@ _COMPILE_AND_FINISH_SECONDS: Final = 40
 _RECORD_AND_SEND_SECONDS: Final = 15
 # For the results alone, and for telling the queue.
 _SETTLE_SECONDS: Final = 4
-_RACES: Final = 4
-"""How often runs of a batch are run for the same message, before a state that others keep writing is left to them."""
+_RACES: Final = 20
+"""How often a batch tries to write a plugin's state, before it leaves that to others and the message to the queue."""
+_LONGEST_RACE_PAUSE_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,48 +182,74 @@ class Worker:
         for race in range(1, _RACES + 1):
             ran = runner.run(todo, modules)
             progress.note(ran.postponed)
-            progress.passed_over += ran.passed_over
             if ran.record.empty:
                 return pending
             try:
                 recorded = self._store.record(ran.record, self._rules.quarantine)
-                kept = [run for run in ran.record.runs if run.plugin.id not in recorded.stale]
-                progress.runs += kept
-                progress.quarantined += recorded.quarantined
-                pending += [out for run in kept for out in run.outgoing() if out.intent.key in recorded.pending]
-                for message_id, _ in recorded.lost:
-                    progress.postpone([message_id], Postponed("another delivery of the same message is under way"))
+                pending += progress.note_recorded(ran, recorded)
                 todo = [(message, plugin) for message, plugin in todo if plugin.id in recorded.stale]
                 if not todo:
                     return pending
-                if race == _RACES:
-                    break
-                messages = {message.id: message for message, _ in todo}
-                fresh = self._snapshot({message.id: message.guild_id for message in messages.values()})
+                # Full jitter, so that not the same ones win each time.
+                time.sleep(random.uniform(0, min(_LONGEST_RACE_PAUSE_SECONDS, 0.005 * 2**race)))  # noqa: S311
+                todo, modules = self._once_more(todo, modules, progress)
+            except UnwritableError as error:
+                return pending + self._run_and_record_apart(runner, todo, modules, progress, error)
             except InfrastructureError as error:
                 progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
                 return pending
-            again = _todo(messages.values(), fresh)
-            todo = [(message, plugin) for message, plugin in again if plugin.id in recorded.stale]
-            modules = {**{plugin.wasm_sha256: _UPDATED for _, plugin in todo}, **modules}
-        progress.postpone(
-            (message.id for message, _ in todo), Postponed("other batches keep writing the plugin's state first")
-        )
+        reason = Postponed("other batches keep writing the plugin's state first")
+        progress.postpone((message.id for message, _ in todo), reason)
         return pending
+
+    def _once_more(self, todo: Sequence[Todo], modules: Found, progress: "_Progress") -> tuple[Sequence[Todo], Found]:
+        """The same messages and plugins, on fresh state. Raises InfrastructureError."""
+        messages = {message.id: message for message, _ in todo}
+        fresh = self._snapshot({message.id: message.guild_id for message in messages.values()})
+        overtaken = {message.id for message, plugin in todo if (message.id, plugin.id) in fresh.runs}
+        progress.postpone(overtaken, _OVERTAKEN)
+        plugins = {plugin.id for _, plugin in todo}
+        again = [(message, plugin) for message, plugin in _todo(messages.values(), fresh) if plugin.id in plugins]
+        return again, {**{plugin.wasm_sha256: _UPDATED for _, plugin in again}, **modules}
+
+    def _run_and_record_apart(
+        self,
+        runner: Runner,
+        todo: Sequence[Todo],
+        modules: Found,
+        progress: "_Progress",
+        error: UnwritableError,
+    ) -> list[Outgoing]:
+        """Message by message, so that what Postgres does not take of one brings no other back."""
+        messages = dict.fromkeys(message for message, _ in todo)
+        if len(messages) == 1:
+            progress.postpone((message.id for message in messages), Postponed(str(error)))
+            return []
+        return [
+            outgoing
+            for message in messages
+            for outgoing in self._run_and_record(
+                runner, [each for each in todo if each[0] == message], modules, progress
+            )
+        ]
 
     def _snapshot(self, guilds: Mapping[UUID, UUID]) -> Snapshot:
         """`guilds` by message. Raises InfrastructureError."""
         return self._store.snapshot(set(guilds.values()), guilds, self._engine)
 
     def _coming_back(self, batch: Batch, postponed: Mapping[UUID, Postponed]) -> dict[str, Postponed]:
+        """When records come back, by their ids: later each time, and not before what they have to wait for."""
+        why = [(record, reason) for message, reason in postponed.items() for record in batch.records[message]]
+        why += [(record, Postponed(ANOTHER_BODY)) for record in batch.second_bodies]
         return {
             record.id: Postponed(reason.reason, max(reason.seconds, self._rules.backoff.seconds(record.receive_count)))
-            for message, reason in postponed.items()
-            for record in batch.records[message]
+            for record, reason in why
         }
 
 
 _UPDATED: Final = Unavailable("the plugin was updated meanwhile")
+_OVERTAKEN: Final = Postponed("another delivery of the same message is under way")
+_BEING_DELETED: Final = Postponed("its plugin is being deleted")
 
 
 @dataclass(slots=True)
@@ -247,6 +276,16 @@ class _Progress:
         for message_id, why in postponed.items():
             before = self.postponed.get(message_id, why)
             self.postponed[message_id] = Postponed(before.reason, max(before.seconds, why.seconds))
+
+    def note_recorded(self, ran: Ran, recorded: Recorded) -> list[Outgoing]:
+        """What of it is to be sent."""
+        runs = [run for run in ran.record.runs if run.plugin.id not in recorded.stale | recorded.busy]
+        self.runs += runs
+        self.passed_over += ran.passed_over
+        self.quarantined += recorded.quarantined
+        self.postpone((message_id for message_id, _ in recorded.lost), _OVERTAKEN)
+        self.postpone((run.message.id for run in ran.record.runs if run.plugin.id in recorded.busy), _BEING_DELETED)
+        return [outgoing for run in runs for outgoing in run.outgoing() if outgoing.intent.key in recorded.pending]
 
     def note_undelivered(self, pending: Iterable[Outgoing], deliveries: Iterable[Delivery]) -> None:
         results = {delivery.key: delivery for delivery in deliveries}

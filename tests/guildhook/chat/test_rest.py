@@ -117,6 +117,15 @@ def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
     assert (answer.state, answer.server_failed, answer.pause) == (DeliveryState.PENDING, False, pause)
 
 
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\udfff x"])
+@pytest.mark.parametrize(("status", "name"), [(201, "id"), (403, "error")])
+def test_what_the_server_says_can_be_written_down(status, name, text):
+    with answering(status, {}, f'{{"{name}": "a{text}b"}}'.encode()) as url:
+        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+    assert answer.detail.encode().startswith(b"a")
+    assert "\0" not in answer.detail
+
+
 def test_a_server_that_is_down_can_ask_for_a_pause():
     with answering(503, {"Retry-After": "7"}) as url:
         answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))

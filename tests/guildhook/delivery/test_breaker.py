@@ -2,7 +2,7 @@ import pytest
 
 from guildhook.delivery import BreakerRules, CircuitBreaker
 
-RULES = BreakerRules(failures=3, pause_seconds=5, longest_pause_seconds=12)
+RULES = BreakerRules(channels=3, pause_seconds=5, longest_pause_seconds=12)
 
 
 @pytest.fixture
@@ -11,16 +11,23 @@ def breaker():
 
 
 def fail(breaker, times, now):
-    for _ in range(times):
-        breaker.failed(now)
+    for channel in range(times):
+        breaker.failed(str(channel), now)
 
 
-def test_it_opens_after_so_many_failures_in_a_row(breaker):
+def test_it_does_not_open_for_one_channel_however_often_it_fails(breaker):
+    for _ in range(100):
+        breaker.failed("a", now=0)
+        breaker.failed("b", now=0)
+    assert not breaker.is_open
+
+
+def test_it_opens_after_failures_in_so_many_channels_without_an_answer_in_any(breaker):
     fail(breaker, 2, now=0)
     breaker.succeeded()
     fail(breaker, 2, now=0)
     assert (breaker.is_open, breaker.seconds_to_wait(0)) == (False, 0)
-    fail(breaker, 1, now=0)
+    breaker.failed("another", now=0)
     assert (breaker.is_open, breaker.seconds_to_wait(1)) == (True, 4)
     assert (breaker.take_opened(), breaker.take_opened()) == (1, 0)
 
@@ -39,7 +46,7 @@ def test_each_pause_is_twice_as_long_up_to_the_longest_and_an_answer_makes_it_sh
     for _ in range(3):
         now += breaker.seconds_to_wait(now)
         assert breaker.seconds_to_wait(now) == 0
-        breaker.failed(now)
+        breaker.failed("a", now)
         pauses.append(breaker.seconds_to_wait(now))
     assert pauses == [10, 12, 12]
     breaker.succeeded()

@@ -12,7 +12,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 import wat
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.model import (
     Artifact,
     Cause,
@@ -30,7 +30,7 @@ from guildhook.model import (
     Spent,
     idempotency_key,
 )
-from guildhook.store import BatchRecord, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store
+from guildhook.store import BatchRecord, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store, queries
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
@@ -283,6 +283,56 @@ def test_a_plugin_deleted_during_its_run_does_not_stop_the_others(store, databas
     assert recorded.lost == frozenset()
 
 
+def test_a_guild_that_is_being_deleted_holds_up_nobody(empty_database, store, database, guild, channel, installed):
+    other = database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
+    store.add_plugin(other, "other", wat.SILENT, {}, [])
+    (bystander,) = store.snapshot([other], [], "engine").plugins[other]
+    runs = [record(plugin, channel, msgspec.structs.replace(OK, logs=("x",))) for plugin in (installed, bystander)]
+    with psycopg.connect(empty_database) as deleting:
+        deleting.execute("DELETE FROM guilds WHERE id = %s", [guild])
+        recorded = save(store, *runs, passed_over={installed.id: 1})
+        deleting.rollback()
+    assert recorded == Recorded(busy=frozenset({installed.id}))
+    assert database.execute("SELECT plugin_id FROM plugin_runs").fetchall() == [(bystander.id,)]
+
+
+def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_other_in_a_circle(
+    empty_database, store, channel, installed
+):
+    messages = [uuid4() for _ in range(100)]
+    runs = [record(installed, channel, sending(installed, m, *[channel] * 5), m) for m in messages]
+    save(store, *runs)
+    deliveries = [Delivery(i.key, DeliveryState.PENDING, "") for run in runs for i in run.result.intents]
+    together = threading.Barrier(2)
+
+    def settle(deliveries):
+        with closing(Store(empty_database)) as mine:
+            for _ in range(5):
+                together.wait(timeout=60)
+                # Not `settle`, which would try a second time.
+                columns = zip(*[(d.key, d.state.value, d.detail) for d in deliveries], strict=True)
+                mine._write(queries.SETTLE, dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(settle, [deliveries, deliveries[::-1]]))
+
+
+def test_what_is_still_to_be_sent_is_in_the_order_of_its_messages(store, guild, channel, installed):
+    store.add_plugin(guild, "second", wat.TRAPS, {}, [])
+    plugins = store.snapshot([guild], [], "engine").plugins[guild]
+    messages = sorted(uuid4() for _ in range(4))
+    runs = [record(plugin, channel, sending(plugin, m, channel), m) for m in messages for plugin in plugins]
+    save(store, *runs)
+    found = store.snapshot([guild], messages, "engine").runs
+    assert list(found) == [run.key for run in runs]
+
+
+def test_a_run_that_postgres_refuses_is_told_from_a_fault_of_postgres(store, channel, installed):
+    odd = record(installed, channel, msgspec.structs.replace(OK, logs=("a\0b",)))
+    with pytest.raises(UnwritableError, match="UntranslatableCharacter"):
+        save(store, odd)
+
+
 def test_a_deleted_guild_takes_everything_with_it(store, database, guild, channel, installed):
     message = uuid4()
     save(store, record(installed, channel, sending(installed, message, channel), message))
@@ -382,6 +432,8 @@ def test_who_read_another_version_writes_nothing_and_is_told(store, database, gu
         judgements=[judgement(installed), judgement(other)],
     )
     assert recorded == Recorded(stale=frozenset({installed.id}))
+    # But what it burnt counts.
+    assert database.execute("SELECT fuel_used FROM guild_budgets").fetchone() == (40,)
     assert state_of(store, guild) == PluginState(2, {"by": "winner"})
     # Nothing of the loser is there, neither run nor intent nor count; the other plugin's run is.
     assert database.execute("SELECT count(*) - %s FROM plugin_runs", before).fetchone() == (1,)
@@ -590,9 +642,10 @@ def test_fuel_and_sends_are_counted_by_guild_in_this_minute(store, database, gui
     message = uuid4()
     save(store, record(installed, channel), record(installed, channel, sending(installed, message, channel), message))
     save(store, record(installed, channel))
+    save(store, record(installed, channel, msgspec.structs.replace(OK, logs=("\u00fc", "abc"))))
     database.execute("UPDATE guild_budgets SET minute = date_trunc('minute', now())")  # if it has just ended
     snapshot = store.snapshot([guild], [], "engine")
-    assert snapshot.spent == {guild: Spent(fuel=30, sends=1)}
+    assert snapshot.spent == {guild: Spent(fuel=40, sends=1, log_bytes=5)}
     assert 0 < snapshot.minute_seconds_left <= 60
     database.execute("UPDATE guild_budgets SET minute = minute - interval '1 minute'")
     assert store.snapshot([guild], [], "engine").spent == {}

@@ -108,4 +108,5 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value.replace("\0", "")[:200] if isinstance(value, str) else ""
+    """Something that Postgres takes: neither a NUL nor half of a surrogate pair."""
+    return value.encode(errors="replace").decode().replace("\0", "")[:200] if isinstance(value, str) else ""

@@ -7,8 +7,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
-    failures: int = 5
-    """In a row, and the circuit opens."""
+    channels: int = 5
+    """Failures in so many of them, and an answer in none, open the circuit: no message that the server stumbles over,
+    and no channel, stops all others.
+    """
     pause_seconds: float = 5
     """Before one request is tried; twice as long after each that fails."""
     longest_pause_seconds: float = 60
@@ -24,7 +26,8 @@ class CircuitBreaker:
     def __init__(self, rules: BreakerRules = BreakerRules()) -> None:
         self._rules = rules
         self._lock = threading.Lock()
-        self._failures = 0
+        self._failed: set[str] = set()
+        """Channels, since the last answer."""
         self._pause_seconds = rules.pause_seconds
         self._next_trial: float | None = None
         """None while the circuit is closed."""
@@ -54,14 +57,16 @@ class CircuitBreaker:
     def succeeded(self) -> None:
         """The server answered."""
         with self._lock:
-            self._failures, self._trying, self._next_trial = 0, False, None
+            self._failed.clear()
+            self._trying, self._next_trial = False, None
             self._pause_seconds = self._rules.pause_seconds
 
-    def failed(self, now: float) -> None:
+    def failed(self, channel_id: str, now: float) -> None:
+        """The server did not answer, or not as it should."""
         with self._lock:
-            self._failures += 1
             if self._next_trial is None:
-                if self._failures < self._rules.failures:
+                self._failed.add(channel_id)
+                if len(self._failed) < self._rules.channels:
                     return
                 self._opened += 1
             elif self._trying:

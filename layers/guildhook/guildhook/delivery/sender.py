@@ -60,11 +60,14 @@ class Sender:
         pool = ThreadPoolExecutor(min(len(channels), _MAX_THREADS), thread_name_prefix="delivery")
         tasks = [pool.submit(self._in_order, queue, deadline, results) for queue in channels.values()]
         left = max(deadline - self._now(), 0)
-        done, _ = wait(tasks, timeout=None if isinf(left) else left)
+        done, late = wait(tasks, timeout=None if isinf(left) else left)
         # Not to be waited for: a server can hold a thread for as long as it sends a byte now and then.
         pool.shutdown(wait=False, cancel_futures=True)
         for task in done:
             task.result()  # raises what no chat API may raise
+        for channel_id, task in zip(channels, tasks, strict=True):
+            if task in late and not task.cancelled():
+                self._note_failure(channel_id, "no answer in the time that was left")
         return list(results.copy().values())
 
     def _in_order(self, queue: Sequence[Outgoing], deadline: float, results: dict[str, Delivery]) -> None:
@@ -77,12 +80,12 @@ class Sender:
         """Try until there is an answer for good, or no use or no time in going on."""
         intent = outgoing.intent
         for attempt in range(1, _ATTEMPTS + 1):
-            if deadline - self._now() < _LEAST_SECONDS:
-                return _pending(intent.key, "no time was left to send it", 0)
             pause = self._pauses.seconds_to_wait(intent.channel_id, self._now())
-            if pause > min(_LONGEST_WAIT_SECONDS, deadline - self._now() - _LEAST_SECONDS):
+            if pause and pause > min(_LONGEST_WAIT_SECONDS, deadline - self._now() - _LEAST_SECONDS):
                 return _pending(intent.key, f"the chat API asks to wait for {pause:.1f} s", pause)
             self._wait(pause)
+            if deadline - self._now() < _LEAST_SECONDS:
+                return _pending(intent.key, "no time was left to send it", 0)
             closed_for = self.breaker.seconds_to_wait(self._now())
             if closed_for:
                 reason = f"not tried for {closed_for:.1f} s more, since the circuit is open: {self._last_failure}"
@@ -102,11 +105,14 @@ class Sender:
         if answer.pause:
             self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())
         if answer.server_failed:
-            self._last_failure = answer.detail
-            self.breaker.failed(self._now())
+            self._note_failure(outgoing.intent.channel_id, answer.detail)
         else:
             self.breaker.succeeded()
         return answer
+
+    def _note_failure(self, channel_id: str, detail: str) -> None:
+        self._last_failure = detail
+        self.breaker.failed(channel_id, self._now())
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:

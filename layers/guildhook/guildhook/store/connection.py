@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from guildhook.errors import ConfigurationError, InfrastructureError
+from guildhook.errors import ConfigurationError, InfrastructureError, UnwritableError
 
 _CONNECT_TIMEOUT_SECONDS = 5
 _TCP_TIMEOUT_MS = 10_000
@@ -55,4 +55,5 @@ def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
     else:
         # The text of other errors can quote what was written, a message's content included.
         reason = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
-    return InfrastructureError(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")
+    kind = UnwritableError if isinstance(error, psycopg.DataError) else InfrastructureError
+    return kind(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")

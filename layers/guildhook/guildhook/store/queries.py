@@ -48,10 +48,12 @@ SELECT
                 ) ORDER BY intent.position), '[]')
             FROM plugin_intents AS intent
             WHERE intent.run_id = run.id AND intent.state = 'pending')
-        ) ORDER BY run.created_at, run.plugin_id), '[]')
+        ) ORDER BY run.created_at, run.message_time, run.message_id, plugin.created_at, plugin.id), '[]')
      FROM plugin_runs AS run
+     JOIN plugins AS plugin ON plugin.id = run.plugin_id
      WHERE run.message_id = ANY(%(message_ids)s)) AS runs,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('guild_id', guild_id, 'fuel', fuel_used, 'sends', sends)), '[]')
+    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'guild_id', guild_id, 'fuel', fuel_used, 'sends', sends, 'log_bytes', log_bytes)), '[]')
      FROM guild_budgets
      WHERE guild_id = ANY(%(guild_ids)s) AND minute = date_trunc('minute', now())) AS spent,
     extract(epoch FROM date_trunc('minute', now()) + interval '1 minute' - now())::float AS seconds_left
@@ -71,7 +73,8 @@ _INSERT_RUNS: Final[LiteralString] = """
 
 # Everything that a batch leaves behind. In this order:
 # - Plugins deleted while their run was under way drop out at the join, and FOR KEY SHARE keeps the others from being
-#   deleted before this commits.
+#   deleted before this commits. Who is being deleted at the moment is `busy`: waiting for the end of that would hold up
+#   all other guilds.
 # - State is written over the version that was read and no other. Who lost that race is `stale`: nothing of its runs is
 #   written, and they are run again.
 # - A run that another delivery recorded first is left alone. If it wrote state it cannot be, since its state is in
@@ -86,10 +89,10 @@ WITH given AS MATERIALIZED (
         message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
-        memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
+        sends BIGINT, log_bytes BIGINT, memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
-    FOR KEY SHARE OF plugins
+    FOR KEY SHARE OF plugins SKIP LOCKED
 ), written AS MATERIALIZED (
     SELECT written.*
     FROM jsonb_to_recordset(%(states)s) AS written(plugin_id UUID, version BIGINT, entries JSONB)
@@ -140,7 +143,7 @@ WITH given AS MATERIALIZED (
     FROM jsonb_to_recordset(%(passed_over)s) AS passed_over(plugin_id UUID, messages BIGINT)
     JOIN plugins ON plugins.id = passed_over.plugin_id
     ORDER BY passed_over.plugin_id
-    FOR KEY SHARE OF plugins
+    FOR KEY SHARE OF plugins SKIP LOCKED
 ), usage AS (
     INSERT INTO plugin_usage AS total (plugin_id, hour, outcome, runs, fuel_used, duration_us)
     SELECT plugin_id, date_trunc('hour', now()), outcome, sum(runs), sum(fuel_used), sum(duration_us)
@@ -156,13 +159,16 @@ WITH given AS MATERIALIZED (
         fuel_used = total.fuel_used + excluded.fuel_used,
         duration_us = total.duration_us + excluded.duration_us
 ), budget AS (
-    INSERT INTO guild_budgets AS budget (guild_id, minute, fuel_used, sends, delayed, over_at, over_reason)
-    SELECT guild_id, date_trunc('minute', now()), sum(fuel_used), sum(sends), sum(delayed),
+    INSERT INTO guild_budgets AS budget (guild_id, minute, fuel_used, sends, log_bytes, delayed, over_at, over_reason)
+    SELECT guild_id, date_trunc('minute', now()), sum(fuel_used), sum(sends), sum(log_bytes), sum(delayed),
            CASE WHEN sum(delayed) > 0 THEN now() END, max(reason)
     FROM (
-        SELECT guild_id, fuel_used, jsonb_array_length(intents) AS sends, 0 AS delayed, NULL AS reason FROM accepted
+        -- A run that lost a race has used its fuel all the same.
+        SELECT guild_id, fuel_used, 0 AS sends, 0 AS log_bytes, 0 AS delayed, NULL AS reason FROM given
         UNION ALL
-        SELECT guild_id, 0, 0, 1, reason FROM jsonb_to_recordset(%(delayed)s) AS delayed(guild_id UUID, reason TEXT)
+        SELECT guild_id, 0, sends, log_bytes, 0, NULL FROM accepted
+        UNION ALL
+        SELECT guild_id, 0, 0, 0, 1, reason FROM jsonb_to_recordset(%(delayed)s) AS delayed(guild_id UUID, reason TEXT)
     ) AS used
     GROUP BY guild_id
     ORDER BY guild_id
@@ -170,6 +176,7 @@ WITH given AS MATERIALIZED (
         minute = greatest(budget.minute, excluded.minute),
         fuel_used = excluded.fuel_used + CASE WHEN budget.minute >= excluded.minute THEN budget.fuel_used ELSE 0 END,
         sends = excluded.sends + CASE WHEN budget.minute >= excluded.minute THEN budget.sends ELSE 0 END,
+        log_bytes = excluded.log_bytes + CASE WHEN budget.minute >= excluded.minute THEN budget.log_bytes ELSE 0 END,
         delayed = excluded.delayed + CASE WHEN budget.minute >= excluded.minute THEN budget.delayed ELSE 0 END,
         over_at = coalesce(excluded.over_at, budget.over_at),
         over_reason = coalesce(excluded.over_reason, budget.over_reason)
@@ -251,7 +258,7 @@ WITH given AS MATERIALIZED (
     FROM after
     WHERE plugin_id NOT IN (SELECT plugin_id FROM locked)
     ORDER BY plugin_id
-    -- Another batch was first as well: both count.
+    -- Another batch was first as well: both count, and the next failure is judged by that.
     ON CONFLICT (plugin_id) DO UPDATE SET
         failures_in_a_row = health.failures_in_a_row + excluded.failures_in_a_row,
         failures_in_hour = health.failures_in_hour + excluded.failures_in_hour,
@@ -266,6 +273,9 @@ SELECT
      WHERE memorable AND NOT EXISTS (
         SELECT FROM run WHERE run.message_id = accepted.message_id AND run.plugin_id = accepted.plugin_id)) AS lost,
     (SELECT coalesce(array_agg(plugin_id), '{}') FROM stale) AS stale,
+    (SELECT coalesce(array_agg(id), '{}') FROM plugins
+     WHERE id IN (SELECT plugin_id FROM jsonb_to_recordset(%(runs)s) AS asked(plugin_id UUID))
+        AND id NOT IN (SELECT plugin_id FROM given)) AS busy,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'plugin_id', plugin_id,
         'reason', verdict,
@@ -281,14 +291,20 @@ SELECT
 SETTLE: Final[LiteralString] = """
 WITH given AS (
     SELECT * FROM unnest(%(keys)s::uuid[], %(states)s::text[], %(details)s::text[]) AS given(key, state, detail)
+), locked AS MATERIALIZED (
+    SELECT intent.key FROM plugin_intents AS intent
+    WHERE intent.key = ANY(%(keys)s::uuid[])
+    ORDER BY intent.key
+    FOR UPDATE
 ), settled AS (
     UPDATE plugin_intents AS intent
     SET state = given.state, detail = given.detail, updated_at = now()
     FROM given
+    JOIN locked USING (key)
     WHERE intent.key = given.key AND intent.state = 'pending'
 )
 SELECT key::text FROM given
-WHERE NOT EXISTS (SELECT FROM plugin_intents AS intent WHERE intent.key = given.key)
+WHERE key NOT IN (SELECT key FROM locked)
 """
 
 # Pending for so long that the queue has forgotten them. Whoever takes them leaves them alone for as long again.

@@ -51,6 +51,12 @@ class RunRecord:
         return self.result.state is not None
 
     @property
+    def spent(self) -> Spent:
+        """Of its guild's budget."""
+        log_bytes = sum(len(line.encode()) for line in self.result.logs)
+        return Spent(fuel=self.result.fuel_used, sends=len(self.result.intents), log_bytes=log_bytes)
+
+    @property
     def memorable(self) -> bool:
         """Whether it leaves a row. Others are only counted: most runs of most plugins have nothing to say."""
         result = self.result
@@ -120,4 +126,6 @@ class Recorded:
     """Runs that another delivery of the same message recorded first."""
     stale: frozenset[UUID] = frozenset()
     """Plugins whose state another batch wrote first: nothing of their runs is recorded."""
+    busy: frozenset[UUID] = frozenset()
+    """Plugins that somebody is about to delete: nothing of their runs is recorded."""
     quarantined: tuple[Quarantined, ...] = ()

@@ -34,7 +34,7 @@ def snapshot(
     return Snapshot(
         plugins=by_guild,
         runs={(run.message_id, run.plugin_id): run for run in map(_recorded_run, runs)},
-        spent={UUID(item["guild_id"]): Spent(fuel=item["fuel"], sends=item["sends"]) for item in spent},
+        spent={UUID(item["guild_id"]): _spent(item) for item in spent},
         minute_seconds_left=minute_seconds_left,
     )
 
@@ -60,18 +60,24 @@ def recorded(
     pending: Iterable[str],
     lost: Iterable[tuple[str, str]],
     stale: Iterable[UUID],
+    busy: Iterable[UUID],
     quarantined: Iterable[Mapping[str, Any]],
 ) -> Recorded:
     return Recorded(
         pending=frozenset(pending),
         lost=frozenset((UUID(message_id), UUID(plugin_id)) for message_id, plugin_id in lost),
         stale=frozenset(stale),
+        busy=frozenset(busy),
         quarantined=tuple(Quarantined(**{**item, "plugin_id": UUID(item["plugin_id"])}) for item in quarantined),
     )
 
 
 def memories(pages: Iterable[tuple[int, int | None]]) -> tuple[MemoryType, ...]:
     return tuple(MemoryType(minimum, maximum) for minimum, maximum in pages)
+
+
+def _spent(item: Mapping[str, int]) -> Spent:
+    return Spent(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
 
 
 def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
@@ -121,7 +127,7 @@ def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
-    message, result, cause = run.message, run.result, run.message.cause_of_answers
+    message, result, cause, spent = run.message, run.result, run.message.cause_of_answers, run.spent
     return {
         "message_id": str(message.id),
         "plugin_id": str(run.plugin.id),
@@ -138,6 +144,8 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "message_sha256": message.sha256.hex(),
         "root_message_id": str(cause.root_id),
         "hops": cause.hops,
+        "sends": spent.sends,
+        "log_bytes": spent.log_bytes,
         "memorable": run.memorable,
         "wrote_state": run.wrote_state,
         "intents": [
