@@ -45,6 +45,9 @@ class Fault:
 class ChatServer:
     """Keeps messages in memory; safe to use from any thread."""
 
+    honours_keys = True
+    """Whether sends with the same key make one message, as docs/chat-api.md asks."""
+
     def __init__(self, service_token: str, on_message_created: Callable[[Mapping[str, Any]], None]) -> None:
         """`on_message_created` gets the event of every message, as it goes onto the queue."""
         self._authorization = f"Bearer {service_token}"
@@ -131,7 +134,7 @@ class ChatServer:
         content, nonce, causality = _read_send(body)
         if not content.strip() or len(content) > _MAX_CONTENT_CHARS:
             return _error(400, "VALIDATION_ERROR", f"content must have 1 to {_MAX_CONTENT_CHARS} characters.")
-        key = request.headers.get("Idempotency-Key") or nonce
+        key = (request.headers.get("Idempotency-Key") or nonce) if self.honours_keys else None
         with self._changed:
             message = self._by_key.get(key) if key else None
             if message is None:

@@ -1,0 +1,71 @@
+"""What goes wrong, and when: decided by a seed before anything starts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Kind:
+    what: str
+    shortest: float = 0
+    longest: float = 0
+    """Seconds; 0 for what happens at once."""
+
+
+KINDS = MappingProxyType(
+    {
+        "handler-killed": Kind("SIGKILL of one handler"),
+        "handler-killed-in-batch": Kind("SIGKILL of one handler, up to 80 ms after it began a batch"),
+        "handlers-killed-as-chat-answers": Kind("SIGKILL of all handlers: the message is stored, its answer is not read"),
+        "handlers-killed-as-postgres-answers": Kind("SIGKILL of all handlers: a statement is done, its answer is not read"),
+        "postgres-restarted": Kind("pg_ctl stop -m fast, and started again", 0.2, 2),
+        "postgres-crashed": Kind("pg_ctl stop -m immediate, and started again", 0.2, 2),
+        "postgres-cut": Kind("every connection to Postgres is reset"),
+        "postgres-refuses": Kind("Postgres takes no connection", 0.5, 3),
+        "postgres-hangs": Kind("no byte reaches Postgres or comes from it", 0.5, 4),
+        "postgres-answers-lost": Kind("statements are carried out, and nobody hears of it", 0.1, 1),
+        "chat-refuses": Kind("the chat server takes no connection", 0.5, 3),
+        "chat-cut": Kind("every connection to the chat server is reset"),
+        "chat-hangs": Kind("sends take 7 s, and clients wait 5"),
+        "chat-500": Kind("sends are answered with 500"),
+        "chat-429": Kind("sends are answered with 429 and Retry-After"),
+        "chat-500-after-storing": Kind("messages are stored and answered with 500"),
+        "chat-dies-after-storing": Kind("messages are stored, and the connection ends without an answer", 0.2, 1.5),
+        "s3-503": Kind("S3 answers 503, and a handler starts cold", 1, 4),
+        "s3-refuses": Kind("S3 takes no connection, and a handler starts cold", 1, 4),
+        "s3-hangs": Kind("S3 says nothing, and a handler starts cold", 1, 4),
+        "sqs-answers-lost": Kind("batches are taken and deleted, and nobody hears of it", 0.1, 0.5),
+        "visibility-jump": Kind("all that is in flight becomes visible at once"),
+        "duplicates": Kind("events are published a second time, half of them later"),
+        "reordered": Kind("the next events are published in another order"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    kind: str
+    at: int
+    """It begins when so many messages were said."""
+    seconds: float
+    times: int
+    """For how many sends or events, where that is what ends it."""
+
+
+def schedule(random: Random, faults: int, messages: int) -> Sequence[Fault]:
+    """In the order in which they begin; each kind as often as every other, give or take one."""
+    kinds = _kinds(random)
+    moments = sorted(random.sample(range(messages // 50, messages), faults))
+    return [_fault(random, next(kinds), at) for at in moments]
+
+
+def _kinds(random: Random) -> Iterator[str]:
+    while True:
+        yield from random.sample(list(KINDS), len(KINDS))
+
+
+def _fault(random: Random, name: str, at: int) -> Fault:
+    kind = KINDS[name]
+    return Fault(name, at, random.uniform(kind.shortest, kind.longest), random.randint(4, 24))

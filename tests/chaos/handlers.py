@@ -1,0 +1,166 @@
+"""The handler's processes: started, watched, killed and replaced."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+_END_SECONDS = 15
+
+
+class Process:
+    """One handler, with a cache of its own and a thread that reads what it says."""
+
+    def __init__(self, environment: Mapping[str, str], arguments: list[str], heard: "Heard") -> None:
+        self._cache = tempfile.TemporaryDirectory(prefix="guildhook-cache-")
+        self._errors = tempfile.TemporaryFile("w+")
+        self._heard = heard
+        self._kill_after: float | None = None
+        self.killed = False
+        self.busy_since: float | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("handler.py")), *arguments],
+            env={**os.environ, **environment, "GUILDHOOK_CACHE_DIR": self._cache.name},
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"handler-{self._process.pid}")
+        self._reader.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self.killed = True
+        self._process.kill()
+
+    def kill_in_batch(self, after_seconds: float) -> None:
+        """As soon as it begins a batch, and so long after it."""
+        self._kill_after = after_seconds
+
+    def ask_to_end(self) -> None:
+        self._process.terminate()
+
+    def close(self) -> str | None:
+        """Wait for its end. Returns how it ended, if nobody wanted it to end so."""
+        try:
+            status = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self._process.wait()
+        self._reader.join()
+        self._cache.cleanup()
+        with self._errors as errors:
+            errors.seek(0)
+            last_words = errors.read().strip().splitlines()[-1:]
+        return None if self.killed or status == 0 else f"a handler ended with {status}: {' '.join(last_words)}"
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # it was killed in the middle of it
+                    continue
+                self._note(entry)
+
+    def _note(self, entry: Mapping[str, object]) -> None:
+        match entry:
+            case {"chaos": "began", "messages": dict(messages)}:
+                self.busy_since = time.monotonic()
+                self._heard.began(messages)
+                if self._kill_after is not None:
+                    time.sleep(self._kill_after)
+                    self.kill()
+            case {"chaos": "ended"}:
+                self.busy_since = None
+            case {"message": "record skipped", "record_id": str(record), "reason": str(reason)}:
+                self._heard.skipped(record, reason)
+            case {"message": "record failed", "reason": str(reason)}:
+                self._heard.failed(reason)
+
+
+class Heard:
+    """What the handlers have said, all of them together."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, str] = {}
+        self.skipped_messages: set[str] = set()
+        self.failures: Counter[str] = Counter()
+        """Why records came back."""
+
+    def began(self, messages: Mapping[str, str]) -> None:
+        self._messages.update(messages)
+
+    def skipped(self, record: str, reason: str) -> None:
+        if reason:
+            self.skipped_messages.add(self._messages[record])
+
+    def failed(self, reason: str) -> None:
+        self.failures[reason] += 1
+
+
+class Handlers:
+    """So many processes at a time, whatever happens to them."""
+
+    def __init__(self, environment: Mapping[str, str], queue_url: str, count: int, timeout_seconds: float) -> None:
+        self._environment = environment
+        self._arguments = [queue_url, str(timeout_seconds)]
+        self._timeout_seconds = timeout_seconds
+        self._count = count
+        self._processes: list[Process] = []
+        self.heard = Heard()
+        self.started = 0
+        self.timed_out = 0
+        """Killed as Lambda kills what takes longer than the function's timeout."""
+        self.crashes: list[str] = []
+
+    @property
+    def idle(self) -> bool:
+        return all(process.busy_since is None for process in self._processes)
+
+    def keep(self) -> None:
+        """Replace those that have ended, and end those that take too long."""
+        for process in self._processes:
+            busy_since = process.busy_since
+            if not process.killed and busy_since and time.monotonic() - busy_since > self._timeout_seconds:
+                self.timed_out += 1
+                process.kill()
+        for process in [process for process in self._processes if process.ended]:
+            self._processes.remove(process)
+            self._close(process)
+        while len(self._processes) < self._count:
+            self._processes.append(Process(self._environment, self._arguments, self.heard))
+            self.started += 1
+
+    def kill_one(self, random: Random) -> None:
+        random.choice(self._processes).kill()
+
+    def kill_one_in_batch(self, random: Random) -> None:
+        random.choice(self._processes).kill_in_batch(random.uniform(0, 0.08))
+
+    def kill_all(self) -> None:
+        for process in self._processes:
+            process.kill()
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.ask_to_end()
+        for process in self._processes:
+            self._close(process)
+        self._processes.clear()
+
+    def _close(self, process: Process) -> None:
+        crash = process.close()
+        if crash:
+            self.crashes.append(crash)

@@ -1,0 +1,335 @@
+"""Everything that a test needs, running: the embedded stack behind proxies, guilds with plugins, handlers."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from random import Random
+from time import sleep
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+from moto.sqs.models import Queue, SQSBackend, sqs_backends
+from psycopg.conninfo import make_conninfo
+
+import samples
+from chaos.account import COUNTER, ECHO, TRAP, Found, Said, plugins_of
+from chaos.faults import Fault
+from chaos.handlers import Handlers
+from chaos.proxy import Mode, Proxy, proxies
+from guildhook_local.aws import aws_server
+from guildhook_local.chat_server import Fault as ChatFault
+from guildhook_local.postgres import Postgres, restartable_postgres
+from guildhook_local.stack import Guild, Servers, Stack, stack
+from wasm import section
+from wat import TRAPS, on_message, plugin
+
+_COUNTER_WASM = Path(__file__).parents[2] / "plugins" / "counter" / "counter.wasm"
+_COUNTERS = 3
+"""Different modules of the same code: a handler that starts cold has more than one to fetch."""
+_MAX_RECEIVES = 5
+_BATCH = 10
+
+# Modes of a proxy by the kind of fault that they are.
+_MODES = {
+    "postgres-refuses": Mode.REFUSE,
+    "postgres-hangs": Mode.HANG,
+    "postgres-answers-lost": Mode.SWALLOW,
+    "chat-refuses": Mode.REFUSE,
+    "chat-dies-after-storing": Mode.SWALLOW,
+    "s3-503": Mode.UNAVAILABLE,
+    "s3-refuses": Mode.REFUSE,
+    "s3-hangs": Mode.HANG,
+    "sqs-answers-lost": Mode.SWALLOW,
+}
+
+
+class System:
+    def __init__(
+        self, stack: Stack, postgres: Postgres, proxies: Mapping[str, Proxy], handlers: Handlers, guilds: Sequence[Guild]
+    ) -> None:
+        self.stack = stack
+        self.handlers = handlers
+        self.redriven = 0
+        self._postgres = postgres
+        self._proxies = proxies
+        self._guilds = guilds
+        self._sqs = stack.aws.client("sqs")
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="postgres")
+        self._restarts: list[Future[None]] = []
+        self._messages: dict[str, int] = {}
+        """Numbers by id."""
+        self._bodies: dict[str, int] = {}
+        """Numbers of malformed events."""
+        self._plugins: dict[UUID, str] = {}
+        self._guild_of_plugin: dict[UUID, int] = {}
+
+    def install(self) -> None:
+        """The guilds' plugins, compiled."""
+        installed = set()
+        for number, guild in enumerate(self._guilds):
+            for name in sorted(plugins_of(number)):
+                wasm = _wasm(name, number, guild)
+                plugin_id = self.stack.install(guild, name, wasm, {"SEND_MESSAGES"})
+                self._plugins[plugin_id], self._guild_of_plugin[plugin_id] = name, number
+                installed.add(wasm)
+        for wasm in installed:
+            self.stack.compile(wasm)
+
+    def event(self, said: Said) -> tuple[str, str]:
+        """Body and group."""
+        guild = self._guilds[said.guild]
+        if said.malformed:
+            body = json.dumps({"type": "message.created", "number": said.number})
+            self._bodies[body] = said.number
+            return body, str(guild.id)
+        event = samples.event(guild.id, guild.channel_id, content=f"!count {said.number}", **said.fields)
+        self._messages[event["message"]["id"]] = said.number
+        return json.dumps(event), str(guild.id)
+
+    def publish(self, events: Sequence[tuple[str, str]], delay_seconds: int = 0) -> None:
+        for start in range(0, len(events), _BATCH):
+            entries = [
+                {"Id": str(i), "MessageBody": body, "MessageGroupId": group, "DelaySeconds": delay_seconds}
+                for i, (body, group) in enumerate(events[start : start + _BATCH])
+            ]
+            answer = self._sqs.send_message_batch(QueueUrl=self.stack.queue.url, Entries=entries)
+            assert not answer.get("Failed"), answer
+
+    def begin(self, fault: Fault, random: Random) -> Callable[[], None] | None:
+        """Returns what ends it, if it does not end by itself."""
+        mode = _MODES.get(fault.kind)
+        if mode:
+            proxy = self._proxies[fault.kind.split("-")[0]]
+            proxy.enter(mode)
+            if fault.kind.startswith("s3"):
+                self.handlers.kill_one(random)
+            return lambda: proxy.enter(Mode.PASS)
+        match fault.kind:
+            case "handler-killed":
+                self.handlers.kill_one(random)
+            case "handler-killed-in-batch":
+                self.handlers.kill_one_in_batch(random)
+            case "handlers-killed-as-chat-answers":
+                self._proxies["chat"].at_next_answer(self.handlers.kill_all)
+            case "handlers-killed-as-postgres-answers":
+                self._proxies["postgres"].at_next_answer(self.handlers.kill_all)
+            case "postgres-restarted" | "postgres-crashed":
+                self._restarts.append(self._background.submit(self._restart, fault))
+            case "postgres-cut" | "chat-cut":
+                self._proxies[fault.kind.split("-")[0]].cut()
+            case "chat-hangs":
+                self.stack.chat.inject(ChatFault(times=fault.times // 4, delay_seconds=7))
+            case "chat-500":
+                self.stack.chat.inject(ChatFault(times=fault.times, status=500))
+            case "chat-429":
+                self.stack.chat.inject(ChatFault(times=fault.times, status=429, retry_after_seconds=1))
+            case "chat-500-after-storing":
+                self.stack.chat.inject(ChatFault(times=fault.times, after_storing=True))
+            case "visibility-jump":
+                self.make_visible()
+            case unknown:
+                raise ValueError(f"no such fault: {unknown}")
+        return None
+
+    def restarted(self) -> bool:
+        """Whether no restart of Postgres is under way. Raises what one of them raised."""
+        for restart in [restart for restart in self._restarts if restart.done()]:
+            restart.result()
+            self._restarts.remove(restart)
+        return not self._restarts
+
+    def queued(self) -> int:
+        """Events in the queue, visible or not."""
+        names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self.stack.queue.url, AttributeNames=names)
+        return sum(map(int, answer["Attributes"].values()))
+
+    def redrive(self) -> int:
+        """What an operator does when the trouble is over: move what is well-formed back. Returns how much it was."""
+        moved = 0
+        for message in self._dead_letters():
+            if message["Body"] not in self._bodies:
+                self.publish([(message["Body"], message["Attributes"].get("MessageGroupId", "redriven"))])
+                self._sqs.delete_message(
+                    QueueUrl=self.stack.queue.dead_letter_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+                moved += 1
+        self.redriven += moved
+        return moved
+
+    def find(self) -> Found:
+        """Raises psycopg.Error."""
+        replies: Counter[tuple[int, str]] = Counter()
+        counts: dict[int, list[int]] = {}
+        guild_of = {str(guild.channel_id): number for number, guild in enumerate(self._guilds)}
+        for message in self.stack.chat.replies():
+            number, plugin_name, count = reply(message["content"])
+            replies[number, plugin_name] += 1
+            if plugin_name == COUNTER:
+                counts.setdefault(guild_of[message["channel_id"]], []).append(count)
+        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
+            runs: dict[tuple[int, str], list[str]] = {}
+            for message_id, plugin_id, outcome in connection.execute(
+                "SELECT message_id, plugin_id, outcome FROM plugin_runs"
+            ):
+                runs.setdefault((self._messages[str(message_id)], self._plugins[plugin_id]), []).append(outcome)
+            undelivered = connection.execute(
+                "SELECT count(*) FROM plugin_intents WHERE state <> 'delivered'"
+            ).fetchone()
+        return Found(
+            replies=replies,
+            counts=counts,
+            states={},
+            runs=runs,
+            skipped={self._messages[id_] for id_ in self.handlers.heard.skipped_messages if id_ in self._messages},
+            dead=Counter(self._number(message["Body"]) for message in self._dead_letters()),
+            undelivered=undelivered[0] if undelivered else 0,
+            queued=self.queued(),
+        )
+
+    def close(self) -> None:
+        self.handlers.close()
+        self._background.shutdown()
+
+    def _restart(self, fault: Fault) -> None:
+        self._postgres.stop("immediate" if fault.kind == "postgres-crashed" else "fast")
+        sleep(fault.seconds)
+        self._postgres.start()
+
+    def make_visible(self) -> None:
+        """As if the visibility timeout of everything in flight were over."""
+        queue = _backend(self.stack.queue.url)
+        with queue._messages_lock:
+            for message in queue._messages:
+                message.visible_at = 0
+
+    def _dead_letters(self) -> list[dict[str, Any]]:
+        """All of them; they are invisible for ten minutes after that, unless this asks."""
+        queue = _backend(self.stack.queue.dead_letter_url)
+        with queue._messages_lock:
+            for message in queue._messages:
+                message.visible_at = 0
+        found: list[dict[str, Any]] = []
+        while messages := self._sqs.receive_message(
+            QueueUrl=self.stack.queue.dead_letter_url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=600,
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages"):
+            found += messages
+        return found
+
+    def _number(self, body: str) -> int:
+        return self._bodies[body] if body in self._bodies else self._messages[json.loads(body)["message"]["id"]]
+
+
+def reply(content: str) -> tuple[int, str, int]:
+    """The number of the message that a reply is to, the plugin, and what the counter counted."""
+    if content.startswith("{"):
+        return int(json.loads(content)["content"].split()[1]), ECHO, 0
+    count, number = content.split()
+    return int(number), COUNTER, int(count)
+
+
+@contextmanager
+def running(
+    guilds: int, handlers: int, function_timeout_seconds: float, visibility_timeout_seconds: int
+) -> Iterator[System]:
+    with (
+        _moto_made_for_threads(),
+        restartable_postgres() as postgres,
+        aws_server() as aws,
+        stack(Servers(postgres.url, aws), visibility_timeout_seconds, _MAX_RECEIVES) as parts,
+        proxies(
+            {
+                "postgres": postgres.socket,
+                "chat": _address(parts.environment["GUILDHOOK_CHAT_API_URL"]),
+                "s3": _address(aws.endpoint),
+                "sqs": _address(aws.endpoint),
+            }
+        ) as ways,
+    ):
+        queue_path = urlsplit(parts.queue.url).path
+        environment = {
+            **parts.environment,
+            "GUILDHOOK_DATABASE_URL": make_conninfo(
+                parts.database_url, host="127.0.0.1", port=ways["postgres"].port, sslmode="disable"
+            ),
+            "GUILDHOOK_CHAT_API_URL": _url(ways["chat"]),
+            "AWS_ENDPOINT_URL_S3": _url(ways["s3"]),
+            "AWS_ENDPOINT_URL_SQS": _url(ways["sqs"]),
+        }
+        processes = Handlers(environment, _url(ways["sqs"]) + queue_path, handlers, function_timeout_seconds)
+        system = System(parts, postgres, ways, processes, [parts.add_guild() for _ in range(guilds)])
+        try:
+            system.install()
+            yield system
+        finally:
+            system.close()
+
+
+def _wasm(name: str, number: int, guild: Guild) -> bytes:
+    match name:
+        case "counter":
+            # A section that nobody reads makes another module of it.
+            return _COUNTER_WASM.read_bytes() + section(0, b"\x05chaos" + bytes([number % _COUNTERS]))
+        case "echo":
+            return _echo(str(guild.channel_id))
+        case "trap":
+            return TRAPS
+    raise ValueError(f"no such plugin: {name}")
+
+
+def _echo(channel_id: str) -> bytes:
+    """Sends the message as it came, all of it."""
+    send = (
+        f"(call $send (i32.const 64) (i32.const {len(channel_id)}) (local.get $message) (local.get $length)"
+        " (i32.const 16))"
+    )
+    return plugin(on_message(send, f'(data (i32.const 64) "{channel_id}")'))
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname and parts.port
+    return parts.hostname, parts.port
+
+
+def _url(proxy: Proxy) -> str:
+    return f"http://127.0.0.1:{proxy.port}"
+
+
+def _backend(queue_url: str) -> Any:
+    """moto's own queue, for what SQS has no request for."""
+    *_, account, name = urlsplit(queue_url).path.split("/")
+    return sqs_backends[account]["eu-central-1"].queues[name]
+
+
+@contextmanager
+def _moto_made_for_threads() -> Iterator[None]:
+    """Its queue forgets an event that arrives while another is deleted: here one request at a time changes a queue."""
+
+    def locked(method: Callable[..., Any], queue_of: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*arguments: Any, **options: Any) -> Any:
+            with queue_of(*arguments)._messages_lock:  # a receive that waits lets go of it
+                return method(*arguments, **options)
+
+        return call
+
+    def named(backend: Any, name: str, *_: Any) -> Any:
+        return backend.get_queue(name)
+
+    with (
+        patch.object(Queue, "delete_message", locked(Queue.delete_message, lambda queue, *_: queue)),
+        patch.object(SQSBackend, "receive_message", locked(SQSBackend.receive_message, named)),
+        patch.object(SQSBackend, "change_message_visibility", locked(SQSBackend.change_message_visibility, named)),
+    ):
+        yield
