@@ -7,8 +7,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -22,7 +23,6 @@ class Process:
         self._cache = tempfile.TemporaryDirectory(prefix="guildhook-cache-")
         self._errors = tempfile.TemporaryFile("w+")
         self._heard = heard
-        self._kill_after: float | None = None
         self.killed = False
         self.busy_since: float | None = None
         self._process = subprocess.Popen(
@@ -42,10 +42,6 @@ class Process:
     def kill(self) -> None:
         self.killed = True
         self._process.kill()
-
-    def kill_in_batch(self, after_seconds: float) -> None:
-        """As soon as it begins a batch, and so long after it."""
-        self._kill_after = after_seconds
 
     def ask_to_end(self) -> None:
         self._process.terminate()
@@ -79,8 +75,8 @@ class Process:
             case {"chaos": "began", "messages": dict(messages)}:
                 self.busy_since = time.monotonic()
                 self._heard.began(messages)
-                if self._kill_after is not None:
-                    time.sleep(self._kill_after)
+                for seconds in self._heard.take_kills():
+                    time.sleep(seconds)
                     self.kill()
             case {"chaos": "ended"}:
                 self.busy_since = None
@@ -98,6 +94,15 @@ class Heard:
         self.skipped_messages: set[str] = set()
         self.failures: Counter[str] = Counter()
         """Why records came back."""
+        self._kills: deque[float] = deque()
+
+    def kill_in_batch(self, after_seconds: float) -> None:
+        """Whoever begins the next batch, so long after it."""
+        self._kills.append(after_seconds)
+
+    def take_kills(self) -> Iterator[float]:
+        with suppress(IndexError):
+            yield self._kills.popleft()
 
     def began(self, messages: Mapping[str, str]) -> None:
         self._messages.update(messages)
@@ -144,10 +149,9 @@ class Handlers:
             self.started += 1
 
     def kill_one(self, random: Random) -> None:
-        random.choice(self._processes).kill()
-
-    def kill_one_in_batch(self, random: Random) -> None:
-        random.choice(self._processes).kill_in_batch(random.uniform(0, 0.08))
+        alive = [process for process in self._processes if not process.killed]
+        if alive:
+            random.choice(alive).kill()
 
     def kill_all(self) -> None:
         for process in self._processes:

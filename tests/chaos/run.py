@@ -34,6 +34,8 @@ _HANDLERS = 2
 _AT_ONCE = 10
 """Messages that are said together."""
 _SHUFFLED = 50
+_APART_SECONDS = 0.3
+"""From one fault to the next."""
 _LOOK_SECONDS = 0.2
 
 
@@ -47,7 +49,7 @@ class Options:
     function_timeout_seconds: float
     visibility_timeout_seconds: int
     ahead: int
-    """Messages that are said before the first of them is answered."""
+    """Messages that may wait for replies before more are said."""
     keys: bool
 
 
@@ -109,13 +111,15 @@ class Chaos:
         self._waiting = {message.number: set(message.replies) for message in self._said}
         self._answered = 0
         """Every message before this one has its replies."""
+        self._unanswered = 0
         self._replies = 0
+        """That were looked at."""
         self._looked = 0.0
         self._started = time.monotonic()
 
     def run(self) -> Report:
         system = self._system
-        while self._next() or self._faults:
+        while self._next():
             self._tick()
         while not self._settled():
             self._tick()
@@ -139,18 +143,20 @@ class Chaos:
         )
 
     def _next(self) -> bool:
-        """Say the next messages, and let the faults begin whose time it is. Whether there are more messages."""
+        """Let a fault begin whose time it is, or say the next messages. Whether there is more of either."""
         said = len(self._published)
-        if said < len(self._said) and said - self._answered < self._options.ahead:
+        if self._faults and self._faults[0].at < said:
+            if not self._fates or time.monotonic() - self._fates[-1].began > _APART_SECONDS:
+                self._begin(self._faults.pop(0))
+        elif said < len(self._said) and self._unanswered < self._options.ahead:
             size = _SHUFFLED if self._shuffle else _AT_ONCE
             events = [self._system.event(message) for message in self._said[said : said + size]]
             order = self._random.sample(events, len(events)) if self._shuffle else events
             self._shuffle = False
             self._system.publish(order)
             self._published += events
-        while self._faults and self._faults[0].at < len(self._published):
-            self._begin(self._faults.pop(0))
-        return len(self._published) < len(self._said)
+            self._unanswered += sum(bool(message.replies) for message in self._said[said : said + size])
+        return bool(self._faults) or len(self._published) < len(self._said)
 
     def _begin(self, fault: Fault) -> None:
         now = time.monotonic()
@@ -188,6 +194,8 @@ class Chaos:
         replies = self._system.stack.chat.replies()
         for message in replies[self._replies :]:
             number, plugin, _ = reply(message["content"])
+            if self._waiting[number] == {(number, plugin)}:
+                self._unanswered -= 1
             self._waiting[number].discard((number, plugin))
         self._replies = len(replies)
         while self._answered < len(self._published) and not self._waiting[self._answered]:
@@ -282,7 +290,7 @@ def _options() -> tuple[Options, bool]:
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it")
     parser.add_argument("--function-timeout", type=float, default=10, metavar="SECONDS")
     parser.add_argument("--visibility-timeout", type=int, default=15, metavar="SECONDS")
-    parser.add_argument("--ahead", type=int, default=600, help="messages said before the first of them is answered")
+    parser.add_argument("--ahead", type=int, default=300, help="messages that may wait for replies before more are said")
     parser.add_argument("--no-keys", action="store_true", help="a chat server that ignores idempotency keys")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()

@@ -115,7 +115,7 @@ class System:
             case "handler-killed":
                 self.handlers.kill_one(random)
             case "handler-killed-in-batch":
-                self.handlers.kill_one_in_batch(random)
+                self.handlers.heard.kill_in_batch(random.uniform(0, 0.08))
             case "handlers-killed-as-chat-answers":
                 self._proxies["chat"].at_next_answer(self.handlers.kill_all)
             case "handlers-killed-as-postgres-answers":
