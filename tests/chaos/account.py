@@ -9,13 +9,13 @@ COUNTER, ECHO, TRAP = "counter", "echo", "trap"
 REPLYING = frozenset({COUNTER, ECHO})
 # The plugins of the guilds, in turn.
 _GUILDS = (
+    (COUNTER,),
     (ECHO,),
-    (ECHO,),
-    (ECHO,),
-    (ECHO, TRAP),
-    (ECHO,),
-    (ECHO,),
-    (ECHO,),
+    (COUNTER,),
+    (COUNTER, TRAP),
+    (COUNTER,),
+    (COUNTER, ECHO),
+    (COUNTER,),
     (TRAP,),
 )
 _SHARE_SKIPPED = 0.05

@@ -181,6 +181,7 @@ class Chaos:
             raise OutOfTimeError(self._unfinished())
         self._system.handlers.keep()
         self._system.restarted()
+        self._system.sweep()
         for end in [end for end in self._ends if end[0] <= now]:
             self._ends.remove(end)
             end[1]()
@@ -288,7 +289,7 @@ def _options() -> tuple[Options, bool]:
     parser.add_argument("--seed", type=int, default=None, help="the same plan of messages and faults again")
     parser.add_argument("--guilds", type=int, default=50)
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it")
-    parser.add_argument("--function-timeout", type=float, default=10, metavar="SECONDS")
+    parser.add_argument("--function-timeout", type=float, default=20, metavar="SECONDS")
     parser.add_argument("--visibility-timeout", type=int, default=15, metavar="SECONDS")
     parser.add_argument("--ahead", type=int, default=300, help="messages that may wait for replies before more are said")
     parser.add_argument("--no-keys", action="store_true", help="a chat server that ignores idempotency keys")

@@ -4,18 +4,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from random import Random
-from time import sleep
+from time import monotonic, sleep, time
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from moto.sqs.models import Queue, SQSBackend, sqs_backends
+from moto import backends
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from psycopg.conninfo import make_conninfo
 
 import samples
@@ -23,8 +24,10 @@ from chaos.account import COUNTER, ECHO, TRAP, Found, Said, plugins_of
 from chaos.faults import Fault
 from chaos.handlers import Handlers
 from chaos.proxy import Mode, Proxy, proxies
+from guildhook.errors import InfrastructureError
 from guildhook_local.aws import aws_server
 from guildhook_local.chat_server import Fault as ChatFault
+from guildhook_local.poller import LambdaContext
 from guildhook_local.postgres import Postgres, restartable_postgres
 from guildhook_local.stack import Guild, Servers, Stack, stack
 from wasm import section
@@ -33,8 +36,22 @@ from wat import TRAPS, on_message, plugin
 _COUNTER_WASM = Path(__file__).parents[2] / "plugins" / "counter" / "counter.wasm"
 _COUNTERS = 3
 """Different modules of the same code: a handler that starts cold has more than one to fetch."""
-_MAX_RECEIVES = 5
 _BATCH = 10
+_SWEEP_SECONDS = 2
+_NO_LIMIT = str(10**9)
+_SETTINGS = {
+    # Minutes of production in seconds.
+    "GUILDHOOK_RETRY_SECONDS": "1",
+    "GUILDHOOK_LONGEST_RETRY_SECONDS": "4",
+    "GUILDHOOK_REQUEUE_AFTER_SECONDS": "5",
+    # These hold messages back that nothing is wrong with.
+    "GUILDHOOK_GUILD_FUEL_PER_MINUTE": str(2**53),
+    "GUILDHOOK_GUILD_SENDS_PER_MINUTE": _NO_LIMIT,
+    "GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW": _NO_LIMIT,
+    "GUILDHOOK_QUARANTINE_FAILURES_IN_AN_HOUR": _NO_LIMIT,
+    # It is wall time, and the machine is busy.
+    "GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS),
+}
 
 # Modes of a proxy by the kind of fault that they are.
 _MODES = {
@@ -63,6 +80,9 @@ class System:
         self._sqs = stack.aws.client("sqs")
         self._background = ThreadPoolExecutor(1, thread_name_prefix="postgres")
         self._restarts: list[Future[None]] = []
+        self._schedule = ThreadPoolExecutor(1, thread_name_prefix="schedule")
+        self._sweep: Future[None] | None = None
+        self._swept = 0.0
         self._messages: dict[str, int] = {}
         """Numbers by id."""
         self._bodies: dict[str, int] = {}
@@ -145,6 +165,16 @@ class System:
             self._restarts.remove(restart)
         return not self._restarts
 
+    def sweep(self) -> None:
+        """As the schedule does, only more often, and beside everything else."""
+        if self._sweep is None or (self._sweep.done() and monotonic() - self._swept > _SWEEP_SECONDS):
+            self._swept = monotonic()
+            self._sweep = self._schedule.submit(self._sweep_once)
+
+    def _sweep_once(self) -> None:
+        with suppress(InfrastructureError):  # Lambda calls it again
+            self.stack.sweep_handler({}, LambdaContext("sweep", "chaos", monotonic() + 60))
+
     def queued(self) -> int:
         """Events in the queue, visible or not."""
         names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
@@ -180,13 +210,17 @@ class System:
                 "SELECT message_id, plugin_id, outcome FROM plugin_runs"
             ):
                 runs.setdefault((self._messages[str(message_id)], self._plugins[plugin_id]), []).append(outcome)
+            states = {
+                self._guild_of_plugin[plugin_id]: int(count)
+                for plugin_id, count in connection.execute("SELECT plugin_id, entries->>'count' FROM plugin_state")
+            }
             undelivered = connection.execute(
                 "SELECT count(*) FROM plugin_intents WHERE state <> 'delivered'"
             ).fetchone()
         return Found(
             replies=replies,
             counts=counts,
-            states={},
+            states=states,
             runs=runs,
             skipped={self._messages[id_] for id_ in self.handlers.heard.skipped_messages if id_ in self._messages},
             dead=Counter(self._number(message["Body"]) for message in self._dead_letters()),
@@ -197,6 +231,7 @@ class System:
     def close(self) -> None:
         self.handlers.close()
         self._background.shutdown()
+        self._schedule.shutdown()
 
     def _restart(self, fault: Fault) -> None:
         self._postgres.stop("immediate" if fault.kind == "postgres-crashed" else "fast")
@@ -243,10 +278,10 @@ def running(
     guilds: int, handlers: int, function_timeout_seconds: float, visibility_timeout_seconds: int
 ) -> Iterator[System]:
     with (
-        _moto_made_for_threads(),
+        _moto_made_for_load(),
         restartable_postgres() as postgres,
         aws_server() as aws,
-        stack(Servers(postgres.url, aws), visibility_timeout_seconds, _MAX_RECEIVES) as parts,
+        stack(Servers(postgres.url, aws), visibility_timeout_seconds, environment=_SETTINGS) as parts,
         proxies(
             {
                 "postgres": postgres.socket,
@@ -256,17 +291,18 @@ def running(
             }
         ) as ways,
     ):
-        queue_path = urlsplit(parts.queue.url).path
+        queue_url = _url(ways["sqs"]) + urlsplit(parts.queue.url).path
         environment = {
             **parts.environment,
             "GUILDHOOK_DATABASE_URL": make_conninfo(
                 parts.database_url, host="127.0.0.1", port=ways["postgres"].port, sslmode="disable"
             ),
             "GUILDHOOK_CHAT_API_URL": _url(ways["chat"]),
+            "GUILDHOOK_EVENT_QUEUE_URL": queue_url,
             "AWS_ENDPOINT_URL_S3": _url(ways["s3"]),
             "AWS_ENDPOINT_URL_SQS": _url(ways["sqs"]),
         }
-        processes = Handlers(environment, _url(ways["sqs"]) + queue_path, handlers, function_timeout_seconds)
+        processes = Handlers(environment, queue_url, handlers, function_timeout_seconds)
         system = System(parts, postgres, ways, processes, [parts.add_guild() for _ in range(guilds)])
         try:
             system.install()
@@ -313,23 +349,31 @@ def _backend(queue_url: str) -> Any:
 
 
 @contextmanager
-def _moto_made_for_threads() -> Iterator[None]:
-    """Its queue forgets an event that arrives while another is deleted: here one request at a time changes a queue."""
+def _moto_made_for_load() -> Iterator[None]:
+    """Its queue forgets an event that arrives while another is deleted: here one request at a time changes a queue.
+    Two more things take most of its time where there are many events: looking at clocks, and at its own folders.
+    """
 
-    def locked(method: Callable[..., Any], queue_of: Callable[..., Any]) -> Callable[..., Any]:
+    def locked(owner: type, name: str, queue_of: Callable[..., Any]) -> AbstractContextManager[Any]:
+        method = getattr(owner, name)
+
         @wraps(method)
         def call(*arguments: Any, **options: Any) -> Any:
-            with queue_of(*arguments)._messages_lock:  # a receive that waits lets go of it
+            with queue_of(*arguments, **options)._messages_lock:  # a receive that waits lets go of it
                 return method(*arguments, **options)
 
-        return call
+        return patch.object(owner, name, call)
 
-    def named(backend: Any, name: str, *_: Any) -> Any:
-        return backend.get_queue(name)
+    def named(backend: Any, queue_name: str, *_: Any, **__: Any) -> Any:
+        return backend.get_queue(queue_name)
 
+    folders = frozenset(backends.list_of_moto_modules())
     with (
-        patch.object(Queue, "delete_message", locked(Queue.delete_message, lambda queue, *_: queue)),
-        patch.object(SQSBackend, "receive_message", locked(SQSBackend.receive_message, named)),
-        patch.object(SQSBackend, "change_message_visibility", locked(SQSBackend.change_message_visibility, named)),
+        locked(Queue, "delete_message", lambda queue, *_: queue),
+        locked(SQSBackend, "receive_message", named),
+        locked(SQSBackend, "change_message_visibility", named),
+        patch.object(Message, "visible", property(lambda message: message.visible_at < time() * 1000)),
+        patch.object(Message, "delayed", property(lambda message: message.delayed_until > time() * 1000)),
+        patch.object(backends, "list_of_moto_modules", lambda: folders),
     ):
         yield
