@@ -58,6 +58,7 @@ class ChatServer:
         self._by_key: dict[str, Message] = {}
         self._members: set[tuple[UUID, UUID]] = set()
         self._faults: deque[Fault] = deque()
+        self._faults_lock = threading.Lock()
 
     def add_channel(self, guild_id: UUID, channel_id: UUID) -> None:
         self._channels[channel_id] = guild_id
@@ -68,6 +69,11 @@ class ChatServer:
     def inject(self, fault: Fault) -> None:
         """Make the next `fault.times` sends go wrong, after the faults injected before."""
         self._faults.append(fault)
+
+    def recover(self) -> None:
+        """Forget the faults that are still to come."""
+        with self._faults_lock:
+            self._faults.clear()
 
     def say(self, channel_id: UUID, username: str, content: str, **fields: Any) -> Message:
         """A person types a message. `fields` are more fields of the message, such as `encrypted`."""
@@ -173,12 +179,13 @@ class ChatServer:
             raise HTTPException(401, "The service token is missing or wrong.")
 
     def _next_fault(self) -> Fault | None:
-        if not self._faults:
-            return None
-        fault = self._faults.popleft()
-        if fault.times > 1:
-            self._faults.appendleft(replace(fault, times=fault.times - 1))
-        return fault
+        with self._faults_lock:
+            if not self._faults:
+                return None
+            fault = self._faults.popleft()
+            if fault.times > 1:
+                self._faults.appendleft(replace(fault, times=fault.times - 1))
+            return fault
 
     def _create(self, channel_id: UUID, fields: Mapping[str, Any], key: str | None = None) -> Message:
         message: Message = {

@@ -28,10 +28,10 @@ KINDS = MappingProxyType(
         "postgres-answers-lost": Kind("statements are carried out, and nobody hears of it", 0.1, 1),
         "chat-refuses": Kind("the chat server takes no connection", 0.5, 3),
         "chat-cut": Kind("every connection to the chat server is reset"),
-        "chat-hangs": Kind("sends take 7 s, and clients wait 5"),
-        "chat-500": Kind("sends are answered with 500"),
-        "chat-429": Kind("sends are answered with 429 and Retry-After"),
-        "chat-500-after-storing": Kind("messages are stored and answered with 500"),
+        "chat-hangs": Kind("sends take 7 s, and clients wait 5", 0.2, 2),
+        "chat-500": Kind("sends are answered with 500", 0.2, 2),
+        "chat-429": Kind("sends are answered with 429 and Retry-After", 0.2, 2),
+        "chat-500-after-storing": Kind("messages are stored and answered with 500", 0.2, 2),
         "chat-dies-after-storing": Kind("messages are stored, and the connection ends without an answer", 0.2, 1.5),
         "s3-503": Kind("S3 answers 503, and a handler starts cold", 1, 4),
         "s3-refuses": Kind("S3 takes no connection, and a handler starts cold", 1, 4),
@@ -50,8 +50,8 @@ class Fault:
     at: int
     """It begins when so many messages were said."""
     seconds: float
-    times: int
-    """For how many sends or events, where that is what ends it."""
+    events: int
+    """How many, where it is about events."""
 
 
 def schedule(random: Random, faults: int, messages: int) -> Sequence[Fault]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,7 @@ class Heard:
         self._messages: dict[str, str] = {}
         self.skipped_messages: set[str] = set()
         self.failures: Counter[str] = Counter()
-        """Why records came back."""
+        """Why records came back, with N for all numbers."""
         self._kills: deque[float] = deque()
 
     def kill_in_batch(self, after_seconds: float) -> None:
@@ -112,7 +113,7 @@ class Heard:
             self.skipped_messages.add(self._messages[record])
 
     def failed(self, reason: str) -> None:
-        self.failures[reason] += 1
+        self.failures[re.sub(r"[0-9]+[0-9a-f.-]*", "N", reason)] += 1
 
 
 class Handlers:

@@ -23,6 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has it
 
@@ -165,7 +166,7 @@ class Chaos:
             case "reordered":
                 self._shuffle = True
             case "duplicates":
-                again = self._random.sample(self._published[-200:], min(fault.times, len(self._published)))
+                again = self._random.sample(self._published[-200:], min(fault.events, len(self._published)))
                 half = len(again) // 2
                 self._system.publish(again[:half])
                 self._system.publish(again[half:], delay_seconds=self._random.randint(1, 5))
@@ -349,6 +350,10 @@ def show(report: Report, options: Options) -> None:
     for name, number in rows.items():
         accounts.add_row(name, f"{number:,}")
     out.print(accounts)
+    failures = Table("records came back because", "times")
+    for reason, times in report.failures.items():
+        failures.add_row(Text(reason), f"{times:,}")
+    out.print(failures)
     window = ", ".join(f"{name} {value:.0f} ms" for name, value in report.window_ms.items())
     out.print(f"stored until written down as delivered: {window}")
     out.print(f"{report.seconds:.0f} s, seed {report.seed}")

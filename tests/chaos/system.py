@@ -66,6 +66,15 @@ _MODES = {
     "sqs-answers-lost": Mode.SWALLOW,
 }
 
+# They end when the time is over, not after so many sends.
+_SENDS = 10**6
+_CHAT_FAULTS = {
+    "chat-hangs": ChatFault(_SENDS, delay_seconds=7),
+    "chat-500": ChatFault(_SENDS, status=500),
+    "chat-429": ChatFault(_SENDS, status=429, retry_after_seconds=1),
+    "chat-500-after-storing": ChatFault(_SENDS, after_storing=True),
+}
+
 
 class System:
     def __init__(
@@ -131,6 +140,9 @@ class System:
             if fault.kind.startswith("s3"):
                 self.handlers.kill_one(random)
             return lambda: proxy.enter(Mode.PASS)
+        if fault.kind in _CHAT_FAULTS:
+            self.stack.chat.inject(_CHAT_FAULTS[fault.kind])
+            return self.stack.chat.recover
         match fault.kind:
             case "handler-killed":
                 self.handlers.kill_one(random)
@@ -144,14 +156,6 @@ class System:
                 self._restarts.append(self._background.submit(self._restart, fault))
             case "postgres-cut" | "chat-cut":
                 self._proxies[fault.kind.split("-")[0]].cut()
-            case "chat-hangs":
-                self.stack.chat.inject(ChatFault(times=fault.times // 4, delay_seconds=7))
-            case "chat-500":
-                self.stack.chat.inject(ChatFault(times=fault.times, status=500))
-            case "chat-429":
-                self.stack.chat.inject(ChatFault(times=fault.times, status=429, retry_after_seconds=1))
-            case "chat-500-after-storing":
-                self.stack.chat.inject(ChatFault(times=fault.times, after_storing=True))
             case "visibility-jump":
                 self.make_visible()
             case unknown:
