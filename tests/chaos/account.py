@@ -1,7 +1,8 @@
 """What was said against what came of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from random import Random
 
@@ -58,7 +59,7 @@ class Found:
     """What Postgres has of the counters, by guild."""
     runs: Mapping[tuple[int, str], list[str]]
     """Outcomes, by number of the message and plugin."""
-    skipped: Set[int]
+    skipped: AbstractSet[int]
     """Numbers of the messages that a log says are skipped, with a reason."""
     dead: Counter[int]
     """What is in the dead-letter queue, by number."""
@@ -87,8 +88,10 @@ class Account:
 
 def plan(random: Random, messages: int, guilds: int) -> list[Said]:
     """At least one of each sort, of a few messages."""
-    return [_said(random, number, number % guilds if number < guilds else random.randrange(guilds))
-            for number in range(messages)]
+    return [
+        _said(random, number, number % guilds if number < guilds else random.randrange(guilds))
+        for number in range(messages)
+    ]
 
 
 def plugins_of(guild: int) -> frozenset[str]:
@@ -127,7 +130,7 @@ def account(said: Iterable[Said], found: Found, once: bool = True) -> Account:
     )
 
 
-def _wrong(said: list[Said], due: Set[tuple[int, str]], found: Found, once: bool) -> Iterator[str]:
+def _wrong(said: list[Said], due: AbstractSet[tuple[int, str]], found: Found, once: bool) -> Iterator[str]:
     for number, plugin in sorted(found.replies.keys() - due):
         yield f"a reply of {plugin} to message {number}, which is due none"
     yield from _wrong_runs(said, found)

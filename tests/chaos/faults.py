@@ -18,8 +18,12 @@ KINDS = MappingProxyType(
     {
         "handler-killed": Kind("SIGKILL of one handler"),
         "handler-killed-in-batch": Kind("SIGKILL of one handler, up to 80 ms after it began a batch"),
-        "handlers-killed-as-chat-answers": Kind("SIGKILL of all handlers: the message is stored, its answer is not read"),
-        "handlers-killed-as-postgres-answers": Kind("SIGKILL of all handlers: a statement is done, its answer is not read"),
+        "handlers-killed-as-chat-answers": Kind(
+            "SIGKILL of all handlers: the message is stored, its answer is not read"
+        ),
+        "handlers-killed-as-postgres-answers": Kind(
+            "SIGKILL of all handlers: a statement is done, its answer is not read"
+        ),
         "postgres-restarted": Kind("pg_ctl stop -m fast, and started again", 0.2, 2),
         "postgres-crashed": Kind("pg_ctl stop -m immediate, and started again", 0.2, 2),
         "postgres-cut": Kind("every connection to Postgres is reset"),
@@ -33,9 +37,9 @@ KINDS = MappingProxyType(
         "chat-429": Kind("sends are answered with 429 and Retry-After", 0.2, 2),
         "chat-500-after-storing": Kind("messages are stored and answered with 500", 0.2, 2),
         "chat-dies-after-storing": Kind("messages are stored, and the connection ends without an answer", 0.2, 1.5),
-        "s3-503": Kind("S3 answers 503, and a handler starts cold", 1, 4),
-        "s3-refuses": Kind("S3 takes no connection, and a handler starts cold", 1, 4),
-        "s3-hangs": Kind("S3 says nothing, and a handler starts cold", 1, 4),
+        "s3-503": Kind("S3 answers 503, and a handler starts cold", 2, 5),
+        "s3-refuses": Kind("S3 takes no connection, and a handler starts cold", 2, 5),
+        "s3-hangs": Kind("S3 says nothing, and a handler starts cold", 2, 5),
         "sqs-answers-lost": Kind("batches are taken and deleted, and nobody hears of it", 0.1, 0.5),
         "visibility-jump": Kind("all that is in flight becomes visible at once"),
         "duplicates": Kind("events are published a second time, half of them later"),

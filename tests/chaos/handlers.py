@@ -22,7 +22,7 @@ class Process:
 
     def __init__(self, environment: Mapping[str, str], arguments: list[str], heard: "Heard") -> None:
         self._cache = tempfile.TemporaryDirectory(prefix="guildhook-cache-")
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close
         self._heard = heard
         self.killed = False
         self.busy_since: float | None = None
@@ -155,7 +155,7 @@ class Handlers:
             random.choice(alive).kill()
 
     def kill_all(self) -> None:
-        for process in self._processes:
+        for process in self._processes.copy():
             process.kill()
 
     def close(self) -> None:

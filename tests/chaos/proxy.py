@@ -1,6 +1,8 @@
 """A TCP proxy that passes what it is given, until it is told otherwise."""
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,11 +68,11 @@ class Proxy:
 
     def _cut(self) -> None:
         for writer in self._writers:
-            writer.transport.abort()
+            _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode is Mode.REFUSE:
-            writer.transport.abort()
+            _reset(writer)
             return
         writers = {writer}
         self._writers.add(writer)
@@ -93,7 +95,7 @@ class Proxy:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
         finally:
             self._writers -= writers
             for each in writers:
@@ -117,6 +119,12 @@ class Proxy:
             await writer.drain()
 
 
+def _reset(writer: asyncio.StreamWriter) -> None:
+    # Closing at once, with nothing waited for, is what sends RST.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
 @contextmanager
 def proxies(upstreams: Mapping[str, Address]) -> Iterator[Mapping[str, Proxy]]:
     """A running proxy for each, by its name."""
@@ -124,11 +132,12 @@ def proxies(upstreams: Mapping[str, Address]) -> Iterator[Mapping[str, Proxy]]:
     thread = threading.Thread(target=loop.run_forever, name="proxies")
     thread.start()
     found = {name: Proxy(loop, upstream) for name, upstream in upstreams.items()}
+    servers = [asyncio.run_coroutine_threadsafe(proxy.start(), loop).result() for proxy in found.values()]
     try:
-        for proxy in found.values():
-            asyncio.run_coroutine_threadsafe(proxy.start(), loop).result()
         yield found
     finally:
+        for server in servers:
+            loop.call_soon_threadsafe(server.close)
         asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -8,18 +8,16 @@ a reply may come twice, and how often is measured.
 import argparse
 import json
 import logging
+import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
 from statistics import median, quantiles
-from typing import Any
 
-import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,9 +25,9 @@ from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has it
 
-from chaos.account import Account, Said, account, plan  # noqa: E402
-from chaos.faults import KINDS, Fault, schedule  # noqa: E402
-from chaos.system import System, reply, running  # noqa: E402
+from chaos.account import Account, account, plan
+from chaos.faults import KINDS, Fault, schedule
+from chaos.system import System, reply, running
 
 _HANDLERS = 2
 _AT_ONCE = 10
@@ -138,7 +136,7 @@ class Chaos:
             timed_out=system.handlers.timed_out,
             redriven=system.redriven,
             faults=recoveries(self._fates),
-            window_ms=_window_ms(system),
+            window_ms=summary(system.window_ms()),
             failures=dict(system.handlers.heard.failures.most_common(12)),
             problems=lost,
         )
@@ -216,7 +214,7 @@ class Chaos:
         if self._answered == len(self._said) and self._system.handlers.idle:
             # What is left is malformed, and waits to be received once more.
             self._system.make_visible()
-        return self._system.queued() == 0 and not self._system.redrive()
+        return self._system.quiet() and not self._system.redrive()
 
     def _unfinished(self) -> str:
         waiting = [number for number in range(len(self._published)) if self._waiting[number]]
@@ -238,22 +236,10 @@ def recoveries(fates: Sequence[Fate]) -> dict[str, Recovery]:
     return found
 
 
-def _window_ms(system: System) -> dict[str, float]:
-    with psycopg.connect(system.stack.database_url) as connection:
-        delivered = connection.execute(
-            "SELECT detail, extract(epoch FROM updated_at) FROM plugin_intents WHERE state = 'delivered'"
-        ).fetchall()
-    stored = {message["id"]: _epoch(message) for message in system.stack.chat.replies()}
-    windows = sorted((float(written) - stored[id_]) * 1000 for id_, written in delivered if id_ in stored)
-    if len(windows) < 2:
+def summary(sorted_ms: Sequence[float]) -> dict[str, float]:
+    if len(sorted_ms) < 2:
         return {}
-    return {"median": median(windows), "p99": quantiles(windows, n=100)[98], "max": windows[-1]}
-
-
-def _epoch(message: dict[str, Any]) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(message["created_at"]).timestamp()
+    return {"median": median(sorted_ms), "p99": quantiles(sorted_ms, n=100)[98], "max": sorted_ms[-1]}
 
 
 def measure(options: Options, progress: Callable[[int, int, int], None]) -> Report:
@@ -270,12 +256,15 @@ def main() -> int:
     options, as_json = _options()
     err = Console(stderr=True)
     err.print(f"seed {options.seed}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleaned up
     try:
         with _shown(err, options) as progress, redirect_stdout(sys.stderr):
             report = measure(options, progress)
     except OutOfTimeError as error:
         err.print(str(error), style="red", highlight=False, markup=False)
         return 1
+    except KeyboardInterrupt:
+        return 130
     if as_json:
         print(json.dumps(asdict(report)))
     else:
@@ -292,7 +281,9 @@ def _options() -> tuple[Options, bool]:
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it")
     parser.add_argument("--function-timeout", type=float, default=20, metavar="SECONDS")
     parser.add_argument("--visibility-timeout", type=int, default=15, metavar="SECONDS")
-    parser.add_argument("--ahead", type=int, default=300, help="messages that may wait for replies before more are said")
+    parser.add_argument(
+        "--ahead", type=int, default=300, help="messages that may wait for replies before more are said"
+    )
     parser.add_argument("--no-keys", action="store_true", help="a chat server that ignores idempotency keys")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
@@ -325,9 +316,7 @@ def show(report: Report, options: Options) -> None:
     found = report.account
     faults = Table("fault", "times", "recovered, median", "max", title="Faults")
     for kind, recovery in report.faults.items():
-        faults.add_row(
-            kind, str(recovery.faults), f"{recovery.median_seconds:.1f} s", f"{recovery.max_seconds:.1f} s"
-        )
+        faults.add_row(kind, str(recovery.faults), f"{recovery.median_seconds:.1f} s", f"{recovery.max_seconds:.1f} s")
     out.print(faults)
     rows = {
         "messages": found.messages,

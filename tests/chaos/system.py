@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep, time
-from typing import Any
+from typing import Any, Literal, LiteralString
 from unittest.mock import patch
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,7 +21,7 @@ from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from psycopg.conninfo import make_conninfo
 
 import samples
-from chaos.account import COUNTER, ECHO, TRAP, Found, Said, plugins_of
+from chaos.account import COUNTER, ECHO, Found, Said, plugins_of
 from chaos.faults import Fault
 from chaos.handlers import Handlers
 from chaos.proxy import Mode, Proxy, proxies
@@ -78,7 +79,12 @@ _CHAT_FAULTS = {
 
 class System:
     def __init__(
-        self, stack: Stack, postgres: Postgres, proxies: Mapping[str, Proxy], handlers: Handlers, guilds: Sequence[Guild]
+        self,
+        stack: Stack,
+        postgres: Postgres,
+        proxies: Mapping[str, Proxy],
+        handlers: Handlers,
+        guilds: Sequence[Guild],
     ) -> None:
         self.stack = stack
         self.handlers = handlers
@@ -143,23 +149,19 @@ class System:
         if fault.kind in _CHAT_FAULTS:
             self.stack.chat.inject(_CHAT_FAULTS[fault.kind])
             return self.stack.chat.recover
-        match fault.kind:
-            case "handler-killed":
-                self.handlers.kill_one(random)
-            case "handler-killed-in-batch":
-                self.handlers.heard.kill_in_batch(random.uniform(0, 0.08))
-            case "handlers-killed-as-chat-answers":
-                self._proxies["chat"].at_next_answer(self.handlers.kill_all)
-            case "handlers-killed-as-postgres-answers":
-                self._proxies["postgres"].at_next_answer(self.handlers.kill_all)
-            case "postgres-restarted" | "postgres-crashed":
-                self._restarts.append(self._background.submit(self._restart, fault))
-            case "postgres-cut" | "chat-cut":
-                self._proxies[fault.kind.split("-")[0]].cut()
-            case "visibility-jump":
-                self.make_visible()
-            case unknown:
-                raise ValueError(f"no such fault: {unknown}")
+        kill_all = self.handlers.kill_all
+        acts: dict[str, Callable[[], None]] = {
+            "handler-killed": lambda: self.handlers.kill_one(random),
+            "handler-killed-in-batch": lambda: self.handlers.heard.kill_in_batch(random.uniform(0, 0.08)),
+            "handlers-killed-as-chat-answers": lambda: self._proxies["chat"].at_next_answer(kill_all),
+            "handlers-killed-as-postgres-answers": lambda: self._proxies["postgres"].at_next_answer(kill_all),
+            "postgres-restarted": lambda: self._restart("fast", fault.seconds),
+            "postgres-crashed": lambda: self._restart("immediate", fault.seconds),
+            "postgres-cut": self._proxies["postgres"].cut,
+            "chat-cut": self._proxies["chat"].cut,
+            "visibility-jump": self.make_visible,
+        }
+        acts[fault.kind]()
         return None
 
     def restarted(self) -> bool:
@@ -178,6 +180,10 @@ class System:
     def _sweep_once(self) -> None:
         with suppress(InfrastructureError):  # Lambda calls it again
             self.stack.sweep_handler({}, LambdaContext("sweep", "chaos", monotonic() + 60))
+
+    def quiet(self) -> bool:
+        """Whether the queue is empty, and Postgres knows of nothing that is still to be sent."""
+        return not self.queued() and not self._count("SELECT count(*) FROM plugin_intents WHERE state = 'pending'")
 
     def queued(self) -> int:
         """Events in the queue, visible or not."""
@@ -218,9 +224,6 @@ class System:
                 self._guild_of_plugin[plugin_id]: int(count)
                 for plugin_id, count in connection.execute("SELECT plugin_id, entries->>'count' FROM plugin_state")
             }
-            undelivered = connection.execute(
-                "SELECT count(*) FROM plugin_intents WHERE state <> 'delivered'"
-            ).fetchone()
         return Found(
             replies=replies,
             counts=counts,
@@ -228,19 +231,31 @@ class System:
             runs=runs,
             skipped={self._messages[id_] for id_ in self.handlers.heard.skipped_messages if id_ in self._messages},
             dead=Counter(self._number(message["Body"]) for message in self._dead_letters()),
-            undelivered=undelivered[0] if undelivered else 0,
+            undelivered=self._count("SELECT count(*) FROM plugin_intents WHERE state <> 'delivered'"),
             queued=self.queued(),
         )
+
+    def window_ms(self) -> list[float]:
+        """From each message's time in the chat server to that of the transaction that has it as delivered, sorted."""
+        with psycopg.connect(self.stack.database_url) as connection:
+            delivered = connection.execute(
+                "SELECT detail, updated_at FROM plugin_intents WHERE state = 'delivered'"
+            ).fetchall()
+        stored = {message["id"]: datetime.fromisoformat(message["created_at"]) for message in self.stack.chat.replies()}
+        return sorted((written - stored[id_]).total_seconds() * 1000 for id_, written in delivered)
 
     def close(self) -> None:
         self.handlers.close()
         self._background.shutdown()
         self._schedule.shutdown()
 
-    def _restart(self, fault: Fault) -> None:
-        self._postgres.stop("immediate" if fault.kind == "postgres-crashed" else "fast")
-        sleep(fault.seconds)
-        self._postgres.start()
+    def _restart(self, mode: Literal["fast", "immediate"], seconds: float) -> None:
+        def restart() -> None:
+            self._postgres.stop(mode)
+            sleep(seconds)
+            self._postgres.start()
+
+        self._restarts.append(self._background.submit(restart))
 
     def make_visible(self) -> None:
         """As if the visibility timeout of everything in flight were over."""
@@ -264,6 +279,11 @@ class System:
         ).get("Messages"):
             found += messages
         return found
+
+    def _count(self, query: LiteralString) -> int:
+        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
+            row = connection.execute(query).fetchone()
+        return row[0] if row else 0
 
     def _number(self, body: str) -> int:
         return self._bodies[body] if body in self._bodies else self._messages[json.loads(body)["message"]["id"]]
@@ -338,7 +358,8 @@ def _echo(channel_id: str) -> bytes:
 
 def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    assert parts.hostname and parts.port
+    assert parts.hostname
+    assert parts.port
     return parts.hostname, parts.port
 
 
