@@ -36,6 +36,7 @@ _SHUFFLED = 50
 _APART_SECONDS = 0.3
 """From one fault to the next."""
 _LOOK_SECONDS = 0.2
+_LOG_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Options:
     ahead: int
     """Messages that may wait for replies before more are said."""
     keys: bool
+    alone: bool
+    """Whether each fault waits until the one before is over, while messages go on."""
 
 
 @dataclass
@@ -144,10 +147,10 @@ class Chaos:
     def _next(self) -> bool:
         """Let a fault begin whose time it is, or say the next messages. Whether there is more of either."""
         said = len(self._published)
-        if self._faults and self._faults[0].at < said:
-            if not self._fates or time.monotonic() - self._fates[-1].began > _APART_SECONDS:
-                self._begin(self._faults.pop(0))
-        elif said < len(self._said) and self._unanswered < self._options.ahead:
+        due = bool(self._faults) and self._faults[0].at < said
+        if due and self._may_begin():
+            self._begin(self._faults.pop(0))
+        elif said < len(self._said) and self._unanswered < self._options.ahead and (not due or self._options.alone):
             size = _SHUFFLED if self._shuffle else _AT_ONCE
             events = [self._system.event(message) for message in self._said[said : said + size]]
             order = self._random.sample(events, len(events)) if self._shuffle else events
@@ -156,6 +159,14 @@ class Chaos:
             self._published += events
             self._unanswered += sum(bool(message.replies) for message in self._said[said : said + size])
         return bool(self._faults) or len(self._published) < len(self._said)
+
+    def _may_begin(self) -> bool:
+        if not self._fates:
+            return True
+        before = self._fates[-1]
+        if self._options.alone:
+            return before.recovered_seconds is not None
+        return time.monotonic() - before.began > _APART_SECONDS
 
     def _begin(self, fault: Fault) -> None:
         now = time.monotonic()
@@ -285,6 +296,7 @@ def _options() -> tuple[Options, bool]:
         "--ahead", type=int, default=300, help="messages that may wait for replies before more are said"
     )
     parser.add_argument("--no-keys", action="store_true", help="a chat server that ignores idempotency keys")
+    parser.add_argument("--alone", action="store_true", help="one fault at a time, to see how long each takes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     options = Options(
@@ -297,18 +309,28 @@ def _options() -> tuple[Options, bool]:
         visibility_timeout_seconds=given.visibility_timeout,
         ahead=given.ahead,
         keys=not given.no_keys,
+        alone=given.alone,
     )
     return options, given.json
 
 
 @contextmanager
 def _shown(console: Console, options: Options) -> Iterator[Callable[[int, int, int], None]]:
+    """A bar for people, and a line now and then for a log."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    shown = time.monotonic()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=options.messages)
-        yield lambda answered, faults, recovered: bar.update(
-            task, completed=answered, description=f"answered; {recovered} of {faults} faults are over"
-        )
+
+        def show_progress(answered: int, faults: int, recovered: int) -> None:
+            nonlocal shown
+            description = f"answered; {recovered} of {faults} faults are over"
+            bar.update(task, completed=answered, description=description)
+            if not console.is_terminal and time.monotonic() - shown > _LOG_SECONDS:
+                shown = time.monotonic()
+                console.print(f"{answered} of {options.messages} {description}", highlight=False)
+
+        yield show_progress
 
 
 def show(report: Report, options: Options) -> None:
