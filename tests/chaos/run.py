@@ -267,7 +267,8 @@ def main() -> int:
     options, as_json = _options()
     err = Console(stderr=True)
     err.print(f"seed {options.seed}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleaned up
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that everything is cleaned up, also where a shell ignores them
+        signal.signal(number, signal.default_int_handler)
     try:
         with _shown(err, options) as progress, redirect_stdout(sys.stderr):
             report = measure(options, progress)
