@@ -94,7 +94,7 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # the latter at the end of everything
             _reset(writer)
         finally:
             self._writers -= writers

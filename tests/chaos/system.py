@@ -245,6 +245,8 @@ class System:
         return sorted((written - stored[id_]).total_seconds() * 1000 for id_, written in delivered)
 
     def close(self) -> None:
+        """At once, whatever is under way."""
+        self.handlers.kill_all()
         self.handlers.close()
         self._background.shutdown()
         self._schedule.shutdown()
