@@ -48,6 +48,7 @@ _SETTINGS = {
     # These hold messages back that nothing is wrong with.
     "GUILDHOOK_GUILD_FUEL_PER_MINUTE": str(2**53),
     "GUILDHOOK_GUILD_SENDS_PER_MINUTE": _NO_LIMIT,
+    "GUILDHOOK_GUILD_LOG_BYTES_PER_MINUTE": str(2**53),
     "GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW": _NO_LIMIT,
     "GUILDHOOK_QUARANTINE_FAILURES_IN_AN_HOUR": _NO_LIMIT,
     # It is wall time, and the machine is busy.

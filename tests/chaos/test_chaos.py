@@ -45,7 +45,7 @@ def test_nothing_is_lost_where_the_chat_server_ignores_keys():
 
 
 def test_a_run_that_takes_too_long_fails_and_says_what_is_missing():
-    command = [sys.executable, run.__file__, "--messages", "100", "--faults", "2", "--limit", "0"]
+    command = [sys.executable, run.__file__, "--messages", "100", "--faults", "2", "--guilds", "2", "--limit", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "0 of 100 messages are said" in " ".join(done.stderr.split())
