@@ -93,7 +93,8 @@ WITH given AS MATERIALIZED (
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
     FOR KEY SHARE OF plugins SKIP LOCKED
-), written AS MATERIALIZED (
+), -- State, over the version that was read
+written AS MATERIALIZED (
     SELECT written.*
     FROM jsonb_to_recordset(%(states)s) AS written(plugin_id UUID, version BIGINT, entries JSONB)
     WHERE written.plugin_id IN (SELECT plugin_id FROM given)
@@ -111,7 +112,8 @@ WITH given AS MATERIALIZED (
     SELECT plugin_id FROM written WHERE plugin_id NOT IN (SELECT plugin_id FROM saved)
 ), accepted AS (
     SELECT * FROM given WHERE plugin_id NOT IN (SELECT plugin_id FROM stale)
-), run_with_state AS ("""  # noqa: S608 - all of it stands in this file
+), -- The outbox
+run_with_state AS ("""  # noqa: S608 - all of it stands in this file
     + _INSERT_RUNS
     + """
     WHERE memorable AND wrote_state
@@ -138,7 +140,8 @@ WITH given AS MATERIALIZED (
             SELECT FROM channels WHERE channels.id = asked.channel_id AND channels.guild_id = accepted.guild_id)
     ) AS reach(reachable)
     RETURNING key, state
-), passed_over AS MATERIALIZED (
+), -- Counts
+passed_over AS MATERIALIZED (
     SELECT passed_over.*
     FROM jsonb_to_recordset(%(passed_over)s) AS passed_over(plugin_id UUID, messages BIGINT)
     JOIN plugins ON plugins.id = passed_over.plugin_id
@@ -180,7 +183,8 @@ WITH given AS MATERIALIZED (
         delayed = excluded.delayed + CASE WHEN budget.minute >= excluded.minute THEN budget.delayed ELSE 0 END,
         over_at = coalesce(excluded.over_at, budget.over_at),
         over_reason = coalesce(excluded.over_reason, budget.over_reason)
-), judged AS MATERIALIZED (
+), -- Failures, and quarantine
+judged AS MATERIALIZED (
     -- What a plugin did before it was updated does not count for what it is now.
     SELECT judged.*, plugins.wasm_sha256
     FROM jsonb_to_recordset(%(judged)s) AS judged(

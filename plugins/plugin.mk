@@ -1,0 +1,16 @@
+# Builds NAME.wasm from NAME.c, with a C compiler and wasm-tools that both come from PyPI (requirements/dev.txt).
+NAME := $(notdir $(CURDIR))
+PYTHON ?= python3
+WASM_TOOLS ?= $(dir $(PYTHON))wasm-tools
+WIT := ../../wit/plugin.wit
+OUT ?= $(NAME).wasm
+
+.ONESHELL:
+.SHELLFLAGS := -ec
+$(OUT): $(NAME).c ../guildhook.h $(WIT)
+	build=$$(mktemp -d)
+	trap 'rm -r "$$build"' EXIT
+	$(PYTHON) -m ziglang cc --target=wasm32-freestanding -Os -nostdlib -Wall -Wextra -Werror \
+	  -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=8192 -o "$$build/core.wasm" $(NAME).c
+	$(WASM_TOOLS) component embed $(WIT) "$$build/core.wasm" -o "$$build/embedded.wasm"
+	$(WASM_TOOLS) component new "$$build/embedded.wasm" -o $(OUT)
