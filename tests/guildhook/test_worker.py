@@ -489,6 +489,28 @@ def test_a_message_whose_runs_postgres_does_not_take_comes_back_alone(system, cr
     assert contents(system) == ["pong"] * 2
 
 
+def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back_alone(system, create_worker, counting):
+    (body,) = populate(system, 1)
+    counted = count(counting, "a")
+
+    def record_without_state():
+        # As if the plugin had drawn another lot there, and written nothing.
+        other = create_worker(Store(system.database_url))
+        with psycopg.connect(system.database_url) as connection:
+            connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [wat.logs("no")])
+            connection.commit()
+            other.process(records(counted), IN_TIME)
+            connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [COUNTER])
+
+    system.compile(COUNTER)
+    overtaken = create_worker(OvertakenStore(system.database_url, once(record_without_state)))
+    report = overtaken.process(records(counted, body), IN_TIME)
+    assert list(report.failures) == ["0"]
+    assert contents(system) == ["pong"]
+    assert overtaken.process(records(counted), IN_TIME).failures == {}
+    assert (contents(system), state(system)) == (["pong"], [])
+
+
 def test_a_guild_that_is_being_deleted_comes_back_and_others_do_not(system, create_worker, store):
     going, staying = populate(system, 2)
     worker = create_worker(store)

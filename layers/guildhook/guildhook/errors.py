@@ -13,7 +13,7 @@ class InfrastructureError(Exception):
 
 
 class UnwritableError(InfrastructureError):
-    """Postgres does not take what was to be written, now or later."""
+    """Postgres does not take what was to be written; without it, it takes the rest."""
 
 
 class InvalidPluginError(Exception):

@@ -448,7 +448,7 @@ def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, d
     message = uuid4()
     save(store, record(installed, channel, msgspec.structs.replace(OK, logs=("first",)), message))
     again, bystander = remembering(installed, channel, {"a": "1"}, message), record(installed, channel)
-    with pytest.raises(InfrastructureError, match="UniqueViolation"):
+    with pytest.raises(UnwritableError, match="UniqueViolation"):
         save(store, bystander, again, states={installed.id: PluginState(0, {"a": "1"})})
     assert state_of(store, guild) == PluginState()
     assert database.execute("SELECT sum(runs) FROM plugin_usage").fetchone() == (1,)

@@ -55,5 +55,5 @@ def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
     else:
         # The text of other errors can quote what was written, a message's content included.
         reason = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
-    kind = UnwritableError if isinstance(error, psycopg.DataError) else InfrastructureError
+    kind = UnwritableError if isinstance(error, psycopg.DataError | psycopg.IntegrityError) else InfrastructureError
     return kind(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")
