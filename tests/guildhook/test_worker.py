@@ -469,24 +469,25 @@ def test_another_body_beside_the_first_one_does_not_take_it_along(system, create
 
 
 class RefusingStore(Store):
-    """Postgres takes no run of one message."""
+    """Postgres takes no run of one plugin."""
 
-    def __init__(self, database_url: str, message_id: str) -> None:
+    def __init__(self, database_url: str, plugin_id: UUID) -> None:
         super().__init__(database_url)
-        self._refused = UUID(message_id)
+        self._refused = plugin_id
 
     def record(self, batch: Any, rules: Any) -> Any:
-        if any(run.message.id == self._refused for run in batch.runs):
+        if any(run.plugin.id == self._refused for run in batch.runs):
             raise UnwritableError("no such time")
         return super().record(batch, rules)
 
 
-def test_a_message_whose_runs_postgres_does_not_take_comes_back_alone(system, create_worker):
-    bodies = [*populate(system, 3)]
-    worker = create_worker(RefusingStore(system.database_url, bodies[0]["message"]["id"]))
-    report = worker.process(records(*bodies), IN_TIME)
+def test_a_run_that_postgres_does_not_take_brings_back_its_message_and_stops_no_other_run(system, create_worker):
+    bodies = populate(system, 3)
+    guild = Guild(UUID(bodies[0]["guild_id"]), UUID(bodies[0]["message"]["channel_id"]))
+    odd = system.install(guild, "odd", wat.logs("odd"))
+    report = create_worker(RefusingStore(system.database_url, odd)).process(records(*bodies), IN_TIME)
     assert reasons(report) == {"0": "no such time"}
-    assert contents(system) == ["pong"] * 2
+    assert contents(system) == ["pong"] * 3
 
 
 def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back_alone(system, create_worker, counting):

@@ -220,18 +220,11 @@ class Worker:
         progress: "_Progress",
         error: UnwritableError,
     ) -> list[Outgoing]:
-        """Message by message, so that what Postgres does not take of one brings no other back."""
-        messages = dict.fromkeys(message for message, _ in todo)
-        if len(messages) == 1:
-            progress.postpone((message.id for message in messages), Postponed(str(error)))
+        """Run by run, so that what Postgres does not take of one brings back no other's message."""
+        if len(todo) == 1:
+            progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
             return []
-        return [
-            outgoing
-            for message in messages
-            for outgoing in self._run_and_record(
-                runner, [each for each in todo if each[0] == message], modules, progress
-            )
-        ]
+        return [out for each in todo for out in self._run_and_record(runner, [each], modules, progress)]
 
     def _snapshot(self, guilds: Mapping[UUID, UUID]) -> Snapshot:
         """`guilds` by message. Raises InfrastructureError."""
