@@ -62,14 +62,17 @@ class Fate:
     fault: Fault
     began: float
     said: int
+    idle: bool = False
+    """Everything was answered when it began, so that there was nothing to recover."""
     recovered_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Recovery:
     faults: int
-    median_seconds: float
-    max_seconds: float
+    median_seconds: float | None
+    """None where all of them found nothing under way."""
+    max_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ class Chaos:
         due = bool(self._faults) and self._faults[0].at < said
         if due and self._may_begin():
             self._begin(self._faults.pop(0))
-        elif said < len(self._said) and self._unanswered < self._options.ahead and (not due or self._options.alone):
+        elif said < len(self._said) and self._unanswered < self._options.ahead and (not due or self._may_go_on()):
             size = _SHUFFLED if self._shuffle else _AT_ONCE
             events = [self._system.event(message) for message in self._said[said : said + size]]
             order = self._random.sample(events, len(events)) if self._shuffle else events
@@ -161,16 +164,19 @@ class Chaos:
         return bool(self._faults) or len(self._published) < len(self._said)
 
     def _may_begin(self) -> bool:
-        if not self._fates:
-            return True
-        before = self._fates[-1]
         if self._options.alone:
-            return before.recovered_seconds is not None
-        return time.monotonic() - before.began > _APART_SECONDS
+            # A fault that finds nothing under way shows nothing.
+            return self._may_go_on() and (self._unanswered >= _AT_ONCE or len(self._published) == len(self._said))
+        return not self._fates or time.monotonic() - self._fates[-1].began > _APART_SECONDS
+
+    def _may_go_on(self) -> bool:
+        """Whether more is said though a fault is due: it comes alone, and the one before it is over."""
+        return self._options.alone and not (self._fates and self._fates[-1].recovered_seconds is None)
 
     def _begin(self, fault: Fault) -> None:
         now = time.monotonic()
-        self._fates.append(Fate(fault, now, len(self._published)))
+        said = len(self._published)
+        self._fates.append(Fate(fault, now, said, idle=self._answered == said))
         match fault.kind:
             case "reordered":
                 self._shuffle = True
@@ -241,9 +247,10 @@ def recoveries(fates: Sequence[Fate]) -> dict[str, Recovery]:
     """By kind, in the order of KINDS."""
     found: dict[str, Recovery] = {}
     for kind in KINDS:
-        times = [fate.recovered_seconds or 0 for fate in fates if fate.fault.kind == kind]
-        if times:
-            found[kind] = Recovery(len(times), median(times), max(times))
+        of_kind = [fate for fate in fates if fate.fault.kind == kind]
+        times = [fate.recovered_seconds for fate in of_kind if fate.recovered_seconds is not None and not fate.idle]
+        if of_kind:
+            found[kind] = Recovery(len(of_kind), median(times) if times else None, max(times, default=None))
     return found
 
 
@@ -339,7 +346,10 @@ def show(report: Report, options: Options) -> None:
     found = report.account
     faults = Table("fault", "times", "recovered, median", "max", title="Faults")
     for kind, recovery in report.faults.items():
-        faults.add_row(kind, str(recovery.faults), f"{recovery.median_seconds:.1f} s", f"{recovery.max_seconds:.1f} s")
+        times = (recovery.median_seconds, recovery.max_seconds)
+        faults.add_row(
+            kind, str(recovery.faults), *("-" if seconds is None else f"{seconds:.1f} s" for seconds in times)
+        )
     out.print(faults)
     rows = {
         "messages": found.messages,

@@ -14,7 +14,7 @@ from chaos import run
 from chaos.account import COUNTER, ECHO, TRAP, Found, Said, account, plan
 from chaos.faults import KINDS, Fault, schedule
 from chaos.proxy import Mode, proxies
-from chaos.run import Fate, recoveries
+from chaos.run import Fate, Recovery, recoveries
 from chaos.system import reply
 
 
@@ -133,9 +133,16 @@ def test_a_reply_says_which_message_it_is_to():
 
 
 def test_recovery_is_reported_by_kind():
-    fates = [Fate(Fault("chat-cut", 1, 0, 4), 0, 1, seconds) for seconds in (1.0, 2.0, 9.0)]
+    fates = [Fate(Fault("chat-cut", 1, 0, 4), 0, 1, recovered_seconds=seconds) for seconds in (1.0, 2.0, 9.0)]
     [(kind, recovery)] = recoveries(fates).items()
     assert (kind, recovery.faults, recovery.median_seconds, recovery.max_seconds) == ("chat-cut", 3, 2.0, 9.0)
+
+
+def test_a_fault_that_found_nothing_under_way_says_nothing_of_recovery():
+    fault = Fault("chat-cut", 1, 0, 4)
+    idle = Fate(fault, 0, 1, idle=True, recovered_seconds=0.1)
+    assert recoveries([idle])["chat-cut"] == Recovery(1, None, None)
+    assert recoveries([idle, Fate(fault, 0, 1, recovered_seconds=4.0)])["chat-cut"] == Recovery(2, 4.0, 4.0)
 
 
 @pytest.fixture
