@@ -146,11 +146,11 @@ def test_what_one_plugin_of_a_guild_writes_leaves_less_room_for_the_next(create_
 def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create_runner, load):
     modules = {b"floods": load(wat.logs("x" * 4_000, times=16))}
     plugin = installed(b"floods")
-    todo = [(message(), plugin) for _ in range(100)]
+    todo = [(message(), plugin) for _ in range(200)]
     ran = create_runner(plugin, budget=Budget(guild_log_bytes_per_minute=10**9)).run(todo, modules)
-    assert 4 * 1024**2 <= sum(len(line) for run in ran.record.runs for line in run.result.logs) < 5 * 1024**2
+    assert 8 * 1024**2 <= sum(len(line) for run in ran.record.runs for line in run.result.logs) < 9 * 1024**2
     assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
-    assert len(ran.postponed) + len(ran.record.runs) == 100
+    assert len(ran.postponed) + len(ran.record.runs) == 200
 
 
 def record(plugin, outcome, detail=""):

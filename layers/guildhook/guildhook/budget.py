@@ -14,7 +14,7 @@ class Budget:
     guild_fuel_per_minute: int = 20_000_000_000
     """About twelve seconds of a CPU."""
     guild_sends_per_minute: int = 300
-    guild_log_bytes_per_minute: int = 4 * 1024 * 1024
+    guild_log_bytes_per_minute: int = 1024 * 1024
     guild_state_bytes: int = 512 * 1024
     """What all of its plugins remember together: every batch with a message of the guild reads it."""
 

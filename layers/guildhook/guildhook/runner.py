@@ -15,8 +15,10 @@ from guildhook.modules import Unavailable
 from guildhook.sandbox import Limits, Module, Plugin, Sandbox
 from guildhook.store import BatchRecord, Delayed, Judgement, RunRecord, Snapshot
 
-_MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of logs, messages and state that one batch writes down: a statement with more takes Postgres too long."""
+_MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of logs and messages that one batch writes down: a statement with much more takes Postgres too long. A guild has less
+than that for a minute.
+"""
 _SPREAD_SECONDS: Final = 30
 """Over which those come back that wait for a minute to end."""
 
@@ -140,9 +142,7 @@ class Runner:
 
 
 def _size(run: RunRecord) -> int:
-    state = run.result.state
-    contents = sum(len(intent.content.encode()) for intent in run.result.intents)
-    return run.spent.log_bytes + contents + (PluginState(entries=state).size if state is not None else 0)
+    return run.spent.log_bytes + sum(len(intent.content.encode()) for intent in run.result.intents)
 
 
 def judge(runs: Iterable[RunRecord]) -> list[Judgement]:
