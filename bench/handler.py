@@ -20,7 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from bench import process
-from guildhook import delivery
+from guildhook.delivery import sender
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import ON_MESSAGE, Guild
 
@@ -63,12 +63,16 @@ class Handler:
         return Handled(**json.loads(line))
 
 
+# A bench has the messages of an hour in a minute.
+NO_BUDGET = {f"GUILDHOOK_GUILD_{what}_PER_MINUTE": str(10**15) for what in ("FUEL", "SENDS", "LOG_BYTES")}
+
+
 @contextmanager
 def handler(environment: Mapping[str, str], *options: str) -> Iterator[Handler]:
     """A process with the function loaded, under this environment."""
     with subprocess.Popen(
         [sys.executable, "-m", "bench.handler", *options],
-        env={"PATH": os.environ["PATH"], **environment},
+        env={"PATH": os.environ["PATH"], **NO_BUDGET, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -96,7 +100,12 @@ def sqs_event(bodies: Sequence[Body]) -> dict[str, Any]:
     """As Lambda has it, as much of it as the function reads."""
     return {
         "Records": [
-            {"messageId": str(i), "body": json.dumps(body), "attributes": {"SentTimestamp": "1769342400000"}}
+            {
+                "messageId": str(i),
+                "receiptHandle": str(i),
+                "body": json.dumps(body),
+                "attributes": {"SentTimestamp": "1769342400000", "ApproximateReceiveCount": "1"},
+            }
             for i, body in enumerate(bodies)
         ]
     }
@@ -105,7 +114,7 @@ def sqs_event(bodies: Sequence[Body]) -> dict[str, Any]:
 def main() -> None:
     answers = sys.stdout
     if "--one-by-one" in sys.argv:
-        delivery.MAX_THREADS = 1
+        sender._MAX_THREADS = 1
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), tempfile.NamedTemporaryFile() as trace:
         app = _imported(ON_MESSAGE)
         app.worker.connect()
