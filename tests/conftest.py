@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,14 @@ def events() -> list[Mapping[str, Any]]:
 def chat_server(events: list[Mapping[str, Any]]) -> ChatServer:
     """A chat server that is not running yet."""
     return ChatServer(samples.SERVICE_TOKEN, events.append)
+
+
+@pytest.fixture
+def default_interrupt() -> Iterator[None]:
+    """Python's own handler of SIGINT; a shell that starts the tests in the background has the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from guildhook.sandbox.interrupts import deferred_signals
 
 
 @pytest.fixture(autouse=True)
-def handlers():
+def handlers(default_interrupt):
     """Whatever a test does to them, the handlers are as they were."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    before = signal.getsignal(signal.SIGUSR1)
     yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    signal.signal(signal.SIGUSR1, before)
 
 
 def interrupted(then: Callable[[], None]) -> None:

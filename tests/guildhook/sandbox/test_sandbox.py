@@ -319,7 +319,7 @@ class InterruptingSettings(dict[str, object]):
         return super().items()
 
 
-def test_an_interrupt_waits_until_the_guest_is_done(run):
+def test_an_interrupt_waits_until_the_guest_is_done(run, default_interrupt):
     with pytest.raises(KeyboardInterrupt):
         run(ENVIRONMENT, settings=InterruptingSettings(a="b"))
     assert run(ENVIRONMENT, settings={"a": "b"}).logs == ("a", "b")
