@@ -1,7 +1,7 @@
-"""A small HTTP server on this machine that answers a GET as a test wants it to."""
+"""A small HTTP server on this machine that answers a GET or a POST as a test wants it to."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +15,7 @@ class Answer:
     """Content-Length, if it is not that of the body: the connection breaks off after the body."""
     pieces: int = 1
     """The body is sent in that many."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -33,9 +34,18 @@ class Server:
 def http_server(*answers: Answer, between: Callable[[], None] = lambda: None) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer()
+
+        def _answer(self) -> None:
             server.requests.append(self.path)
             answer = server.answers[min(len(server.requests), len(server.answers)) - 1]
             self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
             self.end_headers()
             size = -(-len(answer.body) // answer.pieces) or 1

@@ -14,6 +14,7 @@ from guildhook_local.chat_server import Fault
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
+from http_server import Answer, http_server
 from samples import event, failed_records, sqs_event
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
@@ -393,6 +394,27 @@ def test_a_dead_chat_server_opens_the_circuit_and_metrics_and_log_say_so(system,
     assert [m["chat_circuit_open"] for m in metrics] == [[1.0]] * 3
     assert "its circuit has opened" in out
     assert "since the circuit is open: chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): " in out
+
+
+def test_a_chat_api_that_answers_200_with_nonsense_leaves_the_reply_pending_and_says_why(
+    system, guild, query, invoke, capsys
+):
+    install_ping(system, guild)
+    body = event(guild.id, guild.channel_id)
+    nonsense = "HTTP 200, which is no answer to a send"
+    with (
+        http_server(Answer(b"<html>Sign in</html>")) as portal,
+        configured(system, CHAT_API_URL=portal.url) as handler,
+    ):
+        assert failed_records(handler(sqs_event(body), CONTEXT)) == ["record-0"]
+    ((state, detail),) = query("SELECT state, detail FROM plugin_intents")
+    assert state == "pending"
+    assert detail == f"chat API at {portal.url} (GUILDHOOK_CHAT_API_URL): {nonsense}"
+    assert nonsense in capsys.readouterr().out
+    # When the portal is gone the reply is sent, without another run.
+    assert invoke(body) == []
+    assert contents(system) == ["pong"]
+    assert query("SELECT runs FROM plugin_usage") == [(1,)]
 
 
 def test_quarantine_is_said_in_log_and_metrics_each_time(system, guild, capsys):

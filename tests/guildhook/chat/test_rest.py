@@ -1,7 +1,5 @@
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -10,6 +8,7 @@ from guildhook.chat import Pause, RestChatApi
 from guildhook.errors import InfrastructureError
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
+from http_server import Answer, http_server
 from samples import MESSAGE, SERVICE_TOKEN
 
 
@@ -28,30 +27,9 @@ def channel(chat_server):
 
 @contextmanager
 def answering(status, headers, body=b""):
-    """A server that gives every POST the same answer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if status != 204:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    """The URL of a server that gives every POST the same answer."""
+    with http_server(Answer(body, status, headers=headers)) as server:
+        yield server.url
 
 
 def outgoing(channel, content="hello"):
