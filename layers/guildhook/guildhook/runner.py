@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -65,8 +66,8 @@ class Runner:
         """No run begins after `latest_start`, by time.monotonic()."""
         self._sandbox = sandbox
         self._limits_of = limits_of
-        self._budget_of = budget_of
-        self._budgets = Budgets(budget_of, snapshot.spent)
+        self._budget_of = cache(budget_of)  # it is asked before every run
+        self._budgets = Budgets(self._budget_of, snapshot.spent)
         self._minute_seconds_left = snapshot.minute_seconds_left
         self._latest_start = latest_start
         self._state_bytes: dict[UUID, dict[UUID, int]] = {
@@ -101,7 +102,9 @@ class Runner:
                     state = states.get(plugin.id, plugin.state)
                     record = self._run(message, plugin, module, state)
                     runs.append(record)
-                    written_bytes += _size(record)
+                    spent = record.spent
+                    self._budgets.spend(plugin.guild_id, spent)
+                    written_bytes += spent.log_bytes + _bytes_of_contents(record)
                     if record.result.state is not None:
                         states[plugin.id] = after = PluginState(state.version, record.result.state)
                         self._state_bytes[plugin.guild_id][plugin.id] = after.size
@@ -124,9 +127,7 @@ class Runner:
         seed = secrets.randbits(63)
         granted = Plugin(plugin.id, module, plugin.permissions, self._limits(plugin))
         result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed, state.entries)
-        record = RunRecord(plugin, message, seed, result)
-        self._budgets.spend(plugin.guild_id, record.spent)
-        return record
+        return RunRecord(plugin, message, seed, result)
 
     def _until_the_next_minute(self, guild_id: UUID, exceeded: str) -> Postponed:
         wait = self._minute_seconds_left + random.uniform(0, _SPREAD_SECONDS)  # noqa: S311 - no secret
@@ -141,8 +142,8 @@ class Runner:
         return limits if room >= limits.state_bytes else replace(limits, state_bytes=max(room, 0))
 
 
-def _size(run: RunRecord) -> int:
-    return run.spent.log_bytes + sum(len(intent.content.encode()) for intent in run.result.intents)
+def _bytes_of_contents(run: RunRecord) -> int:
+    return sum(len(intent.content.encode()) for intent in run.result.intents)
 
 
 def judge(runs: Iterable[RunRecord]) -> list[Judgement]:
