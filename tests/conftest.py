@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
@@ -34,6 +35,14 @@ def running() -> Iterator[Servers]:
     """Postgres and moto, once for each process of the test run."""
     with servers() as running:
         yield running
+
+
+@pytest.fixture
+def aws(running: Servers, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """moto, as this process's AWS."""
+    for name, value in running.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    return running.aws
 
 
 @pytest.fixture

@@ -8,13 +8,6 @@ from guildhook_local.aws import create_queue
 
 
 @pytest.fixture
-def aws(running, monkeypatch):
-    for name, value in running.aws.environment.items():
-        monkeypatch.setenv(name, value)
-    return running.aws
-
-
-@pytest.fixture
 def url(aws):
     return create_queue(aws, f"events-{uuid4().hex}", visibility_timeout_seconds=600, max_receive_count=3).url
 

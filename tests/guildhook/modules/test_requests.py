@@ -10,13 +10,6 @@ from guildhook_local.aws import create_queue
 DIGESTS = [bytes([number]) * 32 for number in range(23)]
 
 
-@pytest.fixture
-def aws(running, monkeypatch):
-    for name, value in running.aws.environment.items():
-        monkeypatch.setenv(name, value)
-    return running.aws
-
-
 def test_what_is_asked_is_what_is_read(aws):
     queue = create_queue(aws, f"compile-{uuid4().hex}", visibility_timeout_seconds=60, max_receive_count=3)
     CompileQueue(queue.url).ask(DIGESTS)
