@@ -4,8 +4,11 @@ BIN := .venv/bin
 # The lock files are complete, so nothing is left for pip to resolve.
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
+# Without credentials it still wants to know where.
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam-validate clean
+.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,17 +55,22 @@ plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/counter PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
-sam-validate: .venv-sam/stamp ## check template.yaml as `sam` sees it; no credentials, no network
-	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam validate --lint
+sam: .venv/dev.stamp .venv-sam/stamp .venv-policy/stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials
+	$(SAM) validate --lint
+	.venv-sam/bin/cfn-lint infra/*.yaml
+	@# What is accepted says why beside the resource, under Metadata.
+	.venv-policy/bin/checkov --framework cloudformation --skip-download --quiet --compact --file template.yaml infra/*.yaml
+	$(SAM) build
+	$(BIN)/pytest --numprocesses=auto tests/infra
 
 lock: .venv-lock/stamp ## resolve requirements/*.in again
-	@for name in runtime local build dev bench sam lock; do \
+	@for name in runtime local build dev bench sam policy lock; do \
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-sam .venv-lock .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-policy .venv-lock .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -83,6 +91,11 @@ clean: ## remove what these commands made
 .venv-sam/stamp: requirements/sam.txt
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python $(PIP_INSTALL) -r requirements/sam.txt
+	@touch $@
+
+.venv-policy/stamp: requirements/policy.txt
+	$(PYTHON) -m venv .venv-policy
+	.venv-policy/bin/python $(PIP_INSTALL) -r requirements/policy.txt
 	@touch $@
 
 .venv-lock/stamp: requirements/lock.txt

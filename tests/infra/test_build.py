@@ -1,0 +1,77 @@
+"""What `sam build` has made, which `make sam` runs before these tests."""
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from infra.templates import PROJECT
+
+BUILD = PROJECT / ".aws-sam" / "build"
+MOST_BYTES = 130 * 1000 * 1000
+"""Of both layers, unpacked. Lambda allows 250 MiB together with the function."""
+MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch64", 183)}
+"""Architecture, and its number in an ELF header."""
+
+pytestmark = pytest.mark.skipif(
+    not BUILD.is_dir() and "CI" not in os.environ, reason="nothing is built yet: run `make sam`"
+)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("layer", MACHINES)
+def test_the_layers_are_small(layer):
+    assert 0 < size(BUILD / layer) + size(BUILD / "GuildhookLayer") < MOST_BYTES
+
+
+@pytest.mark.parametrize("layer", MACHINES)
+def test_a_layer_has_what_is_locked_and_nothing_else(layer):
+    environment = {"python_version": "3.13", "python_full_version": "3.13.0", "sys_platform": "linux"}
+    lines = [line.rstrip(" \\") for line in (PROJECT / "requirements" / "runtime.txt").read_text().splitlines()]
+    wanted = [Requirement(line) for line in lines if line and line[0] not in " #"]
+    locked = {canonicalize_name(w.name) for w in wanted if not w.marker or w.marker.evaluate(environment)}
+    built = {path.name.split("-")[0] for path in (BUILD / layer / "python").glob("*.dist-info")}
+    assert {canonicalize_name(name) for name in built} == locked
+
+
+@pytest.mark.parametrize("layer", MACHINES)
+def test_a_layer_is_for_its_architecture_and_python(layer):
+    architecture, number = MACHINES[layer]
+    libraries = [path for path in (BUILD / layer).rglob("*.so*") if path.is_file()]
+    assert libraries
+    for path in libraries:
+        (machine,) = struct.unpack_from("<H", path.read_bytes(), 18)
+        assert machine == number, path
+        assert f"cpython-313-{architecture}" in path.name or "cpython" not in path.name, path
+
+
+def test_the_librarys_layer_has_the_library_and_nothing_else():
+    assert [path.name for path in (BUILD / "GuildhookLayer").iterdir()] == ["python"]
+    assert [path.name for path in (BUILD / "GuildhookLayer" / "python").iterdir()] == ["guildhook"]
+    source = PROJECT / "layers" / "guildhook" / "guildhook"
+    built = BUILD / "GuildhookLayer" / "python" / "guildhook"
+    for folder in (source, built):
+        assert folder.is_dir()
+    files = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {path.relative_to(built) for path in built.rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.parametrize(
+    ("function", "files"),
+    [
+        ("OnMessage", {"app.py"}),
+        ("CompilePlugin", {"app.py"}),
+        ("Sweep", {"app.py"}),
+        ("AdminApi", {"app.py"}),
+        ("Migrate", {"app.py", *(f"migrations/{path.name}" for path in (PROJECT / "migrations").glob("*.sql"))}),
+    ],
+)
+def test_a_function_is_its_own_file_alone(function, files):
+    built = BUILD / function
+    assert {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()} == files
