@@ -1,0 +1,168 @@
+"""template.yaml and the nested stacks as CloudFormation sees them: without SAM in them, under some parameters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+PROJECT = Path(__file__).parents[2]
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+NO_VALUE = object()
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::NoValue": NO_VALUE,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/guildhook/7f0d5c9c-0000-4000-8000-000000000001",
+    "AWS::StackName": "guildhook",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+CHAT = {
+    "ChatApiUrl": "https://chat.example.org",
+    "ChatSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:chat-AbCdEf",
+}
+BY_TOKEN = {
+    **CHAT,
+    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat",
+    "DatabaseConnectArn": f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:prx-0a1b/hook",
+}
+BY_PASSWORD = {
+    **CHAT,
+    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat",
+    "DatabaseSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hook-AbCdEf",
+}
+OWNER_APART = {
+    **BY_PASSWORD,
+    "MigrationDatabaseUrl": "postgresql://owner@db.example.org:5432/chat",
+    "MigrationSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:owner-AbCdEf",
+    "SubnetIds": "subnet-1,subnet-2",
+    "SecurityGroupIds": "sg-1",
+}
+DEPLOYMENTS = {
+    "a database of its own": CHAT,
+    "by token": BY_TOKEN,
+    "by password": BY_PASSWORD,
+    "owner apart, in a VPC": OWNER_APART,
+    "arm, traced": {**BY_TOKEN, "Architecture": "arm64", "Tracing": "Active"},
+    "snapshots": {**BY_TOKEN, "SnapStart": "PublishedVersions"},
+}
+"""Parameters of stacks that operators may make."""
+
+
+def read_template(name: str = "template.yaml") -> dict[str, Any]:
+    return yaml_parse((PROJECT / name).read_text())
+
+
+def transformed(parameters: Mapping[str, str], packages: str = "packages") -> dict[str, Any]:
+    """The template without SAM in it, as packaged: its code and nested templates lie in the bucket `packages`."""
+    template = read_template()
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        for name in {"CodeUri", "ContentUri"} & set(properties):
+            properties[name] = f"s3://{packages}/code.zip"
+    session = boto3.Session(region_name=REGION)
+    return dict(Translator({}, Parser(), boto_session=session).translate(template, dict(parameters)))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Resources and outputs that exist under the parameters. A resource's Ref is its logical id, and an attribute of it
+    `Name.Attribute`."""
+
+    resources: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        """Properties of a resource."""
+        return self.resources[name]["Properties"]
+
+    def of_type(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        return {name: each["Properties"] for name, each in self.resources.items() if each["Type"] == kind}
+
+
+@cache
+def deployment(name: str) -> Resolved:
+    """One of DEPLOYMENTS."""
+    return resolve(transformed(DEPLOYMENTS[name]), DEPLOYMENTS[name])
+
+
+def resolve(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resolved:
+    resolver = _Resolver(template, parameters)
+    parts = [
+        {name: resolver.value(each) for name, each in template.get(part, {}).items() if resolver.exists(each)}
+        for part in ("Resources", "Outputs")
+    ]
+    return Resolved(*parts)
+
+
+_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "Fn::Equals": lambda sides: str(sides[0]) == str(sides[1]),
+    "Fn::Not": lambda values: not values[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+    "Fn::Join": lambda values: values[0].join(map(str, values[1])),
+    "Fn::Split": lambda values: values[1].split(values[0]),
+    "Fn::Select": lambda values: values[1][int(values[0])],
+    "Fn::GetAZs": lambda _: [f"{REGION}{zone}" for zone in "abc"],
+    "Fn::Cidr": lambda values: [f"{values[0]}, part {part}" for part in range(int(values[1]))],
+}
+
+
+class _Resolver:
+    def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        self._conditions = template.get("Conditions", {})
+        declared = template.get("Parameters", {})
+        given = {name: parameters.get(name, each.get("Default")) for name, each in declared.items()}
+        lists = {name for name, each in declared.items() if "List" in each["Type"]}
+        self._known = {**_PSEUDO, **{name: str(v).split(",") if name in lists else v for name, v in given.items()}}
+
+    def exists(self, item: Mapping[str, Any]) -> bool:
+        return "Condition" not in item or self._holds(item["Condition"])
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self.value(self._conditions[condition]))
+
+    def value(self, item: Any) -> Any:
+        match item:
+            case {"Ref": name}:
+                return self._known.get(name, name)
+            case {"Fn::GetAtt": [*path]}:
+                return ".".join(path)
+            case {"Fn::GetAtt": path}:
+                return path
+            case {"Condition": str(name)} if len(item) == 1:
+                return self._holds(name)
+            case {"Fn::If": [name, yes, no]}:
+                return self.value(yes if self._holds(name) else no)
+            case dict() if len(item) == 1 and next(iter(item)).startswith("Fn::"):
+                ((function, argument),) = item.items()
+                return self._call(function, argument)
+            case dict():
+                values = {key: self.value(each) for key, each in item.items()}
+                return {key: each for key, each in values.items() if each is not NO_VALUE}
+            case list():
+                return [each for each in map(self.value, item) if each is not NO_VALUE]
+        return item
+
+    def _call(self, function: str, argument: Any) -> Any:
+        if function == "Fn::Sub":
+            return self._substituted(argument)
+        values = self.value(argument)
+        if function == "Fn::Select" and (isinstance(values[1], str) or int(values[0]) >= len(values[1])):
+            return f"{values[0]} of {values[1]}"  # of something that only exists once it is made
+        return _FUNCTIONS[function](values)
+
+    def _substituted(self, argument: Any) -> str:
+        text, names = argument if isinstance(argument, list) else (argument, {})
+        for name, value in {**self._known, **self.value(names)}.items():
+            text = text.replace("${" + name + "}", str(value))
+        # What is left are resources and their attributes.
+        return text.replace("${", "").replace("}", "") if "${" in text else text

@@ -1,0 +1,139 @@
+"""template.yaml as `sam deploy` sends it, created in moto's CloudFormation."""
+
+import io
+import json
+import zipfile
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from moto.cloudformation.parsing import NULL_MODELS, get_model_map
+
+from infra.templates import BY_TOKEN, OWNER_APART, transformed
+
+
+def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What moto knows of it. Custom resources are left out too: moto would start their functions in Docker."""
+    known = {*get_model_map(), *NULL_MODELS}
+    unknown = {name for name, resource in template["Resources"].items() if resource["Type"] not in known}
+    resources = {
+        name: {key: value for key, value in resource.items() if key != "DependsOn"}
+        for name, resource in template["Resources"].items()
+        if name not in unknown
+    }
+    return _named({**template, "Resources": resources}, unknown)
+
+
+def _named(value: Any, unknown: Collection[str]) -> Any:
+    """References to what is unknown become text."""
+    match value:
+        case {"Ref": str(name)} if name in unknown:
+            return name
+        case {"Fn::GetAtt": [str(name), attribute]} if name in unknown:
+            return f"{name}.{attribute}"
+        case dict():
+            return {key: _named(each, unknown) for key, each in value.items()}
+        case list():
+            return [_named(each, unknown) for each in value]
+    return value
+
+
+class Deployed:
+    def __init__(self, aws, name):
+        self._aws = aws
+        self.name = name
+        self.cloudformation = aws.client("cloudformation")
+        made = self.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        # As far as moto tells them.
+        ids = ("LogicalResourceId", "PhysicalResourceId")
+        self.resources = {each[ids[0]]: each[ids[1]] for each in made if set(ids) <= set(each)}
+
+    def client(self, service):
+        return self._aws.client(service)
+
+    def function(self, name):
+        return self.client("lambda").get_function_configuration(FunctionName=self.resources[name])
+
+    def queue(self, name):
+        url = self.resources[name]
+        return self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+@pytest.fixture(params=[BY_TOKEN, OWNER_APART], ids=["by token", "owner apart, in a VPC"])
+def deployed(aws, request):
+    name, packages = f"guildhook-{uuid4().hex[:8]}", f"packages-{uuid4().hex}"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", "")
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=packages, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket=packages, Key="code.zip", Body=archive.getvalue())
+    cloudformation = aws.client("cloudformation")
+    template = without_unknown(transformed(request.param, packages))
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in request.param.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    yield Deployed(aws, name)
+    cloudformation.delete_stack(StackName=name)
+
+
+def test_the_stack_is_created(deployed):
+    (stack,) = deployed.cloudformation.describe_stacks(StackName=deployed.name)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert outputs["QueueUrl"] == deployed.resources["Events"]
+    assert outputs["ArtifactBucket"] == deployed.resources["Artifacts"]
+
+
+def test_a_queue_calls_each_function_and_keeps_what_fails(deployed):
+    mappings = deployed.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    for queue, dead_letters, function, batch_size in (
+        ("Events", "DeadLetters", "OnMessage", 10),
+        ("Compiles", "DeadCompiles", "CompilePlugin", 1),
+    ):
+        attributes = deployed.queue(queue)
+        (mapping,) = [each for each in mappings if each["EventSourceArn"] == attributes["QueueArn"]]
+        assert mapping["FunctionArn"] == deployed.function(function)["FunctionArn"]
+        assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (batch_size, ["ReportBatchItemFailures"])
+        assert int(attributes["VisibilityTimeout"]) >= 6 * deployed.function(function)["Timeout"]
+        assert attributes["SqsManagedSseEnabled"] == "true"
+        redrive = json.loads(attributes["RedrivePolicy"])
+        assert redrive["deadLetterTargetArn"] == deployed.queue(dead_letters)["QueueArn"]
+
+
+def test_the_functions_find_each_other(deployed):
+    variables = deployed.function("OnMessage")["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == deployed.name
+    assert variables["GUILDHOOK_EVENT_QUEUE_URL"] == deployed.resources["Events"]
+    assert variables["GUILDHOOK_COMPILE_QUEUE_URL"] == deployed.resources["Compiles"]
+    assert variables["GUILDHOOK_ARTIFACT_BUCKET"] == deployed.resources["Artifacts"]
+    compiler = deployed.function("CompilePlugin")["Environment"]["Variables"]
+    assert compiler["GUILDHOOK_ARTIFACT_BUCKET"] == deployed.resources["Artifacts"]
+
+
+def test_the_bucket_is_encrypted(deployed):
+    s3, bucket = deployed.client("s3"), deployed.resources["Artifacts"]
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+def test_the_schedules_call_their_functions(deployed):
+    events = deployed.client("events")
+    for rule, function, schedule in (
+        ("SweepOften", "Sweep", "rate(5 minutes)"),
+        ("CompilePluginPrune", "CompilePlugin", "rate(7 days)"),
+    ):
+        name = deployed.resources[rule]
+        assert events.describe_rule(Name=name)["ScheduleExpression"] == schedule
+        (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
+        assert target["Arn"] == deployed.function(function)["FunctionArn"]
+
+
+def test_every_log_ends(deployed):
+    groups = deployed.client("logs").describe_log_groups(logGroupNamePrefix=f"/guildhook/{deployed.name}/")["logGroups"]
+    names = {group["logGroupName"].rpartition("/")[2]: group["retentionInDays"] for group in groups}
+    assert names == dict.fromkeys(("on_message", "compile_plugin", "migrate", "admin_api", "sweep", "api"), 30)

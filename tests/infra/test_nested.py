@@ -1,0 +1,135 @@
+"""The nested stacks: what they are given and give back, and what the network and the database let in."""
+
+import re
+
+import pytest
+
+from infra.templates import PROJECT, deployment, read_template, resolve
+
+NETWORK = {"VpcCidr": "10.42.0.0/16", "ChatApiPort": 443}
+DATABASE = {
+    "VpcId": "vpc-1",
+    "SubnetIds": "subnet-1,subnet-2",
+    "FunctionsGroup": "sg-functions",
+    "MinimumCapacity": 0.5,
+    "MaximumCapacity": 4,
+    "Standby": "true",
+}
+
+
+@pytest.fixture
+def network():
+    return resolve(read_template("infra/network.yaml"), NETWORK)
+
+
+@pytest.fixture
+def database():
+    return resolve(read_template("infra/database.yaml"), DATABASE)
+
+
+def nested(root):
+    return root.of_type("AWS::CloudFormation::Stack").items()
+
+
+def test_every_template_of_infra_is_a_nested_stack():
+    used = {properties["TemplateURL"] for _, properties in nested(deployment("a database of its own"))}
+    assert used == {f"infra/{path.name}" for path in (PROJECT / "infra").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", ["a database of its own", "by token"])
+def test_a_nested_stack_is_given_what_it_declares(name):
+    for stack, properties in nested(deployment(name)):
+        declared = read_template(properties["TemplateURL"])["Parameters"]
+        given = set(properties["Parameters"])
+        assert given <= set(declared), stack
+        assert {parameter for parameter, each in declared.items() if "Default" not in each} <= given, stack
+
+
+def test_what_the_root_asks_of_a_nested_stack_is_an_output_of_it():
+    text = (PROJECT / "template.yaml").read_text()
+    templates = {stack: properties["TemplateURL"] for stack, properties in nested(deployment("a database of its own"))}
+    asked = re.findall(r"!GetAtt (\w+)\.Outputs\.(\w+)", text)
+    assert asked
+    for stack, output in asked:
+        assert output in read_template(templates[stack])["Outputs"], f"{stack}.{output}"
+
+
+def test_nobody_comes_in_from_outside_and_there_is_no_nat(network):
+    kinds = {resource["Type"] for resource in network.resources.values()}
+    assert not kinds & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::SecurityGroupIngress"}
+    (route,) = network.of_type("AWS::EC2::Route").values()
+    assert (route["DestinationIpv6CidrBlock"], route["EgressOnlyInternetGatewayId"]) == ("::/0", "WayOut")
+    assert "SecurityGroupIngress" not in network["FunctionsGroup"]
+    (rule,) = network["EndpointsGroup"]["SecurityGroupIngress"]
+    assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == ("FunctionsGroup", 443, 443)
+
+
+def test_the_functions_reach_what_they_use_without_leaving_the_network(network):
+    endpoints = {
+        properties["ServiceName"].rpartition(".")[2]: properties["VpcEndpointType"]
+        for properties in network.of_type("AWS::EC2::VPCEndpoint").values()
+    }
+    assert endpoints == {"s3": "Gateway", "sqs": "Interface", "secretsmanager": "Interface"}
+    ports = {
+        (rule["FromPort"], rule.get("CidrIp"), rule.get("CidrIpv6"))
+        for rule in network["FunctionsGroup"]["SecurityGroupEgress"]
+    }
+    assert ports == {(443, "0.0.0.0/0", None), (5432, "10.42.0.0/16", None), (443, None, "::/0")}
+
+
+def test_an_endpoint_serves_this_account_alone(network):
+    for name, properties in network.of_type("AWS::EC2::VPCEndpoint").items():
+        for statement in properties["PolicyDocument"]["Statement"]:
+            answers = statement["Sid"] == "AnswersToCloudFormation"
+            assert answers or statement["Condition"]["StringEquals"] == {"aws:PrincipalAccount": "123456789012"}, name
+
+
+def test_the_chat_servers_port_is_let_out():
+    network = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
+    assert 8443 in {rule["FromPort"] for rule in network["FunctionsGroup"]["SecurityGroupEgress"]}
+
+
+def test_only_the_functions_and_the_proxy_reach_the_database(database):
+    sources = {rule["SourceSecurityGroupId"] for rule in database["DatabaseGroup"]["SecurityGroupIngress"]}
+    assert sources == {"sg-functions", "ProxyGroup"}
+    assert [rule["SourceSecurityGroupId"] for rule in database["ProxyGroup"]["SecurityGroupIngress"]] == [
+        "sg-functions"
+    ]
+    for name in ("Instance", "StandbyInstance"):
+        assert database[name]["PubliclyAccessible"] is False
+
+
+def test_the_database_is_encrypted_kept_and_writes_down_nothing_of_what_people_wrote(database):
+    cluster = database["Cluster"]
+    assert cluster["StorageEncrypted"] is True
+    assert cluster["DeletionProtection"] is True
+    assert database.resources["Cluster"]["DeletionPolicy"] == "Snapshot"
+    assert cluster["BackupRetentionPeriod"] >= 7
+    parameters = database[cluster["DBClusterParameterGroupName"]]["Parameters"]
+    assert parameters == {"rds.force_ssl": "1", "log_error_verbosity": "terse"}
+    assert database["Parameters"]["Family"] == f"aurora-postgresql{cluster['EngineVersion'].split('.')[0]}"
+
+
+def test_a_token_takes_the_place_of_every_password_but_the_owners(database):
+    assert database["Cluster"]["EnableIAMDatabaseAuthentication"] is True
+    assert database["Cluster"]["ManageMasterUserPassword"] is True
+    assert database["Proxy"]["DefaultAuthScheme"] == "IAM_AUTH"
+    assert database["Proxy"]["RequireTLS"] is True
+    (statement,) = database["ProxyRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "rds-db:connect"
+    assert statement["Resource"].endswith(":dbuser:Cluster.DBClusterResourceId/guildhook")
+    assert not database.of_type("AWS::SecretsManager::Secret")
+
+
+def test_a_standby_is_there_if_it_is_asked_for(database):
+    assert "StandbyInstance" in database.resources
+    alone = resolve(read_template("infra/database.yaml"), {**DATABASE, "Standby": "false"})
+    assert "StandbyInstance" not in alone.resources
+
+
+def test_the_functions_check_the_proxys_certificate(database):
+    url = database.outputs["Url"]["Value"]
+    assert url.startswith(
+        "postgresql://guildhook@Proxy.Endpoint:5432/guildhook?sslmode=verify-full&sslrootcert=/opt/python/"
+    )
+    assert database.outputs["OwnerUrl"]["Value"].endswith("?sslmode=require")

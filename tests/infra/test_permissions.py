@@ -1,0 +1,129 @@
+"""What the functions' roles may do, which is nothing but this."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from infra.templates import BY_PASSWORD, CHAT, DEPLOYMENTS, OWNER_APART, Resolved, deployment
+
+FUNCTIONS = ("OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep")
+TOKEN = ("rds-db:connect", DEPLOYMENTS["by token"]["DatabaseConnectArn"])
+PASSWORD = ("secretsmanager:GetSecretValue", BY_PASSWORD["DatabaseSecretArn"])
+
+NETWORK = {
+    (f"ec2:{action}", "*")
+    for action in (
+        "CreateNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "DeleteNetworkInterface",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+    )
+}
+TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+
+OWN = {
+    "OnMessage": {
+        ("sqs:ReceiveMessage", "Events.Arn"),
+        ("sqs:DeleteMessage", "Events.Arn"),
+        ("sqs:GetQueueAttributes", "Events.Arn"),
+        ("sqs:ChangeMessageVisibility", "Events.Arn"),
+        ("sqs:SendMessage", "Compiles.Arn"),
+        ("s3:GetObject", "Artifacts.Arn/artifacts/*"),
+        ("s3:ListBucket", "Artifacts.Arn"),
+        ("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"]),
+    },
+    "CompilePlugin": {
+        ("sqs:ReceiveMessage", "Compiles.Arn"),
+        ("sqs:DeleteMessage", "Compiles.Arn"),
+        ("sqs:GetQueueAttributes", "Compiles.Arn"),
+        ("sqs:SendMessage", "Compiles.Arn"),
+        ("s3:GetObject", "Artifacts.Arn/artifacts/*"),
+        ("s3:PutObject", "Artifacts.Arn/artifacts/*"),
+        ("s3:DeleteObject", "Artifacts.Arn/artifacts/*"),
+        ("s3:GetObject", "Artifacts.Arn/uploads/*"),
+        ("s3:ListBucket", "Artifacts.Arn"),
+    },
+    "Migrate": set(),
+    "AdminApi": set(),
+    "Sweep": {("sqs:SendMessage", "Events.Arn")},
+}
+"""Beside its log, the database, and what the VPC and traces need."""
+
+
+def statements(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(effect, action, resource)"""
+    for statement in document["Statement"]:
+        for action in _listed(statement["Action"]):
+            for resource in _listed(statement["Resource"]):
+                yield statement["Effect"], action, resource
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(stack: Resolved, function: str) -> set[tuple[str, str]]:
+    role = stack[f"{function}Role"]
+    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+    documents += [stack[policy]["PolicyDocument"] for policy in role["ManagedPolicyArns"]]
+    return {(what, where) for each in documents for effect, what, where in statements(each) if effect == "Allow"}
+
+
+def log(function: str) -> set[tuple[str, str]]:
+    return {("logs:CreateLogStream", f"{function}Logs.Arn"), ("logs:PutLogEvents", f"{function}Logs.Arn")}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, function):
+    stack = deployment(name)
+    assert stack[function]["Role"] == f"{function}Role.Arn"
+    (trusted,) = stack[f"{function}Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert set(stack.of_type("AWS::IAM::Role")) == {f"{each}Role" for each in FUNCTIONS}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(
+    ("name", "database", "more"),
+    [
+        ("a database of its own", ("rds-db:connect", "Database.Outputs.ConnectArn"), NETWORK),
+        ("by token", TOKEN, set()),
+        ("by password", PASSWORD, set()),
+        ("owner apart, in a VPC", PASSWORD, NETWORK),
+        ("arm, traced", TOKEN, TRACES),
+        ("snapshots", TOKEN, set()),
+    ],
+)
+def test_a_function_may_do_what_it_is_for_and_nothing_else(name, function, database, more):
+    owners = {
+        "a database of its own": "Database.Outputs.OwnerSecretArn",
+        "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
+    }
+    if function == "Migrate" and name in owners:
+        database = ("secretsmanager:GetSecretValue", owners[name])
+    assert allowed(deployment(name), function) == OWN[function] | log(function) | {database} | more
+
+
+def test_only_compile_plugin_writes_artifacts():
+    stack = deployment("by token")
+    writers = {f for f in FUNCTIONS for what, where in allowed(stack, f) if what in ("s3:PutObject", "s3:DeleteObject")}
+    assert writers == {"CompilePlugin"}
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_a_wildcard_stands_only_where_there_is_no_name(name):
+    stack = deployment(name)
+    everywhere = {what for function in FUNCTIONS for what, where in allowed(stack, function) if where == "*"}
+    assert everywhere <= {what for what, _ in NETWORK | TRACES}
+    assert not any("*" in what for function in FUNCTIONS for what, _ in allowed(stack, function))
+
+
+def test_what_lambda_may_do_with_network_interfaces_its_functions_may_not():
+    policy = deployment("a database of its own")["NetworkPolicy"]["PolicyDocument"]
+    (denied,) = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
+    assert (denied["Action"], denied["Resource"]) == ("ec2:*", "*")
+    assert list(denied["Condition"]) == ["ArnLike"]

@@ -1,0 +1,287 @@
+"""What template.yaml must keep to, whatever else changes in it."""
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from guildhook.backoff import Backoff
+from guildhook.budget import Budget
+from guildhook.model import QuarantineRules
+from guildhook.sandbox.child import CompileLimits
+from guildhook.settings import SweepSettings, WorkerSettings
+from infra.templates import DEPLOYMENTS, PROJECT, deployment, read_template
+
+FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep"}
+QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
+TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((PROJECT / "infra").glob("*.yaml")))]
+
+SOURCES = [
+    ("MessageCreated", "OnMessage", "Events", "DeadLetters", 10),
+    ("CompilePluginAsked", "CompilePlugin", "Compiles", "DeadCompiles", 1),
+]
+"""Event source mapping, function, queue, dead-letter queue, batch size."""
+
+
+@pytest.fixture(params=DEPLOYMENTS)
+def stack(request):
+    return deployment(request.param)
+
+
+@pytest.mark.parametrize(("source", "function", "queue", "dead_letters", "batch_size"), SOURCES)
+def test_what_fails_comes_back_alone_and_ends_as_a_dead_letter(
+    stack, source, function, queue, dead_letters, batch_size
+):
+    assert stack[source]["EventSourceArn"] == f"{queue}.Arn"
+    assert stack[source]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert stack[source]["BatchSize"] == batch_size
+    # A batch that is still being handled must not be handed out again.
+    assert stack[queue]["VisibilityTimeout"] >= 6 * stack[function]["Timeout"]
+    assert stack[queue]["RedrivePolicy"]["deadLetterTargetArn"] == f"{dead_letters}.Arn"
+    assert stack[dead_letters]["MessageRetentionPeriod"] >= stack[queue]["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize(("source", "function"), [source[:2] for source in SOURCES])
+def test_as_much_concurrency_is_reserved_as_the_queue_may_use(stack, source, function):
+    most = stack[source]["ScalingConfig"]["MaximumConcurrency"]
+    assert stack[function]["ReservedConcurrentExecutions"] == most
+
+
+def test_the_functions_are_those_of_the_folder(stack):
+    assert set(stack.of_type("AWS::Lambda::Function")) == FUNCTIONS
+    assert {path.parent.name for path in (PROJECT / "functions").glob("*/app.py")} == {
+        re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in FUNCTIONS
+    }
+
+
+def test_every_function_keeps_its_log_for_a_time_and_in_a_place_of_its_own(stack):
+    for name in FUNCTIONS:
+        assert stack[name]["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"{name}Logs"}
+    for name, properties in stack.of_type("AWS::Logs::LogGroup").items():
+        assert properties["RetentionInDays"] == 30, name
+
+
+def test_everything_runs_on_the_same_python_and_architecture(stack):
+    architecture = stack["OnMessage"]["Architectures"]
+    for name in FUNCTIONS:
+        assert (stack[name]["Runtime"], stack[name]["Architectures"]) == ("python3.13", architecture)
+        for layer in stack[name]["Layers"]:
+            assert set(architecture) <= set(stack[layer]["CompatibleArchitectures"])
+            assert stack[layer]["CompatibleRuntimes"] == ["python3.13"]
+
+
+def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack):
+    def waits_for(name):
+        """Everything that exists and is up to date before the resource `name` is touched."""
+        after = stack.resources[name].get("DependsOn", [])
+        after = [after] if isinstance(after, str) else after
+        return set(after).union(*(waits_for(each) for each in after))
+
+    for name in FUNCTIONS - {"Migrate"}:
+        assert "Migrated" in waits_for(name)
+    assert "Recompiled" in waits_for("OnMessage")
+    assert stack["Migrated"]["ServiceToken"] == "Migrate.Arn"
+    assert stack["Recompiled"]["ServiceToken"] == "CompilePlugin.Arn"
+    # Another library, or another wasmtime, makes CloudFormation ask again.
+    assert stack["Migrated"]["Layers"] == stack["Recompiled"]["Layers"] == stack["OnMessage"]["Layers"]
+    assert int(stack["Migrated"]["ServiceTimeout"]) > stack["Migrate"]["Timeout"]
+    assert int(stack["Recompiled"]["ServiceTimeout"]) > stack["CompilePlugin"]["Timeout"]
+
+
+def test_what_is_put_back_is_in_no_queue_and_in_no_function_any_more(stack):
+    """A message that failed waits for the longest time, and a function that was killed for the queue's own timeout."""
+    waits = Backoff().longest_seconds + stack["Events"]["VisibilityTimeout"] + stack["OnMessage"]["Timeout"]
+    (requeue_after,) = (s.default for s in fields(SweepSettings) if s.name == "requeue_after_seconds")
+    assert waits < requeue_after
+
+
+def test_the_parameters_defaults_are_the_librarys():
+    defaults = {name: parameter.get("Default") for name, parameter in read_template()["Parameters"].items()}
+    assert defaults["GuildFuelPerMinute"] == Budget().guild_fuel_per_minute
+    assert defaults["GuildSendsPerMinute"] == Budget().guild_sends_per_minute
+    assert defaults["QuarantineFailuresInARow"] == QuarantineRules().most_in_a_row
+    assert defaults["QuarantineFailuresInAnHour"] == QuarantineRules().most_in_an_hour
+
+
+def test_the_compiler_has_the_time_and_memory_that_it_may_use(stack):
+    limits = CompileLimits()
+    assert stack["CompilePlugin"]["Timeout"] > 2 * limits.timeout_seconds
+    assert stack["CompilePlugin"]["MemorySize"] * 1024**2 > 2 * limits.memory_bytes
+
+
+def test_an_upload_asks_for_its_compiling(stack):
+    (notice,) = stack["Artifacts"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert notice["Queue"] == "Compiles.Arn"
+    assert notice["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+    assert stack.resources["Artifacts"]["DependsOn"] == "QueuePolicy"
+
+
+def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(stack):
+    assert set(stack["Artifacts"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert stack["Artifacts"]["BucketEncryption"]
+    rules = stack["Artifacts"]["LifecycleConfiguration"]["Rules"]
+    assert {"Id": "uploads", "Status": "Enabled", "Prefix": "uploads/", "ExpirationInDays": 1} in rules
+
+
+@pytest.mark.parametrize(("policy", "resources"), [("ArtifactsPolicy", {"Artifacts"}), ("QueuePolicy", QUEUES)])
+def test_nothing_is_spoken_to_without_tls(stack, policy, resources):
+    (denied,) = [s for s in stack[policy]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+    assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
+    assert {resource.split(".")[0] for resource in denied["Resource"]} == resources
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_parameter_is_described_and_constrained(name):
+    for parameter, declared in read_template(name).get("Parameters", {}).items():
+        assert declared["Description"], parameter
+        of_aws = declared["Type"].startswith(("AWS::", "List<AWS::"))
+        assert of_aws or {"AllowedPattern", "AllowedValues", "MinValue"} & set(declared), parameter
+        assert "AllowedPattern" not in declared or declared["ConstraintDescription"], parameter
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        (
+            "ChatApiUrl",
+            ["https://chat.example.org", "http://10.0.0.1:8080/chat"],
+            ["chat.example.org", "https://user:secret@chat.example.org", "https://", ""],
+        ),
+        ("ChatSecretArn", ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:chat/token-AbCdEf"], ["chat", ""]),
+        (
+            "DatabaseUrl",
+            ["", "postgresql://hook@db:5432/chat?sslmode=verify-full"],
+            ["postgresql://hook:secret@db/chat", "mysql://hook@db/chat", "postgresql://db/chat"],
+        ),
+        (
+            "DatabaseConnectArn",
+            ["", "arn:aws:rds-db:eu-west-1:123456789012:dbuser:prx-0a/hook"],
+            ["arn:aws:rds-db:eu-west-1:123456789012:dbuser:prx-0a/*", "*"],
+        ),
+        ("GuildLimits", ["{}", '{"6a1d": {"fuel": 1}}'], ["", "[]", "fuel"]),
+        ("VpcCidr", ["10.42.0.0/16"], ["10.42.0.0", "10.0.0.0/8", "10.42.0.0/28"]),
+        ("SubnetIds", ["", "subnet-0a1b"], ["vpc-0a1b"]),
+        ("AlarmTopicArn", ["", "arn:aws:sns:eu-west-1:123456789012:alarms"], ["alarms"]),
+        ("Release", ["1", "2026-11-25.a"], ["", "a b"]),
+    ],
+)
+def test_a_malformed_parameter_is_refused_before_anything_is_made(parameter, good, bad):
+    pattern = read_template()["Parameters"][parameter]["AllowedPattern"]
+    assert [value for value in good if not re.fullmatch(pattern, value)] == []
+    assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+def test_no_parameter_and_no_variable_is_a_secret(stack):
+    assert not any(parameter.get("NoEcho") for parameter in read_template()["Parameters"].values())
+    for name in FUNCTIONS:
+        for variable, value in stack[name]["Environment"]["Variables"].items():
+            assert "{{resolve:" not in str(value), variable
+
+
+def test_the_function_has_room_for_its_disk_cache(stack):
+    size = stack["OnMessage"]["EphemeralStorage"]["Size"] * 1024 * 1024
+    # Beside it the largest module is written before the oldest ones go.
+    limit = int(stack["OnMessage"]["Environment"]["Variables"]["GUILDHOOK_DISK_CACHE_BYTES"])
+    assert limit + CompileLimits().artifact_bytes < size
+
+
+def test_the_default_disk_cache_fits_the_smallest_disk():
+    (limit,) = (setting.default for setting in fields(WorkerSettings) if setting.name == "disk_cache_bytes")
+    assert limit + CompileLimits().artifact_bytes < 512 * 1024 * 1024
+
+
+def test_snapshots_are_of_published_versions_with_a_small_disk():
+    stack = deployment("snapshots")
+    assert stack["OnMessage"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert stack["OnMessage"]["EphemeralStorage"] == {"Size": 512}
+    assert stack["MessageCreated"]["FunctionName"] == "OnMessageLive"
+    assert stack["OnMessageLive"]["FunctionVersion"] == "OnMessageVersion.Version"
+    # Another library or another release is another version.
+    dependencies, library = stack["OnMessage"]["Layers"]
+    for part in ("release 1", dependencies, library):
+        assert part in stack["OnMessageVersion"]["Description"]
+    assert "release 1" in stack["OnMessage"]["Description"]
+
+
+def test_without_snapshots_the_queue_calls_the_function_itself():
+    """So no parameter can change without effect, as it can behind an alias."""
+    stack = deployment("by token")
+    assert stack["MessageCreated"]["FunctionName"] == "OnMessage.Arn"
+    assert not {"OnMessageVersion", "OnMessageLive"} & set(stack.resources)
+
+
+def test_the_functions_are_where_their_database_is():
+    in_own_network = deployment("a database of its own")
+    for name in FUNCTIONS:
+        assert in_own_network[name]["VpcConfig"] == {
+            "SubnetIds": ["Network.Outputs.SubnetIds"],
+            "SecurityGroupIds": ["Network.Outputs.FunctionsGroup"],
+            "Ipv6AllowedForDualStack": True,
+        }
+        given = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+        assert deployment("owner apart, in a VPC")[name]["VpcConfig"] == given
+        assert "VpcConfig" not in deployment("by token")[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "functions", "migrate"),
+    [
+        (
+            "a database of its own",
+            {"URL": "Database.Outputs.Url", "IAM": "true"},
+            {
+                "URL": "Database.Outputs.OwnerUrl",
+                "IAM": "false",
+                "SECRET": "Database.Outputs.OwnerSecretArn",
+                "ROLE": "guildhook",
+            },
+        ),
+        (
+            "by token",
+            {"URL": "postgresql://hook@db.example.org:5432/chat", "IAM": "true"},
+            {"URL": "postgresql://hook@db.example.org:5432/chat", "IAM": "true"},
+        ),
+        (
+            "by password",
+            {
+                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "IAM": "false",
+                "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
+            },
+            {
+                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "IAM": "false",
+                "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
+            },
+        ),
+        (
+            "owner apart, in a VPC",
+            {
+                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "IAM": "false",
+                "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
+            },
+            {
+                "URL": "postgresql://owner@db.example.org:5432/chat",
+                "IAM": "false",
+                "SECRET": DEPLOYMENTS["owner apart, in a VPC"]["MigrationSecretArn"],
+                "ROLE": "hook",
+            },
+        ),
+    ],
+)
+def test_how_the_functions_and_migrate_get_into_the_database(name, functions, migrate):
+    def database(function):
+        variables = deployment(name)[function]["Environment"]["Variables"]
+        prefix = "GUILDHOOK_DATABASE_"
+        return {key.removeprefix(prefix): value for key, value in variables.items() if key.startswith(prefix)}
+
+    assert {function: database(function) for function in FUNCTIONS} == {
+        **dict.fromkeys(FUNCTIONS, functions),
+        "Migrate": migrate,
+    }
+
+
+def test_only_what_is_named_is_routed(stack):
+    (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
+    assert {path: set(methods) for path, methods in api["Body"]["paths"].items()} == {"/api/health": {"get"}}
