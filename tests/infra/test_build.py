@@ -21,6 +21,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def files(folder: Path) -> set[str]:
+    """Bytecode aside."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
 def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -56,14 +61,11 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
     assert [path.name for path in (BUILD / "GuildhookLayer" / "python").iterdir()] == ["guildhook"]
     source = PROJECT / "layers" / "guildhook" / "guildhook"
     built = BUILD / "GuildhookLayer" / "python" / "guildhook"
-    for folder in (source, built):
-        assert folder.is_dir()
-    files = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert {path.relative_to(built) for path in built.rglob("*") if path.is_file()} == files
+    assert files(built) == files(source)
 
 
 @pytest.mark.parametrize(
-    ("function", "files"),
+    ("function", "wanted"),
     [
         ("OnMessage", {"app.py"}),
         ("CompilePlugin", {"app.py"}),
@@ -72,6 +74,5 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("Migrate", {"app.py", *(f"migrations/{path.name}" for path in (PROJECT / "migrations").glob("*.sql"))}),
     ],
 )
-def test_a_function_is_its_own_file_alone(function, files):
-    built = BUILD / function
-    assert {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()} == files
+def test_a_function_is_its_own_file_alone(function, wanted):
+    assert files(BUILD / function) == wanted

@@ -139,6 +139,13 @@ def test_every_parameter_is_described_and_constrained(name):
         assert "AllowedPattern" not in declared or declared["ConstraintDescription"], parameter
 
 
+def test_every_parameter_is_documented_with_its_default():
+    text = (PROJECT / "docs" / "deployment.md").read_text()
+    documented = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", text, re.MULTILINE))
+    declared = read_template()["Parameters"]
+    assert documented == {name: str(each.get("Default", "needed")) or "empty" for name, each in declared.items()}
+
+
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
