@@ -79,7 +79,7 @@ def _publish(system: Stack) -> Iterator[Guild]:
     engine = Engine()
     wasm = builds.quickjs()
     native = builds.compiled(engine, wasm).artifact
-    store, bucket = Store(system.database_url), ArtifactBucket(system.bucket)
+    store, bucket = Store(system.database), ArtifactBucket(system.bucket)
     for number in range(PLUGINS):
         marker = f"marker-{number:06}".encode()
         own_wasm, own_native = wasm.replace(MARKER, marker), native.replace(MARKER, marker)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from guildhook.chat import ServiceToken
 from guildhook.model import Message
 from guildhook.sandbox import Limits
 
@@ -18,6 +19,20 @@ MESSAGE = Message(
     payload='{"content":"hello"}',
 )
 SERVICE_TOKEN = "service-token"
+
+
+class FixedToken:
+    """A service token that nobody replaces."""
+
+    def __init__(self, token: str = SERVICE_TOKEN) -> None:
+        self._token = ServiceToken(token)
+
+    def current(self) -> ServiceToken:
+        return self._token
+
+    def instead_of(self, refused: object) -> None:
+        return None
+
 
 # Deadlines are wall time, and a busy machine can stop a test for longer than production waits.
 DEADLINE_MS = 10_000

@@ -30,7 +30,7 @@ try:
     settings = load_settings(CompileFunctionSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(settings.database_url)
+store = Store(settings.database)
 bucket = ArtifactBucket(settings.artifact_bucket)
 queue = CompileQueue(settings.compile_queue_url)
 compiler = Compiler(Engine(), settings.largest_limits(), bucket, store)

@@ -11,12 +11,13 @@ import msgspec
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
 from guildhook.batch import QueueRecord
-from guildhook.chat import RestChatApi
+from guildhook.chat import RestChatApi, ServiceToken
 from guildhook.delivery import CircuitBreaker, Sender
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
 from guildhook.observability import create_logger, create_metrics, report_batch
 from guildhook.sandbox import Engine, Sandbox
+from guildhook.secret import Secret
 from guildhook.settings import WorkerSettings, load_settings
 from guildhook.sqs import Queue
 from guildhook.store import Store
@@ -40,8 +41,9 @@ def create_worker(settings: WorkerSettings) -> Worker:
         disk_bytes=settings.disk_cache_bytes,
     )
     rules = Rules(settings.limits_of, settings.budget_of, settings.quarantine, settings.backoff)
-    store = Store(settings.database_url)
-    sender = Sender(RestChatApi(settings.chat_api_url, settings.chat_api_token), CircuitBreaker())
+    store = Store(settings.database)
+    token = Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
+    sender = Sender(RestChatApi(settings.chat_api_url, token), CircuitBreaker())
     return Worker(engine.fingerprint, Sandbox(engine), rules, modules, store, sender)
 
 

@@ -22,7 +22,7 @@ try:
     settings = load_settings(SweepSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(settings.database_url)
+store = Store(settings.database)
 events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 close = store.close
 

@@ -1,4 +1,4 @@
-"""SQS and S3 from moto's server, spoken to with boto3 over HTTP as in AWS."""
+"""SQS, S3 and Secrets Manager from moto's server, spoken to with boto3 over HTTP as in AWS."""
 
 import json
 import logging
@@ -77,3 +77,7 @@ def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_recei
 
 def create_bucket(aws: Aws, name: str) -> None:
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": _REGION})
+
+
+def create_secret(aws: Aws, name: str, content: Mapping[str, str]) -> None:
+    aws.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))

@@ -50,7 +50,8 @@ class ChatServer:
 
     def __init__(self, service_token: str, on_message_created: Callable[[Mapping[str, Any]], None]) -> None:
         """`on_message_created` gets the event of every message, as it goes onto the queue."""
-        self._authorization = f"Bearer {service_token}"
+        self.service_token = service_token
+        """The only one that it takes; may be replaced at any time."""
         self._on_message_created = on_message_created
         self._changed = threading.Condition()
         self._channels: dict[UUID, UUID] = {}
@@ -175,7 +176,7 @@ class ChatServer:
         return Response(status_code=204)
 
     def _check_token(self, request: Request) -> None:
-        if request.headers.get("Authorization") != self._authorization:
+        if request.headers.get("Authorization") != f"Bearer {self.service_token}":
             raise HTTPException(401, "The service token is missing or wrong.")
 
     def _next_fault(self) -> Fault | None:

@@ -121,24 +121,17 @@ def demo(
 
 
 @app.command()
-def migrate(
-    database_url: Annotated[
-        str,
-        typer.Option(
-            envvar="GUILDHOOK_DATABASE_URL", metavar="URL", show_default=False, help="Better in the environment."
-        ),
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Bring a database up to date: an empty one, or the chat server's own."""
+def migrate(as_json: AsJson = False) -> None:
+    """Bring a database up to date: an empty one, or the chat server's own. GUILDHOOK_DATABASE_URL says which."""
     # Only here: `run` and `check` need no database driver.
     import psycopg  # noqa: PLC0415
 
+    from guildhook.settings import DatabaseSettings, load_settings  # noqa: PLC0415
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
     try:
-        applied = apply_migrations(database_url, MIGRATIONS)
+        applied = apply_migrations(load_settings(DatabaseSettings).database, MIGRATIONS)
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise InfrastructureError(f"a migration failed and left nothing behind: {reason}") from None
@@ -200,7 +193,7 @@ def _compiler() -> Iterator["Compiler"]:
     from guildhook.store import Store  # noqa: PLC0415
 
     settings = load_settings(CompilerSettings)
-    with closing(Store(settings.database_url)) as store:
+    with closing(Store(settings.database)) as store:
         yield Compiler(Engine(), settings.largest_limits(), ArtifactBucket(settings.artifact_bucket), store)
 
 

@@ -15,9 +15,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from guildhook.modules import CompileQueue
-from guildhook.store import Store
+from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
-from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue
+from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, Handler
@@ -60,6 +60,10 @@ class Stack:
     environment: Mapping[str, str]
     """What the functions are configured with."""
 
+    @property
+    def database(self) -> Database:
+        return Database(self.database_url)
+
     def add_guild(self) -> Guild:
         """A guild with one channel, in the database and in the chat server."""
         guild = Guild(uuid4(), uuid4())
@@ -78,7 +82,7 @@ class Stack:
         settings: Mapping[str, Any] | None = None,
     ) -> UUID:
         """Add a plugin to a guild, not compiled yet: `compile` does that, or its first message."""
-        with closing(Store(self.database_url)) as store:
+        with closing(Store(self.database)) as store:
             return store.add_plugin(guild.id, name, wasm, settings or {}, permissions)
 
     def compile(self, wasm: bytes) -> None:
@@ -111,6 +115,7 @@ def stack(
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
+    create_secret(servers.aws, name, {"chat_api_token": _SERVICE_TOKEN})
     sqs = servers.aws.client("sqs")
 
     def publish(event: Mapping[str, Any]) -> None:
@@ -122,12 +127,12 @@ def stack(
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
         chat.running() as chat_url,
     ):
-        migrate(database_url, MIGRATIONS)
+        migrate(Database(database_url), MIGRATIONS)
         variables = {
             **servers.aws.environment,
             "GUILDHOOK_DATABASE_URL": database_url,
             "GUILDHOOK_CHAT_API_URL": chat_url,
-            "GUILDHOOK_CHAT_API_TOKEN": _SERVICE_TOKEN,
+            "GUILDHOOK_CHAT_SECRET": name,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_EVENT_QUEUE_URL": queue.url,

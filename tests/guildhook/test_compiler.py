@@ -19,7 +19,7 @@ from samples import limits
 
 @pytest.fixture
 def store(system):
-    with closing(Store(system.database_url)) as store:
+    with closing(Store(system.database)) as store:
         yield store
 
 

@@ -26,11 +26,11 @@ from guildhook.events import DeliveryDue
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, CompileQueue, ModuleCache
 from guildhook.sandbox import Sandbox
-from guildhook.store import Snapshot, Store, queries
+from guildhook.store import Database, Snapshot, Store, queries
 from guildhook.worker import Rules, Worker
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import Guild
-from samples import event, limits
+from samples import FixedToken, event, limits
 
 IN_TIME = float("inf")
 RULES = Rules(
@@ -69,8 +69,8 @@ def statements(tmp_path):
 class OvertakenStore(Store):
     """Lets something happen between the snapshot of a batch and its write."""
 
-    def __init__(self, database_url: str, meanwhile: Callable[[], None]) -> None:
-        super().__init__(database_url)
+    def __init__(self, database: Database, meanwhile: Callable[[], None]) -> None:
+        super().__init__(database)
         self._meanwhile = meanwhile
 
     def snapshot(self, *arguments: Any) -> Snapshot:
@@ -86,7 +86,7 @@ def create_worker(system, engine, tmp_path, monkeypatch):
     workers = []
 
     def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], **rules):
-        chat = RestChatApi(chat_url, system.environment["GUILDHOOK_CHAT_API_TOKEN"])
+        chat = RestChatApi(chat_url, FixedToken(system.chat.service_token))
         directory = tmp_path / f"cache-{len(workers)}"
         ask = CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask
         modules = ModuleCache(engine, ArtifactBucket(system.bucket), ask, directory, 2**30, 2**30)
@@ -101,7 +101,7 @@ def create_worker(system, engine, tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(system):
-    return Store(system.database_url)
+    return Store(system.database)
 
 
 @pytest.fixture
@@ -153,8 +153,8 @@ def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system,
 
 def test_what_another_delivery_recorded_first_comes_back_and_is_not_sent(system, create_worker, worker, store):
     batch = records(*populate(system, 1))
-    other = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
-    overtaken = create_worker(OvertakenStore(system.database_url, lambda: other.process(batch, IN_TIME)))
+    other = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    overtaken = create_worker(OvertakenStore(system.database, lambda: other.process(batch, IN_TIME)))
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
     assert system.chat.replies() == []
     assert worker.process(batch, IN_TIME).failures == {}
@@ -168,7 +168,7 @@ def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
         with psycopg.connect(system.database_url) as connection:
             connection.execute("DELETE FROM plugins")
 
-    overtaken = create_worker(OvertakenStore(system.database_url, delete_plugins))
+    overtaken = create_worker(OvertakenStore(system.database, delete_plugins))
     # Nobody had compiled them, and now there is nothing left to compile: the message comes back once.
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "the plugin was deleted"}
     assert overtaken.process(batch, IN_TIME).failures == {}
@@ -200,7 +200,7 @@ def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, 
             order.append({run.message.id for run in batch.runs})
             return super().record(batch, rules)
 
-    worker = create_worker(Watched(system.database_url))
+    worker = create_worker(Watched(system.database))
     assert worker.process(records(bodies[0]), IN_TIME).failures == {}
     new = wat.logs("nobody compiled this")
     system.install(Guild(UUID(bodies[1]["guild_id"]), UUID(bodies[1]["message"]["channel_id"])), "new", new)
@@ -253,8 +253,8 @@ def test_guilds_that_use_the_same_wasm_share_its_module(system, worker):
 class FailingStore(Store):
     """Postgres goes away before one of the statements of a batch."""
 
-    def __init__(self, database_url: str, statement: str) -> None:
-        super().__init__(database_url)
+    def __init__(self, database: Database, statement: str) -> None:
+        super().__init__(database)
         self._failing = statement
 
     def _write(self, query: Any, parameters: Any) -> Any:
@@ -277,15 +277,15 @@ def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, 
     quiet = system.add_guild()
     system.install(quiet, "silent", wat.SILENT)
     batch = records(replying, event(quiet.id, quiet.channel_id))
-    report = create_worker(FailingStore(system.database_url, statement)).process(batch, IN_TIME)
+    report = create_worker(FailingStore(system.database, statement)).process(batch, IN_TIME)
     assert reasons(report) == dict.fromkeys(failed, "the database is gone")
-    assert create_worker(Store(system.database_url)).process(batch, IN_TIME).failures == {}
+    assert create_worker(Store(system.database)).process(batch, IN_TIME).failures == {}
     # The chat server knows the key of what was sent before the database went away.
     assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
 
 
 def test_connections_that_cannot_be_opened_are_told_and_tried_again(system, create_worker):
-    worker = create_worker(Store("postgresql://someone@127.0.0.1:1/chat"), chat_url="http://127.0.0.1:1")
+    worker = create_worker(Store(Database("postgresql://someone@127.0.0.1:1/chat")), chat_url="http://127.0.0.1:1")
     problems = [str(problem) for problem in worker.connect()]
     assert ["GUILDHOOK_DATABASE_URL" in problem for problem in problems] == [True, False]
     assert "GUILDHOOK_CHAT_API_URL" in problems[1]
@@ -328,10 +328,10 @@ def test_a_batch_counts_on_from_what_it_wrote_itself(system, worker, counting, s
 
 
 def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(system, create_worker, counting):
-    winner = create_worker(Store(system.database_url))
+    winner = create_worker(Store(system.database))
     winner.process(records(count(counting, "before")), IN_TIME)
     loser = create_worker(
-        OvertakenStore(system.database_url, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
+        OvertakenStore(system.database, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
     )
     # A neighbour in the same batch is not run a second time.
     neighbour = system.add_guild()
@@ -346,9 +346,9 @@ def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(syst
 
 def test_two_plugins_that_lost_the_race_for_one_message_are_each_run_once_again(system, create_worker, counting):
     system.install(counting, "counter too", COUNTER, {"SEND_MESSAGES"})
-    winner = create_worker(Store(system.database_url))
+    winner = create_worker(Store(system.database))
     overtake = once(lambda: winner.process(records(count(counting, "winner")), IN_TIME))
-    loser = create_worker(OvertakenStore(system.database_url, overtake))
+    loser = create_worker(OvertakenStore(system.database, overtake))
     assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
     assert contents(system) == ["1 winner", "1 winner", "2 loser", "2 loser"]
 
@@ -359,13 +359,13 @@ def once(action):
 
 
 def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(system, create_worker, counting):
-    winner = create_worker(Store(system.database_url))
+    winner = create_worker(Store(system.database))
     tags = (str(number) for number in itertools.count())
 
     def overtake():
         winner.process(records(count(counting, next(tags))), IN_TIME)
 
-    loser = create_worker(OvertakenStore(system.database_url, overtake))
+    loser = create_worker(OvertakenStore(system.database, overtake))
     batch = records(count(counting, "loser"))
     assert reasons(loser.process(batch, IN_TIME)) == {"0": "other batches keep writing the plugin's state first"}
     won = int(next(tags))
@@ -376,8 +376,8 @@ def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(
 
 def test_a_delivery_that_was_overtaken_by_the_same_message_counts_it_once(system, create_worker, counting):
     batch = records(count(counting, "once"))
-    other = create_worker(Store(system.database_url))
-    overtaken = create_worker(OvertakenStore(system.database_url, once(lambda: other.process(batch, IN_TIME))))
+    other = create_worker(Store(system.database))
+    overtaken = create_worker(OvertakenStore(system.database, once(lambda: other.process(batch, IN_TIME))))
     overtaken.process(batch, IN_TIME)
     assert overtaken.process(batch, IN_TIME).failures == {}
     assert contents(system) == ["1 once"]
@@ -388,36 +388,36 @@ def test_a_delivery_that_was_overtaken_leaves_the_event_in_the_queue_until_its_a
     system, create_worker, worker, counting
 ):
     batch = records(count(counting, "once"))
-    other = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
-    overtaken = create_worker(OvertakenStore(system.database_url, once(lambda: other.process(batch, IN_TIME))))
+    other = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    overtaken = create_worker(OvertakenStore(system.database, once(lambda: other.process(batch, IN_TIME))))
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
     assert worker.process(batch, IN_TIME).failures == {}
     assert contents(system) == ["1 once"]
 
 
 def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, create_worker, counting):
-    winner = create_worker(Store(system.database_url))
+    winner = create_worker(Store(system.database))
 
     def overtake_and_disable():
         winner.process(records(count(counting, "winner")), IN_TIME)
         with psycopg.connect(system.database_url) as connection:
             connection.execute("UPDATE plugins SET enabled = FALSE")
 
-    loser = create_worker(OvertakenStore(system.database_url, once(overtake_and_disable)))
+    loser = create_worker(OvertakenStore(system.database, once(overtake_and_disable)))
     assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
     assert contents(system) == ["1 winner"]
 
 
 def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_worker, counting):
     system.compile(COUNTER)
-    winner = create_worker(Store(system.database_url))
+    winner = create_worker(Store(system.database))
 
     def overtake_and_update():
         winner.process(records(count(counting, "winner")), IN_TIME)
         with psycopg.connect(system.database_url) as connection:
             connection.execute("UPDATE plugins SET wasm_blob = %s", [PING])
 
-    loser = create_worker(OvertakenStore(system.database_url, once(overtake_and_update)))
+    loser = create_worker(OvertakenStore(system.database, once(overtake_and_update)))
     batch = records(count(counting, "loser"))
     assert reasons(loser.process(batch, IN_TIME)) == {"0": "the plugin was updated meanwhile"}
     assert winner.process(batch, IN_TIME).failures == {}
@@ -425,7 +425,7 @@ def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_wor
 
 
 def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_queue(system, create_worker, counting):
-    workers = [create_worker(Store(system.database_url)) for _ in range(4)]
+    workers = [create_worker(Store(system.database)) for _ in range(4)]
     workers[0].process(records(count(counting, "first")), IN_TIME)
 
     def handle(worker):
@@ -442,7 +442,7 @@ def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_q
 def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_what_is_pending_is_sent(
     system, create_worker, worker, counting
 ):
-    first, tripped = count(counting, "first"), create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
+    first, tripped = count(counting, "first"), create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
     assert list(tripped.process(records(first), IN_TIME).failures) == ["0"]
     second = {**first, "message": {**first["message"], "content": "!count second"}}
     report = worker.process(records(second), IN_TIME)
@@ -471,8 +471,8 @@ def test_another_body_beside_the_first_one_does_not_take_it_along(system, create
 class RefusingStore(Store):
     """Postgres takes no run of one plugin."""
 
-    def __init__(self, database_url: str, plugin_id: UUID) -> None:
-        super().__init__(database_url)
+    def __init__(self, database: Database, plugin_id: UUID) -> None:
+        super().__init__(database)
         self._refused = plugin_id
 
     def record(self, batch: Any, rules: Any) -> Any:
@@ -485,7 +485,7 @@ def test_a_run_that_postgres_does_not_take_brings_back_its_message_and_stops_no_
     bodies = populate(system, 3)
     guild = Guild(UUID(bodies[0]["guild_id"]), UUID(bodies[0]["message"]["channel_id"]))
     odd = system.install(guild, "odd", wat.logs("odd"))
-    report = create_worker(RefusingStore(system.database_url, odd)).process(records(*bodies), IN_TIME)
+    report = create_worker(RefusingStore(system.database, odd)).process(records(*bodies), IN_TIME)
     assert reasons(report) == {"0": "no such time"}
     assert contents(system) == ["pong"] * 3
 
@@ -496,7 +496,7 @@ def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back
 
     def record_without_state():
         # As if the plugin had drawn another lot there, and written nothing.
-        other = create_worker(Store(system.database_url))
+        other = create_worker(Store(system.database))
         with psycopg.connect(system.database_url) as connection:
             connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [wat.logs("no")])
             connection.commit()
@@ -504,7 +504,7 @@ def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back
             connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [COUNTER])
 
     system.compile(COUNTER)
-    overtaken = create_worker(OvertakenStore(system.database_url, once(record_without_state)))
+    overtaken = create_worker(OvertakenStore(system.database, once(record_without_state)))
     report = overtaken.process(records(counted, body), IN_TIME)
     assert list(report.failures) == ["0"]
     assert contents(system) == ["pong"]
@@ -529,7 +529,7 @@ def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_messa
     system, create_worker, worker, counting
 ):
     batch = records(count(counting, "a"))
-    tripped = create_worker(Store(system.database_url), chat_url="http://127.0.0.1:1")
+    tripped = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
     assert list(tripped.process(batch, IN_TIME).failures) == ["0"]
     with psycopg.connect(system.database_url) as connection:
         connection.execute("DELETE FROM plugins")
@@ -541,20 +541,20 @@ def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_messa
 class DeletingStore(Store):
     """A table is emptied after the outbox is written and before anything is sent."""
 
-    def __init__(self, database_url: str, table: str) -> None:
-        super().__init__(database_url)
+    def __init__(self, database: Database, table: str) -> None:
+        super().__init__(database)
         self._table = table
 
     def record(self, *arguments: Any) -> Any:
         recorded = super().record(*arguments)
-        with psycopg.connect(self._url) as connection:
+        with psycopg.connect(self._database.url) as connection:
             connection.execute(f"DELETE FROM {self._table}")
         return recorded
 
 
 @pytest.mark.parametrize("table", ["plugins", "guilds"])
 def test_what_is_sent_while_its_plugin_or_guild_is_deleted_is_told(system, create_worker, counting, table):
-    report = create_worker(DeletingStore(system.database_url, table)).process(records(count(counting, "a")), IN_TIME)
+    report = create_worker(DeletingStore(system.database, table)).process(records(count(counting, "a")), IN_TIME)
     assert report.failures == {}
     assert report.orphaned == [delivery.key for delivery in report.deliveries]
     assert len(report.orphaned) == 1
@@ -567,7 +567,7 @@ def test_a_guild_deleted_while_its_plugin_runs_sends_nothing(system, create_work
         with psycopg.connect(system.database_url) as connection:
             connection.execute("DELETE FROM guilds")
 
-    overtaken = create_worker(OvertakenStore(system.database_url, delete_guilds))
+    overtaken = create_worker(OvertakenStore(system.database, delete_guilds))
     report = overtaken.process(records(count(counting, "a")), IN_TIME)
     assert (report.failures, report.deliveries) == ({}, [])
     assert contents(system) == []

@@ -230,22 +230,25 @@ def test_check_compiles_what_inspection_lets_through(as_json, tmp_path):
     assert "does not compile" in result["reasons"][0]
 
 
-def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database):
-    status, result = as_json("migrate", "--database-url", empty_database)
+def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database, monkeypatch):
+    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", empty_database)
+    status, result = as_json("migrate")
     assert status == 0
     assert "20260125000001_add_plugins" in result["applied"]
-    assert guildhook("migrate", "--database-url", empty_database)[:2] == (0, "The database is up to date.\n")
+    assert guildhook("migrate")[:2] == (0, "The database is up to date.\n")
 
 
-def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words):
-    line = last_words("migrate", "--database-url", "postgresql://someone:s3cret@127.0.0.1:1/chat")
+def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words, monkeypatch):
+    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:1/chat")
+    line = last_words("migrate")
     assert line.startswith("guildhook: database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
     assert "s3cret" not in line
 
 
-def test_migrate_of_what_is_no_url_does_not_show_it(last_words):
-    line = last_words("migrate", "--database-url", "s3cret")
-    assert line.startswith("guildhook: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
+def test_migrate_of_what_is_no_url_does_not_show_it(last_words, monkeypatch):
+    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", "s3cret")
+    line = last_words("migrate")
+    assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
     assert "s3cret" not in line
 
 
@@ -288,8 +291,9 @@ def test_what_compiles_names_the_variables_that_it_lacks(last_words, monkeypatch
     for name in ("GUILDHOOK_DATABASE_URL", "GUILDHOOK_ARTIFACT_BUCKET"):
         monkeypatch.delenv(name, raising=False)
     assert last_words(command) == (
-        "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: Field required; "
-        "GUILDHOOK_ARTIFACT_BUCKET: Field required"
+        "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: missing; wants PostgreSQL 16 or newer, "
+        "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants S3 bucket of compiled "
+        "plugins"
     )
 
 

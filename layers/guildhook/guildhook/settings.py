@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,7 +19,8 @@ from guildhook.budget import Budget
 from guildhook.errors import ConfigurationError
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
-from guildhook.store.connection import address
+from guildhook.secret import Secret
+from guildhook.store.database import Credentials, Database, IamTokens, has_password
 
 _PREFIX = "GUILDHOOK_"
 _LIMITS = "LIMITS__"
@@ -39,10 +40,24 @@ _Seconds = Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
     database_url: _Text = field(repr=False)
+    database_secret: _Text | None = None
+    database_iam: bool = False
 
     def __post_init__(self) -> None:
+        if self.database_secret and self.database_iam:
+            raise ValueError("GUILDHOOK_DATABASE_IAM: is true, and GUILDHOOK_DATABASE_SECRET is set; only one can be")
         with _naming("DATABASE_URL"):
-            address(self.database_url)
+            database = self.database
+            if database.credentials and has_password(database.url):
+                raise ValueError("has a password, which is GUILDHOOK_DATABASE_SECRET's or GUILDHOOK_DATABASE_IAM's")
+
+    @property
+    def database(self) -> Database:
+        """Asked for once in a process: each has its own copy of what is in the secret."""
+        if self.database_secret:
+            secret = Secret(self.database_secret, "GUILDHOOK_DATABASE_SECRET", Credentials)
+            return Database(self.database_url, secret)
+        return Database(self.database_url, IamTokens(self.database_url) if self.database_iam else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +105,7 @@ class WorkerSettings(CompilerSettings):
     compile_queue_url: _Text
     event_queue_url: _Text
     chat_api_url: _Text
-    chat_api_token: _Text = field(repr=False)
-    """The chat server's service token."""
+    chat_secret: _Text
     cache_dir: Path = Path("/tmp/guildhook")  # noqa: S108 - the one place a Lambda may write
     memory_cache_bytes: _Positive = 128 * _MIB
     disk_cache_bytes: Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)] = 384 * _MIB
@@ -138,6 +152,37 @@ class WorkerSettings(CompilerSettings):
         )
 
 
+WANTS: Final = {
+    "database_url": "PostgreSQL 16 or newer, `postgresql://user@host:5432/database`",
+    "database_secret": "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
+    "database_iam": "`true` if every new connection has an IAM token as its password, else `false`",
+    "artifact_bucket": "S3 bucket of compiled plugins",
+    "limits": "a whole number from 0 on, under the name of a limit that docs/configuration.md lists",
+    "compile_queue_url": "queue on which the compile function is asked",
+    "guild_limits": "limits and budgets that differ in some guilds: a JSON object of guild ids",
+    "event_queue_url": "queue of message-created events",
+    "chat_api_url": "base URL of the chat server's REST API",
+    "chat_secret": "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
+    "cache_dir": "folder in which compiled plugins are kept, and from which they are mapped",
+    "memory_cache_bytes": "compiled plugins kept loaded, in bytes of their artifacts",
+    "disk_cache_bytes": "compiled plugins kept on disk, in bytes",
+    "guild_fuel_per_minute": "fuel that all plugins of a guild may use in a minute",
+    "guild_sends_per_minute": "messages that all plugins of a guild may send in a minute",
+    "guild_log_bytes_per_minute": "bytes that all plugins of a guild may log in a minute",
+    "guild_state_bytes": "what all plugins of a guild may remember together, in bytes",
+    "retry_seconds": "seconds that a message that failed stays invisible in the queue, the first time",
+    "longest_retry_seconds": "seconds that it stays invisible at the most",
+    "quarantine_failures_in_a_row": "failures in a row after which a plugin is quarantined",
+    "quarantine_failures_in_an_hour": "failures within an hour of the clock after which it is quarantined as well",
+    "quarantine_seconds": "seconds until one run of a quarantined plugin is tried, the first time",
+    "longest_quarantine_seconds": "seconds until one run of it is tried, at the most",
+    "requeue_after_seconds": "seconds after which what is still pending is put back on the queue",
+    "give_up_after_hours": "hours after which what is still pending is refused as `EXPIRED`",
+    "keep_runs_days": "days after which runs and what they sent are deleted",
+    "keep_usage_days": "days after which counts of runs are deleted",
+}
+"""What an operator is told of a variable that is missing or malformed, and what docs/configuration.md begins with."""
+
 _LIMIT_NAMES = frozenset(limit.name for limit in fields(Limits))
 _BUDGET_NAMES = frozenset(part.name for part in fields(Budget))
 
@@ -156,13 +201,13 @@ def load_settings(kind: type[SettingsType]) -> SettingsType:
             with _naming(setting.name.upper()):
                 values |= _read(setting, types[setting.name], given)
         except ValueError as error:
-            problems.append(str(error))
+            problems.append(f"{error}; wants {WANTS[setting.name]}" if setting.name in WANTS else str(error))
     if not problems:
         try:
             return kind(**values)
         except ValueError as error:
             problems.append(str(error))
-    raise ConfigurationError(f"wrong environment: {'; '.join(problems)}")
+    raise ConfigurationError(f"wrong environment: {' | '.join(problems)}")
 
 
 def _read(setting: Field[Any], kind: Any, given: Mapping[str, str]) -> dict[str, Any]:
@@ -173,7 +218,7 @@ def _read(setting: Field[Any], kind: Any, given: Mapping[str, str]) -> dict[str,
     value = given.get(name.upper())
     if value is None:
         if setting.default is MISSING and setting.default_factory is MISSING:
-            raise ValueError("Field required")
+            raise ValueError("missing")
         return {}
     if name == "guild_limits":
         return {name: msgspec.json.decode(value, type=dict[UUID, dict[str, int]])}

@@ -9,7 +9,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
 from http_server import Answer, http_server
-from samples import MESSAGE, SERVICE_TOKEN
+from samples import MESSAGE, FixedToken
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def send(api, what):
 
 
 def test_a_message_is_delivered_under_its_key_with_what_it_goes_back_to(chat_server, url, channel):
-    answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(channel, "grüße \U0001f600"))
+    answer = send(RestChatApi(url, FixedToken()), outgoing(channel, "grüße \U0001f600"))
     (message,) = chat_server.replies()
     assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.DELIVERED, message["id"], False)
     assert (message["content"], message["channel_id"]) == ("grüße \U0001f600", str(channel))
@@ -50,14 +50,14 @@ def test_a_message_is_delivered_under_its_key_with_what_it_goes_back_to(chat_ser
 
 
 def test_the_same_key_is_one_message(chat_server, url, channel):
-    api, sent = RestChatApi(url, SERVICE_TOKEN), outgoing(channel)
+    api, sent = RestChatApi(url, FixedToken()), outgoing(channel)
     assert send(api, sent) == send(api, sent)
     assert len(chat_server.replies()) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=503), Fault(status=408), Fault(after_storing=True)])
 def test_a_fault_of_the_server_leaves_it_pending_and_a_second_attempt_is_one_message(chat_server, url, channel, fault):
-    api, sent = RestChatApi(url, SERVICE_TOKEN), outgoing(channel)
+    api, sent = RestChatApi(url, FixedToken()), outgoing(channel)
     chat_server.inject(fault)
     answer = send(api, sent)
     status = fault.status or 500
@@ -69,7 +69,7 @@ def test_a_fault_of_the_server_leaves_it_pending_and_a_second_attempt_is_one_mes
 
 def test_no_answer_within_the_time_that_is_left_is_a_fault_of_the_server(chat_server, url, channel):
     chat_server.inject(Fault(delay_seconds=30))
-    answer = RestChatApi(url, SERVICE_TOKEN).send(outgoing(channel), timeout_seconds=0.05)
+    answer = RestChatApi(url, FixedToken()).send(outgoing(channel), timeout_seconds=0.05)
     assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
     assert answer.detail.endswith("ReadTimeoutError")
 
@@ -91,7 +91,7 @@ def test_no_answer_within_the_time_that_is_left_is_a_fault_of_the_server(chat_se
 )
 def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
     with answering(429, headers) as url:
-        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+        answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert (answer.state, answer.server_failed, answer.pause) == (DeliveryState.PENDING, False, pause)
 
 
@@ -99,14 +99,14 @@ def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
 @pytest.mark.parametrize(("status", "name"), [(201, "id"), (403, "error")])
 def test_what_the_server_says_can_be_written_down(status, name, text):
     with answering(status, {}, f'{{"{name}": "a{text}b"}}'.encode()) as url:
-        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+        answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert answer.detail.encode().startswith(b"a")
     assert "\0" not in answer.detail
 
 
 def test_a_server_that_is_down_can_ask_for_a_pause():
     with answering(503, {"Retry-After": "7"}) as url:
-        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+        answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert (answer.server_failed, answer.pause) == (True, Pause(7, everywhere=False))
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_is_down_can_ask_for_a_pause():
 @pytest.mark.parametrize(("status", "state"), [(200, "pending"), (201, "delivered"), (204, "pending")])
 def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
     with answering(status, {}, body if status != 204 else b"") as url:
-        answer = send(RestChatApi(url, SERVICE_TOKEN), outgoing(uuid4()))
+        answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert answer.state == state
     if state == "pending":
         assert answer.detail.endswith(f"HTTP {status}, which is no answer to a send")
@@ -124,20 +124,20 @@ def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
 
 
 def test_a_wrong_token_is_the_operators_to_mend(url, channel):
-    answer = send(RestChatApi(url, "wrong"), outgoing(channel))
+    answer = send(RestChatApi(url, FixedToken("wrong")), outgoing(channel))
     assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
     assert answer.server_failed
 
 
 def test_a_refusal_carries_the_servers_code(url, channel):
-    api = RestChatApi(url, SERVICE_TOKEN)
+    api = RestChatApi(url, FixedToken())
     for refused, code in [(outgoing(uuid4()), "CHANNEL_NOT_FOUND"), (outgoing(channel, " "), "VALIDATION_ERROR")]:
         answer = send(api, refused)
         assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.REFUSED, code, False)
 
 
 def test_a_server_that_is_down_is_named_without_its_password():
-    api = RestChatApi("http://user:s3cret@127.0.0.1:1", SERVICE_TOKEN)
+    api = RestChatApi("http://user:s3cret@127.0.0.1:1", FixedToken())
     answer = send(api, outgoing(uuid4()))
     assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
     assert answer.detail == "chat API at http://127.0.0.1:1 (GUILDHOOK_CHAT_API_URL): NewConnectionError"
@@ -149,19 +149,19 @@ def test_a_server_that_is_down_is_named_without_its_password():
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed_with_the_token(chat_server, url, channel, status):
     with answering(status, {"Location": f"{url}/api/messages/channel/{channel}"}) as redirecting:
-        answer = send(RestChatApi(redirecting, SERVICE_TOKEN), outgoing(channel))
+        answer = send(RestChatApi(redirecting, FixedToken()), outgoing(channel))
     assert answer.state is DeliveryState.PENDING
     assert f"HTTP {status}, which is no answer to a send" in answer.detail
     assert chat_server.replies() == []
 
 
 def test_connecting_takes_any_answer(url):
-    RestChatApi(url, "wrong").connect()
+    RestChatApi(url, FixedToken("wrong")).connect()
 
 
 def test_every_message_is_an_event_with_its_author(chat_server, events, url, channel):
     chat_server.say(channel, "ada", "hi", encrypted=True)
-    send(RestChatApi(url, SERVICE_TOKEN), outgoing(channel))
+    send(RestChatApi(url, FixedToken()), outgoing(channel))
     typed, sent = events
     assert (typed["message"]["author"]["bot"], typed["message"]["encrypted"]) == (False, True)
     assert sent["message"]["author"]["bot"] is True

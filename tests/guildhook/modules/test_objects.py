@@ -3,7 +3,6 @@ import socket
 import pytest
 
 from guildhook.errors import InfrastructureError
-from guildhook.modules import objects
 from guildhook.modules.objects import ObjectReader
 from http_server import Answer, http_server
 
@@ -119,4 +118,5 @@ def test_without_region_or_credentials_nothing_is_asked(environment, name):
 def test_without_an_endpoint_it_is_that_of_the_region(environment, region, host):
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         environment.delenv(name, raising=False)
-    assert objects._address("bucket", region) == f"https://bucket.s3.{region}.{host}"
+    environment.setenv("AWS_REGION", region)
+    assert ObjectReader("bucket")._address == f"https://bucket.s3.{region}.{host}"

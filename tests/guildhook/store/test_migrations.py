@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from guildhook.errors import InfrastructureError
+from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
@@ -20,12 +21,12 @@ def columns(url, table):
 
 
 def test_an_empty_database_is_brought_up_to_date_once(empty_database):
-    assert migrate(empty_database, MIGRATIONS) == ALL
-    assert migrate(empty_database, MIGRATIONS) == []
+    assert migrate(Database(empty_database), MIGRATIONS) == ALL
+    assert migrate(Database(empty_database), MIGRATIONS) == []
 
 
 def test_the_plugins_table_is_upstreams_column_for_column(empty_database):
-    migrate(empty_database, MIGRATIONS)
+    migrate(Database(empty_database), MIGRATIONS)
     assert columns(empty_database, "plugins")[:10] == [
         ("id", "uuid", None, "NO", "gen_random_uuid()"),
         ("guild_id", "uuid", None, "NO", None),
@@ -59,7 +60,7 @@ def test_the_chat_servers_own_tables_stay_as_they_are(empty_database):
         )
         connection.execute("INSERT INTO guilds VALUES ('6a1d0000-0000-4000-8000-000000000001', 'home')")
     before = columns(empty_database, "guilds"), columns(empty_database, "channels")
-    assert migrate(empty_database, MIGRATIONS) == ALL
+    assert migrate(Database(empty_database), MIGRATIONS) == ALL
     assert (columns(empty_database, "guilds"), columns(empty_database, "channels")) == before
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT name FROM guilds").fetchall() == [("home",)]
@@ -67,7 +68,7 @@ def test_the_chat_servers_own_tables_stay_as_they_are(empty_database):
 
 def test_two_migrators_at_once_apply_each_step_once(empty_database):
     with ThreadPoolExecutor(2) as pool:
-        applied = list(pool.map(lambda _: migrate(empty_database, MIGRATIONS), range(2)))
+        applied = list(pool.map(lambda _: migrate(Database(empty_database), MIGRATIONS), range(2)))
     assert sorted(applied) == [[], ALL]
 
 
@@ -75,11 +76,11 @@ def test_a_step_that_fails_leaves_nothing_of_itself(empty_database, tmp_path):
     (tmp_path / "1_good.sql").write_text("CREATE TABLE good (id INT);")
     (tmp_path / "2_bad.sql").write_text("CREATE TABLE bad (id INT); SELECT no_such_function();")
     with pytest.raises(psycopg.errors.UndefinedFunction):
-        migrate(empty_database, tmp_path)
+        migrate(Database(empty_database), tmp_path)
     assert columns(empty_database, "good")
     assert columns(empty_database, "bad") == []
     (tmp_path / "2_bad.sql").write_text("CREATE TABLE bad (id INT);")
-    assert migrate(empty_database, tmp_path) == ["2_bad"]
+    assert migrate(Database(empty_database), tmp_path) == ["2_bad"]
 
 
 def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path):
@@ -87,7 +88,7 @@ def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path)
         """CREATE TABLE seen AS SELECT current_setting('lock_timeout'), current_setting('statement_timeout') AS s,
                (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid());"""
     )
-    migrate(empty_database, tmp_path)
+    migrate(Database(empty_database), tmp_path)
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT * FROM seen").fetchone() == ("5s", "10min", 1)
 
@@ -95,7 +96,7 @@ def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path)
 def test_a_database_out_of_reach_is_named_without_the_password():
     url = "postgresql://someone:s3cret@127.0.0.1:1/chat"
     with pytest.raises(InfrastructureError) as raised:
-        migrate(url, MIGRATIONS)
+        migrate(Database(url), MIGRATIONS)
     text = str(raised.value)
     assert "127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)" in text
     assert "refused" in text

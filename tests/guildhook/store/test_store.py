@@ -30,7 +30,7 @@ from guildhook.model import (
     Spent,
     idempotency_key,
 )
-from guildhook.store import BatchRecord, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store, queries
+from guildhook.store import BatchRecord, Database, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store, queries
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
@@ -40,14 +40,14 @@ OK = RunResult(Outcome.OK, "", fuel_used=10, duration_us=20, host_calls=0, logs=
 
 @pytest.fixture
 def database(empty_database):
-    migrate(empty_database, MIGRATIONS)
+    migrate(Database(empty_database), MIGRATIONS)
     with psycopg.connect(empty_database, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def store(empty_database, database):
-    store = Store(empty_database)
+    store = Store(Database(empty_database))
     yield store
     store.close()
 
@@ -306,7 +306,7 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
     together = threading.Barrier(2)
 
     def settle(deliveries):
-        with closing(Store(empty_database)) as mine:
+        with closing(Store(Database(empty_database))) as mine:
             for _ in range(5):
                 together.wait(timeout=60)
                 # Not `settle`, which would try a second time.
@@ -356,8 +356,8 @@ def test_a_write_on_a_dead_connection_fails_and_the_next_one_works(store, databa
 
 
 def test_a_missing_migration_is_named(empty_database):
-    store = Store(empty_database)
-    with pytest.raises(InfrastructureError, match=r'relation "plugins" does not exist \(are all'):
+    store = Store(Database(empty_database))
+    with pytest.raises(InfrastructureError, match=r'a migration is missing: relation "plugins" does not exist; invoke'):
         store.snapshot([], [], "engine")
 
 
@@ -456,7 +456,7 @@ def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, d
 
 def test_state_is_never_lost_between_writers_at_the_same_time(empty_database, store, guild, channel, installed):
     def count_to(times):
-        with closing(Store(empty_database)) as mine:
+        with closing(Store(Database(empty_database))) as mine:
             done = 0
             while done < times:
                 state = state_of(mine, guild)
@@ -607,7 +607,7 @@ def test_failures_are_counted_by_all_who_see_them_at_the_same_time(empty_databas
 
     def fail(times):
         together.wait(timeout=60)
-        with closing(Store(empty_database)) as mine:
+        with closing(Store(Database(empty_database))) as mine:
             for _ in range(times):
                 mine.record(BatchRecord(runs=[record(installed, channel)], judgements=[judgement(installed)]), rules)
 

@@ -1,9 +1,24 @@
 """What guildhook asks of a chat server."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from guildhook.model import DeliveryState, Outgoing
+
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header takes: visible ASCII."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceToken:
+    """What the secret of the chat server has."""
+
+    chat_api_token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.chat_api_token):
+            raise ValueError("chat_api_token is empty, or has something else in it than visible ASCII characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """The REST API of the chat server that guildhook was made for."""
 
 import json
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import urllib3
 
-from guildhook.chat.api import Answer, Pause
+from guildhook.chat.api import Answer, Pause, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.model import DeliveryState, Outgoing
+from guildhook.secret import Rotating
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
@@ -23,10 +25,10 @@ _LONGEST_PAUSE_SECONDS = 3_600
 
 
 class RestChatApi:
-    def __init__(self, base_url: str, service_token: str) -> None:
+    def __init__(self, base_url: str, token: Rotating[ServiceToken]) -> None:
         self._base_url = base_url.rstrip("/")
         self._address = urllib3.util.parse_url(self._base_url)._replace(auth=None).url
-        self._headers = {"Authorization": f"Bearer {service_token}", "Content-Type": "application/json"}
+        self._token = token
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
 
     def connect(self) -> None:
@@ -37,29 +39,48 @@ class RestChatApi:
             raise InfrastructureError(self._failure(_reason(error))) from None
 
     def send(self, outgoing: Outgoing, timeout_seconds: float) -> Answer:
+        ends = time.monotonic() + timeout_seconds
+        try:
+            token = self._token.current()
+            status, headers, answer = self._post(outgoing, token, timeout_seconds)
+            if status == HTTPStatus.UNAUTHORIZED:
+                # It may have been replaced since it was read.
+                replaced, left = self._token.instead_of(token), ends - time.monotonic()
+                if replaced and left > 0:
+                    status, headers, answer = self._post(outgoing, replaced, left)
+        except InfrastructureError as error:
+            return Answer(DeliveryState.PENDING, str(error), server_failed=True)
+        except urllib3.exceptions.HTTPError as error:
+            return self._pending(_reason(error), server_failed=True)
+        return self._understood(status, headers, answer)
+
+    def _post(
+        self, outgoing: Outgoing, token: ServiceToken, timeout_seconds: float
+    ) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
+        """Status, headers and body. Raises urllib3's HTTPError."""
         intent, cause = outgoing.intent, outgoing.cause
         body = {
             "content": intent.content,
             "nonce": intent.key,
             "causality": {"root": str(cause.root_id), "hops": cause.hops},
         }
-        try:
-            response = self._http.request(
-                "POST",
-                f"{self._base_url}/api/messages/channel/{intent.channel_id}",
-                body=json.dumps(body),
-                headers={**self._headers, "Idempotency-Key": intent.key},
-                timeout=urllib3.Timeout(
-                    connect=min(_CONNECT_SECONDS, timeout_seconds), read=min(_READ_SECONDS, timeout_seconds)
-                ),
-                redirect=False,  # the token goes to the configured server alone
-                preload_content=False,
-            )
-            with response:
-                answer = _object(response.read(_MAX_RESPONSE_BYTES))
-        except urllib3.exceptions.HTTPError as error:
-            return self._pending(_reason(error), server_failed=True)
-        return self._understood(response.status, response.headers, answer)
+        response = self._http.request(
+            "POST",
+            f"{self._base_url}/api/messages/channel/{intent.channel_id}",
+            body=json.dumps(body),
+            headers={
+                "Authorization": f"Bearer {token.chat_api_token}",
+                "Content-Type": "application/json",
+                "Idempotency-Key": intent.key,
+            },
+            timeout=urllib3.Timeout(
+                connect=min(_CONNECT_SECONDS, timeout_seconds), read=min(_READ_SECONDS, timeout_seconds)
+            ),
+            redirect=False,  # the token goes to the configured server alone
+            preload_content=False,
+        )
+        with response:
+            return response.status, response.headers, _object(response.read(_MAX_RESPONSE_BYTES))
 
     def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> Answer:
         if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):

@@ -1,35 +1,29 @@
-"""Reading objects from S3 with botocore's signatures, without its client.
+"""Reading objects from S3."""
 
-A cold start waits for the first artifact, and importing and building boto3's client takes longer than the rest of it.
-"""
-
-import os
 import re
 import time
-from functools import cached_property
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
 import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ContainerProvider, CredentialResolver, Credentials, EnvProvider
-from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError
 
+from guildhook.aws import Aws, endpoint
 from guildhook.errors import InfrastructureError
 
-_TIMEOUT = urllib3.Timeout(connect=2, read=5)
-_RETRIES = urllib3.Retry(
-    total=2,
-    backoff_factor=0.1,
-    backoff_jitter=0.1,
-    status_forcelist=(429, 500, 502, 503, 504),
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
-_CONNECTIONS = 8
 _PIECE_BYTES = 256 * 1024
 _ERROR_BYTES = 64 * 1024
+_MEANINGS = {
+    "AccessDenied": "this function's role may not read it; it needs s3:GetObject, and s3:ListBucket to be told what "
+    "is not there",
+    "NoSuchBucket": "there is no such bucket",
+    "PermanentRedirect": "the bucket is in another region ({region})",
+    "AuthorizationHeaderMalformed": "the bucket is in another region ({region})",
+}
+"""What an operator has to mend, by S3's code."""
 _ERROR_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 
 
@@ -40,7 +34,7 @@ class ObjectReader:
         """`total_seconds` bound the reading of an object: a timeout of the socket begins anew with each byte."""
         self._bucket = bucket
         self._total_seconds = total_seconds
-        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=_TIMEOUT, retries=_RETRIES)
+        self._aws = Aws()
 
     def get(self, key: str, max_bytes: int) -> bytes | None:
         """The first `max_bytes` of an object; None where there is none. Raises InfrastructureError."""
@@ -56,16 +50,10 @@ class ObjectReader:
             raise self._failed(key, str(error)) from None
         if code == "NoSuchKey":
             return None
-        raise self._failed(key, f"HTTP {answer.status} {code}")
+        raise self._failed(key, f"HTTP {answer.status} {code}{_meaning(code, answer.headers)}")
 
     def _request(self, key: str) -> urllib3.BaseHTTPResponse:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if not region:
-            raise NoRegionError
-        url = f"{_address(self._bucket, region)}/{quote(key)}"
-        request = AWSRequest("GET", url)
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", region).add_auth(request)
-        return self._http.request("GET", url, headers=dict(request.headers), preload_content=False, redirect=False)
+        return self._aws.request(AWSRequest("GET", f"{self._address}/{quote(key)}"), "s3", S3SigV4Auth)
 
     def _read(self, answer: urllib3.BaseHTTPResponse, key: str, max_bytes: int, deadline: float) -> bytes:
         data = bytearray()
@@ -78,26 +66,22 @@ class ObjectReader:
                 raise self._failed(key, f"{len(data)} bytes came in {self._total_seconds} s, and no end")
         return bytes(data)
 
-    @cached_property
-    def _credentials(self) -> Credentials:
-        # Where Lambda puts them: the environment, and an endpoint where the function starts from a snapshot.
-        found = CredentialResolver([EnvProvider(), ContainerProvider()]).load_credentials()
-        if found is None:
-            raise NoCredentialsError
-        return found
+    @property
+    def _address(self) -> str:
+        given = endpoint("S3")
+        return (
+            f"{given}/{self._bucket}" if given else f"https://{self._bucket}.s3.{self._aws.region}.{self._aws.domain}"
+        )
 
     def _failed(self, key: str, reason: str) -> InfrastructureError:
         return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {reason}")
 
 
-def _address(bucket: str, region: str) -> str:
-    given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if given:
-        return f"{given.rstrip('/')}/{bucket}"
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://{bucket}.s3.{region}.{suffix}"
-
-
 def _code(body: bytes) -> str:
     found = _ERROR_CODE.search(body)
     return found[1].decode() if found else ""
+
+
+def _meaning(code: str, headers: Mapping[str, str]) -> str:
+    region = headers.get("x-amz-bucket-region", "not said which")
+    return f": {_MEANINGS[code].format(region=region)}" if code in _MEANINGS else ""

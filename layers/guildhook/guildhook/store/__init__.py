@@ -1,5 +1,6 @@
 """Postgres: everything guildhook reads and writes there."""
 
+from guildhook.store.database import Database
 from guildhook.store.records import (
     BatchRecord,
     Delayed,
@@ -14,6 +15,7 @@ from guildhook.store.store import Store
 
 __all__ = [
     "BatchRecord",
+    "Database",
     "Delayed",
     "Judgement",
     "Quarantined",

@@ -1,59 +1,96 @@
 """Connections to Postgres, and errors about them that can be shown."""
 
-from typing import Any
-
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import make_conninfo
 
-from guildhook.errors import ConfigurationError, InfrastructureError, UnwritableError
+from guildhook.errors import InfrastructureError, UnwritableError
+from guildhook.store.database import Credentials, Database
 
+_OLDEST_VERSION = 160_000
 _CONNECT_TIMEOUT_SECONDS = 5
 _TCP_TIMEOUT_MS = 10_000
+_MIGRATION_MISSING = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidColumnReference,  # a conflict on columns that no constraint has
+)
 
 
-def connect(database_url: str) -> psycopg.Connection:
-    """An autocommit connection.
-
-    Raises ConfigurationError for what is no URL, and InfrastructureError that names the address; neither shows
-    the password.
-    """
+def connect(database: Database) -> psycopg.Connection:
+    """An autocommit connection. Raises InfrastructureError that names the address, and shows no password."""
+    credentials = database.credentials.current() if database.credentials else None
     try:
-        address(database_url)
-    except ValueError as error:
-        raise ConfigurationError(f"GUILDHOOK_DATABASE_URL: {error}") from None
-    try:
-        return psycopg.connect(
-            database_url,
-            autocommit=True,
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            # A peer that is gone is noticed in seconds instead of the kernel's quarter of an hour.
-            tcp_user_timeout=_TCP_TIMEOUT_MS,
-            # RDS Proxy pins a connection to its client as soon as a statement is prepared.
-            prepare_threshold=None,
-            application_name="guildhook",
-        )
+        try:
+            connection = _open(database.url, credentials)
+        except psycopg.OperationalError as error:
+            replaced = _replaced(database, credentials, error)
+            if replaced is None:
+                raise
+            connection = _open(database.url, replaced)
     except psycopg.OperationalError as error:
-        raise failed(database_url, error) from None
-
-
-def address(database_url: str) -> str:
-    """Host, port and database of a URL, and nothing else of it. Raises ValueError for what is no URL."""
+        raise failed(database, error) from None
     try:
-        parts: dict[str, Any] = conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError:
-        # The parser's own message quotes the URL, and the password with it.
-        raise ValueError("not a PostgreSQL URL (postgresql://user:password@host:5432/database)") from None
-    host = parts.get("host") or parts.get("hostaddr") or "localhost"
-    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+        _check_version(database, connection)
+    except InfrastructureError:
+        connection.close()
+        raise
+    return connection
 
 
-def failed(database_url: str, error: psycopg.Error) -> InfrastructureError:
-    if isinstance(error, psycopg.OperationalError):
-        reason = " ".join(str(error).split())
-    elif isinstance(error, psycopg.ProgrammingError):
-        reason = f"{error.diag.message_primary} (are all migrations applied?)"
-    else:
-        # The text of other errors can quote what was written, a message's content included.
-        reason = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
+def failed(database: Database, error: psycopg.Error) -> InfrastructureError:
     kind = UnwritableError if isinstance(error, psycopg.DataError | psycopg.IntegrityError) else InfrastructureError
-    return kind(f"database at {address(database_url)} (GUILDHOOK_DATABASE_URL): {reason}")
+    return kind(f"database at {database.address} (GUILDHOOK_DATABASE_URL): {_reason(error)}")
+
+
+def _open(url: str, credentials: Credentials | None) -> psycopg.Connection:
+    login = {"password": credentials.password, "user": credentials.username} if credentials else {}
+    return psycopg.connect(
+        make_conninfo(url, **login),
+        autocommit=True,
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        # A peer that is gone is noticed in seconds instead of the kernel's quarter of an hour.
+        tcp_user_timeout=_TCP_TIMEOUT_MS,
+        # RDS Proxy pins a connection to its client as soon as a statement is prepared.
+        prepare_threshold=None,
+        application_name="guildhook",
+    )
+
+
+def _replaced(
+    database: Database, credentials: Credentials | None, error: psycopg.OperationalError
+) -> Credentials | None:
+    """What is to be tried instead, if the server asked for a password and then closed the door."""
+    # libpq keeps the SQLSTATE of a start that failed to itself, and the server's text may be in any language.
+    asked = error.pgconn is not None and error.pgconn.used_password
+    return database.credentials.instead_of(credentials) if database.credentials and asked else None
+
+
+def _check_version(database: Database, connection: psycopg.Connection) -> None:
+    version = connection.info.server_version
+    if version < _OLDEST_VERSION:
+        try:
+            # A pooler may announce an older one than the server behind it has.
+            row = connection.execute("SHOW server_version_num").fetchone()
+        except psycopg.Error as error:
+            raise failed(database, error) from None
+        version = int(row[0]) if row else version
+    if version < _OLDEST_VERSION:
+        raise InfrastructureError(
+            f"database at {database.address} (GUILDHOOK_DATABASE_URL): it is PostgreSQL {version // 10_000}; "
+            f"guildhook needs {_OLDEST_VERSION // 10_000} or newer"
+        )
+
+
+def _reason(error: psycopg.Error) -> str:
+    primary = error.diag.message_primary
+    if isinstance(error, psycopg.OperationalError):
+        return " ".join(str(error).split())
+    if isinstance(error, _MIGRATION_MISSING):
+        return f"a migration is missing: {primary}; invoke the migrate function, or run `guildhook migrate`"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{primary}: this role needs what the migrate function grants to GUILDHOOK_DATABASE_ROLE"
+    if isinstance(error, psycopg.ProgrammingError):
+        return f"{primary} (are all migrations applied?)"
+    # The text of other errors can quote what was written, a message's content included.
+    return f"{type(error).__name__}, SQLSTATE {error.sqlstate}"

@@ -11,18 +11,19 @@ from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, default_migration_table
 
 from guildhook.store.connection import connect
+from guildhook.store.database import Database
 
 # The same number everywhere, and one that no other user of the database takes.
 _ADVISORY_LOCK = 7_310_589_211
 
 
-def migrate(database_url: str, directory: Path) -> list[str]:
+def migrate(database: Database, directory: Path) -> list[str]:
     """Bring the database up to date; a second migrator waits for the first. Returns what was applied, in order.
 
     Raises InfrastructureError if the database cannot be reached, psycopg.Error if a step fails: the steps
     before it stay applied, and nothing of it remains.
     """
-    with connect(database_url) as connection:
+    with connect(database) as connection:
         connection.execute("SET lock_timeout = '60s'")
         connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
         # A step that waits for a lock makes every query behind it wait as well: give up early.

@@ -12,6 +12,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Delivery, QuarantineRules, Refusal
 from guildhook.store import queries, rows
 from guildhook.store.connection import connect, failed
+from guildhook.store.database import Database
 from guildhook.store.records import BatchRecord, Recorded, Snapshot
 
 ArtifactKey = tuple[bytes, str]
@@ -23,14 +24,14 @@ _ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256",
 class Store:
     """One connection, opened when it is first needed and again when it turns out to be dead."""
 
-    def __init__(self, database_url: str) -> None:
-        self._url = database_url
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._connection: psycopg.Connection | None = None
 
     def connect(self) -> None:
         """Open the connection ahead of its first use. Raises InfrastructureError."""
         if self._connection is None:
-            self._connection = connect(self._url)
+            self._connection = connect(self._database)
 
     def snapshot(self, guild_ids: Iterable[UUID], message_ids: Iterable[UUID], engine: str) -> Snapshot:
         """Raises InfrastructureError."""
@@ -160,11 +161,11 @@ class Store:
 
     def _write(self, query: Any, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         if self._connection is None:
-            self._connection = connect(self._url)
+            self._connection = connect(self._database)
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(query, parameters)
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             self.close()
-            raise failed(self._url, error) from None
+            raise failed(self._database, error) from None

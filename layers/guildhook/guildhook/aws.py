@@ -1,0 +1,121 @@
+"""Requests to AWS with botocore's signatures, without its clients.
+
+A cold start waits for the first artifact and for its secrets, and importing boto3's clients and building them takes
+longer than the rest of it.
+"""
+
+import json
+import os
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ContainerProvider, CredentialResolver, Credentials, EnvProvider
+from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
+
+from guildhook.errors import InfrastructureError
+
+_TIMEOUT = urllib3.Timeout(connect=2, read=5)
+_RETRIES = urllib3.Retry(
+    total=2,
+    backoff_factor=0.1,
+    backoff_jitter=0.1,
+    allowed_methods=None,  # all of them: what is asked for here changes nothing
+    status_forcelist=(429, 500, 502, 503, 504),
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+_CONNECTIONS = 8
+_GET_SECRET_VALUE = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
+_LARGEST_SECRET_BYTES = 512 * 1024
+"""Of the answer: a secret has 64 KiB at the most, which JSON can make six times as long."""
+_REFUSAL_CHARS = 400
+
+
+class Aws:
+    """Who this process is to AWS, and its connections. Safe for use from several threads.
+
+    Raises BotoCoreError where the region or the credentials are missing.
+    """
+
+    def __init__(self) -> None:
+        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=_TIMEOUT, retries=_RETRIES)
+
+    @property
+    def region(self) -> str:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if not region:
+            raise NoRegionError
+        return region
+
+    @property
+    def domain(self) -> str:
+        """Under which the region's services are."""
+        return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+
+    def request(self, request: AWSRequest, service: str, auth: type[SigV4Auth] = SigV4Auth) -> urllib3.BaseHTTPResponse:
+        """The answer; its body is still to be read. Raises urllib3's HTTPError."""
+        self.sign(request, service, auth)
+        return self._http.request(
+            request.method,
+            request.url,
+            body=request.data,
+            headers=dict(request.headers),
+            preload_content=False,
+            redirect=False,
+        )
+
+    def sign(self, request: AWSRequest, service: str, auth: type[SigV4Auth], **options: Any) -> None:
+        auth(self._credentials.get_frozen_credentials(), service, self.region, **options).add_auth(request)
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        # Where Lambda puts them: the environment, and an endpoint where the function starts from a snapshot.
+        found = CredentialResolver([EnvProvider(), ContainerProvider()]).load_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found
+
+
+class SecretsManager:
+    """As much of boto3's client as Powertools needs; its own takes 60 ms to build."""
+
+    def __init__(self) -> None:
+        self._aws = Aws()
+
+    def get_secret_value(self, **parameters: str) -> dict[str, Any]:
+        """Raises InfrastructureError, which shows nothing of the value."""
+        try:
+            url = endpoint("SECRETS_MANAGER") or f"https://secretsmanager.{self._aws.region}.{self._aws.domain}"
+            request = AWSRequest("POST", f"{url}/", dict(_GET_SECRET_VALUE), json.dumps(parameters))
+            with self._aws.request(request, "secretsmanager") as answer:
+                body = answer.read(_LARGEST_SECRET_BYTES)
+            if answer.status == HTTPStatus.OK:
+                return msgspec.json.decode(body, type=dict[str, Any])
+        except BotoCoreError as error:
+            raise InfrastructureError(str(error)) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise InfrastructureError(f"Secrets Manager at {url}: {type(error).__name__}") from None
+        except ValueError:
+            raise InfrastructureError(f"Secrets Manager at {url}: an answer that is no JSON object") from None
+        raise InfrastructureError(f"HTTP {answer.status} {_refusal(body)}")
+
+
+def _refusal(body: bytes) -> str:
+    """Code and message, on one line: AWS says there who may not do what, or what is not there."""
+    try:
+        answer = json.loads(body)
+        code, message = answer["__type"], answer.get("Message") or answer.get("message") or ""
+        return " ".join(f"{code.rpartition('#')[2]}: {message}".split())[:_REFUSAL_CHARS]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ""
+
+
+def endpoint(service: str) -> str | None:
+    """Where the environment says that a service is, without a slash at the end; None for its place in AWS."""
+    given = os.environ.get(f"AWS_ENDPOINT_URL_{service}") or os.environ.get("AWS_ENDPOINT_URL")
+    return given.rstrip("/") if given else None

@@ -1,0 +1,94 @@
+"""Where the database is, and as whom a connection comes to it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from guildhook.errors import InfrastructureError
+from guildhook.secret import Rotating
+
+_DEFAULT_PORT = 5432
+_TOKEN_SECONDS = 900
+_WITH_TLS = ("require", "verify-ca", "verify-full")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a secret of Secrets Manager has for a database, as RDS writes it."""
+
+    password: str = field(repr=False)
+    username: str | None = None
+    """Instead of the URL's."""
+
+    def __post_init__(self) -> None:
+        if not self.password or "\0" in self.password:
+            raise ValueError("password is empty, or has a NUL in it")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    url: str = field(repr=False)
+    credentials: Rotating[Credentials] | None = None
+    """Asked anew for each connection; None where the URL says it all."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no URL."""
+        _parts(self.url)
+
+    @property
+    def address(self) -> str:
+        """Host, port and database, and nothing else of the URL."""
+        parts = _parts(self.url)
+        host = parts.get("host") or parts.get("hostaddr") or "localhost"
+        return f"{host}:{parts.get('port') or _DEFAULT_PORT}/{parts.get('dbname') or ''}"
+
+
+class IamTokens:
+    """Passwords that AWS knows by their signature: each is made for one connection, and opens it within 15 minutes."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ValueError that says what the URL lacks."""
+        parts = _parts(url)
+        lacking = [name for name in ("user", "host") if not parts.get(name)]
+        if lacking:
+            raise ValueError(f"an IAM token is for one user at one host; the URL has no {' and no '.join(lacking)}")
+        if parts.get("sslmode") not in _WITH_TLS:
+            # libpq would send the token in clear text to a server that has no TLS.
+            raise ValueError(f"an IAM token needs TLS: sslmode={' or '.join(_WITH_TLS)}")
+        self._host, self._user, self._port = parts["host"], parts["user"], parts.get("port") or _DEFAULT_PORT
+
+    def current(self) -> Credentials:
+        """A new one, as botocore's generate_db_auth_token makes them. Raises InfrastructureError."""
+        # Only here: most tests and machines have no IAM.
+        from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        from guildhook.aws import Aws  # noqa: PLC0415
+
+        data = {"Action": "connect", "DBUser": self._user}
+        request = AWSRequest("GET", f"https://{self._host}:{self._port}/", data=data)
+        try:
+            Aws().sign(request, "rds-db", SigV4QueryAuth, expires=_TOKEN_SECONDS)
+        except BotoCoreError as error:
+            raise InfrastructureError(f"IAM token for the database (GUILDHOOK_DATABASE_IAM): {error}") from None
+        return Credentials(request.url.removeprefix("https://"))
+
+    def instead_of(self, refused: object) -> None:  # noqa: ARG002 - a new one would be refused for the same reason
+        return None
+
+
+def has_password(url: str) -> bool:
+    """Raises ValueError for what is no URL."""
+    return bool(_parts(url).get("password"))
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """Raises ValueError for what is no URL."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # The parser's own message quotes the URL, and the password with it.
+        raise ValueError("not a PostgreSQL URL (postgresql://user@host:5432/database)") from None
