@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 from uuid import uuid4
 
 import pytest
@@ -8,18 +9,22 @@ from guildhook.budget import Budget
 from guildhook.errors import ConfigurationError
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
+from guildhook.secret import Secret
 from guildhook.settings import (
+    WANTS,
     CompileFunctionSettings,
     CompilerSettings,
+    DatabaseSettings,
     SweepSettings,
     WorkerSettings,
     load_settings,
 )
+from guildhook.store.database import Database, IamTokens
 
 REQUIRED = {
     "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@db:5432/chat",
     "GUILDHOOK_CHAT_API_URL": "https://chat.example",
-    "GUILDHOOK_CHAT_API_TOKEN": "t0ken",
+    "GUILDHOOK_CHAT_SECRET": "chat",
     "GUILDHOOK_ARTIFACT_BUCKET": "artifacts",
     "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
     "GUILDHOOK_EVENT_QUEUE_URL": "https://sqs.example/events",
@@ -41,15 +46,21 @@ def test_the_environment_becomes_typed_settings(environment):
     assert settings.memory_cache_bytes == 1000
     assert settings.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
     assert "s3cret" not in repr(settings)
-    assert "t0ken" not in repr(settings)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_variable_is_named_in_one_line(environment, name):
     environment.delenv(name)
-    with pytest.raises(ConfigurationError, match=f"{name}: Field required") as raised:
+    with pytest.raises(ConfigurationError) as raised:
         load_settings(WorkerSettings)
+    wants = WANTS[name.removeprefix("GUILDHOOK_").lower()]
+    assert str(raised.value) == f"wrong environment: {name}: missing; wants: {wants}"
     assert "\n" not in str(raised.value)
+
+
+def test_every_setting_says_what_it_wants():
+    kinds = (DatabaseSettings, SweepSettings, CompileFunctionSettings, WorkerSettings)
+    assert set(WANTS) == {setting.name for kind in kinds for setting in fields(kind)}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,9 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
         ("GUILDHOOK_MEMORY_CACHE_BYTES", "0"),
         ("GUILDHOOK_DISK_CACHE_BYTES", "67108863"),
         ("GUILDHOOK_RETRY_SECONDS", "-1"),
+        ("GUILDHOOK_DATABASE_SECRET", ""),
+        ("GUILDHOOK_DATABASE_IAM", "s3cret"),
+        ("GUILDHOOK_CHAT_SECRET", ""),
         ("GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW", "0"),
         ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
         ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
@@ -77,7 +91,7 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
     environment.setenv(name, value)
     with pytest.raises(ConfigurationError) as raised:
         load_settings(WorkerSettings)
-    assert name.split("__")[0] in str(raised.value)
+    assert str(raised.value).startswith(f"wrong environment: {name}: ")
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -121,12 +135,44 @@ def test_runs_are_kept_for_as_long_as_their_event_can_come_back(environment):
 
 
 def test_every_wrong_variable_is_named_at_once(environment):
-    environment.delenv("GUILDHOOK_CHAT_API_TOKEN")
+    environment.delenv("GUILDHOOK_CHAT_SECRET")
     environment.setenv("GUILDHOOK_LIMITS__FUEL", "much")
-    with pytest.raises(
-        ConfigurationError, match=r"GUILDHOOK_LIMITS__FUEL: .*; GUILDHOOK_CHAT_API_TOKEN: Field required"
-    ):
+    with pytest.raises(ConfigurationError) as raised:
         load_settings(WorkerSettings)
+    assert str(raised.value) == (
+        "wrong environment: GUILDHOOK_LIMITS__FUEL: Expected `int`, got `str`; wants: a whole number from 0 on, under "
+        "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of a "
+        "secret in Secrets Manager, JSON with `chat_api_token`, the service token"
+    )
+
+
+def test_the_databases_password_is_of_one_kind(environment):
+    url = "postgresql://ada@db/chat?sslmode=require"
+    environment.setenv("GUILDHOOK_DATABASE_URL", url)
+    assert load_settings(SweepSettings).database == Database(url)
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
+    assert isinstance(load_settings(SweepSettings).database.credentials, IamTokens)
+    environment.setenv("GUILDHOOK_DATABASE_SECRET", "database")
+    with pytest.raises(ConfigurationError, match="DATABASE_IAM: is true, and GUILDHOOK_DATABASE_SECRET is set"):
+        load_settings(SweepSettings)
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "false")
+    assert isinstance(load_settings(SweepSettings).database.credentials, Secret)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SECRET", "database"), ("IAM", "true")])
+def test_a_password_in_the_url_beside_another_is_refused(environment, name, value):
+    environment.setenv(f"GUILDHOOK_DATABASE_{name}", value)
+    environment.setenv("GUILDHOOK_DATABASE_URL", f"{REQUIRED['GUILDHOOK_DATABASE_URL']}?sslmode=require")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: has a password, which is") as raised:
+        load_settings(SweepSettings)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_an_iam_token_goes_over_tls_alone(environment):
+    environment.setenv("GUILDHOOK_DATABASE_URL", "postgresql://ada@db/chat")
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: an IAM token needs TLS: sslmode=require or"):
+        load_settings(SweepSettings)
 
 
 def test_more_memory_than_disk_is_refused(environment):
@@ -138,7 +184,7 @@ def test_more_memory_than_disk_is_refused(environment):
 @pytest.mark.parametrize("kind", [CompilerSettings, CompileFunctionSettings])
 def test_what_compiles_needs_no_chat_server(environment, kind):
     environment.delenv("GUILDHOOK_CHAT_API_URL")
-    environment.delenv("GUILDHOOK_CHAT_API_TOKEN")
+    environment.delenv("GUILDHOOK_CHAT_SECRET")
     assert load_settings(kind).artifact_bucket == "artifacts"
 
 

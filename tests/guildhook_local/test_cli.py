@@ -291,8 +291,8 @@ def test_what_compiles_names_the_variables_that_it_lacks(last_words, monkeypatch
     for name in ("GUILDHOOK_DATABASE_URL", "GUILDHOOK_ARTIFACT_BUCKET"):
         monkeypatch.delenv(name, raising=False)
     assert last_words(command) == (
-        "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: missing; wants PostgreSQL 16 or newer, "
-        "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants S3 bucket of compiled "
+        "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: missing; wants: PostgreSQL 16 or newer, "
+        "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled "
         "plugins"
     )
 

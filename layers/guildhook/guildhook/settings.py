@@ -201,7 +201,7 @@ def load_settings(kind: type[SettingsType]) -> SettingsType:
             with _naming(setting.name.upper()):
                 values |= _read(setting, types[setting.name], given)
         except ValueError as error:
-            problems.append(f"{error}; wants {WANTS[setting.name]}" if setting.name in WANTS else str(error))
+            problems.append(f"{error}; wants: {WANTS[setting.name]}" if setting.name in WANTS else str(error))
     if not problems:
         try:
             return kind(**values)

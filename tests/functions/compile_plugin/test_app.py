@@ -144,7 +144,10 @@ def test_a_missing_variable_ends_the_start_with_one_line(system):
         [sys.executable, COMPILE_PLUGIN], env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr == "guildhook: wrong environment: GUILDHOOK_COMPILE_QUEUE_URL: Field required\n"
+    assert ended.stderr == (
+        "guildhook: wrong environment: GUILDHOOK_COMPILE_QUEUE_URL: missing; "
+        "wants: queue on which the compile function is asked\n"
+    )
 
 
 def test_the_same_request_twice_compiles_once(system, query):

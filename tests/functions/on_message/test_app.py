@@ -1,5 +1,6 @@
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
+from postgres_wire import wire_server
 from samples import event, failed_records, sqs_event
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
@@ -322,11 +324,126 @@ def test_a_server_down_at_start_is_one_line_and_no_crash(system, guild, capsys, 
     assert "s3cret" not in line + capsys.readouterr().out
 
 
+def reasons(out):
+    """Why records came back, one for each line that says so."""
+    lines = [json.loads(line) for line in out.splitlines()]
+    return [line["reason"] for line in lines if line.get("message") == "record failed"]
+
+
+def test_a_database_without_migrations_leaves_the_messages_in_the_queue(system, empty_database, guild, capsys):
+    with configured(system, DATABASE_URL=empty_database) as handler:
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == ["record-0"]
+    (reason,) = reasons(capsys.readouterr().out)
+    assert "(GUILDHOOK_DATABASE_URL): a migration is missing: relation " in reason
+    assert reason.endswith("invoke the migrate function, or run `guildhook migrate`")
+
+
+def test_a_database_that_is_too_old_leaves_the_messages_in_the_queue(system, guild, capsys):
+    with wire_server("15.4", 150004) as server:
+        url = server.url.replace("ada@", "ada:s3cret@")
+        with configured(system, DATABASE_URL=url) as handler:
+            assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == ["record-0"]
+    out = capsys.readouterr().out
+    (reason,) = reasons(out)
+    assert reason.endswith("(GUILDHOOK_DATABASE_URL): it is PostgreSQL 15; guildhook needs 16 or newer")
+    assert "s3cret" not in out
+
+
+def test_a_bucket_that_is_not_there_leaves_the_messages_in_the_queue(system, guild, capsys):
+    install_ping(system, guild)
+    system.compile(PING)
+    with configured(system, ARTIFACT_BUCKET="no-such-bucket") as handler:
+        capsys.readouterr()
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == ["record-0"]
+    (reason,) = reasons(capsys.readouterr().out)
+    assert "of bucket no-such-bucket (GUILDHOOK_ARTIFACT_BUCKET): HTTP 404 NoSuchBucket: there is no" in reason
+    assert contents(system) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "means"),
+    [
+        ("AccessDenied", 403, "this function's role may not read it; it needs s3:GetObject"),
+        ("PermanentRedirect", 301, "the bucket is in another region (eu-west-9)"),
+    ],
+)
+def test_an_object_that_s3_does_not_give_leaves_the_messages_in_the_queue(
+    system, guild, invoke, capsys, monkeypatch, code, status, means
+):
+    install_ping(system, guild)
+    system.compile(PING)
+    capsys.readouterr()
+    body = event(guild.id, guild.channel_id)
+    answer = Answer(
+        f"<Error><Code>{code}</Code></Error>".encode(), status, headers={"x-amz-bucket-region": "eu-west-9"}
+    )
+    with http_server(answer) as s3, monkeypatch.context() as elsewhere:
+        elsewhere.setenv("AWS_ENDPOINT_URL_S3", s3.url)
+        assert invoke(body) == ["record-0"]
+    (reason,) = reasons(capsys.readouterr().out)
+    assert f"(GUILDHOOK_ARTIFACT_BUCKET): HTTP {status} {code}: {means}" in reason
+    assert invoke(body) == []
+    assert contents(system) == ["pong"]
+
+
+def secret_of(system, content):
+    """The name of another secret of the chat server, with this content."""
+    name = f"chat-{uuid4()}"
+    system.aws.client("secretsmanager").create_secret(Name=name, SecretString=content)
+    return name
+
+
+def test_a_token_that_is_rotated_needs_no_deploy(system, guild, invoke, query):
+    install_ping(system, guild)
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    system.chat.service_token = "another-token"
+    system.aws.client("secretsmanager").put_secret_value(
+        SecretId=system.environment["GUILDHOOK_CHAT_SECRET"],
+        SecretString=json.dumps({"chat_api_token": "another-token"}),
+    )
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == ["pong", "pong"]
+    assert query("SELECT state FROM plugin_intents") == [("delivered",)] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "HTTP 40. ResourceNotFoundException"),
+        ("s3cret", "its JSON is not what it should be"),
+        ('{"token": "s3cret"}', "missing required field `chat_api_token`"),
+        ('{"chat_api_token": "s3cret\\n"}', "chat_api_token is empty, or has"),
+    ],
+)
+def test_a_secret_that_gives_no_token_leaves_the_reply_to_be_sent(system, guild, query, capsys, content, reason):
+    install_ping(system, guild)
+    name = secret_of(system, content) if content else "nothing"
+    body = event(guild.id, guild.channel_id)
+    with configured(system, CHAT_SECRET=name) as handler:
+        capsys.readouterr()
+        assert failed_records(handler(sqs_event(body), CONTEXT)) == ["record-0"]
+    out = capsys.readouterr().out
+    (said,) = reasons(out)
+    assert re.match(rf"secret {name} \(GUILDHOOK_CHAT_SECRET\): .*{reason}", said)
+    assert "s3cret" not in out
+    assert query("SELECT state, detail FROM plugin_intents") == [("pending", said)]
+
+
+def test_nothing_secret_is_in_the_environment_or_said(system, guild, capfd):
+    install_ping(system, guild)
+    assert system.chat.service_token not in "".join(system.environment.values())
+    with configured(system, LOG_LEVEL="DEBUG") as handler:
+        assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
+    assert system.chat.service_token not in "".join(capfd.readouterr())
+
+
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
     ended = subprocess.run([sys.executable, ON_MESSAGE], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: Field required\n"
+    assert ended.stderr == (
+        "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled plugins\n"
+    )
 
 
 def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):

@@ -87,4 +87,6 @@ def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_EVENT_QUEUE_URL"}
     ended = subprocess.run([sys.executable, SWEEP], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == "guildhook: wrong environment: GUILDHOOK_EVENT_QUEUE_URL: Field required\n"
+    assert ended.stderr == (
+        "guildhook: wrong environment: GUILDHOOK_EVENT_QUEUE_URL: missing; wants: queue of message-created events\n"
+    )

@@ -4,12 +4,12 @@ from uuid import uuid4
 
 import pytest
 
-from guildhook.chat import Pause, RestChatApi
+from guildhook.chat import Pause, RestChatApi, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
 from http_server import Answer, http_server
-from samples import MESSAGE, FixedToken
+from samples import MESSAGE, SERVICE_TOKEN, FixedToken
 
 
 @pytest.fixture
@@ -127,6 +127,62 @@ def test_a_wrong_token_is_the_operators_to_mend(url, channel):
     answer = send(RestChatApi(url, FixedToken("wrong")), outgoing(channel))
     assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
     assert answer.server_failed
+
+
+class ReplacedToken:
+    """A service token that has been replaced, by one that has been replaced as well, and so on."""
+
+    def __init__(self, *tokens):
+        self._tokens = [ServiceToken(token) for token in tokens]
+        self.asked = 0
+
+    def current(self):
+        return self._tokens[0]
+
+    def instead_of(self, refused):
+        self.asked += 1
+        position = self._tokens.index(refused) + 1
+        return self._tokens[position] if position < len(self._tokens) else None
+
+
+class NoToken:
+    """A secret that cannot be read; the first time it could, if it once had a token."""
+
+    def __init__(self, token=None):
+        self._token = token
+
+    def current(self):
+        if self._token:
+            return ServiceToken(self._token)
+        raise InfrastructureError("secret chat (GUILDHOOK_CHAT_SECRET): no")
+
+    def instead_of(self, refused):
+        raise InfrastructureError("secret chat (GUILDHOOK_CHAT_SECRET): no")
+
+
+def test_a_token_that_was_replaced_is_read_again_and_the_attempt_repeated_under_its_key(chat_server, url, channel):
+    token, sent = ReplacedToken("old", SERVICE_TOKEN), outgoing(channel)
+    answer = send(RestChatApi(url, token), sent)
+    (message,) = chat_server.replies()
+    assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.DELIVERED, message["id"], False)
+    assert token.asked == 1
+    # The key is that of the first attempt, so another one finds the same message.
+    assert send(RestChatApi(url, FixedToken()), sent).detail == message["id"]
+
+
+def test_an_attempt_is_repeated_once_and_no_more(channel):
+    token = ReplacedToken("old", "older", SERVICE_TOKEN)
+    with http_server(Answer(b"", 401)) as server:
+        answer = send(RestChatApi(server.url, token), outgoing(channel))
+    assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("token", [NoToken(), NoToken("old")])
+def test_a_secret_that_cannot_be_read_leaves_it_pending_and_is_named(url, channel, token):
+    answer = send(RestChatApi(url, token), outgoing(channel))
+    assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
+    assert answer.detail == "secret chat (GUILDHOOK_CHAT_SECRET): no"
 
 
 def test_a_refusal_carries_the_servers_code(url, channel):
