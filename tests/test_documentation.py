@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guildhook.sandbox import Limits
-from guildhook.settings import CompileFunctionSettings, SweepSettings, WorkerSettings
+from guildhook.settings import WANTS, CompileFunctionSettings, SweepSettings, WorkerSettings
 from guildhook_local.cli import app
 
 PROJECT = Path(__file__).parents[1]
@@ -20,12 +20,18 @@ def test_every_variable_is_documented_with_its_default_and_readers():
     text = (PROJECT / "docs" / "configuration.md").read_text()
     rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
     documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
+    meanings = {name: meaning.split(" | ")[1] for name, meaning, _ in rows if "LIMITS__" not in name}
     settings = {setting.name: setting for kind in FUNCTIONS.values() for setting in fields(kind)}
     expected = {f"GUILDHOOK_{name.upper()}": default(setting) for name, setting in settings.items() if name != "limits"}
     expected |= {f"GUILDHOOK_LIMITS__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)}
     assert documented == expected
+    assert [name for name, meaning in meanings.items() if not meaning.startswith(WANTS[setting_of(name)])] == []
     readers = {name: reader.split(" |")[0] for name, reader, _ in rows if "LIMITS__" not in name}
     assert readers == {f"GUILDHOOK_{name.upper()}": readers_of(name) for name in settings if name != "limits"}
+
+
+def setting_of(variable):
+    return variable.removeprefix("GUILDHOOK_").lower()
 
 
 def readers_of(name):
@@ -36,6 +42,8 @@ def readers_of(name):
 def default(setting):
     if setting.default_factory is not MISSING:
         return str(setting.default_factory())
+    if setting.default is None or isinstance(setting.default, bool):
+        return str(setting.default).lower()
     return "needed" if setting.default is MISSING else str(setting.default)
 
 

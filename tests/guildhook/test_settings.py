@@ -141,8 +141,8 @@ def test_every_wrong_variable_is_named_at_once(environment):
         load_settings(WorkerSettings)
     assert str(raised.value) == (
         "wrong environment: GUILDHOOK_LIMITS__FUEL: Expected `int`, got `str`; wants: a whole number from 0 on, under "
-        "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of a "
-        "secret in Secrets Manager, JSON with `chat_api_token`, the service token"
+        "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of "
+        "a secret in Secrets Manager, JSON with `chat_api_token`, the service token"
     )
 
 

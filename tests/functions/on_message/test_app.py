@@ -432,7 +432,7 @@ def test_a_secret_that_gives_no_token_leaves_the_reply_to_be_sent(system, guild,
 def test_nothing_secret_is_in_the_environment_or_said(system, guild, capfd):
     install_ping(system, guild)
     assert system.chat.service_token not in "".join(system.environment.values())
-    with configured(system, LOG_LEVEL="DEBUG") as handler:
+    with loaded_function(ON_MESSAGE, {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
     assert system.chat.service_token not in "".join(capfd.readouterr())
 
