@@ -31,17 +31,17 @@ CHAT = {
 }
 BY_TOKEN = {
     **CHAT,
-    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat",
+    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat?sslmode=require",
     "DatabaseConnectArn": f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:prx-0a1b/hook",
 }
 BY_PASSWORD = {
     **CHAT,
-    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat",
+    "DatabaseUrl": "postgresql://hook@db.example.org:5432/chat?sslmode=require",
     "DatabaseSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hook-AbCdEf",
 }
 OWNER_APART = {
     **BY_PASSWORD,
-    "MigrationDatabaseUrl": "postgresql://owner@db.example.org:5432/chat",
+    "MigrationDatabaseUrl": "postgresql://owner@db.example.org:5432/chat?sslmode=require",
     "MigrationSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:owner-AbCdEf",
     "SubnetIds": "subnet-1,subnet-2",
     "SecurityGroupIds": "sg-1",

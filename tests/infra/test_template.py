@@ -157,8 +157,14 @@ def test_every_parameter_is_documented_with_its_default():
         ("ChatSecretArn", ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:chat/token-AbCdEf"], ["chat", ""]),
         (
             "DatabaseUrl",
-            ["", "postgresql://hook@db:5432/chat?sslmode=verify-full"],
-            ["postgresql://hook:secret@db/chat", "mysql://hook@db/chat", "postgresql://db/chat"],
+            ["", "postgresql://hook@db:5432/chat?connect_timeout=3&sslmode=verify-full"],
+            [
+                "postgresql://hook@db/chat",
+                "postgresql://hook@db/chat?sslmode=disable",
+                "postgresql://hook:secret@db/chat?sslmode=require",
+                "mysql://hook@db/chat?sslmode=require",
+                "postgresql://db/chat?sslmode=require",
+            ],
         ),
         (
             "DatabaseConnectArn",
@@ -245,18 +251,18 @@ def test_the_functions_are_where_their_database_is():
         ),
         (
             "by token",
-            {"URL": "postgresql://hook@db.example.org:5432/chat", "IAM": "true"},
-            {"URL": "postgresql://hook@db.example.org:5432/chat", "IAM": "true"},
+            {"URL": "postgresql://hook@db.example.org:5432/chat?sslmode=require", "IAM": "true"},
+            {"URL": "postgresql://hook@db.example.org:5432/chat?sslmode=require", "IAM": "true"},
         ),
         (
             "by password",
             {
-                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "URL": "postgresql://hook@db.example.org:5432/chat?sslmode=require",
                 "IAM": "false",
                 "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
             },
             {
-                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "URL": "postgresql://hook@db.example.org:5432/chat?sslmode=require",
                 "IAM": "false",
                 "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
             },
@@ -264,12 +270,12 @@ def test_the_functions_are_where_their_database_is():
         (
             "owner apart, in a VPC",
             {
-                "URL": "postgresql://hook@db.example.org:5432/chat",
+                "URL": "postgresql://hook@db.example.org:5432/chat?sslmode=require",
                 "IAM": "false",
                 "SECRET": DEPLOYMENTS["by password"]["DatabaseSecretArn"],
             },
             {
-                "URL": "postgresql://owner@db.example.org:5432/chat",
+                "URL": "postgresql://owner@db.example.org:5432/chat?sslmode=require",
                 "IAM": "false",
                 "SECRET": DEPLOYMENTS["owner apart, in a VPC"]["MigrationSecretArn"],
                 "ROLE": "hook",
