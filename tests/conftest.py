@@ -76,6 +76,17 @@ def empty_database(running: Servers) -> Iterator[str]:
 
 
 @pytest.fixture
+def role(running: Servers) -> Iterator[str]:
+    """A name that no role of the server has yet, and none without quotes can have. Ask for it before the database in
+    which it gets privileges: it goes after that.
+    """
+    name = f'the "role" {uuid4().hex}'
+    yield name
+    with psycopg.connect(running.postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
 def system(running: Servers) -> Iterator[Stack]:
     """A stack with a database, queue, bucket and chat server of its own; what fails comes back at once."""
     environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS), "GUILDHOOK_RETRY_SECONDS": "0"}

@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine that answers a GET or a POST as a test wants it to."""
+"""A small HTTP server on this machine that answers a GET, a POST or a PUT as a test wants it to."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass(slots=True)
 class Server:
     """Answers the first request with the first answer, and every one after the last with the last."""
@@ -28,6 +34,8 @@ class Server:
     """Called before each piece of a body."""
     requests: list[str] = field(default_factory=list)
     """The paths asked for."""
+    uploads: list[Upload] = field(default_factory=list)
+    """What was PUT."""
 
 
 @contextmanager
@@ -38,6 +46,11 @@ def http_server(*answers: Answer, between: Callable[[], None] = lambda: None) ->
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer()
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.uploads.append(Upload(dict(self.headers), body))
             self._answer()
 
         def _answer(self) -> None:

@@ -93,3 +93,57 @@ def sqs_event(*bodies: str | dict[str, Any]) -> dict[str, Any]:
 
 def failed_records(answer: dict[str, Any]) -> list[str]:
     return sorted(item["itemIdentifier"] for item in answer["batchItemFailures"])
+
+
+def resource_request(url: str, resource_type: str, request_type: str = "Create", **fields: str) -> dict[str, Any]:
+    """What CloudFormation asks of a custom resource's function; the answer goes to `url`."""
+    return {
+        "RequestType": request_type,
+        "ResponseURL": f"{url}/answer?Signature=s3cret",
+        "StackId": "arn:aws:cloudformation:eu-central-1:000000000000:stack/guildhook/6a1d0000",
+        "RequestId": "5f1c7a53-0000-4000-8000-000000000001",
+        "ResourceType": resource_type,
+        "LogicalResourceId": "TheResource",
+        "ServiceToken": "arn:aws:lambda:eu-central-1:000000000000:function:guildhook",
+        "ResourceProperties": {"ServiceToken": "arn:aws:lambda:eu-central-1:000000000000:function:guildhook"},
+        **fields,
+    }
+
+
+def http_request(method: str, path: str) -> dict[str, Any]:
+    """What an HTTP API of API Gateway hands to a function, payload format 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {
+            "accept": "*/*",
+            "content-length": "0",
+            "host": "6a1d0000.execute-api.eu-central-1.amazonaws.com",
+            "user-agent": "curl/8.14.1",
+            "x-amzn-trace-id": "Root=1-6a1d0000-000000000000000000000001",
+            "x-forwarded-for": "192.0.2.1",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "6a1d0000",
+            "domainName": "6a1d0000.execute-api.eu-central-1.amazonaws.com",
+            "domainPrefix": "6a1d0000",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "curl/8.14.1",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "25/Jan/2026:12:00:00 +0000",
+            "timeEpoch": 1769342400000,
+        },
+        "isBase64Encoded": False,
+    }

@@ -8,11 +8,24 @@ import pytest
 from typer.testing import CliRunner
 
 from guildhook.sandbox import Limits
-from guildhook.settings import WANTS, CompileFunctionSettings, SweepSettings, WorkerSettings
+from guildhook.settings import (
+    WANTS,
+    AdminSettings,
+    CompileFunctionSettings,
+    MigrateSettings,
+    SweepSettings,
+    WorkerSettings,
+)
 from guildhook_local.cli import app
 
 PROJECT = Path(__file__).parents[1]
-FUNCTIONS = {"on_message": WorkerSettings, "compile_plugin": CompileFunctionSettings, "sweep": SweepSettings}
+FUNCTIONS = {
+    "on_message": WorkerSettings,
+    "compile_plugin": CompileFunctionSettings,
+    "sweep": SweepSettings,
+    "migrate": MigrateSettings,
+    "admin_api": AdminSettings,
+}
 DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
 
 

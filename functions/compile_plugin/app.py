@@ -2,6 +2,7 @@
 
 In, from SQS: requests to compile wasm that Postgres holds, and S3's notices of uploads; out, the ids of the records
 that must come back. Invoked with {"action": "recompile"} or {"action": "prune"}: how many were asked for, or deleted.
+A request of CloudFormation for a Custom::Recompilation is answered when everything asked for is done, or time is over.
 """
 
 import sys
@@ -10,17 +11,21 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from guildhook.cloudformation import is_resource_request, provide
 from guildhook.compiler import Compiler
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, CompileQueue, Stored, Upload, read_requests
 from guildhook.observability import create_logger, create_metrics, report_compile
+from guildhook.recompilation import recompile
 from guildhook.sandbox import MAX_WASM_BYTES, Engine
 from guildhook.settings import CompileFunctionSettings, load_settings
 from guildhook.store import Store
 
 # Long enough to roll back to the version before.
 _KEEP_DAYS = 30
+# Of the function's time, to answer CloudFormation in.
+_ANSWER_MILLISECONDS = 40_000
 
 logger = create_logger()
 metrics = create_metrics()
@@ -44,6 +49,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     metrics.add_metric("compile_requests", "Count", len(records))
     if records:
         return dict(process_partial_response(event, compile_record, processor, context))
+    if is_resource_request(event):
+        provide(event, "Custom::Recompilation", lambda: recompile_all(context))
+        return {}
     match event:
         case {"action": "recompile"}:
             uncompiled = compiler.uncompiled()
@@ -52,6 +60,15 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         case {"action": "prune"}:
             return {"pruned": compiler.prune(_KEEP_DAYS)}
     raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
+
+
+def recompile_all(context: Any) -> dict[str, int]:
+    """Raises InfrastructureError."""
+    recompilation = recompile(
+        compiler, queue, in_time=lambda: context.get_remaining_time_in_millis() > _ANSWER_MILLISECONDS
+    )
+    logger.info("recompiled", extra={"asked": recompilation.asked, "left": recompilation.left})
+    return {"Asked": recompilation.asked, "Left": recompilation.left}
 
 
 def compile_record(record: SQSRecord) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError
+from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError, MigrationError
 from guildhook.events import MalformedEventError
 from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
 from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable
@@ -124,17 +124,12 @@ def demo(
 def migrate(as_json: AsJson = False) -> None:
     """Bring a database up to date: an empty one, or the chat server's own. GUILDHOOK_DATABASE_URL says which."""
     # Only here: `run` and `check` need no database driver.
-    import psycopg  # noqa: PLC0415
-
-    from guildhook.settings import DatabaseSettings, load_settings  # noqa: PLC0415
+    from guildhook.settings import MigrateSettings, load_settings  # noqa: PLC0415
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
-    try:
-        applied = apply_migrations(load_settings(DatabaseSettings).database, MIGRATIONS)
-    except psycopg.Error as error:
-        reason = " ".join(str(error).split())
-        raise InfrastructureError(f"a migration failed and left nothing behind: {reason}") from None
+    settings = load_settings(MigrateSettings)
+    applied = apply_migrations(settings.database, MIGRATIONS, settings.database_role)
     if as_json:
         _print_json({"applied": applied})
     else:
@@ -180,7 +175,7 @@ def prune(
 def main() -> None:
     try:
         app()
-    except (ConfigurationError, InfrastructureError) as error:
+    except (ConfigurationError, InfrastructureError, MigrationError) as error:
         sys.exit(f"guildhook: {error}")
 
 

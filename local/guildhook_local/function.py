@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -13,7 +13,7 @@ from guildhook_local.poller import Handler
 
 @contextmanager
 def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handler]:
-    """Imports `app` (functions/NAME/app.py) anew and yields its handler; calls its `close` afterwards.
+    """Imports `app` (functions/NAME/app.py) anew and yields its handler; calls its `close` afterwards, if it has one.
 
     The environment is set until the block is left, since AWS clients read theirs when they are first needed.
     So functions that are loaded at the same time share it.
@@ -21,8 +21,11 @@ def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handl
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        with closing(_import(app)) as function:
+        function = _import(app)
+        try:
             yield function.handler
+        finally:
+            getattr(function, "close", lambda: None)()
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -27,6 +27,8 @@ _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
 ON_MESSAGE = _PROJECT / "functions" / "on_message" / "app.py"
 SWEEP = _PROJECT / "functions" / "sweep" / "app.py"
+MIGRATE = _PROJECT / "functions" / "migrate" / "app.py"
+ADMIN_API = _PROJECT / "functions" / "admin_api" / "app.py"
 COMPILE_PLUGIN = _PROJECT / "functions" / "compile_plugin" / "app.py"
 _SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
@@ -57,6 +59,7 @@ class Stack:
     compile_handler: Handler
     compile_mapping: EventSourceMapping
     sweep_handler: Handler
+    admin_handler: Handler
     environment: Mapping[str, str]
     """What the functions are configured with."""
 
@@ -143,6 +146,7 @@ def stack(
             loaded_function(ON_MESSAGE, variables) as handler,
             loaded_function(COMPILE_PLUGIN, variables) as compile_handler,
             loaded_function(SWEEP, variables) as sweep_handler,
+            loaded_function(ADMIN_API, variables) as admin_handler,
         ):
             yield Stack(
                 database_url=database_url,
@@ -157,6 +161,7 @@ def stack(
                     sqs, compile_queue.url, "compile_plugin", compile_handler, batch_size=1
                 ),
                 sweep_handler=sweep_handler,
+                admin_handler=admin_handler,
                 environment=variables,
             )
 

@@ -16,5 +16,9 @@ class UnwritableError(InfrastructureError):
     """Postgres does not take what was to be written; without it, it takes the rest."""
 
 
+class MigrationError(Exception):
+    """The database cannot be brought up to date as it is. The text is one line, and quotes nothing that it holds."""
+
+
 class InvalidPluginError(Exception):
     """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""

@@ -61,6 +61,17 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateSettings(DatabaseSettings):
+    database_role: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] | None = None
+    """The other functions connect as this role: it is created, and granted what they need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings(DatabaseSettings):
+    """The database is all it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSettings(DatabaseSettings):
     event_queue_url: _Text
     requeue_after_seconds: _Positive = 1_800
@@ -156,6 +167,7 @@ WANTS: Final = {
     "database_url": "PostgreSQL 16 or newer, `postgresql://user@host:5432/database`",
     "database_secret": "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
     "database_iam": "`true` if every new connection has an IAM token as its password, else `false`",
+    "database_role": "name of the role that the other functions connect as",
     "artifact_bucket": "S3 bucket of compiled plugins",
     "limits": "a whole number from 0 on, under the name of a limit that docs/configuration.md lists",
     "compile_queue_url": "queue on which the compile function is asked",

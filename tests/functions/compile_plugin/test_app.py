@@ -11,7 +11,8 @@ import wat
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN
-from samples import failed_records, sqs_event
+from http_server import Answer, http_server
+from samples import failed_records, resource_request, sqs_event
 
 CONTEXT = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + 3_600)
 
@@ -105,6 +106,46 @@ def test_after_an_update_everything_is_asked_for_until_nothing_is_left(system, q
     drain(system)
     assert compiled(query) == {digest(wasm) for wasm in plugins}
     assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 0}
+
+
+def provide(handler, request_type="Update", seconds=3_600):
+    """What CloudFormation is answered."""
+    context = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + seconds)
+    with http_server(Answer()) as server:
+        handler(resource_request(server.url, "Custom::Recompilation", request_type), context)
+    (upload,) = server.uploads
+    return json.loads(upload.body)
+
+
+def test_a_deploy_is_told_that_everything_is_compiled(system):
+    install(system, wat.SILENT)
+    system.compile(wat.SILENT)
+    answer = provide(system.compile_handler)
+    assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Asked": 0, "Left": 0})
+
+
+def test_a_deploy_does_not_wait_past_the_functions_time(system, query):
+    install(system, wat.SILENT, wat.logs("one"), b"garbage")
+    answer = provide(system.compile_handler, seconds=30)
+    assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Asked": 3, "Left": 3})
+    # It is compiled all the same.
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT), digest(wat.logs("one"))}
+
+
+def test_a_stack_that_goes_asks_for_nothing(system):
+    install(system, wat.SILENT)
+    assert provide(system.compile_handler, "Delete")["Status"] == "SUCCESS"
+    assert system.compile_mapping.poll() == 0
+
+
+def test_a_deploy_fails_where_nothing_can_be_asked_for(system):
+    environment = {**system.environment, "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@127.0.0.1:1/chat"}
+    with loaded_function(COMPILE_PLUGIN, environment) as handler:
+        answer = provide(handler)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
+    assert "s3cret" not in json.dumps(answer)
 
 
 def test_pruning_says_how_many_it_deleted(system, query):

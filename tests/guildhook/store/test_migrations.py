@@ -1,9 +1,12 @@
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, MigrationError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
@@ -51,21 +54,6 @@ def test_the_plugins_table_is_upstreams_column_for_column(empty_database):
         assert rule == "FOREIGN KEY (guild_id) REFERENCES guilds(id) ON DELETE CASCADE"
 
 
-def test_the_chat_servers_own_tables_stay_as_they_are(empty_database):
-    with psycopg.connect(empty_database) as connection:
-        connection.execute("CREATE TABLE guilds (id UUID PRIMARY KEY, name VARCHAR(100) NOT NULL)")
-        connection.execute(
-            """CREATE TABLE channels (id UUID PRIMARY KEY, guild_id UUID REFERENCES guilds(id),
-                                      name VARCHAR(64) NOT NULL, topic TEXT)"""
-        )
-        connection.execute("INSERT INTO guilds VALUES ('6a1d0000-0000-4000-8000-000000000001', 'home')")
-    before = columns(empty_database, "guilds"), columns(empty_database, "channels")
-    assert migrate(Database(empty_database), MIGRATIONS) == ALL
-    assert (columns(empty_database, "guilds"), columns(empty_database, "channels")) == before
-    with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT name FROM guilds").fetchall() == [("home",)]
-
-
 def test_two_migrators_at_once_apply_each_step_once(empty_database):
     with ThreadPoolExecutor(2) as pool:
         applied = list(pool.map(lambda _: migrate(Database(empty_database), MIGRATIONS), range(2)))
@@ -75,8 +63,9 @@ def test_two_migrators_at_once_apply_each_step_once(empty_database):
 def test_a_step_that_fails_leaves_nothing_of_itself(empty_database, tmp_path):
     (tmp_path / "1_good.sql").write_text("CREATE TABLE good (id INT);")
     (tmp_path / "2_bad.sql").write_text("CREATE TABLE bad (id INT); SELECT no_such_function();")
-    with pytest.raises(psycopg.errors.UndefinedFunction):
+    with pytest.raises(MigrationError) as raised:
         migrate(Database(empty_database), tmp_path)
+    assert str(raised.value) == "migration 2_bad failed: function no_such_function() does not exist"
     assert columns(empty_database, "good")
     assert columns(empty_database, "bad") == []
     (tmp_path / "2_bad.sql").write_text("CREATE TABLE bad (id INT);")
@@ -91,6 +80,86 @@ def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path)
     migrate(Database(empty_database), tmp_path)
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT * FROM seen").fetchone() == ("5s", "10min", 1)
+
+
+def test_an_error_quotes_nothing_that_the_tables_hold(empty_database, tmp_path):
+    (tmp_path / "1_rows.sql").write_text("CREATE TABLE words (word TEXT); INSERT INTO words VALUES ('s3cret');")
+    migrate(Database(empty_database), tmp_path)
+    (tmp_path / "2_bad.sql").write_text("ALTER TABLE words ALTER word TYPE UUID USING word::uuid;")
+    with pytest.raises(MigrationError) as raised:
+        migrate(Database(empty_database), tmp_path)
+    assert str(raised.value) == "migration 2_bad failed: InvalidTextRepresentation, SQLSTATE 22P02"
+
+
+def test_who_waits_for_another_migrator_too_long_says_so(empty_database, tmp_path):
+    (tmp_path / "1_lock.sql").write_text(
+        "CREATE TABLE lock AS SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' AND granted;"
+    )
+    migrate(Database(empty_database), tmp_path)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(classid::bigint << 32 | objid::bigint) FROM lock")
+        with pytest.raises(InfrastructureError, match="another migrator was still at work"):
+            migrate(Database(empty_database), tmp_path, wait_seconds=0)
+    assert migrate(Database(empty_database), tmp_path) == []
+
+
+def test_a_migrator_killed_half_way_leaves_the_rest_to_the_next(empty_database, tmp_path):
+    (tmp_path / "1_good.sql").write_text("CREATE TABLE good (id INT);")
+    (tmp_path / "2_slow.sql").write_text("CREATE TABLE slow (id INT); SELECT pg_sleep(3600);")
+    program = f"""
+from pathlib import Path
+from guildhook.store import Database
+from guildhook.store.migrations import migrate
+migrate(Database({empty_database!r}), Path({str(tmp_path)!r}))
+"""
+    with subprocess.Popen([sys.executable, "-c", program]) as migrator:
+        with psycopg.connect(empty_database, autocommit=True) as connection:
+            sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            while not connection.execute(sleeping).fetchall():
+                assert migrator.poll() is None
+                time.sleep(0.05)
+        migrator.kill()
+    (tmp_path / "2_slow.sql").write_text("CREATE TABLE slow (id INT);")
+    # The server notices that nobody is there any more.
+    assert migrate(Database(empty_database), tmp_path) == ["2_slow"]
+    assert columns(empty_database, "slow")
+
+
+INDEX_WITHOUT_A_TRANSACTION = """-- transactional: false
+DROP INDEX CONCURRENTLY IF EXISTS idx_numbers;
+CREATE UNIQUE INDEX CONCURRENTLY idx_numbers ON numbers(number);
+"""
+
+
+def test_an_index_on_a_table_in_use_is_built_while_others_wait_to_migrate(empty_database, tmp_path):
+    (tmp_path / "1_numbers.sql").write_text("CREATE TABLE numbers (number INT);")
+    (tmp_path / "2_index.sql").write_text(INDEX_WITHOUT_A_TRANSACTION)
+    with ThreadPoolExecutor(4) as pool:
+        applied = list(pool.map(lambda _: migrate(Database(empty_database), tmp_path), range(4)))
+    assert sorted(applied) == [[], [], [], ["1_numbers", "2_index"]]
+
+
+def test_an_index_that_failed_is_built_from_the_beginning(empty_database, tmp_path):
+    (tmp_path / "1_numbers.sql").write_text("CREATE TABLE numbers (number INT); INSERT INTO numbers VALUES (1), (1);")
+    (tmp_path / "2_index.sql").write_text(INDEX_WITHOUT_A_TRANSACTION)
+    with pytest.raises(MigrationError, match="migration 2_index failed: UniqueViolation"):
+        migrate(Database(empty_database), tmp_path)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_numbers'::regclass"
+        assert connection.execute(valid).fetchone() == (False,)
+        connection.execute("DELETE FROM numbers")
+        assert migrate(Database(empty_database), tmp_path) == ["2_index"]
+        assert connection.execute(valid).fetchone() == (True,)
+
+
+def test_what_comes_after_a_step_without_a_transaction_has_the_lock_timeout_again(empty_database, tmp_path):
+    (tmp_path / "1_none.sql").write_text(
+        "-- transactional: false\nCREATE TABLE seen AS SELECT current_setting('lock_timeout') AS setting;"
+    )
+    (tmp_path / "2_one.sql").write_text("INSERT INTO seen SELECT current_setting('lock_timeout');")
+    migrate(Database(empty_database), tmp_path)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT setting FROM seen").fetchall() == [("0",), ("5s",)]
 
 
 def test_a_database_out_of_reach_is_named_without_the_password():

@@ -447,3 +447,6 @@ INSERT INTO plugins (guild_id, name, description, wasm_blob, config, permissions
 VALUES (%(guild_id)s, %(name)s, %(description)s, %(wasm)s, %(settings)s, %(permissions)s)
 RETURNING id
 """
+
+# yoyo's own table, which is there from the first migration on.
+APPLIED_MIGRATIONS: Final[LiteralString] = "SELECT migration_id FROM _yoyo_migration"

@@ -122,6 +122,10 @@ class Store:
         """As `stale_artifacts` has it. Raises InfrastructureError."""
         self._write(queries.FORGET_STALE_REFUSALS, {"engine": engine, "days": days})
 
+    def applied_migrations(self) -> frozenset[str]:
+        """Raises InfrastructureError, also if there was never any."""
+        return frozenset(name for (name,) in self._repeatable(queries.APPLIED_MIGRATIONS, {}))
+
     def add_plugin(
         self,
         guild_id: UUID,

@@ -1,0 +1,39 @@
+"""Lambda: brings the database up to date, straight to it and not through a proxy.
+
+In, a request of CloudFormation for a Custom::Migration, or any other JSON; out, for the latter, what was applied.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from guildhook.cloudformation import is_resource_request, provide
+from guildhook.errors import ConfigurationError
+from guildhook.observability import create_logger
+from guildhook.settings import MigrateSettings, load_settings
+from guildhook.store.migrations import migrate
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+logger = create_logger()
+
+try:
+    settings = load_settings(MigrateSettings)
+except ConfigurationError as error:
+    sys.exit(f"guildhook: {error}")
+
+
+@logger.inject_lambda_context
+def handler(event: Any, _context: Any) -> dict[str, Any]:
+    """Raises InfrastructureError and MigrationError."""
+    if is_resource_request(event):
+        provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date())})
+        return {}
+    return {"applied": bring_up_to_date()}
+
+
+def bring_up_to_date() -> list[str]:
+    applied = migrate(settings.database, _MIGRATIONS, settings.database_role)
+    for migration in applied:
+        logger.info("migration applied", extra={"migration": migration})
+    return applied

@@ -1,0 +1,115 @@
+"""CloudFormation's custom resources: what is asked comes to a Lambda function, the answer goes to a URL of S3.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+import urllib3
+
+from guildhook.errors import ConfigurationError, InfrastructureError, MigrationError
+
+_logger = logging.getLogger(__name__)
+
+_TIMEOUT: Final = urllib3.Timeout(connect=3, read=5)
+_RETRIES: Final = urllib3.Retry(
+    total=3,
+    redirect=0,
+    status_forcelist=(500, 502, 503, 504),
+    allowed_methods=("PUT",),
+    backoff_factor=0.1,
+    raise_on_status=False,
+)
+# An answer may have 4,096 bytes, and JSON writes a control character in six.
+_LONGEST_REASON: Final = 400
+
+
+class ResourceRequest(msgspec.Struct, frozen=True, rename="pascal"):
+    """What guildhook reads of it. Whoever has the URL can answer, so it is not shown."""
+
+    request_type: Literal["Create", "Update", "Delete"]
+    response_url: str = msgspec.field(name="ResponseURL")
+    stack_id: str
+    request_id: str
+    resource_type: str
+    logical_resource_id: str
+    physical_resource_id: str | None = None
+
+
+class ResourceAnswer(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
+    status: Literal["SUCCESS", "FAILED"]
+    physical_resource_id: str
+    stack_id: str
+    request_id: str
+    logical_resource_id: str
+    reason: str = ""
+    data: Mapping[str, int] = {}
+
+
+def is_resource_request(event: Any) -> bool:
+    return isinstance(event, dict) and "ResponseURL" in event
+
+
+def provide(event: Any, resource_type: str, work: Callable[[], Mapping[str, int]]) -> None:
+    """Answer a request for a resource of this type: `work` creates or updates it, and there is nothing to delete.
+
+    `work` returns the resource's attributes; what it raises is the reason of a failure. Raises ValueError for what is
+    no request, InfrastructureError if the answer cannot be delivered: Lambda then invokes the function again.
+    """
+    request = msgspec.convert(event, ResourceRequest)
+    _deliver(request, _answer(request, resource_type, work))
+
+
+def _answer(request: ResourceRequest, resource_type: str, work: Callable[[], Mapping[str, int]]) -> ResourceAnswer:
+    if request.resource_type != resource_type:
+        return _failure(request, f"this function provides {resource_type}, not {request.resource_type}")
+    if request.request_type == "Delete":
+        return _success(request, {})
+    try:
+        return _success(request, work())
+    except (ConfigurationError, InfrastructureError, MigrationError) as error:
+        return _failure(request, str(error))
+    except Exception as error:  # without an answer the deploy would stand still for an hour
+        _logger.exception("%s failed", resource_type)
+        return _failure(request, f"{type(error).__name__}; the function's log has more")
+
+
+def _success(request: ResourceRequest, data: Mapping[str, int]) -> ResourceAnswer:
+    return ResourceAnswer("SUCCESS", *_identity(request), data=data)
+
+
+def _failure(request: ResourceRequest, reason: str) -> ResourceAnswer:
+    _logger.error("%s of %s failed: %s", request.request_type, request.logical_resource_id, reason)
+    return ResourceAnswer("FAILED", *_identity(request), reason=reason[:_LONGEST_REASON])
+
+
+def _identity(request: ResourceRequest) -> tuple[str, str, str, str]:
+    # Always the same one: another would make CloudFormation delete the resource that had the former.
+    physical_id = request.physical_resource_id or f"{request.stack_id}/{request.logical_resource_id}"
+    return physical_id, request.stack_id, request.request_id, request.logical_resource_id
+
+
+def _deliver(request: ResourceRequest, answer: ResourceAnswer) -> None:
+    try:
+        with urllib3.PoolManager() as http:
+            response = http.request(
+                "PUT",
+                request.response_url,
+                body=msgspec.json.encode(answer),
+                headers={"Content-Type": ""},  # as the URL is signed
+                timeout=_TIMEOUT,
+                retries=_RETRIES,
+            )
+    except urllib3.exceptions.HTTPError as error:
+        # Its own text has the URL.
+        cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+        raise _undelivered(request, type(cause).__name__) from None
+    if response.status != 200:
+        raise _undelivered(request, f"HTTP {response.status}")
+
+
+def _undelivered(request: ResourceRequest, reason: str) -> InfrastructureError:
+    return InfrastructureError(f"CloudFormation's answer about {request.logical_resource_id}: {reason}")

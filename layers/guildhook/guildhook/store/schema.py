@@ -1,0 +1,19 @@
+"""The migrations that this version of guildhook needs. Only the function that applies them ships their files.
+
+A new one changes the layer by its line here, and that is how CloudFormation knows to ask for it.
+"""
+
+from typing import Final
+
+MIGRATIONS: Final = (
+    "20260125000000_chat_tables",
+    "20260125000001_add_plugins",
+    "20260301000000_add_plugin_artifacts",
+    "20260301000001_add_plugin_runs",
+    "20261124000000_add_artifact_objects",
+    "20261124000001_add_causality",
+    "20261124000002_add_plugin_health",
+    "20261124000003_add_guild_budgets",
+    "20261124000004_add_plugin_state",
+)
+"""In their order."""

@@ -1,0 +1,284 @@
+"""From every earlier version to the newest, with rows in every table; and the version before goes on meanwhile."""
+
+import shutil
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from guildhook.events import DeliveryDue
+from guildhook.store import Database, Store
+from guildhook.store.migrations import migrate
+from guildhook.store.schema import MIGRATIONS as NEEDED
+from guildhook_local.function import loaded_function
+from guildhook_local.poller import LambdaContext
+from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
+from samples import event, failed_records, sqs_event
+
+FILES = sorted(MIGRATIONS.glob("*.sql"))
+ALL = [path.stem for path in FILES]
+CONTEXT = LambdaContext("any", "request", deadline=time.monotonic() + 3_600)
+PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+
+GUILD, CHANNEL, MESSAGE, PLUGIN, RUN, KEY = (UUID(f"6a1d0000-0000-4000-8000-00000000000{n}") for n in range(1, 7))
+IDS = {"guilds": GUILD, "channels": CHANNEL, "plugins": PLUGIN, "plugin_runs": RUN}
+"""By table."""
+VALUES: dict[str, Any] = {
+    "guild_id": GUILD,
+    "channel_id": CHANNEL,
+    "message_id": MESSAGE,
+    "root_message_id": MESSAGE,
+    "plugin_id": PLUGIN,
+    "run_id": RUN,
+    "key": KEY,
+    "wasm_blob": PING,
+    "wasm_sha256": sha256(PING).digest(),
+    "permissions": Jsonb(["SEND_MESSAGES"]),
+    "outcome": "ok",
+    "kind": "send_message",
+    "state": "pending",
+    "content": "from before",
+    "logs": Jsonb(["a line"]),
+    "memories": Jsonb([[1, None]]),
+    "entries": Jsonb({"key": "value"}),
+    # Not quarantined.
+    "quarantined_at": None,
+    "reason": None,
+    "retry_at": None,
+}
+"""What stands in a column of that name, in every table; other columns have something of their type."""
+BY_TABLE = {("plugin_refusals", "reason"): "it is bad", ("plugin_refusals", "wasm_sha256"): b"\2" * 32}
+BY_TYPE: dict[str, Any] = {
+    "uuid": GUILD,
+    "text": "text",
+    "character varying(64)": "name",
+    "bytea": b"\1" * 32,
+    "jsonb": Jsonb({}),
+    "boolean": True,
+    "integer": 1,
+    "bigint": 1,
+    "timestamp with time zone": datetime.now(UTC),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    type: str
+    required: bool
+    default: str | None
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    columns: dict[str, dict[str, Column]]
+    """By table, in the order in which the tables were made."""
+    constraints: dict[str, tuple[str, frozenset[str]]]
+    """Their table, and the columns that they speak of, by table, name and definition."""
+    unique_indexes: dict[str, tuple[str, frozenset[str]]]
+    """Likewise; what ON CONFLICT names is one of them."""
+
+
+COLUMNS = """
+SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attgenerated <> ''
+FROM pg_class
+JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_attrdef ON adrelid = pg_class.oid AND adnum = attnum
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname !~ '^_?yoyo'
+ORDER BY pg_class.oid, attnum
+"""
+CONSTRAINTS = """
+SELECT relname || '.' || conname || ' ' || pg_get_constraintdef(pg_constraint.oid), relname,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY(conkey))
+FROM pg_constraint
+JOIN pg_class ON pg_class.oid = conrelid
+WHERE connamespace = 'public'::regnamespace AND relname !~ '^_?yoyo' AND contype <> 'n'
+"""
+UNIQUE_INDEXES = """
+SELECT pg_get_indexdef(indexrelid), relname,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY(indkey::int2[]))
+FROM pg_index
+JOIN pg_class ON pg_class.oid = indrelid
+WHERE relnamespace = 'public'::regnamespace AND relname !~ '^_?yoyo' AND indisunique
+"""
+
+
+def read_schema(connection) -> Schema:
+    columns: dict[str, dict[str, Column]] = {}
+    for table, column, *properties in connection.execute(COLUMNS).fetchall():
+        columns.setdefault(table, {})[column] = Column(*properties)
+    constraints, unique_indexes = (
+        {definition: (table, frozenset(names)) for definition, table, names in connection.execute(query).fetchall()}
+        for query in (CONSTRAINTS, UNIQUE_INDEXES)
+    )
+    return Schema(columns, constraints, unique_indexes)
+
+
+def fill(connection, schema: Schema) -> None:
+    """A row in every table. Names every column of `schema`, as the version does whose schema it is."""
+    for table, columns in schema.columns.items():
+        row = {name: value(table, name, column) for name, column in columns.items() if not column.generated}
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(table), names(row), sql.SQL(", ").join(sql.Placeholder() * len(row))
+        )
+        connection.execute(insert, list(row.values()))
+
+
+def value(table: str, name: str, column: Column) -> Any:
+    if name == "id":
+        return IDS[table]
+    return BY_TABLE.get((table, name), VALUES.get(name, BY_TYPE[column.type]))
+
+
+def names(columns) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def read_rows(connection, schema: Schema) -> dict[str, list[tuple[Any, ...]]]:
+    """What a version reads of its columns."""
+    return {
+        table: connection.execute(sql.SQL("SELECT {} FROM {}").format(names(columns), sql.Identifier(table))).fetchall()
+        for table, columns in schema.columns.items()
+    }
+
+
+@pytest.fixture(params=range(1, len(ALL) + 1), ids=lambda number: ALL[number - 1])
+def version(request):
+    """How many of the migrations a version of guildhook had."""
+    return request.param
+
+
+@pytest.fixture
+def at_version(version, empty_database, tmp_path):
+    """A database that this version brought up to date."""
+    for path in FILES[:version]:
+        shutil.copy(path, tmp_path)
+    assert migrate(Database(empty_database), tmp_path) == ALL[:version]
+    return empty_database
+
+
+def test_the_library_knows_which_migrations_it_needs():
+    assert list(NEEDED) == ALL
+
+
+def test_no_row_is_lost_and_the_current_code_goes_on_with_them(version, at_version, system):
+    with psycopg.connect(at_version, autocommit=True) as connection:
+        schema = read_schema(connection)
+        fill(connection, schema)
+        before = read_rows(connection, schema)
+        assert migrate(Database(at_version), MIGRATIONS) == ALL[version:]
+        assert read_rows(connection, schema) == before
+    assert all(before.values())
+    if "plugins" not in before:
+        with closing(Store(Database(at_version))) as store:
+            store.add_plugin(GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
+    handles_messages(system, at_version)
+    pending = ["from before"] if "plugin_intents" in before else []
+    assert sorted(reply["content"] for reply in system.chat.replies()) == [*pending, "pong"]
+
+
+def handles_messages(system, url):
+    """The current functions work on a database that has a plugin, and perhaps a message that is still to be sent."""
+    system.chat.add_channel(GUILD, CHANNEL)
+    environment = {**system.environment, "GUILDHOOK_DATABASE_URL": url}
+    with (
+        loaded_function(COMPILE_PLUGIN, environment) as compile_plugin,
+        loaded_function(ON_MESSAGE, environment) as on_message,
+        loaded_function(SWEEP, environment) as sweep,
+    ):
+        compile_plugin({"action": "recompile"}, CONTEXT)
+        due = DeliveryDue(GUILD, MESSAGE).to_json()
+        assert failed_records(on_message(sqs_event(due, event(GUILD, CHANNEL)), CONTEXT)) == []
+        assert sweep({}, CONTEXT)["given_up"] == 0
+        assert compile_plugin({"action": "prune"}, CONTEXT) == {"pruned": 0}
+
+
+def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
+    with psycopg.connect(at_version, autocommit=True) as connection:
+        schema = read_schema(connection)
+        migrate(Database(at_version), MIGRATIONS)
+        fill(connection, schema)
+        assert all(read_rows(connection, schema).values())
+        newest = read_schema(connection)
+    for table, columns in schema.columns.items():
+        added = {name: column for name, column in newest.columns[table].items() if name not in columns}
+        # Neither type nor default nor whether it may be NULL.
+        assert columns.items() <= newest.columns[table].items()
+        # It does not name what it does not know.
+        assert [n for n, c in added.items() if c.required and c.default is None and not c.generated] == []
+    for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
+        # What it counts on: ON CONFLICT, and rows that go with others.
+        assert old.items() <= new.items()
+        # And nothing new speaks of what it writes alone.
+        added = {definition: new[definition] for definition in new.keys() - old.keys()}
+        assert [
+            definition
+            for definition, (table, speaks_of) in added.items()
+            if table in schema.columns and speaks_of <= schema.columns[table].keys()
+        ] == []
+
+
+def test_a_guild_that_the_chat_server_deletes_takes_everything_along(empty_database):
+    migrate(Database(empty_database), MIGRATIONS)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        schema = read_schema(connection)
+        fill(connection, schema)
+        connection.execute("DELETE FROM guilds")
+        left = {table for table, rows in read_rows(connection, schema).items() if rows}
+    # Of wasm, which other guilds may have; and of a guild's last minute, which the sweep deletes.
+    assert left == {"plugin_artifacts", "plugin_refusals", "guild_budgets"}
+
+
+CHAT_SERVER = """
+CREATE TYPE channel_type AS ENUM ('text', 'voice');
+CREATE TABLE users (id UUID PRIMARY KEY, email TEXT NOT NULL UNIQUE);
+CREATE TABLE guilds (
+    id UUID PRIMARY KEY,
+    name VARCHAR(100) NOT NULL CHECK (name <> ''),
+    owner_id UUID NOT NULL REFERENCES users(id),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT NOW()
+);
+CREATE TABLE channels (
+    id UUID PRIMARY KEY,
+    guild_id UUID REFERENCES guilds(id), -- NULL: between two users
+    name VARCHAR(64) NOT NULL,
+    channel_type channel_type NOT NULL,
+    topic TEXT,
+    UNIQUE (guild_id, name)
+);
+CREATE TABLE messages (id UUID PRIMARY KEY, channel_id UUID NOT NULL REFERENCES channels(id), content TEXT NOT NULL);
+INSERT INTO users VALUES ('6a1d0000-0000-4000-8000-00000000000a', 'ada@example.org');
+INSERT INTO guilds VALUES ('6a1d0000-0000-4000-8000-000000000001', 'home', '6a1d0000-0000-4000-8000-00000000000a');
+INSERT INTO channels VALUES
+    ('6a1d0000-0000-4000-8000-000000000002', '6a1d0000-0000-4000-8000-000000000001', 'general', 'text', 'anything'),
+    ('6a1d0000-0000-4000-8000-00000000000b', NULL, 'ada and bob', 'voice', NULL);
+INSERT INTO messages VALUES
+    ('6a1d0000-0000-4000-8000-000000000003', '6a1d0000-0000-4000-8000-000000000002', '!ping');
+"""
+
+
+def test_the_chat_servers_own_tables_stay_as_they_are_and_guildhook_works_beside_them(empty_database, system):
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(CHAT_SERVER)
+        schema = read_schema(connection)
+        before = read_rows(connection, schema)
+        assert migrate(Database(empty_database), MIGRATIONS) == ALL
+        newest = read_schema(connection)
+        assert {table: newest.columns[table] for table in schema.columns} == schema.columns
+        for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
+            assert {definition: of for definition, of in new.items() if of[0] in schema.columns} == old
+    with closing(Store(Database(empty_database))) as store:
+        store.add_plugin(GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
+    handles_messages(system, empty_database)
+    assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        assert read_rows(connection, schema) == before
