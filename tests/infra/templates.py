@@ -119,6 +119,7 @@ _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
 class _Resolver:
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         self._conditions = template.get("Conditions", {})
+        self._mappings = template.get("Mappings", {})
         declared = template.get("Parameters", {})
         given = {name: parameters.get(name, each.get("Default")) for name, each in declared.items()}
         lists = {name for name, each in declared.items() if "List" in each["Type"]}
@@ -156,6 +157,8 @@ class _Resolver:
         if function == "Fn::Sub":
             return self._substituted(argument)
         values = self.value(argument)
+        if function == "Fn::FindInMap":
+            return self._mappings[values[0]][values[1]][str(values[2])]
         if function == "Fn::Select" and (isinstance(values[1], str) or int(values[0]) >= len(values[1])):
             return f"{values[0]} of {values[1]}"  # of something that only exists once it is made
         return _FUNCTIONS[function](values)

@@ -41,10 +41,18 @@ def test_what_fails_comes_back_alone_and_ends_as_a_dead_letter(
     assert stack[dead_letters]["MessageRetentionPeriod"] >= stack[queue]["MessageRetentionPeriod"]
 
 
-@pytest.mark.parametrize(("source", "function"), [source[:2] for source in SOURCES])
-def test_as_much_concurrency_is_reserved_as_the_queue_may_use(stack, source, function):
-    most = stack[source]["ScalingConfig"]["MaximumConcurrency"]
-    assert stack[function]["ReservedConcurrentExecutions"] == most
+def test_as_much_concurrency_is_reserved_as_the_queue_and_others_may_use(stack):
+    events, asked = (stack[source]["ScalingConfig"]["MaximumConcurrency"] for source, *_ in SOURCES)
+    assert stack["OnMessage"]["ReservedConcurrentExecutions"] == events
+    # CloudFormation and the schedule invoke it too.
+    assert stack["CompilePlugin"]["ReservedConcurrentExecutions"] == int(asked) + 2
+
+
+def test_every_number_of_compiles_has_its_reserve():
+    template = read_template()
+    reserved = template["Mappings"]["ReservedForCompiles"]["Concurrency"]
+    allowed = template["Parameters"]["MaximumCompiles"]["AllowedValues"]
+    assert reserved == {number: int(number) + 2 for number in allowed}
 
 
 def test_the_functions_are_those_of_the_folder(stack):
@@ -84,6 +92,9 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
     assert stack["Recompiled"]["ServiceToken"] == "CompilePlugin.Arn"
     # Another library, or another wasmtime, makes CloudFormation ask again.
     assert stack["Migrated"]["Layers"] == stack["Recompiled"]["Layers"] == stack["OnMessage"]["Layers"]
+    # So does another database, or another role in it.
+    variables = stack["Migrate"]["Environment"]["Variables"]
+    assert variables["GUILDHOOK_DATABASE_URL"] in stack["Migrated"]["Database"]
     assert int(stack["Migrated"]["ServiceTimeout"]) > stack["Migrate"]["Timeout"]
     assert int(stack["Recompiled"]["ServiceTimeout"]) > stack["CompilePlugin"]["Timeout"]
 
