@@ -34,7 +34,7 @@ bench: .venv/bench.stamp ## every figure against its peer or limit, in ten minut
 	$(BIN)/python -m bench.inspection
 	$(BIN)/python -m bench.runs
 
-simulate: .venv/bench.stamp ## the tables and plots of docs/scaling.md
+simulate: .venv/bench.stamp ## the tables and plots of docs/scaling.md, and the costs of docs/deployment.md
 	$(BIN)/python -m bench.scaling
 
 lint: .venv/dev.stamp ## ruff: rules and format

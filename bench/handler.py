@@ -5,6 +5,7 @@ that it prints says that it has started.
 """
 
 import importlib.util
+import io
 import json
 import os
 import re
@@ -42,6 +43,8 @@ class Handled:
     """Of the resident: not backed by files."""
     modules: Mapping[str, int]
     """Where they were found."""
+    log_bytes: int
+    """Printed, which Lambda gives to CloudWatch."""
 
 
 class Handler:
@@ -115,16 +118,26 @@ def main() -> None:
     answers = sys.stdout
     if "--one-by-one" in sys.argv:
         sender._MAX_THREADS = 1
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), tempfile.NamedTemporaryFile() as trace:
+    with Printed() as printed, redirect_stdout(printed), tempfile.NamedTemporaryFile() as trace:
         app = _imported(ON_MESSAGE)
         app.worker.connect()
         app.worker._store._connection.pgconn.trace(trace.fileno())
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
-            print(json.dumps(_handled(app, json.loads(line), Path(trace.name))), file=answers, flush=True)
+            print(json.dumps(_handled(app, json.loads(line), Path(trace.name), printed)), file=answers, flush=True)
 
 
-def _handled(app: Any, bodies: Sequence[Body], trace: Path) -> dict[str, Any]:
+class Printed(io.TextIOBase):
+    """Counts what is written, and forgets it."""
+
+    size = 0
+
+    def write(self, text: str) -> int:
+        self.size += len(text.encode())
+        return len(text)
+
+
+def _handled(app: Any, bodies: Sequence[Body], trace: Path, printed: Printed) -> dict[str, Any]:
     event = sqs_event(bodies)
     modules: Mapping[str, int] = {}
     report_batch = app.report_batch
@@ -135,7 +148,7 @@ def _handled(app: Any, bodies: Sequence[Body], trace: Path) -> dict[str, Any]:
         report_batch(logger, metrics, report)
 
     app.report_batch = keep
-    before = trace.stat().st_size
+    before, printed_before = trace.stat().st_size, printed.size
     started, cpu = time.perf_counter(), time.process_time()
     answer = app.handler(event, LambdaContext("on_message", "bench", time.monotonic() + 60))
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
@@ -151,6 +164,7 @@ def _handled(app: Any, bodies: Sequence[Body], trace: Path) -> dict[str, Any]:
         "resident_mib": process.resident(),
         "anonymous_mib": process.anonymous(),
         "modules": dict(modules),
+        "log_bytes": printed.size - printed_before,
     }
 
 

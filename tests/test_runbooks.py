@@ -51,18 +51,21 @@ def options(service: str, operation: str) -> tuple[set[str], ...]:
     return tuple({renamed.get(name, xform_name(name, "-")) for name in each} for each in (members, required))
 
 
+def asked_by_waiter(service: str, line: str) -> str:
+    """The operation that it repeats."""
+    (waiter,) = re.findall(rf"aws {service} wait ([a-z-]+)", line)
+    waiters = Session().get_waiter_model(service)
+    names = {xform_name(name, "-"): name for name in waiters.waiter_names}
+    return xform_name(waiters.get_waiter(names[waiter]).operation, "-")
+
+
 def test_commands_of_aws_exist_and_are_complete():
     assert len(list(commands())) > 30
     for line, found in commands():
         given = {option.removeprefix("no-") for option in re.findall(r"--([a-z0-9-]+)", line)}
         known, needed = set(OF_THE_COMMAND_LINE), set()
         for service, operation in found:
-            if operation == "wait":
-                (waiter,) = re.findall(rf"aws {service} wait ([a-z-]+)", line)
-                waiters = Session().get_waiter_model(service)
-                names = {xform_name(name, "-"): name for name in waiters.waiter_names}
-                operation = xform_name(waiters.get_waiter(names[waiter]).operation, "-")
-            takes, needs = options(service, operation)
+            takes, needs = options(service, operation if operation != "wait" else asked_by_waiter(service, line))
             known, needed = known | takes, needed | needs
         assert given <= known, line
         if line.strip().startswith(("aws", "topic=", "id=")) or "() {" in line:

@@ -1,18 +1,25 @@
 """Simulates guildhook from a hundred to ten million guilds: `python -m bench.scaling`.
 
-Writes the tables between the markers of docs/scaling.md, and the plots and the figures beside it.
+Writes the tables between the markers of docs/scaling.md and docs/deployment.md, and plots and figures to docs/scaling/.
 """
 
 import json
+import os
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench.scaling import plots, tables
+from bench.scaling import log, plots, tables
+from bench.scaling.costs import bill, of_a_mean_day
 from bench.scaling.model import Scenario, simulate
 from bench.scaling.parameters import MIB, Deployment, Workload
+from guildhook_local.stack import servers, stack
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
 FOLDER = DOCUMENT.with_suffix("")
+DEPLOYMENT = DOCUMENT.with_name("deployment.md")
+BILLED = [1_000, 10_000, 100_000]
+"""Guilds."""
 GUILDS = [10**exponent for exponent in range(2, 8)]
 MIDDLE = 100_000
 """Guilds in the sweeps."""
@@ -62,7 +69,23 @@ def main() -> None:
     as_json = {name: [asdict(outcome) for outcome in outcomes] for name, outcomes in figures.items()}
     (FOLDER / "figures.json").write_text(json.dumps(as_json, indent=1) + "\n")
     DOCUMENT.write_text(tables.filled(DOCUMENT.read_text(), written))
-    print(written["growth"])
+    paid = _costs()
+    DEPLOYMENT.write_text(tables.filled(DEPLOYMENT.read_text(), paid))
+    print("\n\n".join([written["growth"], *paid.values()]))
+
+
+def _costs() -> dict[str, str]:
+    # The embedded functions write their logs to stdout.
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere),
+        servers() as running,
+        stack(running) as system,
+    ):
+        written = log.measure(system)
+    scenarios = [of_a_mean_day(Scenario(guilds)) for guilds in BILLED]
+    bills = [bill(scenario, simulate(scenario), written) for scenario in scenarios]
+    return {"costs": tables.costs(bills), "months": tables.months(bills)}
 
 
 def _middle(**decisions: float) -> Scenario:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.scaling.parameters import Deployment, Limits, Platform, Prices, Workload
+from bench.scaling.parameters import Deployment, Installation, Limits, Platform, Prices, Workload
 
 DAY_SECONDS = 86_400
 FEW_SANDBOXES = 32
@@ -28,6 +28,7 @@ class Scenario:
     deployment: Deployment = field(default_factory=Deployment)
     platform: Platform = field(default_factory=Platform)
     limits: Limits = field(default_factory=Limits)
+    installation: Installation = field(default_factory=Installation)
     prices: Prices = field(default_factory=Prices)
 
     @property
@@ -276,13 +277,14 @@ def _outcome(scenario: Scenario, counts: Counts) -> Outcome:
     }
     first = max(used, key=lambda name: used[name])
     memory_gb, tmp_gb = deployment.memory_mb / 1024, max(0, deployment.tmp_mb - 512) / 1024
+    queue_request = prices.sqs_request + prices.fair_request
     batch_usd = (
         prices.lambda_request
         + seconds * (memory_gb * prices.lambda_gb_second + tmp_gb * prices.tmp_gb_second)
         # Received and deleted; each message was sent by itself.
-        + 2 * prices.sqs_request
+        + 2 * queue_request
     )
-    message_usd = batch_usd / batch + prices.sqs_request + plugins * rates["s3"] * prices.s3_get
+    message_usd = batch_usd / batch + queue_request + plugins * rates["s3"] * prices.s3_get
     return Outcome(
         guilds=scenario.guilds,
         messages_per_second=rate,

@@ -99,12 +99,79 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars in eu-central-1, x86, before discounts, November 2026. They drift: look them up."""
+class Installation:
+    """What a stack has, whatever comes; tests compare it with the templates and the code."""
 
+    metrics: int = 38
+    """That the functions count, with one of each function for its cold starts."""
+    alarm_metrics: int = 23
+    """That the alarms watch, those of a database of the stack's own left out."""
+    database_alarm_metrics: int = 2
+    secrets: int = 1
+    """The chat server's token; and with a database of its own, the owner's password."""
+    polled_queues: int = 2
+    pollers: int = 5
+    """Of Lambda, for each queue, when little comes."""
+    poll_seconds: float = 20
+    sweeps_a_month: float = 12 * 730
+    sweep_seconds: float = 0.5
+    """An assumption."""
+    sweep_mb: int = 512
+    invocation_log_bytes: int = 270
+    """START, END and REPORT, which Lambda itself writes."""
+    log_months: float = 1
+    """The template's 30 days."""
+    traced_a_second: float = 1
+    traced_of_the_rest: float = 0.05
+    """X-Ray's default sampling, where tracing is switched on."""
+    endpoints: int = 2
+    zones: int = 2
+    least_acus: float = 0.5
+    statements_per_acu: float = 1_250
+    """A second. An assumption, as the limit above: 16 units are about 4 virtual CPUs."""
+    ios_per_statement: float = 4
+    """An assumption."""
+    run_bytes: float = 2_000
+    """Of a run that sent something, with its intent and indices, kept for the 30 days of GUILDHOOK_KEEP_RUNS_DAYS. An
+    assumption.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars in us-east-1, x86, before free tiers and discounts, November 2026. They drift, and other regions cost
+    up to a third more: look them up, each at its page below aws.amazon.com.
+    """
+
+    # lambda/pricing
     lambda_gb_second: float = 0.0000166667
     lambda_request: float = 0.20e-6
-    tmp_gb_second: float = 0.0000000358
+    tmp_gb_second: float = 0.0000000309
     """Above 512 MB."""
+    # sqs/pricing
     sqs_request: float = 0.40e-6
-    s3_get: float = 0.43e-6
+    fair_request: float = 0.10e-6
+    """More for a request with message groups on a standard queue."""
+    # s3/pricing
+    s3_get: float = 0.40e-6
+    s3_gb_month: float = 0.023
+    # cloudwatch/pricing
+    log_gb: float = 0.50
+    log_gb_month: float = 0.03
+    metric_month: float = 0.30
+    alarm_metric_month: float = 0.10
+    dashboard_month: float = 3
+    # xray/pricing
+    trace: float = 5e-6
+    # secrets-manager/pricing
+    secret_month: float = 0.40
+    # rds/aurora/pricing
+    acu_hour: float = 0.12
+    aurora_gb_month: float = 0.10
+    aurora_io: float = 0.20e-6
+    # rds/proxy/pricing
+    proxy_acu_hour: float = 0.015
+    proxy_least_acus: float = 8
+    # privatelink/pricing
+    endpoint_hour: float = 0.01
+    """In each zone."""

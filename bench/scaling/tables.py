@@ -1,8 +1,9 @@
-"""The tables of docs/scaling.md, and how they get there."""
+"""The tables of docs/scaling.md and docs/deployment.md, and how they get there."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.scaling.costs import Bill, Part
 from bench.scaling.model import Outcome
 
 
@@ -36,6 +37,44 @@ def sweep(names: tuple[str, str], outcomes: Mapping[tuple[str, str], Outcome]) -
          f"{o.usd_per_million:.2f}")
         for chosen, o in outcomes.items()
     ])  # fmt: skip
+
+
+def costs(bills: Sequence[Bill]) -> str:
+    """What is due a month whatever comes, and what a million messages cost besides, by part."""
+    headings = ("USD", "a month", *(f"a million, {bill.guilds:,} guilds" for bill in bills))
+    return _table(headings, [
+        *_parts([bill.parts for bill in bills]),
+        _sum("**together**", [bill.parts for bill in bills]),
+        *_parts([[bill.tracing] for bill in bills]),
+        *_parts([bill.database for bill in bills]),
+        _sum("**a database of the stack's own**", [bill.database for bill in bills]),
+    ])  # fmt: skip
+
+
+def months(bills: Iterable[Bill]) -> str:
+    headings = ("guilds", "messages a month", "USD a month", "with traces besides", "with a database besides")
+    return _table(headings, [
+        (f"{bill.guilds:,}", f"{bill.messages_a_month / 1e6:,.0f} million", f"{bill.usd_a_month(bill.parts):,.0f}",
+         f"{bill.usd_a_month([*bill.parts, bill.tracing]):,.0f}",
+         f"{bill.usd_a_month([*bill.parts, *bill.database]):,.0f}")
+        for bill in bills
+    ])  # fmt: skip
+
+
+def _parts(bills: Sequence[Sequence[Part]]) -> list[tuple[str, ...]]:
+    return [
+        (parts[0].name, _usd(parts[0].usd_a_month), *(_usd(part.usd_a_million) for part in parts))
+        for parts in zip(*bills, strict=True)
+    ]
+
+
+def _sum(name: str, bills: Sequence[Sequence[Part]]) -> tuple[str, ...]:
+    a_million = [sum(part.usd_a_million for part in parts) for parts in bills]
+    return name, _usd(sum(part.usd_a_month for part in bills[0])), *map(_usd, a_million)
+
+
+def _usd(value: float) -> str:
+    return f"{value:,.2f}" if value else ""
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,84 @@
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from bench.scaling.costs import bill, of_a_mean_day
+from bench.scaling.log import LogBytes, measure
+from bench.scaling.model import Scenario, simulate
+from bench.scaling.parameters import Installation
+from emitted import AGREED, ROOT, emitted
+
+FEW = 6_000
+LOG = LogBytes(a_batch=800, a_message=40)
+
+
+def billed(guilds, log=LOG, **installation):
+    scenario = of_a_mean_day(Scenario(guilds, installation=Installation(**installation)))
+    return bill(scenario, simulate(scenario, FEW), log)
+
+
+def test_the_bill_says_what_the_simulation_says_of_lambda_queue_and_bucket():
+    scenario = of_a_mean_day(Scenario(1_000))
+    outcome = simulate(scenario, FEW)
+    parts = [part for part in bill(scenario, outcome, LOG).parts if part.name.startswith(("Lambda", "SQS", "S3"))]
+    # The bill has the storage of the compiled plugins besides: cents.
+    assert sum(part.usd_a_million for part in parts) == pytest.approx(outcome.usd_per_million, abs=0.02)
+
+
+def test_what_is_due_anyway_does_not_depend_on_the_guilds():
+    few, many = billed(1_000), billed(10_000)
+    for one, other in zip([*few.parts, *few.database], [*many.parts, *many.database], strict=True):
+        assert (one.name, one.usd_a_month) == (other.name, other.usd_a_month)
+
+
+def test_a_month_is_what_is_due_and_what_its_messages_cost():
+    paid = billed(1_000)
+    assert paid.messages_a_month == pytest.approx(1_000 * 100 * 365 / 12)
+    (part,) = (part for part in paid.parts if part.name.startswith("SQS"))
+    expected = part.usd_a_month + part.usd_a_million * paid.messages_a_month / 1e6
+    assert paid.usd_a_month([part]) == pytest.approx(expected)
+
+
+def test_the_log_is_paid_by_its_bytes():
+    def log(log):
+        (part,) = (part for part in billed(1_000, log).parts if part.name == "CloudWatch: log")
+        return part.usd_a_million
+
+    batch, message = LogBytes(1_000, 0), LogBytes(0, 1_000)
+    of_lambda = log(LogBytes(0, 0))
+    assert log(message) - of_lambda == pytest.approx(1e6 * 1_000 / 1e9 * 0.53)
+    assert 0 < log(batch) - of_lambda < log(message) - of_lambda
+
+
+def test_only_the_first_traces_of_a_second_are_all_kept():
+    assert billed(1_000).tracing.usd_a_million > 10 * billed(100_000).tracing.usd_a_million
+
+
+def test_the_capacity_of_a_database_grows_when_the_least_is_not_enough():
+    def beyond(statements_per_acu):
+        database = billed(1_000, statements_per_acu=statements_per_acu).database
+        parts = {part.name: part.usd_a_million for part in database}
+        return parts["Aurora: capacity"], parts["RDS Proxy"]
+
+    # 1,000 guilds need three statements a second.
+    assert beyond(10) == (0, 0)
+    aurora, proxy = beyond(1)
+    assert aurora > 0 == proxy
+    assert min(beyond(0.1)) > 0
+
+
+def test_a_batch_writes_a_line_and_more_for_each_message(system):
+    log = measure(system)
+    assert 300 < log.a_batch < 5_000
+    assert 0 < log.a_message < 500
+
+
+def test_metrics_and_alarms_are_those_of_the_code_and_the_template():
+    functions = 5  # each says how often it starts
+    assert Installation().metrics == len(emitted() | AGREED) + functions
+    resources = cfn_yaml.load(str(ROOT / "infra" / "observability.yaml"))["Resources"].values()
+    counted = {True: 0, False: 0}
+    for resource in resources:
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            metrics = [metric for metric in resource["Properties"].get("Metrics", ()) if "MetricStat" in metric]
+            counted["Condition" in resource] += len(metrics) or 1
+    assert counted == {False: Installation().alarm_metrics, True: Installation().database_alarm_metrics}
