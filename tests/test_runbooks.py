@@ -3,22 +3,20 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from botocore import xform_name
 from botocore.session import Session
-from cfnlint.decode import cfn_yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from emitted import texts
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
+from infra.templates import PROJECT, read_template
 
-PROJECT = Path(__file__).parents[1]
 RUNBOOKS = (PROJECT / "docs" / "runbooks.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
 SHELL = [block for language, block in BLOCKS if language == "sh"]
@@ -78,7 +76,7 @@ def test_the_shell_understands_every_block():
 
 
 def test_resources_and_parameters_are_those_of_the_template():
-    template = cfn_yaml.load(str(PROJECT / "template.yaml"))
+    template = read_template()
     used = set(re.findall(r"\b(?:resource|logs|arn|insights) ([A-Z]\w+)", "\n".join(SHELL)))
     assert used <= set(template["Resources"])
     parameters = set(re.findall(r"--parameter-overrides '?(\w+)=|ParameterKey=='(\w+)'", RUNBOOKS))

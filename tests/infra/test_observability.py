@@ -4,22 +4,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cfnlint.decode import cfn_yaml
 
 from emitted import AGREED, FAMILIES, emitted, texts
+from infra.templates import PROJECT, read_template, resolve
 
 # moto's CloudFormation makes the dashboard alone; the alarms are given to its CloudWatch below.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..CloudWatch..Alarm")
 
-ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "infra" / "observability.yaml"
-TEMPLATE_BODY = TEMPLATE.read_text()
-RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
+TEMPLATE = read_template("infra/observability.yaml")
+TEMPLATE_BODY = (PROJECT / "infra" / "observability.yaml").read_text()
+RUNBOOKS = (PROJECT / "docs" / "runbooks.md").read_text()
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:guildhook-alarms"
 REQUIRED = {
     "ServiceName": "bots",
@@ -61,40 +59,10 @@ DOCUMENTED = {
 }
 
 
-def template() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = cfn_yaml.load(str(TEMPLATE))
-    return loaded
-
-
-def alarms(given: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def alarms(given: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
     """Properties of the alarms that a stack with these parameters has, by the part of their name after the service."""
-    parameters = {name: str(parameter.get("Default")) for name, parameter in template()["Parameters"].items()} | given
-    conditions = {"HasTopic": bool(parameters["AlarmTopicArn"]), "HasDatabase": bool(parameters["DatabaseCluster"])}
-    found = {}
-    for resource in template()["Resources"].values():
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and conditions.get(resource.get("Condition"), True):
-            properties = resolved(resource["Properties"], parameters, conditions)
-            found[properties["AlarmName"].removeprefix(f"{parameters['ServiceName']}-")] = properties
-    return found
-
-
-def resolved(value: Any, parameters: Mapping[str, str], conditions: Mapping[str, bool]) -> Any:
-    """As CloudFormation has it, as far as the alarms go."""
-    match value:
-        case {"Ref": "AWS::NoValue"}:
-            return None
-        case {"Ref": name}:
-            return parameters[name]
-        case {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{(\w+)\}", lambda found: parameters[found[1]], text)
-        case {"Fn::If": [condition, yes, no]}:
-            return resolved(yes if conditions[condition] else no, parameters, conditions)
-        case dict():
-            pairs = ((key, resolved(item, parameters, conditions)) for key, item in value.items())
-            return {key: item for key, item in pairs if item is not None}
-        case list():
-            return [resolved(item, parameters, conditions) for item in value]
-    return value
+    found = resolve(TEMPLATE, given).of_type("AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"].removeprefix(f"{given['ServiceName']}-"): alarm for alarm in found}
 
 
 @pytest.fixture(params=["with a database", "without"])
@@ -141,7 +109,7 @@ def sections(heading: str) -> dict[str, str]:
 
 
 def test_every_parameter_is_described_and_constrained():
-    for name, parameter in template()["Parameters"].items():
+    for name, parameter in TEMPLATE["Parameters"].items():
         assert parameter["Description"], name
         assert {"AllowedPattern", "MinValue", "AllowedValues"} & set(parameter), name
         assert "AllowedPattern" not in parameter or "ConstraintDescription" in parameter, name
@@ -182,7 +150,7 @@ def test_cloudwatch_takes_every_alarm(aws):
     for alarm in wanted.values():
         # No default is left to chance.
         assert {"TreatMissingData", "EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator"} <= set(alarm)
-        cloudwatch.put_metric_alarm(**alarm | {"Threshold": float(alarm["Threshold"])})
+        cloudwatch.put_metric_alarm(**{**alarm, "Threshold": float(alarm["Threshold"])})
     made = cloudwatch.describe_alarms(AlarmNamePrefix=f"{service}-")["MetricAlarms"]
     assert len(made) == len(wanted)
     cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in made])
