@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from emitted import texts
+from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 from infra.templates import PROJECT, read_template
@@ -109,7 +110,7 @@ def test_every_link_within_leads_to_a_heading():
 
 @pytest.fixture
 def database(empty_database: str) -> str:
-    migrate(empty_database, MIGRATIONS)
+    migrate(Database(empty_database), MIGRATIONS)
     return empty_database
 
 
@@ -132,12 +133,12 @@ def test_a_database_is_copied_back_over_another(database, running):
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(other)))
     try:
         overwritten = make_conninfo(database, dbname=other)
-        migrate(overwritten, MIGRATIONS)
+        migrate(Database(overwritten), MIGRATIONS)
         environment = {"PATH": f"{programs}:/usr/bin:/bin", "restored": database, "running": overwritten}
         subprocess.run(["bash", "-euo", "pipefail", "-c", line], env=environment, check=True, stdout=subprocess.DEVNULL)
         with psycopg.connect(overwritten) as connection:
             assert connection.execute("SELECT name FROM plugins").fetchall() == [("ping",)]
-        assert migrate(overwritten, MIGRATIONS) == []
+        assert migrate(Database(overwritten), MIGRATIONS) == []
     finally:
         with psycopg.connect(running.postgres_url, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(other)))
