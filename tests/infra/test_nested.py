@@ -121,6 +121,10 @@ def test_a_token_takes_the_place_of_every_password_but_the_owners(database):
     assert not database.of_type("AWS::SecretsManager::Secret")
 
 
+def test_the_proxy_has_a_name_that_rds_takes(database):
+    assert re.fullmatch(r"[a-zA-Z](-?[a-zA-Z0-9]+){0,62}", database["Proxy"]["DBProxyName"])
+
+
 def test_a_standby_is_there_if_it_is_asked_for(database):
     assert "StandbyInstance" in database.resources
     alone = resolve(read_template("infra/database.yaml"), {**DATABASE, "Standby": "false"})
