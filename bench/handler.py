@@ -142,10 +142,10 @@ def _handled(app: Any, bodies: Sequence[Body], trace: Path, printed: Printed) ->
     modules: Mapping[str, int] = {}
     report_batch = app.report_batch
 
-    def keep(logger: Any, metrics: Any, report: Any) -> None:
+    def keep(telemetry: Any, report: Any) -> None:
         nonlocal modules
         modules = report.modules
-        report_batch(logger, metrics, report)
+        report_batch(telemetry, report)
 
     app.report_batch = keep
     before, printed_before = trace.stat().st_size, printed.size

@@ -40,7 +40,7 @@ def test_the_parts_do_not_know_each_other_nor_what_is_above_them(part):
         ("boto3", {"modules", "sqs.py"}),
         ("botocore", {"modules", "store", "sqs.py", "aws.py"}),
         ("urllib3", {"chat", "modules", "aws.py", "cloudformation.py"}),
-        ("aws_lambda_powertools", {"observability.py", "secret.py"}),
+        ("aws_lambda_powertools", {"observability", "secret.py"}),
     ],
 )
 def test_each_package_is_used_where_it_belongs(package, parts):

@@ -12,12 +12,13 @@ from aws_lambda_powertools.logging import correlation_paths
 
 from guildhook import __version__
 from guildhook.errors import ConfigurationError, InfrastructureError
-from guildhook.observability import create_logger
+from guildhook.observability import create_telemetry
 from guildhook.settings import AdminSettings, load_settings
 from guildhook.store import Store
 from guildhook.store.schema import MIGRATIONS
 
-logger = create_logger()
+telemetry = create_telemetry()
+logger = telemetry.logger
 api = APIGatewayHttpResolver()
 
 try:
@@ -28,9 +29,7 @@ store = Store(settings.database)
 close = store.close
 
 
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return api.resolve(event, context)
+handler = telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP)
 
 
 @api.get("/api/health")

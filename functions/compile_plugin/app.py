@@ -16,7 +16,7 @@ from guildhook.compiler import Compiler
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, CompileQueue, Stored, Upload, read_requests
-from guildhook.observability import create_logger, create_metrics, report_compile
+from guildhook.observability import create_telemetry, report_compile
 from guildhook.recompilation import recompile
 from guildhook.sandbox import MAX_WASM_BYTES, Engine
 from guildhook.settings import CompileFunctionSettings, load_settings
@@ -27,8 +27,7 @@ _KEEP_DAYS = 30
 # Of the function's time, to answer CloudFormation in.
 _ANSWER_MILLISECONDS = 40_000
 
-logger = create_logger()
-metrics = create_metrics()
+telemetry = create_telemetry()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 try:
@@ -38,15 +37,14 @@ except ConfigurationError as error:
 store = Store(settings.database)
 bucket = ArtifactBucket(settings.artifact_bucket)
 queue = CompileQueue(settings.compile_queue_url)
-compiler = Compiler(Engine(), settings.largest_limits(), bucket, store)
+compiler = Compiler(Engine(), settings.largest_limits(), bucket, store, telemetry.stage)
 close = store.close
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context
+@telemetry.handler
 def handler(event: Any, context: Any) -> dict[str, Any]:
     records = (isinstance(event, dict) and event.get("Records")) or []
-    metrics.add_metric("compile_requests", "Count", len(records))
+    telemetry.metrics.add_metric("compile_requests", "Count", len(records))
     if records:
         return dict(process_partial_response(event, compile_record, processor, context))
     if is_resource_request(event):
@@ -64,10 +62,11 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def recompile_all(context: Any) -> dict[str, int]:
     """Raises InfrastructureError."""
-    recompilation = recompile(
-        compiler, queue, in_time=lambda: context.get_remaining_time_in_millis() > _ANSWER_MILLISECONDS
-    )
-    logger.info("recompiled", extra={"asked": recompilation.asked, "left": recompilation.left})
+    with telemetry.stage("recompile"):
+        recompilation = recompile(
+            compiler, queue, in_time=lambda: context.get_remaining_time_in_millis() > _ANSWER_MILLISECONDS
+        )
+    telemetry.logger.info("recompiled", extra={"asked": recompilation.asked, "left": recompilation.left})
     return {"Asked": recompilation.asked, "Left": recompilation.left}
 
 
@@ -75,9 +74,10 @@ def compile_record(record: SQSRecord) -> None:
     """Raises what makes the record come back."""
     try:
         for request in read_requests(record.body):
-            report_compile(logger, metrics, request, compile_requested(request))
+            report_compile(telemetry, record.message_id, request, compile_requested(request))
     except (InfrastructureError, ValueError) as error:
-        logger.error("record failed", extra={"record_id": record.message_id, "reason": str(error)})  # noqa: TRY400
+        extra = {"event_id": record.message_id, "reason": str(error)}
+        telemetry.logger.error("record failed", extra=extra)  # noqa: TRY400 - one line says it all
         raise
 
 
@@ -85,5 +85,6 @@ def compile_requested(request: Stored | Upload) -> Artifact | Refusal | None:
     """None if the wasm is gone. Raises InfrastructureError."""
     if isinstance(request, Stored):
         return compiler.compile_stored(request.wasm_sha256)
-    wasm = bucket.get_upload(request.key, MAX_WASM_BYTES + 1)
+    with telemetry.stage("fetch"):
+        wasm = bucket.get_upload(request.key, MAX_WASM_BYTES + 1)
     return None if wasm is None else compiler.compile(wasm)

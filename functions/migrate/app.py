@@ -9,13 +9,13 @@ from typing import Any
 
 from guildhook.cloudformation import is_resource_request, provide
 from guildhook.errors import ConfigurationError
-from guildhook.observability import create_logger
+from guildhook.observability import create_telemetry
 from guildhook.settings import MigrateSettings, load_settings
 from guildhook.store.migrations import migrate
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-logger = create_logger()
+telemetry = create_telemetry()
 
 try:
     settings = load_settings(MigrateSettings)
@@ -23,7 +23,7 @@ except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 
 
-@logger.inject_lambda_context
+@telemetry.handler
 def handler(event: Any, _context: Any) -> dict[str, Any]:
     """Raises InfrastructureError and MigrationError."""
     if is_resource_request(event):
@@ -33,7 +33,8 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 
 def bring_up_to_date() -> list[str]:
-    applied = migrate(settings.database, _MIGRATIONS, settings.database_role)
+    with telemetry.stage("migrate"):
+        applied = migrate(settings.database, _MIGRATIONS, settings.database_role)
     for migration in applied:
-        logger.info("migration applied", extra={"migration": migration})
+        telemetry.logger.info("migration applied", extra={"migration": migration})
     return applied

@@ -15,7 +15,7 @@ from guildhook.chat import RestChatApi, ServiceToken
 from guildhook.delivery import CircuitBreaker, Sender
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
-from guildhook.observability import create_logger, create_metrics, report_batch
+from guildhook.observability import create_telemetry, report_batch, report_delays
 from guildhook.sandbox import Engine, Sandbox
 from guildhook.secret import Secret
 from guildhook.settings import WorkerSettings, load_settings
@@ -26,8 +26,8 @@ from guildhook.worker import BatchReport, Rules, Worker
 # What Lambda takes for "the whole batch failed": an id that names no record.
 _WHOLE_BATCH = {"batchItemFailures": [{"itemIdentifier": ""}]}
 
-logger = create_logger()
-metrics = create_metrics()
+telemetry = create_telemetry()
+logger, metrics = telemetry.logger, telemetry.metrics
 
 
 def create_worker(settings: WorkerSettings) -> Worker:
@@ -44,7 +44,7 @@ def create_worker(settings: WorkerSettings) -> Worker:
     store = Store(settings.database)
     token = Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     sender = Sender(RestChatApi(settings.chat_api_url, token), CircuitBreaker())
-    return Worker(engine.fingerprint, Sandbox(engine), rules, modules, store, sender)
+    return Worker(engine.fingerprint, Sandbox(engine), rules, modules, store, sender, telemetry.stage)
 
 
 def renew() -> None:
@@ -85,9 +85,9 @@ class SqsRecord(msgspec.Struct, frozen=True, rename="camel"):
     attributes: SqsAttributes
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context
+@telemetry.handler
 def handler(event: Any, context: Any) -> dict[str, Any]:
+    started = datetime.now(UTC)
     records = (isinstance(event, dict) and event.get("Records")) or []
     metrics.add_metric("records", "Count", len(records))
     if not records:
@@ -100,8 +100,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.error("a record is not one of SQS: %s", error)  # noqa: TRY400 - nothing of ours failed
         return _WHOLE_BATCH
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+    report_delays(telemetry, queued, started)
     report = worker.process(queued, deadline)
-    report_batch(logger, metrics, report)
+    report_batch(telemetry, report)
     postpone(batch, report)
     return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in report.failures]}
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from guildhook.errors import ConfigurationError
-from guildhook.observability import create_logger, create_metrics, report_sweep
+from guildhook.observability import create_telemetry, report_sweep
 from guildhook.settings import SweepSettings, load_settings
 from guildhook.sqs import Queue
 from guildhook.store import Store
@@ -15,8 +15,7 @@ from guildhook.sweeper import sweep
 
 _FINISH_MILLISECONDS = 20_000
 
-logger = create_logger()
-metrics = create_metrics()
+telemetry = create_telemetry()
 
 try:
     settings = load_settings(SweepSettings)
@@ -27,14 +26,17 @@ events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 close = store.close
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context
+@telemetry.handler
 def handler(_event: Any, context: Any) -> dict[str, int]:
     """Raises InfrastructureError: the schedule tries again."""
     swept = sweep(
-        store, events, settings, in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS
+        store,
+        events,
+        settings,
+        in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
+        stage=telemetry.stage,
     )
-    report_sweep(logger, metrics, swept)
+    report_sweep(telemetry, swept)
     return {
         "requeued": swept.requeued,
         "given_up": len(swept.given_up),

@@ -81,7 +81,7 @@ class Process:
                     self.kill()
             case {"chaos": "ended"}:
                 self.busy_since = None
-            case {"message": "record skipped", "record_id": str(record), "reason": str(reason)}:
+            case {"message": "record skipped", "event_id": str(record), "reason": str(reason)}:
                 self._heard.skipped(record, reason)
             case {"message": "record failed", "reason": str(reason)}:
                 self._heard.failed(reason)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from guildhook.events import DeliveryDue, MalformedEventError, parse_event
+from guildhook.events import Event, MalformedEventError, parse_event
 from guildhook.model import Message
 
 ANOTHER_BODY = "its message id came with another body before, and what was recorded first counts"
@@ -23,6 +23,14 @@ class QueueRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about."""
+
+    message_id: UUID
+    guild_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     messages: Mapping[UUID, Message]
     """Those that plugins may be given."""
@@ -30,6 +38,8 @@ class Batch:
     """Of these and of the messages whose answers are due, by message."""
     records: Mapping[UUID, Sequence[QueueRecord]]
     """What must come back if the message must: the queue may deliver it more than once, even in one batch."""
+    subjects: Mapping[str, Subject]
+    """Of every record that is an event, by its id."""
     skipped: Mapping[str, str]
     """Why no plugin is given a record, by its id."""
     malformed: Mapping[str, str]
@@ -42,6 +52,7 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
     messages: dict[UUID, Message] = {}
     guilds: dict[UUID, UUID] = {}
     by_message: dict[UUID, list[QueueRecord]] = {}
+    subjects: dict[str, Subject] = {}
     skipped: dict[str, str] = {}
     malformed: dict[str, str] = {}
     second_bodies: list[QueueRecord] = []
@@ -51,16 +62,14 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
         except MalformedEventError as error:
             malformed[record.id] = str(error)
             continue
-        if isinstance(event, DeliveryDue):
-            message_id, guild_id = event.message_id, event.guild_id
-        elif event.skip:
-            skipped[record.id] = event.skip
-            continue
-        else:
-            message_id, guild_id = event.message.id, event.message.guild_id
-            if messages.setdefault(message_id, event.message) != event.message:
+        subjects[record.id] = Subject(event.message_id, event.guild_id)
+        if isinstance(event, Event):
+            if event.skip:
+                skipped[record.id] = event.skip
+                continue
+            if messages.setdefault(event.message_id, event.message) != event.message:
                 second_bodies.append(record)
                 continue
-        guilds[message_id] = guild_id
-        by_message.setdefault(message_id, []).append(record)
-    return Batch(messages, guilds, by_message, skipped, malformed, second_bodies)
+        guilds[event.message_id] = event.guild_id
+        by_message.setdefault(event.message_id, []).append(record)
+    return Batch(messages, guilds, by_message, subjects, skipped, malformed, second_bodies)

@@ -1,6 +1,7 @@
 """Compiles plugins ahead of their messages. Nothing else writes artifacts, or deletes them."""
 
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from guildhook.errors import InvalidPluginError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, DamagedError, compress
 from guildhook.sandbox import Engine, Limits
+from guildhook.stage import Stage
 from guildhook.store import Store
 
 _PRUNED_AT_ONCE = 1_000
@@ -21,12 +23,14 @@ class Compiler:
     """Under which a plugin must be able to start."""
     bucket: ArtifactBucket
     store: Store
+    stage: Stage = nullcontext
 
     def compile(self, wasm: bytes) -> Artifact | Refusal:
         """Inspect, compile, start once, and publish; or record why not. Raises InfrastructureError."""
         digest = sha256(wasm).digest()
         try:
-            compiled = self.engine.compile(wasm, self.limits)
+            with self.stage("compile"):
+                compiled = self.engine.compile(wasm, self.limits)
         except InvalidPluginError as error:
             refusal = Refusal(str(error))
             self.store.add_refusal(digest, self.engine.fingerprint, refusal)
@@ -41,9 +45,10 @@ class Compiler:
             object_size=len(data),
             memories=compiled.memories,
         )
-        # The object first: once Postgres vouches for it, a worker may ask for it at once.
-        self.bucket.put(artifact, data)
-        self.store.add_artifact(artifact)
+        with self.stage("upload"):
+            # The object first: once Postgres vouches for it, a worker may ask for it at once.
+            self.bucket.put(artifact, data)
+            self.store.add_artifact(artifact)
         return artifact
 
     def compile_stored(self, wasm_sha256: bytes) -> Artifact | Refusal | None:
@@ -51,10 +56,12 @@ class Compiler:
 
         Raises InfrastructureError.
         """
-        artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
-        if artifact and self._is_good(artifact):
-            return artifact
-        wasm = self.store.wasm([wasm_sha256]).get(wasm_sha256)
+        with self.stage("check"):
+            artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
+            if artifact and self._is_good(artifact):
+                return artifact
+        with self.stage("fetch"):
+            wasm = self.store.wasm([wasm_sha256]).get(wasm_sha256)
         return None if wasm is None else self.compile(wasm)
 
     def uncompiled(self) -> list[bytes]:

@@ -64,6 +64,14 @@ class Event:
     message: Message
     skip: str | None
 
+    @property
+    def message_id(self) -> UUID:
+        return self.message.id
+
+    @property
+    def guild_id(self) -> UUID:
+        return self.message.guild_id
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDue:

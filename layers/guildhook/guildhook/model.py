@@ -10,8 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-# Namespace of the idempotency keys. Changing it would send every pending message a second time.
-_KEY_NAMESPACE = UUID("5f0d5c9c-6c0e-5d0e-9d8b-7a4f0c1e2b3a")
+# Namespace of runs' ids and idempotency keys. Changing it would send every pending message a second time.
+_NAMESPACE = UUID("5f0d5c9c-6c0e-5d0e-9d8b-7a4f0c1e2b3a")
 
 
 class Permission(StrEnum):
@@ -77,11 +77,19 @@ class SendMessage(msgspec.Struct, frozen=True):
     kind: str = "send_message"
 
 
+def run_id(message_id: UUID, plugin_id: UUID) -> str:
+    """Of the plugin's run for the message: a UUIDv5, so that an event that comes twice has the same run."""
+    return _uuid5(f"{message_id}/{plugin_id}")
+
+
 def idempotency_key(message_id: UUID, plugin_id: UUID, position: int) -> str:
     """The key of the send at `position` (from 0) in the plugin's run for the message: a UUIDv5."""
+    return _uuid5(f"{message_id}/{plugin_id}/{position}")
+
+
+def _uuid5(name: str) -> str:
     # As uuid.uuid5 has it, without its objects: they were a tenth of a short run.
-    name = f"{message_id}/{plugin_id}/{position}".encode()
-    digest = bytearray(sha1(_KEY_NAMESPACE.bytes + name, usedforsecurity=False).digest())
+    digest = bytearray(sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest())
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
@@ -181,9 +189,11 @@ class InstalledPlugin:
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """An intent on its way to the chat server, and the message that it answers."""
+    """An intent on its way to the chat server, the message that it answers, and whose answer it is."""
 
     message_id: UUID
+    guild_id: UUID
+    plugin_id: UUID
     intent: SendMessage
     cause: Cause
 

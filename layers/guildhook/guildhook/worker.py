@@ -3,12 +3,13 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 from guildhook.backoff import Backoff
-from guildhook.batch import ANOTHER_BODY, Batch, QueueRecord, read_batch
+from guildhook.batch import ANOTHER_BODY, Batch, QueueRecord, Subject, read_batch
 from guildhook.budget import Budget
 from guildhook.delivery import Sender
 from guildhook.errors import InfrastructureError, UnwritableError
@@ -16,6 +17,7 @@ from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, O
 from guildhook.modules import CacheEvent, ModuleCache, Unavailable, Wanted
 from guildhook.runner import Found, PassedOver, Postponed, Ran, Runner, Todo
 from guildhook.sandbox import Limits, Module, Sandbox
+from guildhook.stage import Stage
 from guildhook.store import Quarantined, Recorded, RunRecord, Snapshot, Store
 
 # A compile may take 25 s, and what it was for is still to be run, written and sent.
@@ -50,9 +52,13 @@ class BatchReport:
     """
     skipped: Mapping[str, str]
     """Why no plugin was given a record, by its id."""
+    subjects: Mapping[str, Subject]
+    """What records are about, by their ids; not malformed ones."""
     passed_over: Sequence[PassedOver]
     runs: Sequence[RunRecord]
     quarantined: Sequence[Quarantined]
+    outgoing: Mapping[str, Outgoing]
+    """What was to be sent, by its key."""
     deliveries: Sequence[Delivery]
     orphaned: Sequence[str]
     """Keys of what was sent while its plugin was deleted."""
@@ -65,15 +71,23 @@ class BatchReport:
 
 class Worker:
     def __init__(
-        self, engine: str, sandbox: Sandbox, rules: Rules, modules: ModuleCache[Module], store: Store, sender: Sender
+        self,
+        engine: str,
+        sandbox: Sandbox,
+        rules: Rules,
+        modules: ModuleCache[Module],
+        store: Store,
+        sender: Sender,
+        stage: Stage = nullcontext,
     ) -> None:
-        """`engine` is the fingerprint under which artifacts are looked up."""
+        """`engine` is the fingerprint under which artifacts are looked up; `stage` is told of each part of a batch."""
         self._engine = engine
         self._sandbox = sandbox
         self._rules = rules
         self._modules = modules
         self._store = store
         self._sender = sender
+        self._stage = stage
 
     def connect(self) -> list[InfrastructureError]:
         """Open connections ahead of their first use. Returns why some could not be: a batch tries again."""
@@ -92,7 +106,8 @@ class Worker:
         be compiled on the way comes last, and only if it can be done before `deadline`, by time.monotonic().
         Raises nothing for what a record holds or the infrastructure does: both end in `failures`.
         """
-        batch = read_batch(records)
+        with self._stage("parse"):
+            batch = read_batch(records)
         progress = _Progress()
         if batch.guilds:
             self._process(batch, deadline, progress)
@@ -101,9 +116,11 @@ class Worker:
         return BatchReport(
             failures={**malformed, **self._coming_back(batch, progress.postponed)},
             skipped={**batch.skipped, **_by_record(batch, progress)},
+            subjects=batch.subjects,
             passed_over=progress.passed_over,
             runs=progress.runs,
             quarantined=progress.quarantined,
+            outgoing=progress.outgoing,
             deliveries=progress.deliveries,
             orphaned=progress.orphaned,
             modules=self._modules.take_events(),
@@ -132,7 +149,8 @@ class Worker:
             snapshot,
             latest_start=deadline - _RECORD_AND_SEND_SECONDS,
         )
-        found = self._modules.find(_wanted(plugin for _, plugin in todo))
+        with self._stage("modules"):
+            found = self._modules.find(_wanted(plugin for _, plugin in todo))
         ready = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 in found]
         self._run_and_send(runner, ready, found, left, deadline, progress)
 
@@ -145,7 +163,8 @@ class Worker:
         digests = list(dict.fromkeys(plugin.wasm_sha256 for _, plugin in todo))
         latest_start = deadline - _COMPILE_AND_FINISH_SECONDS
         try:
-            compiled = self._modules.compile(digests, self._store.wasm, latest_start)
+            with self._stage("compile"):
+                compiled = self._modules.compile(digests, self._store.wasm, latest_start)
         except InfrastructureError as error:
             progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
             return
@@ -162,13 +181,16 @@ class Worker:
     ) -> None:
         pending = [*left, *self._run_and_record(runner, todo, modules, progress)]
         sendable = [outgoing for outgoing in pending if outgoing.intent.channel_id not in progress.blocked_channels]
-        deliveries = self._sender.send(sendable, deadline - _SETTLE_SECONDS)
+        with self._stage("deliver"):
+            deliveries = self._sender.send(sendable, deadline - _SETTLE_SECONDS)
+        progress.outgoing |= {outgoing.intent.key: outgoing for outgoing in pending}
         progress.deliveries += deliveries
         progress.note_undelivered(pending, deliveries)
         try:
             if deliveries:
                 # One write of what became of it.
-                progress.orphaned += self._store.settle(deliveries)
+                with self._stage("settle"):
+                    progress.orphaned += self._store.settle(deliveries)
         except InfrastructureError as error:
             progress.postpone((outgoing.message_id for outgoing in pending), Postponed(str(error)))
 
@@ -180,12 +202,14 @@ class Worker:
         """
         pending: list[Outgoing] = []
         for race in range(1, _RACES + 1):
-            ran = runner.run(todo, modules)
+            with self._stage("run"):
+                ran = runner.run(todo, modules)
             progress.note(ran.postponed)
             if ran.record.empty:
                 return pending
             try:
-                recorded = self._store.record(ran.record, self._rules.quarantine)
+                with self._stage("record"):
+                    recorded = self._store.record(ran.record, self._rules.quarantine)
                 pending += progress.note_recorded(ran, recorded)
                 todo = [(message, plugin) for message, plugin in todo if plugin.id in recorded.stale]
                 if not todo:
@@ -228,7 +252,8 @@ class Worker:
 
     def _snapshot(self, guilds: Mapping[UUID, UUID]) -> Snapshot:
         """`guilds` by message. Raises InfrastructureError."""
-        return self._store.snapshot(set(guilds.values()), guilds, self._engine)
+        with self._stage("snapshot"):
+            return self._store.snapshot(set(guilds.values()), guilds, self._engine)
 
     def _coming_back(self, batch: Batch, postponed: Mapping[UUID, Postponed]) -> dict[str, Postponed]:
         """When records come back, by their ids: later each time, and not before what they have to wait for."""
@@ -256,6 +281,7 @@ class _Progress:
     passed_over: list[PassedOver] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    outgoing: dict[str, Outgoing] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
     blocked_channels: set[str] = field(default_factory=set)

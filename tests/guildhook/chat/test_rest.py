@@ -9,7 +9,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
 from http_server import Answer, http_server
-from samples import MESSAGE, SERVICE_TOKEN, FixedToken
+from samples import MESSAGE, PLUGIN_ID, SERVICE_TOKEN, FixedToken
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def answering(status, headers, body=b""):
 
 def outgoing(channel, content="hello"):
     intent = SendMessage(str(uuid4()), 0, str(channel), content)
-    return Outgoing(MESSAGE.id, intent, Cause(MESSAGE.id, 1))
+    return Outgoing(MESSAGE.id, MESSAGE.guild_id, PLUGIN_ID, intent, Cause(MESSAGE.id, 1))
 
 
 def send(api, what):

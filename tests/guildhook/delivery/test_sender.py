@@ -55,7 +55,7 @@ def clock():
 def outgoing(channel, *contents):
     message = uuid4()
     intents = [SendMessage(str(uuid4()), i, str(channel), content) for i, content in enumerate(contents)]
-    return [Outgoing(message, intent, Cause(message, 1)) for intent in intents]
+    return [Outgoing(message, uuid4(), uuid4(), intent, Cause(message, 1)) for intent in intents]
 
 
 def sender(chat, clock, **rules):

@@ -1,4 +1,5 @@
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -252,7 +253,28 @@ def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel,
     again = save(store, replace(run, result=msgspec.structs.replace(run.result, logs=("changed",))))
     assert again.lost == {run.key}
     assert again.pending == frozenset()
-    assert database.execute("SELECT logs FROM plugin_runs").fetchall() == [([],)]
+    assert database.execute("SELECT id::text, logs FROM plugin_runs").fetchall() == [(run.id, [])]
+
+
+def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_others_are_told(
+    empty_database, store, channel, installed
+):
+    result = msgspec.structs.replace(OK, logs=("x",))
+    batches = [[record(installed, channel, result) for _ in range(5)] for _ in range(100)]
+    together = threading.Barrier(4)
+
+    def save_all(_):
+        lost = []
+        with closing(Store(Database(empty_database))) as mine:
+            mine.connect()
+            for runs in batches:
+                together.wait(timeout=60)
+                lost.append(save(mine, *runs).lost)
+        return lost
+
+    with ThreadPoolExecutor(4) as pool:
+        for runs, lost in zip(batches, zip(*pool.map(save_all, range(4)), strict=True)):
+            assert Counter(key for keys in lost for key in keys) == {run.key: 3 for run in runs}
 
 
 def test_a_channel_of_another_guild_is_refused(store, database, guild, channel, installed):
@@ -703,8 +725,13 @@ def test_what_is_pending_for_too_long_is_refused_with_the_last_reason(store, dat
     store.settle([Delivery(key, DeliveryState.PENDING, "HTTP 500")])
     assert store.give_up(24, 100) == []
     age(database, "plugin_runs", "created_at", "25 hours")
-    assert len(store.give_up(24, 4)) == 4
-    assert len(store.give_up(24, 100)) == 2
+    given_up = [store.give_up(24, 4), store.give_up(24, 100)]
+    assert [len(some) for some in given_up] == [4, 2]
+    assert {(g.key, g.message_id, g.guild_id, g.plugin_id, str(g.run_id)) for some in given_up for g in some} == {
+        (intent.key, run.message.id, run.plugin.guild_id, run.plugin.id, run.id)
+        for run in pending
+        for intent in run.result.intents
+    }
     row = database.execute("SELECT state, detail FROM plugin_intents WHERE key = %s", [key]).fetchone()
     assert row == ("refused", "EXPIRED HTTP 500")
 

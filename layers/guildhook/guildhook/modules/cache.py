@@ -193,7 +193,8 @@ class ModuleCache(Generic[Module]):
                 path = find(artifact)
                 module = path and self._load(path, artifact.memories)
             except (DamagedError, InvalidPluginError) as error:
-                _logger.warning("artifact of wasm %s is discarded: %s", artifact.wasm_sha256.hex(), error)
+                ids = {"wasm_sha256": artifact.wasm_sha256.hex()}
+                _logger.warning("an artifact is discarded: %s", error, extra=ids)
                 self._count(CacheEvent.DISCARDED)
                 continue
             if module:

@@ -4,6 +4,7 @@ from guildhook.store.database import Database
 from guildhook.store.records import (
     BatchRecord,
     Delayed,
+    GivenUp,
     Judgement,
     Quarantined,
     Recorded,
@@ -17,6 +18,7 @@ __all__ = [
     "BatchRecord",
     "Database",
     "Delayed",
+    "GivenUp",
     "Judgement",
     "Quarantined",
     "Recorded",

@@ -35,6 +35,7 @@ SELECT
      WHERE plugin.guild_id = ANY(%(guild_ids)s) AND plugin.enabled) AS plugins,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'message_id', run.message_id,
+        'guild_id', run.guild_id,
         'plugin_id', run.plugin_id,
         'message_sha256', encode(run.message_sha256, 'hex'),
         'root_id', coalesce(run.root_message_id, run.message_id),
@@ -64,9 +65,9 @@ SELECT DISTINCT ON (wasm_sha256) wasm_sha256, wasm_blob FROM plugins WHERE wasm_
 """
 
 _INSERT_RUNS: Final[LiteralString] = """
-    INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
                              host_calls, logs, seed, message_time, message_sha256, root_message_id, hops)
-    SELECT message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
            host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops
     FROM accepted
 """
@@ -86,7 +87,7 @@ RECORD: Final[LiteralString] = (
 WITH given AS MATERIALIZED (
     SELECT given.*
     FROM jsonb_to_recordset(%(runs)s) AS given(
-        message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
+        id UUID, message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
         sends BIGINT, log_bytes BIGINT, memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
@@ -122,7 +123,7 @@ run_with_state AS ("""  # noqa: S608 - all of it stands in this file
     + _INSERT_RUNS
     + """
     WHERE memorable AND NOT wrote_state
-    ON CONFLICT (message_id, plugin_id) DO NOTHING
+    ON CONFLICT DO NOTHING -- The id comes of message and plugin: whichever of the two is found first
     RETURNING id, message_id, plugin_id
 ), run AS (
     SELECT * FROM run_with_state UNION ALL SELECT * FROM run_without_state
@@ -329,7 +330,7 @@ SELECT DISTINCT guild_id, message_id FROM due
 
 GIVE_UP: Final[LiteralString] = """
 WITH late AS MATERIALIZED (
-    SELECT intent.key
+    SELECT intent.key, run.message_id, run.guild_id, run.plugin_id, run.id AS run_id
     FROM plugin_intents AS intent
     JOIN plugin_runs AS run ON run.id = intent.run_id
     WHERE intent.state = 'pending' AND run.created_at < now() - make_interval(hours => %(hours)s)
@@ -340,7 +341,7 @@ UPDATE plugin_intents AS intent
 SET state = 'refused', detail = 'EXPIRED ' || intent.detail, updated_at = now()
 FROM late
 WHERE intent.key = late.key
-RETURNING intent.key::text
+RETURNING intent.key::text, late.message_id, late.guild_id, late.plugin_id, late.run_id
 """
 
 # With their intents. The rows that are due first are the first in the index.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from guildhook.model import InstalledPlugin, Message, Outcome, Outgoing, PluginState, RunResult, Spent
+from guildhook.model import InstalledPlugin, Message, Outcome, Outgoing, PluginState, RunResult, Spent, run_id
 
 RunKey = tuple[UUID, UUID]
 """Message id and plugin id."""
@@ -43,6 +43,10 @@ class RunRecord:
     result: RunResult
 
     @property
+    def id(self) -> str:
+        return run_id(self.message.id, self.plugin.id)
+
+    @property
     def key(self) -> RunKey:
         return self.message.id, self.plugin.id
 
@@ -63,8 +67,9 @@ class RunRecord:
         return bool(result.intents or result.logs or self.wrote_state or result.outcome is not Outcome.OK)
 
     def outgoing(self) -> Iterator[Outgoing]:
+        message, plugin = self.message, self.plugin
         for intent in self.result.intents:
-            yield Outgoing(self.message.id, intent, self.message.cause_of_answers)
+            yield Outgoing(message.id, plugin.guild_id, plugin.id, intent, message.cause_of_answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,17 @@ class Quarantined:
     pause_seconds: float
     pauses: int
     """This one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """An intent that was pending for too long, and whose it was."""
+
+    key: str
+    message_id: UUID
+    guild_id: UUID
+    plugin_id: UUID
+    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

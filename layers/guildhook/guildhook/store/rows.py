@@ -116,19 +116,21 @@ def _compiled(
 
 
 def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:
-    message_id, cause = UUID(item["message_id"]), Cause(UUID(item["root_id"]), item["hops"])
-    digest = item["message_sha256"]
+    message_id, guild_id, plugin_id = (UUID(item[name]) for name in ("message_id", "guild_id", "plugin_id"))
+    cause = Cause(UUID(item["root_id"]), item["hops"])
+    digest, intents = item["message_sha256"], [SendMessage(**intent) for intent in item["pending"]]
     return RecordedRun(
         message_id=message_id,
-        plugin_id=UUID(item["plugin_id"]),
+        plugin_id=plugin_id,
         message_sha256=digest and bytes.fromhex(digest),
-        pending=tuple(Outgoing(message_id, SendMessage(**intent), cause) for intent in item["pending"]),
+        pending=tuple(Outgoing(message_id, guild_id, plugin_id, intent, cause) for intent in intents),
     )
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
     message, result, cause, spent = run.message, run.result, run.message.cause_of_answers, run.spent
     return {
+        "id": run.id if run.memorable else None,
         "message_id": str(message.id),
         "plugin_id": str(run.plugin.id),
         "guild_id": str(run.plugin.guild_id),

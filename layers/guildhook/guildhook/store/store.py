@@ -13,7 +13,7 @@ from guildhook.model import Artifact, Delivery, QuarantineRules, Refusal
 from guildhook.store import queries, rows
 from guildhook.store.connection import connect, failed
 from guildhook.store.database import Database
-from guildhook.store.records import BatchRecord, Recorded, Snapshot
+from guildhook.store.records import BatchRecord, GivenUp, Recorded, Snapshot
 
 ArtifactKey = tuple[bytes, str]
 """Digest of the wasm and fingerprint of the engine."""
@@ -67,9 +67,9 @@ class Store:
         """
         return self._write(queries.TAKE_DUE, {"older_than_seconds": older_than_seconds, "limit": limit})
 
-    def give_up(self, older_than_hours: int, limit: int) -> list[str]:
-        """Refuse intents of runs that are so old and still pending. Returns their keys. Raises InfrastructureError."""
-        return [key for (key,) in self._write(queries.GIVE_UP, {"hours": older_than_hours, "limit": limit})]
+    def give_up(self, older_than_hours: int, limit: int) -> list[GivenUp]:
+        """Refuse intents of runs that are so old and still pending. Raises InfrastructureError."""
+        return [GivenUp(*row) for row in self._write(queries.GIVE_UP, {"hours": older_than_hours, "limit": limit})]
 
     def forget_runs(self, older_than_days: int, limit: int) -> int:
         """Delete the oldest runs with their intents. Returns how many. Raises InfrastructureError."""

@@ -1,0 +1,174 @@
+"""What a function's log and metrics say of its work."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from guildhook.batch import QueueRecord, Subject
+from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, Outgoing, Refusal, run_id
+from guildhook.modules import Stored, Upload
+from guildhook.observability.telemetry import Telemetry
+from guildhook.runner import failure_of_the_plugin
+from guildhook.store import RunRecord
+from guildhook.sweeper import Swept
+from guildhook.worker import BatchReport
+
+_CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")
+"""What a chat server refuses a message with."""
+
+
+def report_delays(telemetry: Telemetry, records: Iterable[QueueRecord], started: datetime) -> None:
+    """How long records have been on the queue, since they were first sent."""
+    for record in records:
+        # The queue's clock is another.
+        delay = max((started - record.sent_at).total_seconds() * 1000, 0)
+        telemetry.metrics.add_metric("queue_delay", MetricUnit.Milliseconds, delay)
+
+
+def report_batch(telemetry: Telemetry, report: BatchReport) -> None:
+    ids = _Ids(report.subjects)
+    _report_records(telemetry, report, ids)
+    _report_runs(telemetry, report, ids)
+    _report_deliveries(telemetry, report, ids)
+    telemetry.annotate(
+        records=len({*report.subjects, *report.failures}),
+        records_failed=len(report.failures),
+        runs=len(report.runs),
+        deliveries=len(report.deliveries),
+    )
+
+
+def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
+    logger, metrics = telemetry.logger, telemetry.metrics
+    for event_id, postponed in report.failures.items():
+        logger.error("record failed", extra={**ids.of_record(event_id), "reason": postponed.reason})
+    metrics.add_metric("records_failed", MetricUnit.Count, len(report.failures))
+    for event_id, reason in report.skipped.items():
+        logger.info("record skipped", extra={**ids.of_record(event_id), "reason": reason})
+    metrics.add_metric("records_skipped", MetricUnit.Count, len(report.skipped))
+
+
+def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
+    logger, metrics = telemetry.logger, telemetry.metrics
+    for event, count in report.modules.items():
+        metrics.add_metric(f"modules_{event}", MetricUnit.Count, count)
+    for outcome, count in Counter(run.result.outcome for run in report.runs).items():
+        metrics.add_metric(f"runs_{outcome}", MetricUnit.Count, count)
+    every_run = logger.log_level <= logging.DEBUG
+    for run in report.runs:
+        result = run.result
+        metrics.add_metric("run_fuel", MetricUnit.Count, result.fuel_used)
+        metrics.add_metric("run_duration", MetricUnit.Microseconds, result.duration_us)
+        if every_run:
+            spent = {"fuel_used": result.fuel_used, "duration_us": result.duration_us}
+            logger.debug("plugin ran", extra={**ids.of_run(run), "outcome": result.outcome, **spent})
+        if result.outcome is not Outcome.OK:
+            failure = {"outcome": result.outcome, "detail": result.detail}
+            logger.warning("plugin failed", extra={**ids.of_run(run), **failure})
+    for passed in report.passed_over:
+        extra = {**ids.of_plugin(passed.message_id, passed.plugin.guild_id, passed.plugin.id)}
+        logger.info("plugin not run", extra={**extra, "reason": "it is quarantined"})
+    metrics.add_metric("runs_quarantined", MetricUnit.Count, len(report.passed_over))
+    # The last failure of each plugin, which is the one that was too many.
+    failed = {run.plugin.id: run for run in report.runs if failure_of_the_plugin(run.result)}
+    for quarantined in report.quarantined:
+        logger.warning(
+            "plugin quarantined",
+            extra={
+                **ids.of_run(failed[quarantined.plugin_id]),
+                "reason": quarantined.reason,
+                "last_error": quarantined.last_error,
+                "pause_seconds": round(quarantined.pause_seconds),
+                "pauses": quarantined.pauses,
+            },
+        )
+    metrics.add_metric("plugins_quarantined", MetricUnit.Count, len(report.quarantined))
+
+
+def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
+    logger, metrics = telemetry.logger, telemetry.metrics
+    for state, count in Counter(delivery.state for delivery in report.deliveries).items():
+        metrics.add_metric(f"deliveries_{state}", MetricUnit.Count, count)
+    every_delivery = logger.log_level <= logging.DEBUG
+    for delivery in report.deliveries:
+        if delivery.state is not DeliveryState.DELIVERED:
+            extra = {**ids.of_send(report.outgoing[delivery.key]), "state": delivery.state, "detail": _detail(delivery)}
+            logger.warning("message not delivered", extra=extra)
+        elif every_delivery:
+            logger.debug("message delivered", extra=ids.of_send(report.outgoing[delivery.key]))
+    for key in report.orphaned:
+        logger.warning("message sent while its plugin was deleted", extra=ids.of_send(report.outgoing[key]))
+    metrics.add_metric("chat_circuit_open", MetricUnit.Count, int(report.circuit_open))
+    metrics.add_metric("chat_circuits_opened", MetricUnit.Count, report.circuits_opened)
+    if report.circuits_opened:
+        logger.error("the chat API fails again and again; its circuit has opened")
+
+
+def _detail(delivery: Delivery) -> str:
+    """For the log. A chat server's refusal is a code; if it is anything else it could quote the message."""
+    if delivery.state is DeliveryState.REFUSED and not _CODE.fullmatch(delivery.detail):
+        return "the chat server's own words, which are with the run"
+    return delivery.detail
+
+
+class _Ids:
+    """What the things of a batch are called, so that one search finds all that happened to one of them."""
+
+    def __init__(self, subjects: Mapping[str, Subject]) -> None:
+        self._subjects = subjects
+        # A message that is in the batch twice goes by its first record.
+        self._events = {subject.message_id: event_id for event_id, subject in reversed(list(subjects.items()))}
+
+    def of_record(self, event_id: str) -> dict[str, str]:
+        subject = self._subjects.get(event_id)
+        if subject is None:  # it is malformed
+            return {"event_id": event_id}
+        return {"event_id": event_id, "message_id": str(subject.message_id), "guild_id": str(subject.guild_id)}
+
+    def of_plugin(self, message_id: UUID, guild_id: UUID, plugin_id: UUID) -> dict[str, str]:
+        about = {"message_id": message_id, "guild_id": guild_id, "plugin_id": plugin_id}
+        return {"event_id": self._events[message_id], **{name: str(each) for name, each in about.items()}}
+
+    def of_run(self, run: RunRecord) -> dict[str, str]:
+        return {**self.of_plugin(run.message.id, run.plugin.guild_id, run.plugin.id), "run_id": run.id}
+
+    def of_send(self, outgoing: Outgoing) -> dict[str, str]:
+        plugin = self.of_plugin(outgoing.message_id, outgoing.guild_id, outgoing.plugin_id)
+        return {**plugin, "run_id": run_id(outgoing.message_id, outgoing.plugin_id), "key": outgoing.intent.key}
+
+
+def report_sweep(telemetry: Telemetry, swept: Swept) -> None:
+    logger, metrics = telemetry.logger, telemetry.metrics
+    for given_up in swept.given_up:
+        ids = {name: str(each) for name, each in asdict(given_up).items()}
+        logger.error("message given up: it was pending for too long", extra=ids)
+    metrics.add_metric("deliveries_given_up", MetricUnit.Count, len(swept.given_up))
+    metrics.add_metric("deliveries_requeued", MetricUnit.Count, swept.requeued)
+    logger.info("swept", extra={"requeued": swept.requeued, "runs_deleted": swept.runs, "usage_deleted": swept.usage})
+    telemetry.annotate(deliveries_given_up=len(swept.given_up), deliveries_requeued=swept.requeued)
+
+
+def report_compile(
+    telemetry: Telemetry, event_id: str, request: Stored | Upload, compiled: Artifact | Refusal | None
+) -> None:
+    """`event_id` is that of the record that asked for it."""
+    logger, metrics = telemetry.logger, telemetry.metrics
+    wanted = {"wasm_sha256": request.wasm_sha256.hex()} if isinstance(request, Stored) else {"upload": request.key}
+    ids = {"event_id": event_id, **wanted}
+    telemetry.annotate(**ids)
+    match compiled:
+        case Artifact():
+            metrics.add_metric("plugins_compiled", MetricUnit.Count, 1)
+            logger.info("plugin compiled", extra={**ids, "artifact_bytes": compiled.size})
+        case Refusal(reason):
+            metrics.add_metric("plugins_refused", MetricUnit.Count, 1)
+            logger.warning("plugin refused", extra={**ids, "reason": reason})
+        case None:
+            logger.info("nothing to compile: the wasm is gone", extra=ids)
