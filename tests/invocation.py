@@ -1,0 +1,55 @@
+"""Invokes a function in a process of its own, and keeps all that it prints."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guildhook_local.function import loaded_function
+from guildhook_local.poller import LambdaContext
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    answers: list[Any]
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log."""
+        return [line for line in map(json.loads, self.out.splitlines()) if "_aws" not in line]
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        return [line for line in map(json.loads, self.out.splitlines()) if "_aws" in line]
+
+
+def invoke(app: Path, environment: Mapping[str, str], *events: Any) -> Invoked:
+    """One invocation for each event, all in the same process."""
+    ended = subprocess.run(
+        [sys.executable, __file__, app],
+        env=environment,
+        input=json.dumps(events),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    *printed, answers = ended.stdout.splitlines()
+    return Invoked(json.loads(answers), "\n".join(printed), ended.stderr)
+
+
+def main(app: Path) -> None:
+    context = LambdaContext(app.parent.name, "request", deadline=time.monotonic() + 3_600)
+    with loaded_function(app, {}) as handler:
+        answers = [handler(event, context) for event in json.load(sys.stdin)]
+    print(json.dumps(answers))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
