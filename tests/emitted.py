@@ -11,8 +11,6 @@ from guildhook.modules import CacheEvent
 ROOT = Path(__file__).parents[1]
 FAMILIES: Mapping[str, type[StrEnum]] = {"runs_": Outcome, "deliveries_": DeliveryState, "modules_": CacheEvent}
 """What follows a beginning such as runs_ in an f-string."""
-AGREED = {"queue_delay"}
-"""Metrics that the functions do not count yet."""
 
 
 def sources() -> list[Path]:
@@ -21,8 +19,13 @@ def sources() -> list[Path]:
 
 def emitted() -> set[str]:
     """Names that are given to add_metric."""
+    return set(units())
+
+
+def units() -> dict[str, str]:
+    """The unit of each metric."""
     trees = (ast.parse(source.read_text()) for source in sources())
-    return {name for tree in trees for node in ast.walk(tree) for name in _names(node)}
+    return {name: unit for tree in trees for node in ast.walk(tree) for name, unit in _metrics(node)}
 
 
 def texts() -> set[str]:
@@ -36,14 +39,21 @@ def texts() -> set[str]:
     }
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _metrics(node: ast.AST) -> Iterator[tuple[str, str]]:
     match node:
-        case ast.Call(func=ast.Attribute(attr="add_metric"), args=[ast.Constant(str(name)), *_]):
-            yield name
         case ast.Call(
             func=ast.Attribute(attr="add_metric"),
-            args=[ast.JoinedStr(values=[ast.Constant(str(beginning)), ast.FormattedValue()]), *_],
+            args=[ast.Constant(str(name)), ast.Constant(str(unit)) | ast.Attribute(attr=unit), _],
         ):
-            yield from (f"{beginning}{value}" for value in FAMILIES[beginning])
+            yield name, unit
+        case ast.Call(
+            func=ast.Attribute(attr="add_metric"),
+            args=[
+                ast.JoinedStr(values=[ast.Constant(str(beginning)), ast.FormattedValue()]),
+                ast.Attribute(attr=unit),
+                _,
+            ],
+        ):
+            yield from ((f"{beginning}{value}", unit) for value in FAMILIES[beginning])
         case ast.Call(func=ast.Attribute(attr="add_metric")):
             raise AssertionError(f"the name of a metric cannot be read: {ast.unparse(node)}")

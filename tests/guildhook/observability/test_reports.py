@@ -1,8 +1,6 @@
 """What log and metrics say of real batches, sweeps and compiles."""
 
-import ast
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
@@ -11,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import wat
-from guildhook.model import DeliveryState, Outcome, run_id
-from guildhook.modules import CacheEvent
+from emitted import units
+from guildhook.model import run_id
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
@@ -173,27 +171,10 @@ def test_counts_are_one_value_a_batch_and_what_is_measured_one_a_run(system, gui
 
 # --- docs/observability.md -----------------------------------------------------------------------------------
 
-FAMILIES = {"runs_": Outcome, "modules_": CacheEvent, "deliveries_": DeliveryState}
-"""Metrics with a name for each member."""
-
-
-def emitted() -> Iterator[tuple[str, str]]:
-    """Name and unit of every metric, as the source has them."""
-    sources = [*(PROJECT / "layers").rglob("*.py"), *(PROJECT / "functions").rglob("*.py")]
-    for node in (node for source in sources for node in ast.walk(ast.parse(source.read_text()))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_metric":
-            name, unit, _ = node.args
-            unit = unit.attr if isinstance(unit, ast.Attribute) else unit.value
-            if isinstance(name, ast.Constant):
-                yield name.value, unit
-            else:
-                prefix = name.values[0].value
-                yield from ((f"{prefix}{member}", unit) for member in FAMILIES[prefix])
-
 
 def test_every_metric_is_documented_with_its_unit_and_no_other_is():
     text = (PROJECT / "docs" / "observability.md").read_text()
     documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
     assert [name for name, rows in groupby(sorted(documented)) if len(list(rows)) > 1] == []
     # Powertools counts cold starts.
-    assert set(documented) == {*emitted(), ("ColdStart", "Count")}
+    assert set(documented) == {*units().items(), ("ColdStart", "Count")}
