@@ -12,9 +12,10 @@ from guildhook.sandbox import Limits
 from guildhook.secret import Secret
 from guildhook.settings import (
     WANTS,
+    AdminSettings,
     CompileFunctionSettings,
     CompilerSettings,
-    DatabaseSettings,
+    MigrateSettings,
     SweepSettings,
     WorkerSettings,
     load_settings,
@@ -59,7 +60,7 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
 
 
 def test_every_setting_says_what_it_wants():
-    kinds = (DatabaseSettings, SweepSettings, CompileFunctionSettings, WorkerSettings)
+    kinds = (AdminSettings, MigrateSettings, SweepSettings, CompileFunctionSettings, WorkerSettings)
     assert set(WANTS) == {setting.name for kind in kinds for setting in fields(kind)}
 
 

@@ -14,8 +14,10 @@ from infra.templates import BY_TOKEN, OWNER_APART, transformed
 
 
 def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
-    """What moto knows of it. Custom resources are left out too, since moto would start their functions in Docker, and nested
-    stacks, which use functions that moto does not know.
+    """What moto knows of it.
+
+    Custom resources are left out too, since moto would start their functions in Docker, and nested stacks, which use
+    functions of the template language that moto does not know.
     """
     known = {*get_model_map(), *NULL_MODELS} - {"AWS::CloudFormation::Stack"}
     unknown = {name for name, resource in template["Resources"].items() if resource["Type"] not in known}

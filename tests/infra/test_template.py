@@ -150,6 +150,13 @@ def test_every_parameter_is_described_and_constrained(name):
         assert "AllowedPattern" not in declared or declared["ConstraintDescription"], parameter
 
 
+def test_every_variable_of_the_functions_is_documented(stack):
+    documented = (PROJECT / "docs" / "configuration.md").read_text()
+    for name in FUNCTIONS:
+        for variable in stack[name]["Environment"]["Variables"]:
+            assert f"| `{variable}` |" in documented, variable
+
+
 def test_every_parameter_is_documented_with_its_default():
     text = (PROJECT / "docs" / "deployment.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", text, re.MULTILINE))
