@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import wat
 from guildhook.errors import MigrationError
@@ -146,17 +146,30 @@ def test_two_databases_of_a_server_make_it_at_the_same_time(role, empty_database
     assert all(privileges(url, role) for url in urls)
 
 
-def test_where_rds_has_its_role_for_iam_it_becomes_a_member(role, empty_database):
-    question = "SELECT count(*) FROM pg_auth_members WHERE member::regrole::text = quote_ident(%s)"
+@pytest.fixture
+def rds_iam(running):
+    """Where RDS has this role, its members log in with a token of IAM and with nothing else."""
+    execute(running.postgres_url, "CREATE ROLE rds_iam")
+    yield "rds_iam"
+    execute(running.postgres_url, "DROP ROLE rds_iam")
+
+
+def is_member(url, role, group):
+    """Also by way of others, and as one who may only let others in."""
+    ((answer,),) = execute(url, "SELECT pg_has_role(%s, %s, 'MEMBER')", role, group)
+    return answer
+
+
+def test_where_there_is_iam_a_role_that_is_made_logs_in_by_it(role, empty_database, rds_iam):
+    for _ in range(2):
+        migrate(Database(empty_database), MIGRATIONS, role)
+        assert is_member(empty_database, role, rds_iam)
+
+
+def test_a_role_that_is_there_keeps_its_password(role, empty_database, rds_iam):
+    execute(empty_database, sql.SQL("CREATE ROLE {} LOGIN PASSWORD 's3cret'").format(sql.Identifier(role)))
     migrate(Database(empty_database), MIGRATIONS, role)
-    assert execute(empty_database, question, role) == [(0,)]
-    execute(empty_database, "CREATE ROLE rds_iam")
-    try:
-        for _ in range(2):
-            migrate(Database(empty_database), MIGRATIONS, role)
-        assert execute(empty_database, question, role) == [(1,)]
-    finally:
-        execute(empty_database, "DROP ROLE rds_iam")
+    assert not is_member(empty_database, role, rds_iam)
 
 
 @pytest.fixture
@@ -191,3 +204,16 @@ def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
     execute(as_superuser, "GRANT SELECT ON channels TO PUBLIC")
     with pytest.raises(MigrationError, match=r'GRANT SELECT .* ON "channels" .*no privileges were granted'):
         migrate(Database(owner), MIGRATIONS, role)
+
+
+def test_the_one_who_migrates_keeps_its_password_as_well(role, owner, rds_iam, running):
+    name = conninfo_to_dict(owner)["user"]
+    # RDS lets its master user grant this without being a member.
+    execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
+    before = execute(owner, "SELECT rolname FROM pg_roles ORDER BY rolname")
+    migrate(Database(owner), MIGRATIONS, role)
+    assert is_member(owner, role, rds_iam)
+    assert not is_member(owner, name, role)
+    after = execute(owner, "SELECT rolname FROM pg_roles WHERE rolname <> %s ORDER BY rolname", role)
+    assert after == before
+    assert execute(make_conninfo(owner, user=role), "SELECT count(id) FROM channels") == [(0,)]

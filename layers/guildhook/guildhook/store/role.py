@@ -1,6 +1,7 @@
 """The database role that the other functions connect as, and what it may do: what queries.py needs, and no more."""
 
 from typing import Final, LiteralString
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -23,7 +24,7 @@ _PRIVILEGES: Final[dict[str, LiteralString]] = {
     "_yoyo_migration": "SELECT (migration_id)",
 }
 
-# Whoever is in it logs in with a token of IAM, and with no password any more.
+# Whoever is in it, be it by way of others, logs in with a token of IAM, and with no password any more.
 _IAM: Final = "rds_iam"
 
 
@@ -33,7 +34,6 @@ def admit(connection: psycopg.Connection, role: str) -> None:
     Raises MigrationError for a role that has more than that, or cannot be given it, and psycopg.Error.
     """
     _create(connection, role)
-    _admit_by_iam(connection, role)
     name = sql.Identifier(role)
     with connection.transaction():
         for kind, current in (("CONNECT ON DATABASE", "current_database()"), ("USAGE ON SCHEMA", "current_schema()")):
@@ -52,17 +52,31 @@ def _create(connection: psycopg.Connection, role: str) -> None:
             "name one that the other functions have for themselves"
         )
     if privileged:
-        return
+        return  # with a password, perhaps
     try:
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        with connection.transaction():
+            if _row(connection, "SELECT rolname FROM pg_roles WHERE rolname = %s", _IAM):
+                _create_apart(connection, role)
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(_IAM), sql.Identifier(role)))
+            else:
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         """A migrator of another database on the same server was first."""
 
 
-def _admit_by_iam(connection: psycopg.Connection, role: str) -> None:
-    question = "SELECT pg_has_role(%s, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s"
-    if _row(connection, question, role, _IAM) == (False,):
-        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(_IAM), sql.Identifier(role)))
+def _create_apart(connection: psycopg.Connection, role: str) -> None:
+    """Create it by one who is gone afterwards.
+
+    Who creates a role is a member of it for good. Migrate would be one of rds_iam then, and its own password refused.
+    """
+    creator = sql.Identifier(f"guildhook_{uuid4().hex}")
+    connection.execute("SET LOCAL createrole_self_grant = 'set'")
+    connection.execute(sql.SQL("CREATE ROLE {} CREATEROLE").format(creator))
+    connection.execute("SET LOCAL createrole_self_grant = ''")
+    connection.execute(sql.SQL("SET LOCAL ROLE {}").format(creator))
+    connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    connection.execute("SET LOCAL ROLE NONE")
+    connection.execute(sql.SQL("DROP ROLE {}").format(creator))
 
 
 def _grant(connection: psycopg.Connection, statement: sql.Composed) -> None:
