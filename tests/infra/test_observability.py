@@ -129,6 +129,14 @@ def test_every_runbook_says(part):
     assert [name for name, text in sections("Alarms").items() if f"**{part}" not in text] == []
 
 
+def test_json_is_given_as_the_sam_cli_reads_it():
+    """It takes a quotation mark for the end of the value, and refuses or shortens it without a word."""
+    given = re.findall(r"--parameter-overrides '([^']*)'", RUNBOOKS)
+    assert any("GuildLimits=" in each for each in given)
+    for each in given:
+        assert not re.search(r'(?<!\\)"| ', each), each
+
+
 def test_alarms_tell_the_topic_when_they_go_off_and_when_they_are_over():
     for alarm in alarms(EVERYTHING).values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
