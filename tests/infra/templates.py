@@ -103,8 +103,22 @@ def resolve(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resol
     return Resolved(*parts)
 
 
+def broken_rules(parameters: Mapping[str, str]) -> list[str]:
+    """What CloudFormation says to parameters of template.yaml that do not fit together."""
+    template = read_template()
+    resolver = _Resolver(template, parameters)
+    return [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values()
+        if resolver.value(rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not resolver.value(assertion["Assert"])
+    ]
+
+
 _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
     "Fn::Equals": lambda sides: str(sides[0]) == str(sides[1]),
+    "Fn::EachMemberEquals": lambda values: all(each == values[1] for each in values[0]),
     "Fn::Not": lambda values: not values[0],
     "Fn::And": all,
     "Fn::Or": any,

@@ -89,6 +89,26 @@ def test_the_chat_servers_port_is_let_out():
     assert 8443 in {rule["FromPort"] for rule in network["FunctionsGroup"]["SecurityGroupEgress"]}
 
 
+def test_a_chat_server_in_a_peered_network_is_reached_at_its_port_too():
+    network = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
+    chat = [rule for rule in network["FunctionsGroup"]["SecurityGroupEgress"] if rule["FromPort"] == 8443]
+    assert {(rule.get("CidrIp"), rule.get("CidrIpv6")) for rule in chat} == {(None, "::/0"), ("0.0.0.0/0", None)}
+
+
+def test_the_zones_are_the_regions_first_unless_they_are_given(network):
+    subnets = ("FirstSubnet", "SecondSubnet")
+    assert [network[each]["AvailabilityZone"] for each in subnets] == ["eu-central-1a", "eu-central-1b"]
+    given = {**NETWORK, "AvailabilityZones": "us-east-1c,us-east-1d"}
+    chosen = resolve(read_template("infra/network.yaml"), given)
+    assert [chosen[each]["AvailabilityZone"] for each in subnets] == ["us-east-1c", "us-east-1d"]
+
+
+def test_the_engine_is_one_that_can_still_be_had_in_three_years(database):
+    """AWS has one such version of each major one. Others can be made for about a year: "Cannot find version"."""
+    long_term = {"16.8", "17.7"}
+    assert database["Cluster"]["EngineVersion"] in long_term
+
+
 def test_only_the_functions_and_the_proxy_reach_the_database(database):
     sources = {rule["SourceSecurityGroupId"] for rule in database["DatabaseGroup"]["SecurityGroupIngress"]}
     assert sources == {"sg-functions", "ProxyGroup"}

@@ -10,7 +10,17 @@ from guildhook.budget import Budget
 from guildhook.model import QuarantineRules
 from guildhook.sandbox.child import CompileLimits
 from guildhook.settings import SweepSettings, WorkerSettings
-from infra.templates import DEPLOYMENTS, PROJECT, deployment, read_template
+from infra.templates import (
+    BY_PASSWORD,
+    BY_TOKEN,
+    CHAT,
+    DEPLOYMENTS,
+    OWNER_APART,
+    PROJECT,
+    broken_rules,
+    deployment,
+    read_template,
+)
 
 FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep"}
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
@@ -191,6 +201,7 @@ def test_every_parameter_is_documented_with_its_default():
         ),
         ("GuildLimits", ["{}", '{"6a1d": {"fuel": 1}}'], ["", "[]", "fuel"]),
         ("VpcCidr", ["10.42.0.0/16"], ["10.42.0.0", "10.0.0.0/8", "10.42.0.0/28"]),
+        ("AvailabilityZones", ["", "us-east-1a", "us-gov-west-1b"], ["use1-az3", "us-east-1", "us-east-1-bos-1a"]),
         ("SubnetIds", ["", "subnet-0a1b"], ["vpc-0a1b"]),
         ("AlarmTopicArn", ["", "arn:aws:sns:eu-west-1:123456789012:alarms"], ["alarms"]),
         ("Release", ["1", "2026-11-25.a"], ["", "a b"]),
@@ -200,6 +211,27 @@ def test_a_malformed_parameter_is_refused_before_anything_is_made(parameter, goo
     pattern = read_template()["Parameters"][parameter]["AllowedPattern"]
     assert [value for value in good if not re.fullmatch(pattern, value)] == []
     assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_rule_forbids_what_operators_may_make(name):
+    assert broken_rules(DEPLOYMENTS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({**BY_PASSWORD, "DatabaseConnectArn": BY_TOKEN["DatabaseConnectArn"]}, "either"),
+        ({**CHAT, "DatabaseUrl": BY_TOKEN["DatabaseUrl"]}, "either"),
+        ({**BY_TOKEN, "MigrationDatabaseUrl": OWNER_APART["MigrationDatabaseUrl"]}, "MigrationSecretArn"),
+        ({**BY_TOKEN, "SubnetIds": "subnet-1,subnet-2"}, "SecurityGroupIds"),
+        ({**BY_TOKEN, "SecurityGroupIds": "sg-1"}, "SubnetIds"),
+        ({**CHAT, "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "Without DatabaseUrl"),
+    ],
+)
+def test_parameters_that_do_not_fit_together_are_refused(parameters, said):
+    (description,) = broken_rules(parameters)
+    assert said in description
 
 
 def test_no_parameter_and_no_variable_is_a_secret(stack):
@@ -239,6 +271,17 @@ def test_without_snapshots_the_queue_calls_the_function_itself():
     stack = deployment("by token")
     assert stack["MessageCreated"]["FunctionName"] == "OnMessage.Arn"
     assert not {"OnMessageVersion", "OnMessageLive"} & set(stack.resources)
+
+
+def test_what_cannot_be_made_again_outlives_the_stack():
+    resources = deployment("a database of its own").resources
+    kept = {name: each["DeletionPolicy"] for name, each in resources.items() if "Retain" in str(each.get("DeletionPolicy"))}
+    # The network of a database that is kept could not be deleted. What is empty goes when the first deploy fails.
+    assert kept == {
+        **dict.fromkeys(("Network", "Database"), "Retain"),
+        **dict.fromkeys(("Artifacts", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),
+    }
+    assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
 
 def test_the_functions_are_where_their_database_is():
