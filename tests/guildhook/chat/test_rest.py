@@ -185,6 +185,29 @@ def test_a_secret_that_cannot_be_read_leaves_it_pending_and_is_named(url, channe
     assert answer.detail == "secret chat (GUILDHOOK_CHAT_SECRET): no"
 
 
+class SlowToken(FixedToken):
+    """A secret that takes a minute to read, by the clock that it keeps."""
+
+    time = 0.0
+
+    def now(self):
+        return self.time
+
+    def current(self):
+        self.time += 60
+        return super().current()
+
+
+def test_a_send_is_not_begun_when_its_secret_took_all_the_time(chat_server, url, channel):
+    token = SlowToken()
+    api, sent = RestChatApi(url, token, token.now), outgoing(channel)
+    answer = api.send(sent, timeout_seconds=50)
+    assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
+    assert answer.detail.endswith("no time was left when its token had been read")
+    assert chat_server.replies() == []
+    assert api.send(sent, timeout_seconds=70).state is DeliveryState.DELIVERED
+
+
 def test_a_refusal_carries_the_servers_code(url, channel):
     api = RestChatApi(url, FixedToken())
     for refused, code in [(outgoing(uuid4()), "CHANNEL_NOT_FOUND"), (outgoing(channel, " "), "VALIDATION_ERROR")]:
