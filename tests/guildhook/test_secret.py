@@ -1,5 +1,6 @@
 import json
 import logging
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -200,6 +201,40 @@ def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(aws, mo
         assert secret.current() == OLD
         clock.time += 5
         assert secret.current() == NEW
+
+
+def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(aws, monkeypatch, clock):
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold_the_third():
+        if len(server.requests) == 3:
+            asked.set()
+            answered.wait()
+
+    with http_server(answer(OLD), DENIED, answer(NEW), between=hold_the_third) as server, ThreadPoolExecutor(2) as pool:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        secret = Secret("chat", VARIABLE, ServiceToken, clock.now)
+        assert secret.instead_of(secret.current()) is None
+        clock.time += 5
+        asking = pool.submit(secret.current)
+        try:
+            assert asked.wait(30)
+            assert pool.submit(secret.current).result(30) == OLD
+        finally:
+            answered.set()
+        assert asking.result() == NEW
+
+
+def test_a_secrets_manager_that_says_nothing_is_left_soon(aws, monkeypatch):
+    """A function has ten seconds to start, and connects to more than this."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(InfrastructureError, match="ReadTimeoutError"):
+            Secret("chat", VARIABLE, ServiceToken).current()
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 @pytest.mark.parametrize("variable", ["AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"])

@@ -29,6 +29,9 @@ _RETRIES = urllib3.Retry(
     raise_on_status=False,
     respect_retry_after_header=False,
 )
+# A function has ten seconds to start, and connects to the database and the chat server as well.
+_TIMEOUT_OF_SECRETS = urllib3.Timeout(connect=1, read=2)
+_RETRIES_OF_SECRETS = _RETRIES.new(connect=1, read=0)
 _CONNECTIONS = 8
 _GET_SECRET_VALUE = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
 _LARGEST_SECRET_BYTES = 512 * 1024
@@ -42,8 +45,8 @@ class Aws:
     Raises BotoCoreError where the region or the credentials are missing.
     """
 
-    def __init__(self) -> None:
-        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=_TIMEOUT, retries=_RETRIES)
+    def __init__(self, timeout: urllib3.Timeout = _TIMEOUT, retries: urllib3.Retry = _RETRIES) -> None:
+        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=timeout, retries=retries)
 
     @property
     def region(self) -> str:
@@ -84,25 +87,29 @@ class Aws:
 class SecretsManager:
     """As much of boto3's client as Powertools needs; its own takes 60 ms to build."""
 
-    def __init__(self) -> None:
-        self._aws = Aws()
-
     def get_secret_value(self, **parameters: str) -> dict[str, Any]:
         """Raises InfrastructureError, which shows nothing of the value."""
+        # A new connection: until a secret is read again, the process may have been frozen, or be another's snapshot.
+        aws = Aws(_TIMEOUT_OF_SECRETS, _RETRIES_OF_SECRETS)
         try:
-            url = endpoint("SECRETS_MANAGER") or f"https://secretsmanager.{self._aws.region}.{self._aws.domain}"
+            url = endpoint("SECRETS_MANAGER") or f"https://secretsmanager.{aws.region}.{aws.domain}"
             request = AWSRequest("POST", f"{url}/", dict(_GET_SECRET_VALUE), json.dumps(parameters))
-            with self._aws.request(request, "secretsmanager") as answer:
+            with aws.request(request, "secretsmanager") as answer:
                 body = answer.read(_LARGEST_SECRET_BYTES)
             if answer.status == HTTPStatus.OK:
                 return msgspec.json.decode(body, type=dict[str, Any])
         except BotoCoreError as error:
             raise InfrastructureError(str(error)) from None
         except urllib3.exceptions.HTTPError as error:
-            raise InfrastructureError(f"Secrets Manager at {url}: {type(error).__name__}") from None
+            raise InfrastructureError(f"Secrets Manager at {url}: {reason(error)}") from None
         except ValueError:
             raise InfrastructureError(f"Secrets Manager at {url}: an answer that is no JSON object") from None
         raise InfrastructureError(f"HTTP {answer.status} {_refusal(body)}")
+
+
+def reason(error: urllib3.exceptions.HTTPError) -> str:
+    """What ended the last attempt; not in its own words, which have the whole URL."""
+    return type((isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason) or error).__name__
 
 
 def _refusal(body: bytes) -> str:

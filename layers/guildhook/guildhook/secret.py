@@ -52,9 +52,19 @@ class Secret(Generic[Value]):
         self._rests_until = float("-inf")
 
     def current(self) -> Value:
-        """Kept for five minutes, and longer while Secrets Manager cannot be asked. Raises InfrastructureError."""
-        with self._lock:
+        """Kept for five minutes, and longer while Secrets Manager cannot be asked. Raises InfrastructureError.
+
+        Only who has nothing yet waits for a thread that asks just now.
+        """
+        known = self._value
+        if known is None:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return known
+        try:
             return self._read(anew=False)
+        finally:
+            self._lock.release()
 
     def instead_of(self, refused: object) -> Value | None:
         """What it has instead of a value that was refused: read again, unless that was done a moment ago."""

@@ -99,7 +99,7 @@ def test_a_server_that_is_not_there_is_an_infrastructure_failure(environment):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    with pytest.raises(InfrastructureError, match="MaxRetryError"):
+    with pytest.raises(InfrastructureError, match="NewConnectionError"):
         ObjectReader("bucket").get(KEY, 10)
 
 

@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-from guildhook.aws import Aws, endpoint
+from guildhook.aws import Aws, endpoint, reason
 from guildhook.errors import InfrastructureError
 
 _PIECE_BYTES = 256 * 1024
@@ -45,7 +45,7 @@ class ObjectReader:
                     return self._read(answer, key, max_bytes, deadline)
                 code = _code(answer.read(_ERROR_BYTES))
         except urllib3.exceptions.HTTPError as error:
-            raise self._failed(key, type(error).__name__) from None
+            raise self._failed(key, reason(error)) from None
         except BotoCoreError as error:
             raise self._failed(key, str(error)) from None
         if code == "NoSuchKey":
@@ -73,8 +73,8 @@ class ObjectReader:
             f"{given}/{self._bucket}" if given else f"https://{self._bucket}.s3.{self._aws.region}.{self._aws.domain}"
         )
 
-    def _failed(self, key: str, reason: str) -> InfrastructureError:
-        return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {reason}")
+    def _failed(self, key: str, why: str) -> InfrastructureError:
+        return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {why}")
 
 
 def _code(body: bytes) -> str:
