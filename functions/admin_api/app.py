@@ -19,7 +19,8 @@ from guildhook.store.schema import MIGRATIONS
 
 telemetry = create_telemetry()
 logger = telemetry.logger
-api = APIGatewayHttpResolver()
+# POWERTOOLS_DEV would print whole requests, and answer with tracebacks.
+api = APIGatewayHttpResolver(debug=False)
 
 try:
     settings = load_settings(AdminSettings)

@@ -83,6 +83,12 @@ def test_a_fault_of_ours_is_told_to_the_log_alone(admin, query, capsys):
     assert "unhashable" in capsys.readouterr().out
 
 
+def test_no_request_is_printed_whatever_the_environment_says(system, capsys):
+    with loaded_function(ADMIN_API, {**system.environment, "POWERTOOLS_DEV": "true"}) as handler:
+        handler({**http_request("GET", "/api/health"), "headers": {"authorization": "Bearer s3cret"}}, CONTEXT)
+    assert "s3cret" not in capsys.readouterr().out
+
+
 def test_a_missing_variable_ends_the_start_with_one_line():
     ended = subprocess.run([sys.executable, ADMIN_API], env={}, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
