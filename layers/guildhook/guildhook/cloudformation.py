@@ -4,7 +4,9 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,14 +17,8 @@ from guildhook.errors import ConfigurationError, InfrastructureError, MigrationE
 _logger = logging.getLogger(__name__)
 
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=5)
-_RETRIES: Final = urllib3.Retry(
-    total=3,
-    redirect=0,
-    status_forcelist=(500, 502, 503, 504),
-    allowed_methods=("PUT",),
-    backoff_factor=0.1,
-    raise_on_status=False,
-)
+_PAUSES_SECONDS: Final = (0, 0.1, 0.2, 0.4)
+"""Before each attempt to deliver an answer."""
 # An answer may have 4,096 bytes, and JSON writes a control character in six.
 _LONGEST_REASON: Final = 400
 
@@ -93,23 +89,20 @@ def _identity(request: ResourceRequest) -> tuple[str, str, str, str]:
 
 
 def _deliver(request: ResourceRequest, answer: ResourceAnswer) -> None:
-    try:
-        with urllib3.PoolManager() as http:
-            response = http.request(
-                "PUT",
-                request.response_url,
-                body=msgspec.json.encode(answer),
-                headers={"Content-Type": ""},  # as the URL is signed
-                timeout=_TIMEOUT,
-                retries=_RETRIES,
-            )
-    except urllib3.exceptions.HTTPError as error:
-        # Its own text has the URL.
-        cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
-        raise _undelivered(request, type(cause).__name__) from None
-    if response.status != 200:
-        raise _undelivered(request, f"HTTP {response.status}")
-
-
-def _undelivered(request: ResourceRequest, reason: str) -> InfrastructureError:
-    return InfrastructureError(f"CloudFormation's answer about {request.logical_resource_id}: {reason}")
+    body, reason = msgspec.json.encode(answer), ""
+    # urllib3's own retries tell the log of the whole URL.
+    with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as http:
+        for pause in _PAUSES_SECONDS:
+            time.sleep(pause)
+            try:
+                # The URL is signed for this header.
+                status = http.request("PUT", request.response_url, body=body, headers={"Content-Type": ""}).status
+            except urllib3.exceptions.HTTPError as error:
+                reason = type(error).__name__  # its own text has the URL
+                continue
+            if status == HTTPStatus.OK:
+                return
+            reason = f"HTTP {status}"
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                break
+    raise InfrastructureError(f"CloudFormation's answer about {request.logical_resource_id}: {reason}")
