@@ -11,7 +11,7 @@ from guildhook.observability import create_telemetry, report_sweep
 from guildhook.settings import SweepSettings, load_settings
 from guildhook.sqs import Queue
 from guildhook.store import Store
-from guildhook.sweeper import sweep
+from guildhook.sweeper import Swept, sweep
 
 _FINISH_MILLISECONDS = 20_000
 
@@ -29,14 +29,18 @@ close = store.close
 @telemetry.handler
 def handler(_event: Any, context: Any) -> dict[str, int]:
     """Raises InfrastructureError: the schedule tries again."""
-    swept = sweep(
-        store,
-        events,
-        settings,
-        in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
-        stage=telemetry.stage,
-    )
-    report_sweep(telemetry, swept)
+    swept = Swept()
+    try:
+        sweep(
+            store,
+            events,
+            settings,
+            in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
+            swept=swept,
+            stage=telemetry.stage,
+        )
+    finally:
+        report_sweep(telemetry, swept)
     return {
         "requeued": swept.requeued,
         "given_up": len(swept.given_up),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from guildhook.errors import InfrastructureError
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE, SWEEP
@@ -63,6 +64,22 @@ def test_what_is_a_day_old_is_given_up_and_said(system, forgotten, query, capsys
     given_up = [line for line in lines if line.get("message", "").startswith("message given up")]
     assert len(given_up) == 2
     assert next(line for line in lines if "deliveries_given_up" in line)["deliveries_given_up"] == [2.0]
+
+
+def test_what_is_given_up_is_said_even_if_the_queue_then_fails(system, forgotten, query, capsys):
+    query(
+        """UPDATE plugin_runs SET created_at = now() - interval '25 hours'
+           WHERE id = (SELECT id FROM plugin_runs LIMIT 1)"""
+    )
+    queue = {"GUILDHOOK_EVENT_QUEUE_URL": f"{system.aws.endpoint}/000000000000/nowhere"}
+    with (
+        loaded_function(SWEEP, {**system.environment, **queue}) as handler,
+        pytest.raises(InfrastructureError, match="GUILDHOOK_EVENT_QUEUE_URL"),
+    ):
+        handler({}, in_time())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len([line for line in lines if line.get("message", "").startswith("message given up")]) == 1
+    assert next(line for line in lines if "deliveries_given_up" in line)["deliveries_given_up"] == [1.0]
 
 
 def test_old_runs_and_counts_are_deleted(system, guild, forgotten, query):
