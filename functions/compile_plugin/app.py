@@ -79,6 +79,10 @@ def compile_record(record: SQSRecord) -> None:
         extra = {"event_id": record.message_id, "reason": str(error)}
         telemetry.logger.error("record failed", extra=extra)  # noqa: TRY400 - one line says it all
         raise
+    except Exception:
+        # Powertools keeps to itself what it catches.
+        telemetry.logger.exception("record failed", extra={"event_id": record.message_id})
+        raise
 
 
 def compile_requested(request: Stored | Upload) -> Artifact | Refusal | None:

@@ -179,6 +179,16 @@ def test_what_fails_for_now_comes_back(system, capsys, variable, value, reason):
     assert "s3cret" not in out
 
 
+def test_what_nobody_expected_comes_back_with_a_line_in_the_log(system, query, capsys):
+    install(system, wat.SILENT)
+    system.compile(wat.SILENT)
+    query("UPDATE plugin_artifacts SET memories = '7'")
+    assert failed_records(system.compile_handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = (line for line in lines if line.get("message") == "record failed")
+    assert (line["event_id"], line["exception_name"]) == ("record-0", "TypeError")
+
+
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_COMPILE_QUEUE_URL"}
     ended = subprocess.run(
