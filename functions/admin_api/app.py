@@ -17,15 +17,15 @@ from guildhook.settings import AdminSettings, load_settings
 from guildhook.store import Store
 from guildhook.store.schema import MIGRATIONS
 
-telemetry = create_telemetry()
-logger = telemetry.logger
 # POWERTOOLS_DEV would print whole requests, and answer with tracebacks.
 api = APIGatewayHttpResolver(debug=False)
 
 try:
+    telemetry = create_telemetry()
     settings = load_settings(AdminSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
+logger = telemetry.logger
 store = Store(settings.database)
 close = store.close
 

@@ -27,10 +27,10 @@ _KEEP_DAYS = 30
 # Of the function's time, to answer CloudFormation in.
 _ANSWER_MILLISECONDS = 40_000
 
-telemetry = create_telemetry()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 try:
+    telemetry = create_telemetry()
     settings = load_settings(CompileFunctionSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")

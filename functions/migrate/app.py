@@ -15,9 +15,8 @@ from guildhook.store.migrations import migrate
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-telemetry = create_telemetry()
-
 try:
+    telemetry = create_telemetry()
     settings = load_settings(MigrateSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")

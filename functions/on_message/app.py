@@ -26,9 +26,6 @@ from guildhook.worker import BatchReport, Rules, Worker
 # What Lambda takes for "the whole batch failed": an id that names no record.
 _WHOLE_BATCH = {"batchItemFailures": [{"itemIdentifier": ""}]}
 
-telemetry = create_telemetry()
-logger, metrics = telemetry.logger, telemetry.metrics
-
 
 def create_worker(settings: WorkerSettings) -> Worker:
     engine = Engine()
@@ -58,10 +55,12 @@ def renew() -> None:
 
 
 try:
+    telemetry = create_telemetry()
     settings = load_settings(WorkerSettings)
     worker = create_worker(settings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
+logger, metrics = telemetry.logger, telemetry.metrics
 events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 # Now, since init costs no message any time.
 renew()

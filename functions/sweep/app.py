@@ -15,9 +15,8 @@ from guildhook.sweeper import Swept, sweep
 
 _FINISH_MILLISECONDS = 20_000
 
-telemetry = create_telemetry()
-
 try:
+    telemetry = create_telemetry()
     settings = load_settings(SweepSettings)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")

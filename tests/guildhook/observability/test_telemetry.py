@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP
+
 PROGRAM = """
 import logging, sys
 from guildhook.observability import create_telemetry
@@ -91,3 +93,14 @@ def test_no_value_is_lost_however_many_there_are(printed, count):
 
 def test_a_function_without_a_metric_is_no_reason_for_a_warning(printed):
     assert [line for line in printed(0, 0) if "_aws" in line and "ColdStart" not in line] == []
+
+
+@pytest.mark.parametrize(
+    "app", [ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP], ids=lambda app: app.parent.name
+)
+@pytest.mark.parametrize("variable", ["POWERTOOLS_LOG_LEVEL", "POWERTOOLS_TRACE_DISABLED"])
+def test_a_malformed_variable_ends_the_start_of_every_function_with_one_line(app, variable):
+    ended = subprocess.run([sys.executable, app], env={variable: "loud"}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"guildhook: wrong environment: {variable}: 'loud'; wants: ")

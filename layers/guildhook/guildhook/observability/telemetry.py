@@ -1,8 +1,9 @@
 """The logger, the metrics and the traces of a function."""
 
+import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 
+from guildhook.errors import ConfigurationError
 from guildhook.observability.tracing import Annotation, Tracing
 
 Handler = Callable[[Any, Any], Any]
@@ -18,6 +20,9 @@ _NAME: Final = "guildhook"
 """Of the logger and the metrics' namespace. The library's own loggers are the logger's children, so what they say comes
 out in the same form.
 """
+
+_TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", "F", "FALSE", "OFF"})
+"""As Powertools reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,17 @@ class Telemetry:
 
 
 def create_telemetry() -> Telemetry:
+    """Raises ConfigurationError for what Powertools would fail at with a traceback, or in each traced invocation."""
+    _check("POWERTOOLS_LOG_LEVEL", {"", *logging.getLevelNamesMapping()}, "DEBUG, INFO, WARNING or ERROR")
+    _check("POWERTOOLS_TRACE_DISABLED", _TRUTHS, "true or false")
     service = os.environ.get("POWERTOOLS_SERVICE_NAME") or _NAME
     logger = Logger(service=_NAME, utc=True)
     # What it calls itself; the logger's name stays.
     logger.append_keys(service=service)
     return Telemetry(logger, Metrics(namespace=_NAME, service=service), Tracing(service))
+
+
+def _check(variable: str, known: Container[str], wants: str) -> None:
+    value = os.environ.get(variable)
+    if value is not None and value.upper() not in known:
+        raise ConfigurationError(f"wrong environment: {variable}: {value!r}; wants: {wants}")
