@@ -69,6 +69,7 @@ def test_every_setting_says_what_it_wants():
     [
         ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@[db/chat"),
         ("GUILDHOOK_DATABASE_URL", "s3cret"),
+        ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@db..example/chat"),
         ("GUILDHOOK_CHAT_API_URL", "ftp://s3cret@chat"),
         ("GUILDHOOK_LIMITS__FUEL", "much"),
         ("GUILDHOOK_LIMITS__FUEL", "-1"),

@@ -34,8 +34,10 @@ class Database:
     """Asked anew for each connection; None where the URL says it all."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what is no URL."""
-        _parts(self.url)
+        """Raises ValueError for what is no URL, or has a host that no name server can be asked for."""
+        for host in (_parts(self.url).get("host") or "").split(","):
+            if not host.startswith(("/", "@")):  # the folder of a socket
+                host.encode("idna")
 
     @property
     def address(self) -> str:
