@@ -761,3 +761,9 @@ def test_settling_survives_a_connection_that_died(store, database, pending):
     database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'guildhook'")
     store.settle([Delivery(pending[0].result.intents[0].key, DeliveryState.DELIVERED, "id")])
     assert database.execute("SELECT count(*) FROM plugin_intents WHERE state = 'delivered'").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(queries) if name.isupper() and not name.startswith("_")])
+def test_no_statement_is_so_long_that_rds_proxy_pins_its_connection(name):
+    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-pinning.html"""
+    assert len(getattr(queries, name).encode()) <= 16 * 1024
