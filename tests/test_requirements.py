@@ -26,7 +26,7 @@ def test_every_requirement_is_pinned_and_hashed_and_no_registry_is_named(lock):
 
 
 def test_every_lock_has_its_source():
-    assert [lock.stem for lock in LOCKS] == sorted(path.stem for path in FOLDER.glob("*.in"))
+    assert sorted(lock.stem for lock in LOCKS) == sorted(path.stem for path in FOLDER.glob("*.in"))
 
 
 @pytest.mark.parametrize("name", ["local", "dev"])
