@@ -47,9 +47,9 @@ class Queue:
 
 
 @contextmanager
-def aws_server() -> Iterator[Aws]:
+def aws_server(address: str = "127.0.0.1") -> Iterator[Aws]:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

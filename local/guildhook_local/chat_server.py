@@ -93,9 +93,9 @@ class ChatServer:
             return self.replies()
 
     @contextmanager
-    def running(self) -> Iterator[str]:
+    def running(self, address: str = "127.0.0.1") -> Iterator[str]:
         """Serve the API until the block is left. Yields its base URL."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server((address, 0)) as listener:
             config = uvicorn.Config(
                 self._app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
             )
@@ -103,7 +103,7 @@ class ChatServer:
             thread = threading.Thread(target=server.run, args=([listener],), name="chat-server")
             thread.start()
             try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                yield f"http://{address}:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True
                 thread.join()

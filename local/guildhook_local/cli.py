@@ -1,7 +1,9 @@
 """The `guildhook` command. Exit status: 0 done, 1 the plugin failed or was refused, 2 wrong usage."""
 
 import hashlib
+import io
 import json
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -118,6 +120,39 @@ def demo(
             out.print(f"[dim]{step.at_ms:7.1f} ms[/]  [bold]{step.name:<15}[/] {escape(step.text)}")
         out.print("[green]The message went the whole way.[/]" if result.succeeded else "[red]No pong came.[/]")
     raise typer.Exit(0 if result.succeeded else 1)
+
+
+@app.command()
+def serve(
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Listen there, such as on 172.17.0.1 for Docker on Linux.")
+    ] = "127.0.0.1",
+    sam_env: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, show_default=False, help="Write there what sam local needs."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option(help="Show the functions' own log, on stderr.")] = False,
+) -> None:
+    """Run the embedded stack until it is interrupted: what you type is said in the channel of a guild that has ping."""
+    # Only here: the embedded stack takes a second to import, which `run` and `check` need not wait for.
+    from guildhook_local.serve import converse, interrupts, serving, write_environment  # noqa: PLC0415
+
+    interrupted = interrupts()
+    try:
+        socket.create_server((listen, 0)).close()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot listen on {listen}: {error}", param_hint="--listen") from None
+    out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    with redirect_stdout(sys.stderr if verbose else io.StringIO()), serving(listen) as system:
+        out.print(f"[bold]database[/]     {system.database_url}")
+        out.print(f"[bold]AWS[/]          {system.aws.endpoint}")
+        out.print(f"[bold]chat server[/]  {system.environment['GUILDHOOK_CHAT_API_URL']}")
+        if sam_env:
+            write_environment(sam_env, system)
+            out.print(f"[bold]sam local[/]    --env-vars {escape(str(sam_env))}")
+        out.print("Type a message, such as !ping. Ctrl-C ends.")
+        typed = sys.stdin.fileno() if sys.stdin else None
+        converse(system, typed, lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}"), interrupted)
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """A real PostgreSQL server from a wheel; no root, no Docker, nothing installed."""
 
 import os
+import secrets
+import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Literal
 
 import fasteners
 import psycopg
+from psycopg import sql
 
 with warnings.catch_warnings():
     # It asks where the user's runtime directory is, and is told that there is none; it takes the temporary one.
@@ -21,6 +24,9 @@ with warnings.catch_warnings():
 PostgresServer._lock = fasteners.InterProcessLock(  # noqa: SLF001
     Path(tempfile.gettempdir()) / f".guildhook-postgres-{os.getuid()}.lock"
 )
+
+
+_ROLE = "guildhook"
 
 
 class Postgres:
@@ -45,16 +51,39 @@ class Postgres:
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
+    def listen(self, address: str) -> str:
+        """Have it listen on an address too, as long as it is not stopped, for whoever has the password.
+
+        Returns the URL, with the password of a role that may create databases and roles.
+        """
+        server, password = self._server, secrets.token_urlsafe()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}")
+            connection.execute(role.format(sql.Identifier(_ROLE), password))
+        hba = server.pgdata / "pg_hba.conf"
+        hba.write_text("local all all trust\nhost all all all scram-sha-256\n")
+        port = _free_port(address)
+        # What pg_ctl was given when it was started counts for more than any setting.
+        options = f'-h "{address}" -p {port} -k "{Path(self.socket).parent}"'
+        arguments = ("-w", "-D", str(server.pgdata), "-l", str(server.log), "-o", options, "restart")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        server.ensure_postgres_running()
+        self.url = str(server.get_uri())
+        return f"postgresql://{_ROLE}:{password}@{address}:{port}/postgres"
+
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """Yields the URL of a fresh server; it and its data are gone afterwards."""
+def postgres_server(address: str | None = None) -> Iterator[str]:
+    """Yields the URL of a fresh server; it and its data are gone afterwards.
+
+    Without an address it has a Unix socket alone.
+    """
     with restartable_postgres() as postgres:
         # Nobody stops it before the end, so a commit need not even reach the log.
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_commit = off")
             connection.execute("SELECT pg_reload_conf()")
-        yield postgres.url
+        yield postgres.listen(address) if address else postgres.url
 
 
 @contextmanager
@@ -72,3 +101,10 @@ def restartable_postgres() -> Iterator[Postgres]:
             yield postgres
         finally:
             server.cleanup()
+
+
+def _free_port(address: str) -> int:
+    """Postgres cannot be told to take any."""
+    with socket.create_server((address, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,4 +1,4 @@
-"""The message that a plugin is given where there is no real one."""
+"""The message that a plugin is given where there is no real one, and the guild that it comes from."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ from uuid import UUID
 from guildhook.events import Event, parse_event
 from guildhook.model import Message
 
-_GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
+GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
+CHANNEL_ID = UUID("6a1d0000-0000-4000-8000-000000000003")
 _TIME = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
 _MESSAGE = {
     "id": "6a1d0000-0000-4000-8000-000000000002",
-    "channel_id": "6a1d0000-0000-4000-8000-000000000003",
+    "channel_id": str(CHANNEL_ID),
     "author": {
         "id": "6a1d0000-0000-4000-8000-000000000004",
         "username": "ada",
@@ -33,7 +34,7 @@ _MESSAGE = {
 def sample_message(fields: Mapping[str, Any]) -> Message:
     """The same message each time, with `fields` in the place of its own. Raises MalformedEventError."""
     message = {**_MESSAGE, **fields}
-    guild_id = str(message.pop("guild_id", _GUILD_ID))
+    guild_id = str(message.pop("guild_id", GUILD_ID))
     event = {"type": "message.created", "guild_id": guild_id, "message": message}
     parsed = parse_event(json.dumps(event), _TIME)
     assert isinstance(parsed, Event)

@@ -4,15 +4,15 @@ import json
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from guildhook.modules import CompileQueue
 from guildhook.store import Database, Store
@@ -39,12 +39,14 @@ class Servers:
 
     postgres_url: str
     aws: Aws
+    address: str = "127.0.0.1"
+    """Where everything of them listens, a Unix socket aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guild:
-    id: UUID
-    channel_id: UUID
+    id: UUID = field(default_factory=uuid4)
+    channel_id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,16 @@ class Stack:
     admin_handler: Handler
     environment: Mapping[str, str]
     """What the functions are configured with."""
+    address: str
+    """Where everything of it listens."""
 
     @property
     def database(self) -> Database:
         return Database(self.database_url)
 
-    def add_guild(self) -> Guild:
-        """A guild with one channel, in the database and in the chat server."""
-        guild = Guild(uuid4(), uuid4())
+    def add_guild(self, guild: Guild | None = None) -> Guild:
+        """A guild with one channel, in the database and in the chat server; a new one unless it is given."""
+        guild = guild or Guild()
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("INSERT INTO guilds (id) VALUES (%s)", [guild.id])
             connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [guild.channel_id, guild.id])
@@ -101,9 +105,12 @@ class Stack:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    with postgres_server() as postgres_url, aws_server() as aws:
-        yield Servers(postgres_url, aws)
+def servers(address: str | None = None) -> Iterator[Servers]:
+    """They listen on `address`; without one, on a Unix socket and 127.0.0.1, for this machine's processes."""
+    with postgres_server(address) as postgres_url:
+        address = address or "127.0.0.1"
+        with aws_server(address) as aws:
+            yield Servers(postgres_url, aws, address)
 
 
 @contextmanager
@@ -112,9 +119,10 @@ def stack(
     visibility_timeout_seconds: int = 360,
     max_receive_count: int = 10,
     environment: Mapping[str, str] | None = None,
+    name: str | None = None,
 ) -> Iterator[Stack]:
     """A stack of its own on running servers. `environment` is added to the functions'."""
-    name = f"guildhook-{uuid4().hex[:12]}"
+    name = name or f"guildhook-{uuid4().hex[:12]}"
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
@@ -128,12 +136,12 @@ def stack(
     with (
         _database(servers.postgres_url, name) as database_url,
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
-        chat.running() as chat_url,
+        chat.running(servers.address) as chat_url,
     ):
         migrate(Database(database_url), MIGRATIONS)
         variables = {
             **servers.aws.environment,
-            "GUILDHOOK_DATABASE_URL": database_url,
+            **_database_access(servers.aws, name, database_url),
             "GUILDHOOK_CHAT_API_URL": chat_url,
             "GUILDHOOK_CHAT_SECRET": name,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
@@ -163,6 +171,7 @@ def stack(
                 sweep_handler=sweep_handler,
                 admin_handler=admin_handler,
                 environment=variables,
+                address=servers.address,
             )
 
 
@@ -171,9 +180,25 @@ def _database(server_url: str, name: str) -> Iterator[str]:
     # A connection for each statement: the server may be started anew in between.
     _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
-        yield make_conninfo(server_url, dbname=name)
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:
         _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
+    """Variables of the functions. A password is in a secret, as in AWS."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return {"GUILDHOOK_DATABASE_URL": url}
+    secret = f"{name}-database"
+    create_secret(aws, secret, {"username": str(parts.username), "password": parts.password})
+    without = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()
+    return {
+        "GUILDHOOK_DATABASE_URL": without,
+        "GUILDHOOK_DATABASE_SECRET": secret,
+        # Only for migrate, which creates it: the functions are one role here.
+        "GUILDHOOK_DATABASE_ROLE": f"{name}-functions",
+    }
 
 
 def _execute(server_url: str, statement: sql.Composed) -> None:

@@ -1,0 +1,61 @@
+"""The events of events/ fit the functions, and what `guildhook serve` has."""
+
+import json
+from datetime import UTC, datetime
+from hashlib import md5, sha256
+from pathlib import Path
+
+import pytest
+
+from guildhook.events import Event, MalformedEventError, parse_event
+from guildhook.modules.requests import Stored, Upload, read_requests
+from guildhook_local.sample import CHANNEL_ID, GUILD_ID
+
+PROJECT = Path(__file__).parents[2]
+PING = PROJECT / "plugins" / "ping" / "ping.wasm"
+
+
+def load(name):
+    return json.loads((PROJECT / "events" / f"{name}.json").read_text())
+
+
+def bodies(name):
+    return [record["body"] for record in load(name)["Records"]]
+
+
+def sample(body):
+    """Whether it is a message in the sample's guild and channel. Raises MalformedEventError."""
+    event = parse_event(body, datetime.now(UTC))
+    assert isinstance(event, Event)
+    return (event.message.guild_id, event.message.channel_id) == (GUILD_ID, CHANNEL_ID)
+
+
+def test_messages_are_of_the_samples_guild():
+    (created,) = bodies("message-created")
+    assert sample(created)
+    first, _, last = bodies("mixed")
+    assert sample(first)
+    assert sample(last)
+
+
+@pytest.mark.parametrize(("name", "position"), [("malformed", 0), ("mixed", 1)])
+def test_what_is_malformed_is_malformed(name, position):
+    with pytest.raises(MalformedEventError):
+        sample(bodies(name)[position])
+
+
+def test_what_is_asked_for_is_ping():
+    (request,) = bodies("compile-request")
+    assert read_requests(request) == [Stored(sha256(PING.read_bytes()).digest())]
+    (notice,) = bodies("upload")
+    assert read_requests(notice) == [Upload("uploads/ping.wasm")]
+
+
+def test_ids_are_not_used_twice_and_digests_are_right():
+    records = [
+        record
+        for name in ("message-created", "malformed", "mixed", "compile-request", "upload")
+        for record in load(name)["Records"]
+    ]
+    assert len({record["messageId"] for record in records}) == len(records)
+    assert all(record["md5OfBody"] == md5(record["body"].encode()).hexdigest() for record in records)
