@@ -1,0 +1,87 @@
+"""A function on Lambda's runtime emulator, in a process of its own that the runtime interface client starts."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+PROJECT = Path(__file__).parents[2]
+_START = urllib3.Retry(total=None, connect=100, backoff_factor=0.01, backoff_max=0.1, read=False)
+"""Connections are refused until it listens: about ten seconds of them."""
+
+
+def binary() -> Path | None:
+    """The SAM CLI brings it along."""
+    found = (PROJECT / ".venv-sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    return next(found, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """Invoke it from one thread: it cannot do two at the same time."""
+
+    _http: urllib3.PoolManager
+    _url: str
+    _log: Path
+
+    def invoke(self, event: object) -> bytes:
+        """What the caller of the function gets."""
+        return self._http.request("POST", self._url, body=json.dumps(event), retries=_START).data
+
+    def log(self) -> str:
+        """What the function and the emulator have printed."""
+        return self._log.read_text()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """What the function has counted, in the order in which it printed it."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith('{"_aws"')]
+
+
+@contextmanager
+def emulated(
+    binary: Path, function: str, environment: Mapping[str, str], log: Path, timeout_seconds: int = 60
+) -> Iterator[Emulator]:
+    """`function` is a folder of functions/."""
+    here, runtime = _free_addresses()
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GUILDHOOK_"))},
+        **environment,
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
+        "PYTHONPATH": str(PROJECT / "layers" / "guildhook"),
+    }
+    with (
+        log.open("wb") as output,
+        urllib3.PoolManager(timeout=timeout_seconds + 30) as http,
+        subprocess.Popen(
+            [
+                *(binary, "--log-level", "error"),
+                *("--runtime-interface-emulator-address", here, "--runtime-api-address", runtime),
+                *(sys.executable, "-m", "awslambdaric", "app.handler"),
+            ],
+            cwd=PROJECT / "functions" / function,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            yield Emulator(http, f"http://{here}/2015-03-31/functions/function/invocations", log)
+        finally:
+            # It ends the function's process as well.
+            process.terminate()
+
+
+def _free_addresses() -> list[str]:
+    """It cannot be told to take any."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return [f"127.0.0.1:{listener.getsockname()[1]}" for listener in (one, other)]

@@ -1,0 +1,61 @@
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fasteners
+import pytest
+
+import samples
+from guildhook_local.sample import CHANNEL_ID, GUILD_ID
+from guildhook_local.serve import write_environment
+from guildhook_local.stack import Guild, Servers, Stack, servers, stack
+from sam_local.sam import DockerMissingError, Sam, host_address
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    """Where this machine must listen for containers to reach it."""
+    try:
+        return host_address()
+    except DockerMissingError as error:
+        if os.environ.get("GUILDHOOK_DOCKER") == "required":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def one_at_a_time() -> Iterator[None]:
+    """The SAM CLI gives the same image the same name in every checkout, and looks for free ports from 5000 on."""
+    with fasteners.InterProcessLock(Path(tempfile.gettempdir()) / f".guildhook-sam-local-{os.getuid()}.lock"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def reachable(address: str) -> Iterator[Servers]:
+    with servers(address) as running:
+        yield running
+
+
+@pytest.fixture
+def system(reachable: Servers) -> Iterator[Stack]:
+    """A stack that containers reach; what fails comes back at once. The template has no variable for the limits of
+    all guilds, so those of the sample's guild are raised.
+    """
+    limits = {"deadline_ms": samples.DEADLINE_MS, "memory_bytes": 2**30, "fuel": 10**10}
+    environment = {"GUILDHOOK_GUILD_LIMITS": json.dumps({str(GUILD_ID): limits})}
+    with stack(reachable, visibility_timeout_seconds=0, max_receive_count=3, environment=environment) as system:
+        yield system
+
+
+@pytest.fixture
+def guild(system: Stack) -> Guild:
+    return system.add_guild(Guild(GUILD_ID, CHANNEL_ID))
+
+
+@pytest.fixture
+def sam(one_at_a_time: None, system: Stack, tmp_path: Path) -> Sam:
+    """The SAM CLI; functions in its containers use the system."""
+    write_environment(tmp_path / "env.json", system)
+    return Sam(tmp_path / "env.json", tmp_path)

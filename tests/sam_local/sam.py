@@ -1,0 +1,155 @@
+"""The SAM CLI, and the containers in which it runs what `sam build` has made."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guildhook_local.serve import CONTAINERS_NAME_OF_THE_HOST
+
+PROJECT = Path(__file__).parents[2]
+_BUILD = PROJECT / ".aws-sam" / "build"
+_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+_LONGEST_SECONDS = 300
+_CONTAINER = re.compile(r"SAM_CONTAINER_ID: (\w+)")
+
+
+class DockerMissingError(Exception):
+    """The text says what is missing of that which the tests need."""
+
+
+def host_address() -> str:
+    """Where this machine must listen for containers to reach it. Raises DockerMissingError."""
+    _docker("version")
+    if not (_BUILD / "template.yaml").exists():
+        raise DockerMissingError("nothing is built; `make sam-local` does it")
+    host = f"{CONTAINERS_NAME_OF_THE_HOST}:host-gateway"
+    hosts = _docker("run", "--rm", "--add-host", host, "--entrypoint", "cat", _IMAGE, "/etc/hosts")
+    (address,) = [line.split()[0] for line in hosts.splitlines() if CONTAINERS_NAME_OF_THE_HOST in line]
+    try:
+        socket.create_server((address, 0)).close()
+    except OSError:
+        # Docker Desktop's is on a machine of its own, from where what listens on 127.0.0.1 is reached.
+        return "127.0.0.1"
+    return address
+
+
+def containers(log: str) -> list[str]:
+    """Ids of those that the SAM CLI has made."""
+    return _CONTAINER.findall(log)
+
+
+def processes(container: str) -> str:
+    """The commands that run in a container."""
+    return _docker("top", container)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    answer: str
+    """What the function returned; empty if it ended otherwise."""
+    log: str
+    """What function, emulator and SAM CLI printed."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the function has counted."""
+        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith('{"_aws"')]
+        return {name: value for line in lines for name, value in line.items()}
+
+    @property
+    def container(self) -> str:
+        (container,) = containers(self.log)
+        return container
+
+
+@dataclass(frozen=True, slots=True)
+class Sam:
+    environment: Path
+    """What it takes as --env-vars."""
+    folder: Path
+    """For files of its own."""
+    template: Path = _BUILD / "template.yaml"
+
+    def invoke(self, function: str, event: object) -> Invocation:
+        """In a container of its own. A Path is a file with the event."""
+        file = event if isinstance(event, Path) else self.folder / "event.json"
+        if file is not event:
+            file.write_text(json.dumps(event))
+        with self._started("invoke", function, "--event", file) as (process, log):
+            answer, _ = process.communicate(timeout=_LONGEST_SECONDS)
+        return Invocation(answer.decode(), log.read_text())
+
+    @contextmanager
+    def api(self) -> Iterator[tuple[str, Path]]:
+        """The HTTP API: its address, and the log. Containers stay until the block is left."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        with self._started("start-api", "--port", str(port), "--warm-containers", "LAZY") as (_, log):
+            yield f"http://127.0.0.1:{port}", log
+
+    def with_memory(self, mebibytes: int) -> "Sam":
+        """The same functions with so much memory."""
+        folder = self.folder / f"with-{mebibytes}-mib"
+        folder.mkdir()
+        for built in self.template.parent.iterdir():
+            (folder / built.name).symlink_to(built)
+        template = yaml.safe_load(self.template.read_text())
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                resource["Properties"]["MemorySize"] = mebibytes
+        (folder / "template.yaml").unlink()
+        (folder / "template.yaml").write_text(yaml.safe_dump(template))
+        return replace(self, template=folder / "template.yaml")
+
+    @contextmanager
+    def _started(self, command: str, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+        log = self.folder / "log"
+        with (
+            log.open("wb") as stderr,
+            subprocess.Popen(
+                [
+                    *(PROJECT / ".venv-sam" / "bin" / "sam", "local", command, *arguments),
+                    *("--config-file", PROJECT / "infra" / "local" / "samconfig.toml"),
+                    *("--template", self.template, "--env-vars", self.environment),
+                ],
+                env={
+                    **os.environ,
+                    "SAM_CLI_TELEMETRY": "0",
+                    "AWS_ACCESS_KEY_ID": "local",
+                    "AWS_SECRET_ACCESS_KEY": "local",
+                },
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            ) as process,
+        ):
+            try:
+                yield process, log
+            finally:
+                process.terminate()
+                process.wait()
+                # It takes them away itself, unless it is ended.
+                for container in containers(log.read_text()):
+                    subprocess.run(["docker", "rm", "--force", container], check=False, capture_output=True)
+
+
+def _docker(*arguments: str) -> str:
+    try:
+        command = ["docker", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_LONGEST_SECONDS)
+    except OSError as error:
+        # Where another user's folders are on the path, it is not that the command is missing.
+        raise DockerMissingError(f"no Docker Engine to use: docker: {error.strerror}") from None
+    if done.returncode:
+        raise DockerMissingError(f"no Docker Engine to use: docker {arguments[0]}: {' '.join(done.stderr.split())}")
+    return done.stdout
