@@ -8,7 +8,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --re
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam clean
+.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ help: ## this list
 demo: .venv/local.stamp ## send one message the whole way on the embedded stack
 	$(BIN)/guildhook demo
 
-test: .venv/dev.stamp ## every test, in parallel
+test: .venv/dev.stamp .venv-sam/stamp containers ## every test, in parallel; with Docker Engine, functions in containers too
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memory
@@ -55,16 +55,25 @@ plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/counter PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
-sam: .venv/dev.stamp .venv-sam/stamp .venv-policy/stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials
+sam: .venv/dev.stamp .aws-sam/stamp .venv-policy/stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials
 	$(SAM) validate --lint
 	.venv-sam/bin/cfn-lint infra/*.yaml
 	@# What is accepted says why beside the resource, under Metadata.
 	.venv-policy/bin/checkov --framework cloudformation --skip-download --quiet --compact --file template.yaml infra/*.yaml
-	$(SAM) build
 	$(BIN)/pytest --numprocesses=auto tests/infra
 
+sam-build: .aws-sam/stamp ## build the functions and layers into .aws-sam
+
+sam-local: .venv/dev.stamp containers ## functions in containers and on the runtime emulator, as Lambda would run them
+	GUILDHOOK_DOCKER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/sam_local tests/emulator
+
+# What functions in containers need, where there is Docker Engine. A machine without has nothing to build.
+containers: .venv-sam/stamp
+	@if docker info >/dev/null 2>&1; then $(MAKE) .aws-sam/stamp && { [ "$$(id -u)" != 0 ] || infra/local/make-image || true; }; \
+	else echo "no Docker Engine answers: no function is run in a container"; fi
+
 lock: .venv-lock/stamp ## resolve requirements/*.in again
-	@for name in runtime local build dev bench sam policy lock; do \
+	@for name in runtime runtime-interface local build dev bench sam policy lock; do \
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
@@ -86,6 +95,12 @@ clean: ## remove what these commands made
 
 .venv/bench.stamp: .venv/dev.stamp requirements/bench.txt
 	$(BIN)/python $(PIP_INSTALL) -r requirements/bench.txt
+	@touch $@
+
+# The stamp is outside of what `sam build` makes anew. Its pip is that of the SAM CLI's Python.
+.aws-sam/stamp: .venv-sam/stamp template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc')
+	@mkdir -p .aws-sam
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@touch $@
 
 .venv-sam/stamp: requirements/sam.txt
