@@ -257,10 +257,10 @@ class FailingStore(Store):
         super().__init__(database)
         self._failing = statement
 
-    def _write(self, query: Any, parameters: Any) -> Any:
+    def write(self, query: Any, parameters: Any) -> Any:
         if query == self._failing:
             raise InfrastructureError("the database is gone")
-        return super()._write(query, parameters)
+        return super().write(query, parameters)
 
 
 @pytest.mark.parametrize(

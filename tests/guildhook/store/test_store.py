@@ -333,7 +333,7 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
                 together.wait(timeout=60)
                 # Not `settle`, which would try a second time.
                 columns = zip(*[(d.key, d.state.value, d.detail) for d in deliveries], strict=True)
-                mine._write(queries.SETTLE, dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
+                mine.write(queries.SETTLE, dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(settle, [deliveries, deliveries[::-1]]))

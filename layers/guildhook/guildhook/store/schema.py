@@ -15,5 +15,12 @@ MIGRATIONS: Final = (
     "20261124000002_add_plugin_health",
     "20261124000003_add_guild_budgets",
     "20261124000004_add_plugin_state",
+    "20261125000000_add_plugin_versions",
+    "20261125000001_add_plugin_secrets",
+    "20261125000002_add_guild_settings",
+    "20261125000003_add_run_details",
+    "20261125000004_add_shadow_runs",
+    "20261125000005_add_plugin_audit",
+    "20261125000006_add_admin_requests",
 )
 """In their order."""

@@ -1,0 +1,1 @@
+"""What guild admins ask for over HTTP, and who may."""

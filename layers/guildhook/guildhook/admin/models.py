@@ -1,0 +1,391 @@
+"""What goes into the admin API and comes out of it. Units are in the names; times are in UTC."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from guildhook.model import DeliveryState, Outcome, Permission
+
+# Names are shown in lists, logs and terminals: one line, and nothing that a terminal or a reader would act on.
+_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_PRINTABLE)]
+Description = Annotated[str, StringConstraints(max_length=2_000)]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
+SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Settings = dict[str, Any]
+
+
+class _Given(BaseModel):
+    """A request's body. What is not known is refused, so that nobody believes it had an effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(_Answer):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    """A URN that names the kind of problem, such as urn:guildhook:problem:consent-required."""
+    title: str
+    status: int
+    detail: str
+    """What is wrong with this request, and the way out."""
+    errors: list["FieldError"] = []
+
+
+class FieldError(_Answer):
+    pointer: str
+    """JSON pointer into the body, or the name of a parameter."""
+    message: str
+
+
+class SignIn(_Answer):
+    """What the page needs to sign somebody in. Public."""
+
+    issuer: str
+    client_id: str
+    scope: str
+    max_wasm_bytes: int
+    """What an upload may have at the most."""
+
+
+class GuildSummary(_Answer):
+    id: UUID
+    name: str
+
+
+class GuildList(_Answer):
+    items: list[GuildSummary]
+
+
+class Budget(_Answer):
+    """What a guild may use in a minute, and has used of this one."""
+
+    fuel: int
+    fuel_limit: int
+    sends: int
+    sends_limit: int
+    log_bytes: int
+    log_bytes_limit: int
+    delayed: int
+    """Messages that had to wait."""
+    over_at: datetime | None
+    over_reason: str | None
+
+
+class Guild(_Answer):
+    id: UUID
+    name: str
+    keep_content: bool
+    """Whether runs are recorded with the message that they were given."""
+    plugins: int
+    plugins_limit: int
+    grantable: list[Permission]
+    budget: Budget
+    etag: str
+
+
+class GuildChange(_Given):
+    keep_content: bool
+
+
+class VersionState(StrEnum):
+    EXPECTED = "expected"
+    """The file is still to come."""
+    UPLOADED = "uploaded"
+    CHECKING = "checking"
+    COMPILING = "compiling"
+    READY = "ready"
+    REFUSED = "refused"
+
+
+class Version(_Answer):
+    """An upload. It never changes once it is ready."""
+
+    id: UUID
+    number: int
+    state: VersionState
+    reasons: list[str]
+    """Why it is refused."""
+    wasm_sha256: str
+    wasm_bytes: int
+    imports: list[str]
+    unavailable: list[str]
+    """Imports that are linked and do nothing."""
+    needs: list[Permission]
+    newly_needed: list[Permission]
+    """Of these, what the plugin is not granted: going live asks for consent to them."""
+    settings_schema: dict[str, Any] | None
+    live: bool
+    shadow: bool
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionPage(_Answer):
+    items: list[Version]
+    next_cursor: str | None
+
+
+class VersionCreate(_Given):
+    """What is about to be uploaded; nothing else is taken then."""
+
+    wasm_sha256: Sha256
+    wasm_bytes: Annotated[int, Field(ge=1)]
+
+
+class Upload(_Answer):
+    """Where to send the file: a form of `fields` and, as the last one, `file`, by POST and within `expires_at`."""
+
+    url: str
+    fields: dict[str, str]
+    expires_at: datetime
+
+
+class VersionCreated(_Answer):
+    version: Version
+    upload: Upload | None
+    """None if the file is there already."""
+
+
+class Quarantine(_Answer):
+    since: datetime
+    reason: str
+    last_error: str
+    retry_at: datetime
+    pauses: int
+
+
+class SecretInfo(_Answer):
+    """That there is one; what it is nobody is told."""
+
+    name: str
+    updated_at: datetime
+
+
+class Plugin(_Answer):
+    id: UUID
+    guild_id: UUID
+    name: str
+    description: str
+    enabled: bool
+    settings: Settings
+    secrets: list[SecretInfo]
+    permissions: list[Permission]
+    bot_messages: bool
+    """Whether it is given messages of bots."""
+    live: Version | None
+    previous: int | None
+    """Number of the version to roll back to."""
+    shadow: int | None
+    """Number of the version that runs on the same messages and sends nothing."""
+    latest: Version | None
+    """The newest upload."""
+    quarantine: Quarantine | None
+    last_failed_at: datetime | None
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+    etag: str
+    """For If-Match; also the answer's ETag."""
+
+
+class PluginPage(_Answer):
+    items: list[Plugin]
+    next_cursor: str | None
+
+
+class PluginCreate(_Given):
+    name: Name
+    description: Description = ""
+
+
+class PluginChange(_Given):
+    """Only what is given changes."""
+
+    name: Name | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+    settings: Settings | None = None
+    permissions: list[Permission] | None = None
+    bot_messages: bool | None = None
+
+
+class GoLive(_Given):
+    version: Annotated[int, Field(ge=1)]
+    consent: list[Permission] = []
+    """Exactly what the version newly needs."""
+    settings: Settings | None = None
+    """New settings, in the same step: a version may come with another schema."""
+
+
+class RollBack(_Given):
+    consent: list[Permission] = []
+
+
+class ShadowChange(_Given):
+    version: Annotated[int, Field(ge=1)] | None
+
+
+class SecretChange(_Given):
+    value: SecretValue
+
+
+class HostCall(_Answer):
+    function: str
+    denied: str | None
+    """Why, if it was."""
+
+
+class Intent(_Answer):
+    kind: Literal["send_message"]
+    channel_id: UUID
+    content: str
+    state: DeliveryState | None
+    """None where nothing is ever sent: of a test run, a replay or a shadow."""
+    message_id: str | None
+    """Of what was sent."""
+    detail: str | None
+    """Why it was refused, or is still waiting."""
+
+
+class RunSummary(_Answer):
+    id: UUID
+    message_id: UUID
+    version: int | None
+    """None for runs from before versions were recorded, or if it was deleted."""
+    shadow: bool
+    outcome: Outcome
+    detail: str
+    fuel_used: int
+    fuel_limit: int | None
+    duration_us: int
+    host_calls: int
+    denied_calls: int
+    intents: int
+    log_lines: int
+    created_at: datetime
+
+
+class RunPage(_Answer):
+    items: list[RunSummary]
+    next_cursor: str | None
+
+
+class Run(RunSummary):
+    calls: list[HostCall]
+    logs: list[str]
+    sends: list[Intent]
+    message: dict[str, Any] | None
+    """What the plugin was given, where the guild keeps that."""
+    seed: str
+    """A whole number, as text: JavaScript's numbers do not hold all of it."""
+    message_time: datetime
+
+
+class UsageHour(_Answer):
+    hour: datetime
+    outcome: str
+    """Of Outcome, or `quarantined` for messages that a quarantined plugin was not given."""
+    runs: int
+    fuel_used: int
+    duration_us: int
+
+
+class Usage(_Answer):
+    items: list[UsageHour]
+    """Hours without a run are left out."""
+
+
+class TestMessage(_Given):
+    content: Annotated[str, StringConstraints(max_length=4_000)]
+    author_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "you"
+    channel_id: UUID | None = None
+
+
+class TestRunRequest(_Given):
+    version: Annotated[int, Field(ge=1)]
+    message: TestMessage
+    settings: Settings | None = None
+    """Instead of the plugin's own; its secrets stay."""
+    permissions: list[Permission] | None = None
+    """Instead of what it is granted."""
+    keep_state: bool = True
+    """Whether it begins with what the plugin remembers now; what it writes is shown and not kept."""
+
+
+class ReplayRequest(_Given):
+    version: Annotated[int, Field(ge=1)]
+    settings: Settings | None = None
+    message: TestMessage | None = None
+    """Needed where the guild does not keep what runs were given."""
+
+
+class TestRun(_Answer):
+    """A run in the real sandbox, of which nothing is sent or kept."""
+
+    version: int
+    outcome: Outcome
+    detail: str
+    fuel_used: int
+    fuel_limit: int
+    duration_us: int
+    host_calls: int
+    calls: list[HostCall]
+    logs: list[str]
+    sends: list[Intent]
+    state: dict[str, str] | None
+    """What it would remember, if it changed that."""
+
+
+class Cause(StrEnum):
+    RAN = "ran"
+    DISABLED = "disabled"
+    NOT_LIVE = "not_live"
+    REFUSED = "refused"
+    QUARANTINED = "quarantined"
+    OVER_BUDGET = "over_budget"
+    BOT_MESSAGE = "bot_message"
+    NOTHING_TO_SAY = "nothing_to_say"
+    NOT_DELIVERED = "not_delivered"
+    NOT_SEEN = "not_seen"
+
+
+class Explanation(_Answer):
+    """Why a plugin did, or did not, answer a message."""
+
+    class Reason(_Answer):
+        cause: Cause
+        certain: bool
+        """False where it is one of several that may be."""
+        text: str
+
+    message_id: UUID
+    run: Run | None
+    reasons: list[Reason]
+    """The likeliest first; never empty."""
+
+
+class AuditEntry(_Answer):
+    id: int
+    at: datetime
+    plugin_id: UUID | None
+    actor_id: str
+    actor_name: str
+    action: str
+    detail: dict[str, Any]
+
+
+class AuditPage(_Answer):
+    items: list[AuditEntry]
+    next_cursor: str | None
