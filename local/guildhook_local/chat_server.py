@@ -2,24 +2,25 @@
 
 import asyncio
 import json
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-_MAX_CONTENT_CHARS = 4_000
+from guildhook_local.issuer import Issuer, Person
+from guildhook_local.web_server import listening, serving_app
+
+MAX_CONTENT_CHARS = 4_000
 _RATE_LIMIT = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999", "X-RateLimit-Reset": "1"}
 _BOT = {
     "id": "5b07c0de-0000-4000-8000-000000000000",
@@ -42,8 +43,14 @@ class Fault:
     after_storing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    guild_id: UUID
+    name: str
+
+
 class ChatServer:
-    """Keeps messages in memory; safe to use from any thread."""
+    """Keeps messages in memory; safe to use from any thread. It is the identity provider of its people as well."""
 
     honours_keys = True
     """Whether sends with the same key make one message, as docs/chat-api.md asks."""
@@ -52,20 +59,76 @@ class ChatServer:
         """`on_message_created` gets the event of every message, as it goes onto the queue."""
         self.service_token = service_token
         """The only one that it takes; may be replaced at any time."""
+        self.url = ""
+        """Known when it runs."""
+        self.admin_url = ""
+        """Where the plugins of its guilds are managed, if anywhere."""
+        self.issuer = Issuer(self.people)
         self._on_message_created = on_message_created
         self._changed = threading.Condition()
-        self._channels: dict[UUID, UUID] = {}
+        self._guilds: dict[UUID, str] = {}
+        self._channels: dict[UUID, Channel] = {}
+        self._people: dict[UUID, Person] = {}
         self._messages: dict[str, Message] = {}
         self._by_key: dict[str, Message] = {}
-        self._members: set[tuple[UUID, UUID]] = set()
+        self._members: dict[tuple[UUID, UUID], frozenset[str]] = {}
+        self._subscribers: list[Callable[[Message], None]] = []
         self._faults: deque[Fault] = deque()
         self._faults_lock = threading.Lock()
 
-    def add_channel(self, guild_id: UUID, channel_id: UUID) -> None:
-        self._channels[channel_id] = guild_id
+    def add_guild(self, guild_id: UUID, name: str) -> None:
+        self._guilds[guild_id] = name
 
-    def add_member(self, guild_id: UUID, user_id: UUID) -> None:
-        self._members.add((guild_id, user_id))
+    def add_channel(self, guild_id: UUID, channel_id: UUID, name: str = "general") -> None:
+        """A guild that is not there yet is added, with its id for a name."""
+        self._guilds.setdefault(guild_id, str(guild_id))
+        self._channels[channel_id] = Channel(guild_id, name)
+
+    def add_person(self, user_id: UUID, person: Person) -> None:
+        self._people[user_id] = person
+
+    def add_member(self, guild_id: UUID, user_id: UUID, permissions: Collection[str] = ()) -> None:
+        self._members[guild_id, user_id] = frozenset(permissions)
+
+    def guilds(self) -> Mapping[UUID, str]:
+        """Their names."""
+        return dict(self._guilds)
+
+    def channels(self, guild_id: UUID) -> Mapping[UUID, Channel]:
+        return {channel_id: channel for channel_id, channel in self._channels.items() if channel.guild_id == guild_id}
+
+    def members(self, guild_id: UUID) -> Mapping[UUID, Person]:
+        """Those who have a name."""
+        members = [user_id for guild, user_id in list(self._members) if guild == guild_id]
+        return {user_id: self._people[user_id] for user_id in members if user_id in self._people}
+
+    def people(self) -> Mapping[UUID, Person]:
+        return dict(self._people)
+
+    def messages(self, channel_id: UUID, most: int) -> list[Message]:
+        """The newest, oldest first."""
+        with self._changed:
+            return [message for message in self._messages.values() if message["channel_id"] == str(channel_id)][-most:]
+
+    def say_as(self, channel_id: UUID, user_id: UUID, content: str) -> Message | None:
+        """A member of the channel's guild types a message. None if there is no such member or channel."""
+        channel = self._channels.get(channel_id)
+        person = self.members(channel.guild_id).get(user_id) if channel else None
+        if person is None:
+            return None
+        author = {"id": str(user_id), "username": person.username, "display_name": person.name, "bot": False}
+        return self._create(channel_id, {"author": author, "content": content})
+
+    @contextmanager
+    def subscribed(self, subscriber: Callable[[Message], None]) -> Iterator[None]:
+        """Call `subscriber` with every new message, from any thread, until the block is left."""
+        with self._changed:
+            self._subscribers.append(subscriber)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._subscribers.remove(subscriber)
 
     def inject(self, fault: Fault) -> None:
         """Make the next `fault.times` sends go wrong, after the faults injected before."""
@@ -93,22 +156,14 @@ class ChatServer:
             return self.replies()
 
     @contextmanager
-    def running(self, address: str = "127.0.0.1") -> Iterator[str]:
-        """Serve the API until the block is left. Yields its base URL."""
-        with socket.create_server((address, 0)) as listener:
-            config = uvicorn.Config(
-                self._app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
-            )
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run, args=([listener],), name="chat-server")
-            thread.start()
-            try:
-                yield f"http://{address}:{listener.getsockname()[1]}"
-            finally:
-                server.should_exit = True
-                thread.join()
+    def running(self, address: str = "127.0.0.1", port: int = 0, more: Sequence[BaseRoute] = ()) -> Iterator[str]:
+        """Serve the API, the issuer and `more` until the block is left. Yields its base URL. Raises OSError."""
+        with listening(address, port) as (listener, url):
+            self.url, self.issuer.url = url, f"{url}/oidc"
+            with serving_app(self._app(more), listener, "chat-server"):
+                yield url
 
-    def _app(self) -> Starlette:
+    def _app(self, more: Sequence[BaseRoute]) -> Starlette:
         return Starlette(
             routes=[
                 Route("/api/messages/channel/{channel_id:uuid}", self._post_message, methods=["POST"]),
@@ -116,6 +171,8 @@ class ChatServer:
                 Route("/api/messages/{message_id:uuid}", self._delete_message, methods=["DELETE"]),
                 Route("/api/guilds/{guild_id:uuid}/channels", self._list_channels),
                 Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._kick, methods=["DELETE"]),
+                *self.issuer.routes("/oidc"),
+                *more,
             ],
             exception_handlers={HTTPException: _http_error},
         )
@@ -139,8 +196,8 @@ class ChatServer:
         if channel_id not in self._channels:
             return _error(404, "CHANNEL_NOT_FOUND", f"There is no channel {channel_id}.")
         content, nonce, causality = _read_send(body)
-        if not content.strip() or len(content) > _MAX_CONTENT_CHARS:
-            return _error(400, "VALIDATION_ERROR", f"content must have 1 to {_MAX_CONTENT_CHARS} characters.")
+        if not content.strip() or len(content) > MAX_CONTENT_CHARS:
+            return _error(400, "VALIDATION_ERROR", f"content must have 1 to {MAX_CONTENT_CHARS} characters.")
         key = (request.headers.get("Idempotency-Key") or nonce) if self.honours_keys else None
         with self._changed:
             message = self._by_key.get(key) if key else None
@@ -165,14 +222,17 @@ class ChatServer:
     async def _list_channels(self, request: Request) -> Response:
         self._check_token(request)
         guild_id = request.path_params["guild_id"]
-        return JSONResponse([{"id": str(c), "guild_id": str(g)} for c, g in self._channels.items() if g == guild_id])
+        channels = self.channels(guild_id).items()
+        return JSONResponse(
+            [{"id": str(c), "guild_id": str(guild_id), "name": channel.name} for c, channel in channels]
+        )
 
     async def _kick(self, request: Request) -> Response:
         self._check_token(request)
         member = (request.path_params["guild_id"], request.path_params["user_id"])
         if member not in self._members:
             return _error(404, "VALIDATION_ERROR", "There is no such member.")
-        self._members.remove(member)
+        del self._members[member]
         return Response(status_code=204)
 
     def _check_token(self, request: Request) -> None:
@@ -201,13 +261,16 @@ class ChatServer:
             **fields,
         }
         # The event first: a message that someone sees has its event on the queue.
-        guild_id = str(self._channels[channel_id])
+        guild_id = str(self._channels[channel_id].guild_id)
         self._on_message_created({"type": "message.created", "guild_id": guild_id, "message": message})
         with self._changed:
             self._messages[message["id"]] = message
             if key:
                 self._by_key[key] = message
             self._changed.notify_all()
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            subscriber(message)
         return message
 
 
@@ -234,5 +297,8 @@ def _error(status: int, code: str, message: str, headers: Mapping[str, str] | No
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {401: "FORBIDDEN", 400: "VALIDATION_ERROR"}.get(error.status_code, "INTERNAL_ERROR")
+    code = _CODES.get(error.status_code, "INTERNAL_ERROR")
     return _error(error.status_code, code, str(error.detail))
+
+
+_CODES = {400: "VALIDATION_ERROR", 401: "FORBIDDEN", 403: "FORBIDDEN", 413: "VALIDATION_ERROR"}

@@ -1,6 +1,7 @@
 """The embedded stack: every part of guildhook on one machine, wired as template.yaml wires it in AWS."""
 
 import json
+import secrets
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,8 +19,10 @@ from guildhook.modules import CompileQueue
 from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
 from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret
+from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.function import loaded_function
+from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.poller import EventSourceMapping, Handler
 from guildhook_local.postgres import postgres_server
 
@@ -66,6 +69,10 @@ class Stack:
     """What the functions are configured with."""
     address: str
     """Where everything of it listens."""
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.chat.issuer
 
     @property
     def database(self) -> Database:
@@ -120,13 +127,17 @@ def stack(
     max_receive_count: int = 10,
     environment: Mapping[str, str] | None = None,
     name: str | None = None,
+    chat_port: int = 0,
 ) -> Iterator[Stack]:
-    """A stack of its own on running servers. `environment` is added to the functions'."""
+    """A stack of its own on running servers. `environment` is added to the functions'. Raises OSError if the port of
+    the chat server is taken; 0 is any.
+    """
     name = name or f"guildhook-{uuid4().hex[:12]}"
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
     create_secret(servers.aws, name, {"chat_api_token": _SERVICE_TOKEN})
+    create_secret(servers.aws, f"{name}-settings", {"settings_key": secrets.token_urlsafe(48)})
     sqs = servers.aws.client("sqs")
 
     def publish(event: Mapping[str, Any]) -> None:
@@ -136,7 +147,7 @@ def stack(
     with (
         _database(servers.postgres_url, name) as database_url,
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
-        chat.running(servers.address) as chat_url,
+        chat.running(servers.address, chat_port, page_routes(chat)) as chat_url,
     ):
         migrate(Database(database_url), MIGRATIONS)
         variables = {
@@ -144,6 +155,10 @@ def stack(
             **_database_access(servers.aws, name, database_url),
             "GUILDHOOK_CHAT_API_URL": chat_url,
             "GUILDHOOK_CHAT_SECRET": name,
+            "GUILDHOOK_SETTINGS_SECRET": f"{name}-settings",
+            "GUILDHOOK_JWT_ISSUER": chat.issuer.url,
+            "GUILDHOOK_JWT_AUDIENCE": AUDIENCE,
+            "GUILDHOOK_JWT_CLIENT_ID": CLIENT_ID,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_EVENT_QUEUE_URL": queue.url,

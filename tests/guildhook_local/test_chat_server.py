@@ -68,7 +68,9 @@ def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_
     user = uuid4()
     chat_server.add_member(guild, user)
     message = chat_server.say(channel, "ada", "hi")
-    assert request_("GET", f"/api/guilds/{guild}/channels").json() == [{"id": str(channel), "guild_id": str(guild)}]
+    assert request_("GET", f"/api/guilds/{guild}/channels").json() == [
+        {"id": str(channel), "guild_id": str(guild), "name": "general"}
+    ]
     assert request_("GET", f"/api/messages/channel/{channel}").json() == [message]
     assert request_("DELETE", f"/api/messages/{message['id']}").status == 204
     assert request_("GET", f"/api/messages/channel/{channel}").json() == []
