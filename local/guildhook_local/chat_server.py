@@ -170,7 +170,9 @@ class ChatServer:
                 Route("/api/messages/channel/{channel_id:uuid}", self._list_messages),
                 Route("/api/messages/{message_id:uuid}", self._delete_message, methods=["DELETE"]),
                 Route("/api/guilds/{guild_id:uuid}/channels", self._list_channels),
+                Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._get_member),
                 Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._kick, methods=["DELETE"]),
+                Route("/api/users/{user_id:uuid}/guilds", self._list_guilds),
                 *self.issuer.routes("/oidc"),
                 *more,
             ],
@@ -226,6 +228,25 @@ class ChatServer:
         return JSONResponse(
             [{"id": str(c), "guild_id": str(guild_id), "name": channel.name} for c, channel in channels]
         )
+
+    async def _get_member(self, request: Request) -> Response:
+        self._check_token(request)
+        guild_id, user_id = request.path_params["guild_id"], request.path_params["user_id"]
+        permissions = self._members.get((guild_id, user_id))
+        if permissions is None:
+            return _error(404, "VALIDATION_ERROR", "There is no such member.")
+        return JSONResponse({"guild": self._guild(guild_id), "permissions": sorted(permissions)})
+
+    async def _list_guilds(self, request: Request) -> Response:
+        self._check_token(request)
+        user_id = request.path_params["user_id"]
+        theirs = [(guild, permissions) for (guild, user), permissions in list(self._members.items()) if user == user_id]
+        if not theirs and user_id not in self._people:
+            return _error(404, "VALIDATION_ERROR", "There is no such user.")
+        return JSONResponse([{**self._guild(guild), "permissions": sorted(has)} for guild, has in theirs])
+
+    def _guild(self, guild_id: UUID) -> dict[str, str]:
+        return {"id": str(guild_id), "name": self._guilds.get(guild_id, str(guild_id))}
 
     async def _kick(self, request: Request) -> Response:
         self._check_token(request)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
 from guildhook.model import DeliveryState, Outgoing
 
@@ -52,3 +53,21 @@ class ChatApi(Protocol):
         """Open a connection ahead of its first use. Raises InfrastructureError."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Somebody's, in a guild."""
+
+    guild_id: UUID
+    guild_name: str
+    permissions: frozenset[str]
+    """All that they have there, by whatever way: as an owner, by a role."""
+
+
+class Members(Protocol):
+    def member(self, guild_id: UUID, user_id: UUID) -> Membership | None:
+        """None for who is no member, and for what is no guild. Raises InfrastructureError."""
+
+    def guilds_of(self, user_id: UUID) -> list[Membership]:
+        """Of somebody unknown: none. Raises InfrastructureError."""

@@ -4,11 +4,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
+import msgspec
 import urllib3
 
-from guildhook.chat.api import Answer, Pause, ServiceToken
+from guildhook.answers import read_whole
+from guildhook.chat.api import Answer, Membership, Pause, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.model import DeliveryState, Outgoing
 from guildhook.secret import Rotating
@@ -22,6 +25,25 @@ _MAX_RESPONSE_BYTES = 64 * 1024
 _DEFAULT_PAUSE_SECONDS = 1
 _LONGEST_PAUSE_SECONDS = 3_600
 """Who asks for more is asked again after that."""
+_MAX_MEMBERSHIPS_BYTES = 1024 * 1024
+_MEMBERSHIPS_SECONDS = 5
+_MAX_NAME_CHARS = 200
+
+Kind = TypeVar("Kind")
+
+
+class _Guild(msgspec.Struct):
+    id: UUID
+    name: str
+
+
+class _Member(msgspec.Struct):
+    guild: _Guild
+    permissions: list[str]
+
+
+class _GuildOfUser(_Guild):
+    permissions: list[str]
 
 
 class RestChatApi:
@@ -85,6 +107,52 @@ class RestChatApi:
         with response:
             return response.status, response.headers, _object(response.read(_MAX_RESPONSE_BYTES))
 
+    def member(self, guild_id: UUID, user_id: UUID) -> Membership | None:
+        found = self._ask(f"guilds/{guild_id}/members/{user_id}", _Member)
+        if found is None:
+            return None
+        if found.guild.id != guild_id:
+            raise InfrastructureError(self._failure("it was asked for one guild, and answered for another"))
+        return _membership(found.guild, found.permissions)
+
+    def guilds_of(self, user_id: UUID) -> list[Membership]:
+        found = self._ask(f"users/{user_id}/guilds", list[_GuildOfUser])
+        return [_membership(guild, guild.permissions) for guild in found or []]
+
+    def _ask(self, path: str, kind: type[Kind]) -> Kind | None:
+        """What the server answers; None for 404. Raises InfrastructureError for everything else."""
+        try:
+            token = self._token.current()
+            status, body = self._get(path, token)
+            if status == HTTPStatus.UNAUTHORIZED:
+                # It may have been replaced since it was read.
+                replaced = self._token.instead_of(token)
+                if replaced:
+                    status, body = self._get(path, replaced)
+        except urllib3.exceptions.HTTPError as error:
+            raise InfrastructureError(self._failure(_reason(error))) from None
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        if status != HTTPStatus.OK:
+            raise InfrastructureError(self._failure(f"HTTP {status}, which does not say who is a member"))
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (ValueError, RecursionError):
+            raise InfrastructureError(self._failure("its answer is not what docs/chat-api.md has")) from None
+
+    def _get(self, path: str, token: ServiceToken) -> tuple[int, bytes]:
+        """Status and body. Raises urllib3's HTTPError."""
+        response = self._http.request(
+            "GET",
+            f"{self._base_url}/api/{path}",
+            headers={"Authorization": f"Bearer {token.chat_api_token}"},
+            timeout=urllib3.Timeout(total=_MEMBERSHIPS_SECONDS, connect=_CONNECT_SECONDS),
+            redirect=False,  # the token goes to the configured server alone
+            preload_content=False,
+        )
+        with response:
+            return response.status, read_whole(response, _MAX_MEMBERSHIPS_BYTES, _MEMBERSHIPS_SECONDS)
+
     def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> Answer:
         if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
             return Answer(DeliveryState.DELIVERED, _text(answer.get("id")))
@@ -106,6 +174,10 @@ class RestChatApi:
 
     def _failure(self, reason: str) -> str:
         return f"chat API at {self._address} (GUILDHOOK_CHAT_API_URL): {reason}"
+
+
+def _membership(guild: _Guild, permissions: list[str]) -> Membership:
+    return Membership(guild.id, guild.name[:_MAX_NAME_CHARS], frozenset(permissions))
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:

@@ -1,0 +1,39 @@
+"""How much somebody may ask for in a minute."""
+
+import math
+from typing import Final
+
+from guildhook.admin.tokens import Actor
+from guildhook.store.rates import RateStore
+
+REQUEST_COST: Final = 1
+TEST_RUN_COST: Final = 10
+"""Of a replay as well: a run takes a second, and another function."""
+UPLOAD_COST: Final = 10
+"""Of what is announced to be uploaded: it is inspected and compiled."""
+
+
+class TooManyRequestsError(Exception):
+    """The minute's requests are used up."""
+
+    def __init__(self, retry_after_seconds: int, requests_per_minute: int) -> None:
+        super().__init__(
+            f"more than {requests_per_minute} requests in a minute, of which a test run, a replay and an upload count "
+            f"as {TEST_RUN_COST} each; try again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Rates:
+    def __init__(self, store: RateStore, requests_per_minute: int) -> None:
+        self._store = store
+        self._requests_per_minute = requests_per_minute
+
+    def charge(self, actor: Actor, cost: int = REQUEST_COST) -> None:
+        """Count a request of the actor's. One that is refused counts as well.
+
+        Raises TooManyRequestsError and InfrastructureError.
+        """
+        used, seconds_left = self._store.charge(actor.id, cost)
+        if used > self._requests_per_minute:
+            raise TooManyRequestsError(max(1, math.ceil(seconds_left)), self._requests_per_minute)

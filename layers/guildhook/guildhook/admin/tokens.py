@@ -1,0 +1,209 @@
+"""Who asks: the access token of the identity provider, and the keys that it is signed with."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import jwt
+import msgspec
+import urllib3
+
+from guildhook.answers import EndlessAnswerError, read_whole
+from guildhook.errors import InfrastructureError
+
+_ALGORITHMS: Final = ("RS256", "ES256")
+_LEEWAY_SECONDS: Final = 30
+"""By which the clocks of the two may differ."""
+_MAX_TOKEN_BYTES: Final = 8 * 1024
+_MAX_NAME_CHARS: Final = 64
+_CLAIMS_OF_NAME: Final = ("name", "preferred_username", "username")
+
+_MAX_DOCUMENT_BYTES: Final = 64 * 1024
+_MOST_KEYS: Final = 50
+_LARGEST_RSA_BITS: Final = 8_192
+_TIMEOUT = urllib3.Timeout(connect=2, read=3)
+_TOTAL_SECONDS: Final = 5
+_FRESH_SECONDS: Final = 300
+_USABLE_SECONDS: Final = 3_600
+"""While the issuer is out of reach."""
+_REST_SECONDS: Final = 10
+"""Between two readings: anybody can send a token with a key that nobody knows."""
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class InvalidTokenError(Exception):
+    """The token does not say who asks. The text is why, for the one who sent it, and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    id: UUID
+    """Of a user of the chat server."""
+    name: str
+    """As the token has it: one line, for people to read."""
+
+
+class SigningKeys:
+    """The public keys of an issuer, by OpenID Connect discovery. Safe for use from several threads.
+
+    They are read again after five minutes, and for a key that is not there; while the issuer is out of reach, those
+    that are known do for an hour.
+    """
+
+    def __init__(self, issuer: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._issuer = issuer
+        self._now = now
+        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=urllib3.Retry(connect=1, read=0, redirect=0))
+        self._lock = Lock()
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._read_at = self._tried_at = float("-inf")
+        self._problem = ""
+
+    def find(self, key_id: str) -> jwt.PyJWK | None:
+        """None if the issuer has no such key. Raises InfrastructureError if it cannot be asked."""
+        if self._now() - self._read_at < _FRESH_SECONDS and key_id in self._keys:
+            return self._keys[key_id]
+        with self._lock:
+            age = self._now() - self._read_at
+            if (key_id not in self._keys or age >= _FRESH_SECONDS) and self._now() - self._tried_at >= _REST_SECONDS:
+                self._read()
+            if self._problem and (key_id not in self._keys or self._now() - self._read_at >= _USABLE_SECONDS):
+                raise InfrastructureError(f"issuer {self._issuer} (GUILDHOOK_JWT_ISSUER): {self._problem}")
+            return self._keys.get(key_id)
+
+    def _read(self) -> None:
+        """Afterwards the keys are those of the issuer, or there is a problem."""
+        self._tried_at = self._now()
+        try:
+            discovery = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+            if discovery.get("issuer") != self._issuer:
+                raise ValueError("its discovery document is that of another issuer")
+            self._keys, self._problem = _keys(self._get(self._checked(discovery.get("jwks_uri")))), ""
+            self._read_at = self._now()
+        except EndlessAnswerError as error:
+            self._problem = str(error)
+        except urllib3.exceptions.HTTPError as error:
+            self._problem = type(error).__name__
+        except ValueError as error:
+            self._problem = str(error)
+
+    def _checked(self, url: Any) -> str:
+        """Keys come the way of the discovery document, or a safer one. Raises ValueError."""
+        schemes = ("https", "http") if urlsplit(self._issuer).scheme == "http" else ("https",)
+        if not isinstance(url, str) or urlsplit(url).scheme not in schemes:
+            raise ValueError(f"jwks_uri of its discovery document does not start with {' or '.join(schemes)}://")
+        return url
+
+    def _get(self, url: str) -> dict[str, Any]:
+        """Raises urllib3's HTTPError, and ValueError that says what is wrong."""
+        with self._http.request("GET", url, redirect=False, preload_content=False) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ValueError(f"HTTP {answer.status} for {urlsplit(url).path}")
+            body = read_whole(answer, _MAX_DOCUMENT_BYTES, _TOTAL_SECONDS)
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any])
+        except (ValueError, RecursionError):
+            raise ValueError(f"{urlsplit(url).path} is not JSON as it should be") from None
+
+
+class TokenVerifier:
+    def __init__(self, issuer: str, audience: str, keys: SigningKeys) -> None:
+        """`audience` is what `aud` has of a token, or `client_id` if it has no `aud`."""
+        self._issuer = issuer
+        self._audience = audience
+        self._keys = keys
+
+    def verify(self, token: str) -> Actor:
+        """Raises InvalidTokenError, and InfrastructureError if the issuer's keys cannot be read."""
+        if len(token) > _MAX_TOKEN_BYTES or not token.isascii():
+            raise InvalidTokenError(f"the token has more than {_MAX_TOKEN_BYTES} bytes, or others than ASCII has")
+        try:
+            claims = self._claims(token)
+        except jwt.ExpiredSignatureError:
+            raise InvalidTokenError("the token has expired; sign in again") from None
+        except jwt.ImmatureSignatureError:
+            raise InvalidTokenError(
+                f"the token is not valid yet: it was made more than {_LEEWAY_SECONDS} s in the future; "
+                "one of the clocks, the identity provider's or this server's, is wrong"
+            ) from None
+        except jwt.InvalidIssuerError:
+            raise InvalidTokenError("the token is of another issuer") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise InvalidTokenError(f"the token has no {error.claim}") from None
+        except jwt.PyJWTError:
+            raise InvalidTokenError("the token is malformed, or its signature is not that of the issuer") from None
+        self._check_audience(claims)
+        return Actor(_subject(claims), _name(claims))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        """What is signed. Raises PyJWTError, InvalidTokenError and InfrastructureError."""
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in _ALGORITHMS:
+            raise InvalidTokenError(f"the token is not signed with {' or '.join(_ALGORITHMS)}")
+        key_id = header.get("kid")
+        if not isinstance(key_id, str):
+            raise InvalidTokenError("the token does not say with which key it is signed (kid)")
+        key = self._keys.find(key_id)
+        if key is None:
+            raise InvalidTokenError("the token is signed with a key that the issuer does not have; sign in again")
+        return jwt.decode(
+            token,
+            key,
+            algorithms=_ALGORITHMS,
+            issuer=self._issuer,
+            leeway=_LEEWAY_SECONDS,
+            options={
+                "require": ["exp", "iss", "sub"],
+                "verify_aud": False,  # below: tokens of some providers have client_id instead
+                "enforce_minimum_key_length": True,
+            },
+        )
+
+    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+        found = claims.get("aud", claims.get("client_id"))
+        if self._audience not in (found if isinstance(found, list) else [found]):
+            raise InvalidTokenError("the token is for another audience")
+        if claims.get("token_use", "access") != "access":
+            raise InvalidTokenError("the token says who somebody is, and not what they may; send the access token")
+
+
+def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
+    """Those that tokens may be signed with, by their ids. Raises ValueError."""
+    found = document.get("keys")
+    if not isinstance(found, list) or len(found) > _MOST_KEYS:
+        raise ValueError(f"its key set has no list of keys, or one of more than {_MOST_KEYS}")
+    keys = {}
+    for item in found:
+        if not isinstance(item, dict) or item.get("use", "sig") != "sig" or not isinstance(item.get("kid"), str):
+            continue
+        try:
+            key = jwt.PyJWK(item)
+        except jwt.PyJWTError:
+            continue  # of a kind that PyJWT does not know
+        if key.algorithm_name in _ALGORITHMS and getattr(key.key, "key_size", 0) <= _LARGEST_RSA_BITS:
+            keys[item["kid"]] = key
+    return keys
+
+
+def _subject(claims: Mapping[str, Any]) -> UUID:
+    subject = claims["sub"]
+    if not _UUID.fullmatch(subject):
+        raise InvalidTokenError("the token's sub is no UUID: it must be the id of a user of the chat server")
+    return UUID(subject)
+
+
+def _name(claims: Mapping[str, Any]) -> str:
+    for claim in _CLAIMS_OF_NAME:
+        name = claims.get(claim)
+        if isinstance(name, str):
+            # It is stored, and shown in lists and logs.
+            printable = "".join(character for character in name if character.isprintable()).strip()
+            if printable:
+                return printable[:_MAX_NAME_CHARS]
+    return str(_subject(claims))
