@@ -1,5 +1,6 @@
 """A small HTTP server on this machine that answers a GET, a POST or a PUT as a test wants it to."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,9 @@ class Server:
 
 
 @contextmanager
-def http_server(*answers: Answer, between: Callable[[], None] = lambda: None) -> Iterator[Server]:
+def http_server(
+    *answers: Answer, between: Callable[[], None] = lambda: None, tls: ssl.SSLContext | None = None
+) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer()
@@ -70,7 +73,10 @@ def http_server(*answers: Answer, between: Callable[[], None] = lambda: None) ->
             """The test knows what it asks for."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        server = Server(f"http://127.0.0.1:{listening.server_port}", list(answers), between)
+        if tls:
+            listening.socket = tls.wrap_socket(listening.socket, server_side=True)
+        scheme = "https" if tls else "http"
+        server = Server(f"{scheme}://127.0.0.1:{listening.server_port}", list(answers), between)
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
         try:

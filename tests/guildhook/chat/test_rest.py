@@ -1,10 +1,10 @@
 import json
 from contextlib import contextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from guildhook.chat import Pause, RestChatApi, ServiceToken
+from guildhook.chat import Membership, Pause, RestChatApi, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 from guildhook_local.chat_server import Fault
@@ -245,3 +245,72 @@ def test_every_message_is_an_event_with_its_author(chat_server, events, url, cha
     assert (typed["message"]["author"]["bot"], typed["message"]["encrypted"]) == (False, True)
     assert sent["message"]["author"]["bot"] is True
     assert json.loads(json.dumps(sent)) == sent
+
+
+def test_a_membership_is_what_the_server_says(chat_server, url):
+    guild, user = uuid4(), uuid4()
+    chat_server.add_guild(guild, "Bears \U0001f43b")
+    chat_server.add_member(guild, user, ["MANAGE_GUILD"])
+    api, membership = RestChatApi(url, FixedToken()), Membership(guild, "Bears \U0001f43b", frozenset({"MANAGE_GUILD"}))
+    assert api.member(guild, user) == membership
+    assert api.guilds_of(user) == [membership]
+    assert api.member(uuid4(), user) is None
+    assert api.member(guild, uuid4()) is None
+    assert api.guilds_of(uuid4()) == []
+
+
+def test_membership_is_asked_for_with_a_token_that_was_replaced(chat_server, url):
+    guild, user = uuid4(), uuid4()
+    chat_server.add_member(guild, user)
+    token = ReplacedToken("old", SERVICE_TOKEN)
+    assert RestChatApi(url, token).member(guild, user).permissions == frozenset()
+    assert token.asked == 1
+    for wrong in (FixedToken("wrong"), ReplacedToken("old", "older", SERVICE_TOKEN)):
+        with pytest.raises(InfrastructureError, match="HTTP 401"):
+            RestChatApi(url, wrong).member(guild, user)
+    for unread in (NoToken(), NoToken("old")):
+        with pytest.raises(InfrastructureError, match=r"secret chat \(GUILDHOOK_CHAT_SECRET\): no"):
+            RestChatApi(url, unread).guilds_of(user)
+
+
+GUILD = UUID("6a1d0000-0000-4000-8000-000000000001")
+NAMED = f'"id": "{GUILD}", "name": "Bears"'
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(b"", 200), "not what docs/chat-api.md has"),
+        (Answer(b"<html>", 200), "not what docs/chat-api.md has"),
+        (Answer(b"null", 200), "not what docs/chat-api.md has"),
+        (Answer(b"[" * 60_000, 200), "not what docs/chat-api.md has"),
+        (Answer(f'{{"guild": {{{NAMED}}}}}'.encode()), "not what docs/chat-api.md has"),
+        (Answer(f'{{"guild": {{{NAMED}}}, "permissions": "MANAGE_GUILD"}}'.encode()), "not what docs/chat-api.md has"),
+        (Answer(b'{"guild": {"id": "7", "name": "x"}, "permissions": []}'), "not what docs/chat-api.md has"),
+        (Answer(f'{{"guild": {{"id": "{UUID(int=7)}", "name": "x"}}, "permissions": []}}'.encode()), "another"),
+        (Answer(b"", 204), "HTTP 204"),
+        (Answer(b"", 403), "HTTP 403"),
+        (Answer(b"", 429), "HTTP 429"),
+        (Answer(b"", 500), "HTTP 500"),
+        (Answer(b"", 302, headers={"Location": "https://another.example/"}), "HTTP 302"),
+        (Answer(b"{}", length=10), "ProtocolError|IncompleteRead"),
+        (Answer(b" " * (1024 * 1024 + 1)), "EndlessAnswerError"),
+    ],
+)
+def test_nonsense_says_nothing_about_who_is_a_member(answer, why):
+    with http_server(answer) as server, pytest.raises(InfrastructureError, match=why) as raised:
+        RestChatApi(server.url, FixedToken()).member(GUILD, uuid4())
+    assert str(raised.value).startswith(f"chat API at {server.url} (GUILDHOOK_CHAT_API_URL): ")
+
+
+def test_guilds_must_be_a_list(url):
+    for body in (b"{}", b'[{"id": 1}]', b"[7]", f'[{{{NAMED}, "permissions": [7]}}]'.encode()):
+        with http_server(Answer(body)) as server, pytest.raises(InfrastructureError, match="is not what docs"):
+            RestChatApi(server.url, FixedToken()).guilds_of(uuid4())
+
+
+def test_names_of_guilds_are_shortened():
+    body = f'[{{"id": "{GUILD}", "name": "{"x" * 900}", "permissions": [], "icon": "new"}}]'.encode()
+    with http_server(Answer(body)) as server:
+        (membership,) = RestChatApi(server.url, FixedToken()).guilds_of(uuid4())
+    assert membership == Membership(GUILD, "x" * 200, frozenset())

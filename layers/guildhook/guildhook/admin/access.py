@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from guildhook.admin.tokens import Actor
-from guildhook.chat import Membership, Members
+from guildhook.chat import Members, Membership
 
 MANAGE_GUILD: Final = "MANAGE_GUILD"
 """The permission that the chat server must say an actor has in a guild."""

@@ -184,8 +184,8 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
             continue
         try:
             key = jwt.PyJWK(item)
-        except jwt.PyJWTError:
-            continue  # of a kind that PyJWT does not know
+        except (jwt.PyJWTError, TypeError):
+            continue  # of a kind that PyJWT does not know, or nonsense
         if key.algorithm_name in _ALGORITHMS and getattr(key.key, "key_size", 0) <= _LARGEST_RSA_BITS:
             keys[item["kid"]] = key
     return keys

@@ -1,0 +1,407 @@
+import base64
+import json
+import ssl
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from guildhook.admin.tokens import Actor, InvalidTokenError, SigningKeys, TokenVerifier
+from guildhook.errors import InfrastructureError
+from http_server import Answer, http_server
+
+ADA = UUID("6a1d0000-0000-4000-8000-00000000ada0")
+AUDIENCE = "guildhook"
+RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+FORGERS = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+WEAK = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
+EC = ec.generate_private_key(ec.SECP256R1())
+DISCOVERY, JWKS = "/.well-known/openid-configuration", "/jwks"
+
+
+def rsa_jwk(key, kid, **fields):
+    return {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid, **fields}
+
+
+def ec_jwk(key, kid):
+    return {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "kid": kid}
+
+
+@dataclass
+class Clock:
+    seconds: float = 0
+
+    def __call__(self):
+        return self.seconds
+
+
+class Issuer:
+    def __init__(self, server, clock):
+        self._server = server
+        self.url = server.url
+        self.clock = clock
+        self.verifier = TokenVerifier(self.url, AUDIENCE, SigningKeys(self.url, clock))
+
+    @property
+    def requests(self):
+        return self._server.requests
+
+    def publish(self, *keys, **discovery):
+        """From now on, once more."""
+        document = {"issuer": self.url, "jwks_uri": f"{self.url}{JWKS}", **discovery}
+        self.answer(Answer(json.dumps(document).encode()), Answer(json.dumps({"keys": keys}).encode()))
+
+    def answer(self, *answers):
+        self._server.answers[:] = [Answer(status=500)] * len(self.requests) + list(answers)
+
+    def token(self, key=RSA, kid="rsa", algorithm="RS256", headers=(), **claims):
+        """A good one, but for what is given; None leaves a claim out."""
+        now = int(time.time())
+        given = {"iss": self.url, "sub": str(ADA), "aud": AUDIENCE, "iat": now, "exp": now + 600, "name": "Ada"}
+        payload = {name: value for name, value in {**given, **claims}.items() if value is not None}
+        return jwt.encode(payload, key, algorithm, {"kid": kid, **dict(headers)})
+
+
+@contextmanager
+def serving(*answers):
+    with http_server(*answers) as server:
+        yield Issuer(server, Clock())
+
+
+@pytest.fixture
+def issuer():
+    with serving() as issuer:
+        issuer.publish(rsa_jwk(RSA, "rsa"), ec_jwk(EC, "ec"))
+        yield issuer
+
+
+def refused(issuer, token):
+    """Why."""
+    with pytest.raises(InvalidTokenError) as raised:
+        issuer.verifier.verify(token)
+    text = str(raised.value)
+    assert not [part for part in token.split(".") if part and part in text]
+    return text
+
+
+def test_a_good_token_says_who_asks_and_its_keys_are_read_once(issuer):
+    assert issuer.verifier.verify(issuer.token()) == Actor(ADA, "Ada")
+    assert issuer.verifier.verify(issuer.token(EC, "ec", "ES256", name="Eve")) == Actor(ADA, "Eve")
+    assert issuer.requests == [DISCOVERY, JWKS]
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"name": None, "preferred_username": "ada"}, "ada"),
+        ({"name": 7, "username": "ada.l"}, "ada.l"),
+        ({"name": None}, str(ADA)),
+        ({"name": "\u202e\0 \n"}, str(ADA)),
+        ({"name": " A\0d\ud800a\u2028\n\x1b[31m\u202e "}, "Ada[31m"),
+        ({"name": "\U0001f600" * 100}, "\U0001f600" * 64),
+    ],
+)
+def test_a_name_is_one_line_that_can_be_stored_and_shown(issuer, claims, name):
+    assert issuer.verifier.verify(issuer.token(**claims)).name == name
+
+
+@pytest.mark.parametrize("aud", [AUDIENCE, ["another", AUDIENCE]])
+def test_an_audience_of_several_is_enough(issuer, aud):
+    assert issuer.verifier.verify(issuer.token(aud=aud)).id == ADA
+
+
+def test_a_token_without_an_audience_is_for_the_client_it_was_made_for(issuer):
+    assert issuer.verifier.verify(issuer.token(aud=None, client_id=AUDIENCE, token_use="access")).id == ADA
+    assert "another audience" in refused(issuer, issuer.token(aud=None, client_id="another"))
+    assert "another audience" in refused(issuer, issuer.token(aud=None))
+
+
+def test_clocks_may_differ_by_half_a_minute(issuer):
+    now = int(time.time())
+    assert issuer.verifier.verify(issuer.token(iat=now + 15, nbf=now + 15)).id == ADA
+    assert issuer.verifier.verify(issuer.token(exp=now - 15)).id == ADA
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"exp": 1_000_000_000}, "the token has expired; sign in again"),
+        ({"exp": None}, "the token has no exp"),
+        ({"exp": "soon"}, "malformed"),
+        ({"exp": 1e999}, "malformed"),
+        ({"nbf": 4_000_000_000}, "one of the clocks"),
+        ({"iat": 4_000_000_000}, "one of the clocks"),
+        ({"iss": "https://another.example"}, "of another issuer"),
+        ({"iss": None}, "the token has no iss"),
+        ({"aud": "another"}, "for another audience"),
+        ({"aud": "another", "client_id": AUDIENCE}, "for another audience"),
+        ({"aud": [AUDIENCE * 2, 7]}, "for another audience"),
+        ({"aud": {AUDIENCE: 1}}, "for another audience"),
+        ({"token_use": "id"}, "send the access token"),
+        ({"sub": None}, "the token has no sub"),
+        ({"sub": "ada"}, "no UUID"),
+        ({"sub": f"{{{ADA}}}"}, "no UUID"),
+        ({"sub": f"{ADA}\n"}, "no UUID"),
+    ],
+)
+def test_what_a_token_says_must_be_right(issuer, claims, why):
+    assert why in refused(issuer, issuer.token(**claims))
+
+
+@pytest.mark.parametrize(("claims", "why"), [({"sub": 7}, "malformed"), ({"iss": ["x"]}, "of another issuer")])
+def test_what_should_be_a_text_and_is_none_is_refused(issuer, claims, why):
+    given = {"iss": issuer.url, "sub": str(ADA), "aud": AUDIENCE, "exp": int(time.time()) + 600, **claims}
+    token = jwt.api_jws.encode(json.dumps(given).encode(), RSA, "RS256", {"kid": "rsa"})  # encode() would refuse it
+    assert why in refused(issuer, token)
+
+
+def encoded(part):
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def test_a_token_that_nobody_has_signed_is_refused(issuer):
+    unsigned = jwt.encode({"sub": str(ADA)}, None, "none", {"kid": "rsa"})
+    assert "is not signed with RS256 or ES256" in refused(issuer, unsigned)
+    _, payload, signature = issuer.token().split(".")
+    for algorithm in ("none", "None", "NONE", "", "RS384", "PS256", None, ["RS256"]):
+        header = encoded({"alg": algorithm, "kid": "rsa"})
+        assert "is not signed with RS256 or ES256" in refused(issuer, f"{header}.{payload}.{signature}")
+    assert issuer.requests == []
+
+
+def test_the_public_key_is_no_secret_to_sign_with(issuer):
+    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    # PyJWT does not sign with it, so that nobody does by mistake.
+    signer = jwt.api_jws.PyJWS(algorithms=["HS256"])
+    signer.get_algorithm_by_name("HS256").prepare_key = lambda key: key
+    now = int(time.time())
+    claims = {"iss": issuer.url, "sub": str(ADA), "aud": AUDIENCE, "exp": now + 600}
+    token = signer.encode(json.dumps(claims).encode(), public, "HS256", {"kid": "rsa"})
+    assert "is not signed with RS256 or ES256" in refused(issuer, token)
+
+
+def test_a_signature_must_be_that_of_the_key_it_names(issuer):
+    assert "signature is not that of the issuer" in refused(issuer, issuer.token(FORGERS))
+    assert "signature is not that of the issuer" in refused(issuer, issuer.token(EC, "rsa", "ES256"))
+    assert "signature is not that of the issuer" in refused(issuer, issuer.token(RSA, "ec"))
+    header, payload, signature = issuer.token().split(".")
+    another = encoded({**json.loads(base64.urlsafe_b64decode(payload + "==")), "sub": str(UUID(int=7))})
+    assert "signature is not that of the issuer" in refused(issuer, f"{header}.{another}.{signature}")
+
+
+@pytest.mark.parametrize("headers", [{"crit": ["x"], "x": 1}, {"b64": False, "crit": ["b64"]}])
+def test_what_must_be_understood_and_is_not_is_refused(issuer, headers):
+    assert "malformed" in refused(issuer, issuer.token(headers=headers))
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", ".", "..", "a.b.c", "...", "grüße", "\ud800", f"{'W' * 4_000}.e30.", f"{encoded([])}.e30.e30", "e30.e30.e30"],
+)
+def test_what_is_no_token_is_refused_and_nobody_is_asked(issuer, token):
+    with pytest.raises(InvalidTokenError):
+        issuer.verifier.verify(token)
+    assert issuer.requests == []
+
+
+def test_a_token_that_is_nested_deeply_is_refused(issuer):
+    payload = base64.urlsafe_b64encode(b"[" * 5_000).rstrip(b"=").decode()
+    assert "not signed" in refused(issuer, f"{encoded({})}.{payload}.e30")
+    token = jwt.api_jws.encode(b"[" * 5_000, RSA, "RS256", {"kid": "rsa"})
+    assert "malformed" in refused(issuer, token)
+
+
+def test_a_token_of_more_than_8_kib_is_not_looked_at(issuer):
+    assert issuer.verifier.verify(issuer.token(more="x" * 5_000)).id == ADA
+    issuer.requests.clear()
+    assert "more than 8192 bytes" in refused(issuer, issuer.token(more="x" * 8_000))
+    assert issuer.requests == []
+
+
+def test_a_key_must_be_named(issuer):
+    token = jwt.encode({"sub": str(ADA)}, RSA, "RS256")
+    assert "kid" in refused(issuer, token)
+
+
+def test_keys_are_read_again_for_one_that_is_not_there_but_not_at_every_strangers_wish(issuer):
+    issuer.verifier.verify(issuer.token())
+    issuer.publish(rsa_jwk(RSA, "rsa"), rsa_jwk(FORGERS, "new"))
+    assert "a key that the issuer does not have" in refused(issuer, issuer.token(FORGERS, "new"))
+    assert len(issuer.requests) == 2
+    issuer.clock.seconds = 10
+    assert issuer.verifier.verify(issuer.token(FORGERS, "new")).id == ADA
+    for kid in ("a", "b", "c"):
+        assert "a key that the issuer does not have" in refused(issuer, issuer.token(FORGERS, kid))
+    assert len(issuer.requests) == 4
+
+
+def test_a_key_that_the_issuer_has_withdrawn_is_good_for_five_minutes_more(issuer):
+    issuer.verifier.verify(issuer.token())
+    issuer.publish(ec_jwk(EC, "ec"))
+    issuer.clock.seconds = 299
+    assert issuer.verifier.verify(issuer.token()).id == ADA
+    issuer.clock.seconds = 300
+    assert "a key that the issuer does not have" in refused(issuer, issuer.token())
+
+
+def test_known_keys_do_for_an_hour_while_the_issuer_is_out_of_reach(issuer):
+    issuer.verifier.verify(issuer.token())
+    issuer.answer(Answer(status=500))
+    for issuer.clock.seconds in (300, 301, 3_599):
+        assert issuer.verifier.verify(issuer.token()).id == ADA
+    assert len(issuer.requests) == 4
+    with pytest.raises(InfrastructureError, match=r"HTTP 500 for /\.well-known"):
+        issuer.verifier.verify(issuer.token(kid="unknown"))
+    issuer.clock.seconds = 3_600
+    with pytest.raises(InfrastructureError, match="HTTP 500"):
+        issuer.verifier.verify(issuer.token())
+    issuer.publish(rsa_jwk(RSA, "rsa"))
+    issuer.clock.seconds = 3_610
+    assert issuer.verifier.verify(issuer.token()).id == ADA
+
+
+def test_an_issuer_that_is_out_of_reach_is_named_and_asked_again_after_ten_seconds(issuer):
+    issuer.answer(Answer(status=503))
+    for _ in range(3):
+        with pytest.raises(InfrastructureError) as raised:
+            issuer.verifier.verify(issuer.token())
+    assert str(raised.value).startswith(f"issuer {issuer.url} (GUILDHOOK_JWT_ISSUER): HTTP 503")
+    assert len(issuer.requests) == 1
+    issuer.publish(rsa_jwk(RSA, "rsa"))
+    issuer.clock.seconds = 10
+    assert issuer.verifier.verify(issuer.token()).id == ADA
+
+
+def test_nobody_listens():
+    nowhere = "http://127.0.0.1:1"
+    verifier = TokenVerifier(nowhere, AUDIENCE, SigningKeys(nowhere))
+    token = jwt.encode({"sub": str(ADA)}, RSA, "RS256", {"kid": "rsa"})
+    with pytest.raises(InfrastructureError, match=r"NewConnectionError|MaxRetryError"):
+        verifier.verify(token)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(b"<html>"), "is not JSON as it should be"),
+        (Answer(b"[" * 60_000), "is not JSON as it should be"),
+        (Answer(b"[]"), "is not JSON as it should be"),
+        (Answer(b"{}"), "of another issuer"),
+        (Answer(b'{"issuer": "https://another.example"}'), "of another issuer"),
+        (Answer(b"{" + b" " * 70_000, pieces=7), "the answer has more than 65536 bytes"),
+        (Answer(b"{}", length=100), "ProtocolError|IncompleteRead"),
+        (Answer(status=302, headers={"Location": "https://another.example"}), "HTTP 302"),
+    ],
+)
+def test_a_discovery_document_must_be_one(issuer, answer, why):
+    issuer.answer(answer)
+    with pytest.raises(InfrastructureError, match=why):
+        issuer.verifier.verify(issuer.token())
+    assert issuer.requests == [DISCOVERY]
+
+
+@pytest.mark.parametrize(
+    "uri", [None, 7, "", "/jwks", "file:///etc/passwd", "ftp://127.0.0.1/jwks", "http:", "https://[", "http://a b"]
+)
+def test_where_the_keys_are_must_be_a_url(issuer, uri):
+    issuer.publish(jwks_uri=uri)
+    with pytest.raises(InfrastructureError):
+        issuer.verifier.verify(issuer.token())
+    assert issuer.requests == [DISCOVERY]
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A file of a key and its certificate, good for 127.0.0.1 to whoever trusts it."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(EC.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(EC, hashes.SHA256())
+    )
+    path = tmp_path / "issuer.pem"
+    key = EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(key + certificate.public_bytes(Encoding.PEM))
+    return path
+
+
+@contextmanager
+def serving_with_tls(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with http_server(tls=tls) as server:
+        yield Issuer(server, Clock())
+
+
+def test_an_issuer_with_tls_must_be_the_one_it_says(certificate):
+    with serving_with_tls(certificate) as issuer, pytest.raises(InfrastructureError, match=r"SSLError|MaxRetryError"):
+        issuer.verifier.verify(issuer.token())
+    assert issuer.requests == []
+
+
+def test_an_issuer_with_tls_does_not_send_for_its_keys_without(certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving_with_tls(certificate) as issuer:
+        issuer.publish(rsa_jwk(RSA, "rsa"), jwks_uri=f"http://{issuer.url.removeprefix('https://')}{JWKS}")
+        with pytest.raises(InfrastructureError, match="does not start with https://"):
+            issuer.verifier.verify(issuer.token())
+        assert issuer.requests == [DISCOVERY]
+        issuer.clock.seconds = 10
+        issuer.publish(rsa_jwk(RSA, "rsa"))
+        assert issuer.verifier.verify(issuer.token()).id == ADA
+
+
+@pytest.mark.parametrize(
+    "keys", [None, {}, "x", [rsa_jwk(RSA, "rsa")] * 51], ids=["none", "object", "text", "too many"]
+)
+def test_a_key_set_is_a_list_of_not_too_many(issuer, keys):
+    issuer.publish()
+    document = Answer(json.dumps({"keys": keys}).encode())
+    issuer.answer(issuer._server.answers[0], document)
+    with pytest.raises(InfrastructureError, match=r"key set|more than 65536"):
+        issuer.verifier.verify(issuer.token())
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        7,
+        {},
+        {"kid": "rsa"},
+        {"kid": "rsa", "kty": "RSA"},
+        {"kid": "rsa", "kty": "RSA", "n": "!", "e": "AQAB"},
+        {"kid": "rsa", "kty": "RSA", "alg": ["RS256"]},
+        {"kid": "rsa", "kty": "oct", "k": "c2VjcmV0"},
+        {"kid": 7, "kty": "RSA"},
+        rsa_jwk(RSA, "rsa", use="enc"),
+        rsa_jwk(RSA, "rsa", alg="RS512"),
+        rsa_jwk(RSA, "rsa", alg="RSA-OAEP"),
+    ],
+)
+def test_keys_of_other_kinds_are_passed_over(issuer, nonsense):
+    issuer.publish(nonsense, ec_jwk(EC, "ec"))
+    assert issuer.verifier.verify(issuer.token(EC, "ec", "ES256")).id == ADA
+    assert "a key that the issuer does not have" in refused(issuer, issuer.token())
+
+
+def test_a_key_that_is_too_short_signs_nothing(issuer):
+    issuer.publish(rsa_jwk(WEAK, "weak"))
+    with pytest.warns(match="below"):
+        token = issuer.token(WEAK, "weak")
+    assert "malformed" in refused(issuer, token)
