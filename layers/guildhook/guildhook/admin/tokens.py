@@ -81,10 +81,7 @@ class SigningKeys:
         """Afterwards the keys are those of the issuer, or there is a problem."""
         self._tried_at = self._now()
         try:
-            discovery = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            if discovery.get("issuer") != self._issuer:
-                raise ValueError("its discovery document is that of another issuer")
-            self._keys, self._problem = _keys(self._get(self._checked(discovery.get("jwks_uri")))), ""
+            self._keys, self._problem = _keys(self._get(self._discover())), ""
             self._read_at = self._now()
         except EndlessAnswerError as error:
             self._problem = str(error)
@@ -93,8 +90,15 @@ class SigningKeys:
         except ValueError as error:
             self._problem = str(error)
 
-    def _checked(self, url: Any) -> str:
-        """Keys come the way of the discovery document, or a safer one. Raises ValueError."""
+    def _discover(self) -> str:
+        """Where the keys are: they come the way of the discovery document, or a safer one.
+
+        Raises urllib3's HTTPError, and ValueError.
+        """
+        document = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        if document.get("issuer") != self._issuer:
+            raise ValueError("its discovery document is that of another issuer")
+        url = document.get("jwks_uri")
         schemes = ("https", "http") if urlsplit(self._issuer).scheme == "http" else ("https",)
         if not isinstance(url, str) or urlsplit(url).scheme not in schemes:
             raise ValueError(f"jwks_uri of its discovery document does not start with {' or '.join(schemes)}://")
