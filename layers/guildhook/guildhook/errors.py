@@ -22,3 +22,7 @@ class MigrationError(Exception):
 
 class InvalidPluginError(Exception):
     """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""
+
+
+class InvalidSchemaError(Exception):
+    """What a plugin says of its settings cannot be used. The text is the reason, for the guild's admins."""
