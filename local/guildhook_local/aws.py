@@ -76,7 +76,23 @@ def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_recei
 
 
 def create_bucket(aws: Aws, name: str) -> None:
+    """moto lets pages of every origin upload to it."""
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": _REGION})
+
+
+def tell_of_uploads(aws: Aws, bucket: str, queue: Queue) -> None:
+    """Let the bucket put notices onto the queue, as template.yaml has it. S3's test event is taken off it again."""
+    sqs = aws.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = {
+        "QueueArn": arn,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "uploads/"}]}},
+    }
+    aws.client("s3").put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [rule]}
+    )
+    sqs.purge_queue(QueueUrl=queue.url)
 
 
 def create_secret(aws: Aws, name: str, content: Mapping[str, str]) -> None:

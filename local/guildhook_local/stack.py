@@ -18,11 +18,12 @@ from psycopg import sql
 from guildhook.modules import CompileQueue
 from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
-from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret
+from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.function import loaded_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
+from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping, Handler
 from guildhook_local.postgres import postgres_server
 
@@ -33,6 +34,8 @@ SWEEP = _PROJECT / "functions" / "sweep" / "app.py"
 MIGRATE = _PROJECT / "functions" / "migrate" / "app.py"
 ADMIN_API = _PROJECT / "functions" / "admin_api" / "app.py"
 COMPILE_PLUGIN = _PROJECT / "functions" / "compile_plugin" / "app.py"
+TEST_RUN = _PROJECT / "functions" / "test_run" / "app.py"
+_TEST_RUN_FUNCTION = "test_run"
 _SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
 
@@ -65,6 +68,7 @@ class Stack:
     compile_mapping: EventSourceMapping
     sweep_handler: Handler
     admin_handler: Handler
+    test_run_handler: Handler
     environment: Mapping[str, str]
     """What the functions are configured with."""
     address: str
@@ -136,6 +140,7 @@ def stack(
     queue = create_queue(servers.aws, name, visibility_timeout_seconds, max_receive_count)
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
+    tell_of_uploads(servers.aws, name, compile_queue)
     create_secret(servers.aws, name, {"chat_api_token": _SERVICE_TOKEN})
     create_secret(servers.aws, f"{name}-settings", {"settings_key": secrets.token_urlsafe(48)})
     sqs = servers.aws.client("sqs")
@@ -147,6 +152,7 @@ def stack(
     with (
         _database(servers.postgres_url, name) as database_url,
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
+        tempfile.TemporaryDirectory(prefix="guildhook-trial-cache-") as trial_cache_dir,
         chat.running(servers.address, chat_port, page_routes(chat)) as chat_url,
     ):
         migrate(Database(database_url), MIGRATIONS)
@@ -163,10 +169,13 @@ def stack(
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_EVENT_QUEUE_URL": queue.url,
             "GUILDHOOK_CACHE_DIR": cache_dir,
+            "GUILDHOOK_TEST_RUN_FUNCTION": _TEST_RUN_FUNCTION,
             **(environment or {}),
         }
         with (
-            loaded_function(ON_MESSAGE, variables) as handler,
+            loaded_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
+            lambda_api({_TEST_RUN_FUNCTION: test_run_handler}, servers.address) as lambda_url,
+            loaded_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
             loaded_function(COMPILE_PLUGIN, variables) as compile_handler,
             loaded_function(SWEEP, variables) as sweep_handler,
             loaded_function(ADMIN_API, variables) as admin_handler,
@@ -185,6 +194,7 @@ def stack(
                 ),
                 sweep_handler=sweep_handler,
                 admin_handler=admin_handler,
+                test_run_handler=test_run_handler,
                 environment=variables,
                 address=servers.address,
             )

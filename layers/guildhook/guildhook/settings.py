@@ -27,6 +27,9 @@ _LIMITS = "LIMITS__"
 _MIB = 1024 * 1024
 _LARGEST_ARTIFACT_BYTES = 64 * _MIB
 """What the compiler allows."""
+_CACHE_DIR = Path("/tmp/guildhook")  # noqa: S108 - the one place a Lambda may write
+_MEMORY_CACHE_BYTES = 128 * _MIB
+_DISK_CACHE_BYTES = 384 * _MIB
 
 # SQS keeps a message for 14 days, and a dead letter for 14 more: as long as it may come back, its runs must be known.
 _LEAST_KEEP_RUNS_DAYS = 29
@@ -34,6 +37,7 @@ _LEAST_KEEP_RUNS_DAYS = 29
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Positive = Annotated[int, msgspec.Meta(gt=0, le=2**53)]
+_DiskCacheBytes = Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)]
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
 
 
@@ -74,12 +78,14 @@ class AdminSettings(DatabaseSettings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSettings(DatabaseSettings):
     event_queue_url: _Text
+    compile_queue_url: _Text
     requeue_after_seconds: _Positive = 1_800
     """What has been pending for so long is put back on the queue: longer than any delivery that is under way."""
     give_up_after_hours: _Positive = 24
     """What is still pending then is refused: nobody waits for an answer of yesterday."""
     keep_runs_days: Annotated[int, msgspec.Meta(ge=_LEAST_KEEP_RUNS_DAYS)] = 30
     keep_usage_days: _Positive = 90
+    keep_audit_days: _Positive = 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +123,9 @@ class WorkerSettings(CompilerSettings):
     event_queue_url: _Text
     chat_api_url: _Text
     chat_secret: _Text
-    cache_dir: Path = Path("/tmp/guildhook")  # noqa: S108 - the one place a Lambda may write
-    memory_cache_bytes: _Positive = 128 * _MIB
-    disk_cache_bytes: Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)] = 384 * _MIB
+    cache_dir: Path = _CACHE_DIR
+    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
+    disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
     guild_fuel_per_minute: _Count = Budget().guild_fuel_per_minute
     guild_sends_per_minute: _Count = Budget().guild_sends_per_minute
     guild_log_bytes_per_minute: _Count = Budget().guild_log_bytes_per_minute
@@ -139,11 +145,7 @@ class WorkerSettings(CompilerSettings):
             url = urlsplit(self.chat_api_url)
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise ValueError("not a URL that starts with https:// or http://")
-        if self.disk_cache_bytes < self.memory_cache_bytes:
-            raise ValueError(
-                f"GUILDHOOK_DISK_CACHE_BYTES: {self.disk_cache_bytes} is less than GUILDHOOK_MEMORY_CACHE_BYTES, "
-                f"{self.memory_cache_bytes}; modules in memory are mapped from the disk"
-            )
+        _check_caches(self.memory_cache_bytes, self.disk_cache_bytes)
 
     def budget_of(self, guild_id: UUID) -> Budget:
         everywhere = Budget(**{name: getattr(self, name) for name in _BUDGET_NAMES})
@@ -161,6 +163,19 @@ class WorkerSettings(CompilerSettings):
             pause_seconds=self.quarantine_seconds,
             longest_pause_seconds=self.longest_quarantine_seconds,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSettings:
+    """Of the function test_run, which has neither database nor secrets."""
+
+    artifact_bucket: _Text
+    cache_dir: Path = _CACHE_DIR
+    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
+    disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
+
+    def __post_init__(self) -> None:
+        _check_caches(self.memory_cache_bytes, self.disk_cache_bytes)
 
 
 WANTS: Final = {
@@ -192,13 +207,14 @@ WANTS: Final = {
     "give_up_after_hours": "hours after which what is still pending is refused as `EXPIRED`",
     "keep_runs_days": "days after which runs and what they sent are deleted",
     "keep_usage_days": "days after which counts of runs are deleted",
+    "keep_audit_days": "days after which it is forgotten who has changed what",
 }
 """What an operator is told of a variable that is missing or malformed, and what docs/configuration.md begins with."""
 
 _LIMIT_NAMES = frozenset(limit.name for limit in fields(Limits))
 _BUDGET_NAMES = frozenset(part.name for part in fields(Budget))
 
-SettingsType = TypeVar("SettingsType", bound=DatabaseSettings)
+SettingsType = TypeVar("SettingsType", bound=DatabaseSettings | TrialSettings)
 Overridden = TypeVar("Overridden", Limits, Budget)
 
 
@@ -246,6 +262,15 @@ def _limits(given: Mapping[str, str]) -> Limits:
                 _check_names([name], _LIMIT_NAMES)
                 limits = replace(limits, **{name: msgspec.convert(value, int, strict=False)})
     return limits
+
+
+def _check_caches(memory_bytes: int, disk_bytes: int) -> None:
+    """Raises ValueError."""
+    if disk_bytes < memory_bytes:
+        raise ValueError(
+            f"GUILDHOOK_DISK_CACHE_BYTES: {disk_bytes} is less than GUILDHOOK_MEMORY_CACHE_BYTES, "
+            f"{memory_bytes}; modules in memory are mapped from the disk"
+        )
 
 
 def _check_names(names: Iterable[str], known: frozenset[str]) -> None:

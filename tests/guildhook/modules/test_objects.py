@@ -2,8 +2,9 @@ import socket
 
 import pytest
 
+from guildhook.aws import Aws
 from guildhook.errors import InfrastructureError
-from guildhook.modules.objects import ObjectReader
+from guildhook.modules.objects import ObjectReader, bucket_url
 from http_server import Answer, http_server
 
 KEY = "artifacts/engine/name.zst"
@@ -119,4 +120,4 @@ def test_without_an_endpoint_it_is_that_of_the_region(environment, region, host)
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         environment.delenv(name, raising=False)
     environment.setenv("AWS_REGION", region)
-    assert ObjectReader("bucket")._address == f"https://bucket.s3.{region}.{host}"
+    assert bucket_url(Aws(), "bucket") == f"https://bucket.s3.{region}.{host}"

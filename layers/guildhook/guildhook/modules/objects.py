@@ -27,6 +27,12 @@ _MEANINGS = {
 _ERROR_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 
 
+def bucket_url(aws: Aws, bucket: str) -> str:
+    """Raises BotoCoreError where the region is missing."""
+    given = endpoint("S3")
+    return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{aws.region}.{aws.domain}"
+
+
 class ObjectReader:
     """Safe for use from several threads."""
 
@@ -53,7 +59,9 @@ class ObjectReader:
         raise self._failed(key, f"HTTP {answer.status} {code}{_meaning(code, answer.headers)}")
 
     def _request(self, key: str) -> urllib3.BaseHTTPResponse:
-        return self._aws.request(AWSRequest("GET", f"{self._address}/{quote(key)}"), "s3", S3SigV4Auth)
+        return self._aws.request(
+            AWSRequest("GET", f"{bucket_url(self._aws, self._bucket)}/{quote(key)}"), "s3", S3SigV4Auth
+        )
 
     def _read(self, answer: urllib3.BaseHTTPResponse, key: str, max_bytes: int, deadline: float) -> bytes:
         data = bytearray()
@@ -65,13 +73,6 @@ class ObjectReader:
             if time.monotonic() > deadline:
                 raise self._failed(key, f"{len(data)} bytes came in {self._total_seconds} s, and no end")
         return bytes(data)
-
-    @property
-    def _address(self) -> str:
-        given = endpoint("S3")
-        return (
-            f"{given}/{self._bucket}" if given else f"https://{self._bucket}.s3.{self._aws.region}.{self._aws.domain}"
-        )
 
     def _failed(self, key: str, why: str) -> InfrastructureError:
         return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {why}")

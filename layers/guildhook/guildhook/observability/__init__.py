@@ -1,6 +1,14 @@
 """Logs, metrics and traces of the functions, set up in one place. None ever carries a message's content or a secret."""
 
-from guildhook.observability.reports import report_batch, report_compile, report_delays, report_sweep
+from guildhook.observability.reports import report_batch, report_compile, report_delays, report_sweep, report_trial
 from guildhook.observability.telemetry import Telemetry, create_telemetry
 
-__all__ = ["Telemetry", "create_telemetry", "report_batch", "report_compile", "report_delays", "report_sweep"]
+__all__ = [
+    "Telemetry",
+    "create_telemetry",
+    "report_batch",
+    "report_compile",
+    "report_delays",
+    "report_sweep",
+    "report_trial",
+]

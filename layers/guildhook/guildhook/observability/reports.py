@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -19,6 +19,10 @@ from guildhook.runner import failure_of_the_plugin
 from guildhook.store import RunRecord
 from guildhook.sweeper import Swept
 from guildhook.worker import BatchReport
+
+if TYPE_CHECKING:
+    # It brings what requests to AWS need, and the functions that handle messages start without that.
+    from guildhook.trial import TrialRequest, TrialResult
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")
 """What a chat server refuses a message with."""
@@ -172,3 +176,16 @@ def report_compile(
             logger.warning("plugin refused", extra={**ids, "reason": reason})
         case None:
             logger.info("nothing to compile: the wasm is gone", extra=ids)
+
+
+def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialResult") -> None:
+    logger, metrics = telemetry.logger, telemetry.metrics
+    ids = {"guild_id": str(request.guild_id), "plugin_id": str(request.plugin_id)}
+    telemetry.annotate(**ids)
+    if trial.result:
+        metrics.add_metric("trials", MetricUnit.Count, 1)
+        spent = {"fuel_used": trial.result.fuel_used, "duration_us": trial.result.duration_us}
+        logger.info("trial", extra={**ids, "outcome": trial.result.outcome, **spent})
+    else:
+        metrics.add_metric("trials_failed", MetricUnit.Count, 1)
+        logger.warning("no trial", extra={**ids, "failure": trial.failure, "detail": trial.detail})
