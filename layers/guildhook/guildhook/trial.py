@@ -38,7 +38,7 @@ class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the plugin is given: compact JSON."""
     now: Annotated[datetime, msgspec.Meta(tz=True)]
     """When the message was created."""
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     limits: Limits
 
     def __repr__(self) -> str:
@@ -130,5 +130,3 @@ def read_request(event: object) -> TrialRequest | TrialResult:
         return msgspec.convert(event, TrialRequest)
     except msgspec.ValidationError as error:
         return TrialResult(failure=TrialFailure.INVALID, detail=str(error))
-    except (ValueError, OverflowError):
-        return TrialResult(failure=TrialFailure.INVALID, detail="the event is not a request for a trial")
