@@ -14,6 +14,7 @@ from guildhook.settings import (
     CompileFunctionSettings,
     MigrateSettings,
     SweepSettings,
+    TrialSettings,
     WorkerSettings,
 )
 from guildhook_local.cli import app
@@ -25,6 +26,7 @@ FUNCTIONS = {
     "sweep": SweepSettings,
     "migrate": MigrateSettings,
     "admin_api": AdminSettings,
+    "test_run": TrialSettings,
 }
 DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
 

@@ -17,6 +17,7 @@ from guildhook.settings import (
     CompilerSettings,
     MigrateSettings,
     SweepSettings,
+    TrialSettings,
     WorkerSettings,
     load_settings,
 )
@@ -30,11 +31,18 @@ REQUIRED = {
     "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
     "GUILDHOOK_EVENT_QUEUE_URL": "https://sqs.example/events",
 }
+REQUIRED_BY_ADMIN = {
+    "GUILDHOOK_SETTINGS_SECRET": "settings",
+    "GUILDHOOK_TEST_RUN_FUNCTION": "test-run",
+    "GUILDHOOK_JWT_ISSUER": "https://login.example/pool",
+    "GUILDHOOK_JWT_AUDIENCE": "guildhook",
+    "GUILDHOOK_JWT_CLIENT_ID": "page",
+}
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for name, value in REQUIRED.items():
+    for name, value in (REQUIRED | REQUIRED_BY_ADMIN).items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
@@ -60,7 +68,14 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
 
 
 def test_every_setting_says_what_it_wants():
-    kinds = (AdminSettings, MigrateSettings, SweepSettings, CompileFunctionSettings, WorkerSettings)
+    kinds = (
+        AdminSettings,
+        CompileFunctionSettings,
+        MigrateSettings,
+        SweepSettings,
+        TrialSettings,
+        WorkerSettings,
+    )
     assert set(WANTS) == {setting.name for kind in kinds for setting in fields(kind)}
 
 
@@ -96,6 +111,39 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
     assert str(raised.value).startswith(f"wrong environment: {name}: ")
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL"}))
+def test_the_admin_api_does_not_start_without_what_it_needs(environment, name):
+    environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
+        load_settings(AdminSettings)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["login.example", "ftp://login.example", "https://", "https://[", "https://me:s3cret@login.example",
+               "https://login.example?s3cret", "https://login.example/#s3cret"]
+)  # fmt: skip
+def test_an_issuer_is_a_plain_url(environment, issuer):
+    environment.setenv("GUILDHOOK_JWT_ISSUER", issuer)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(AdminSettings)
+    assert str(raised.value).startswith("wrong environment: GUILDHOOK_JWT_ISSUER: ")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_test_run_has_neither_database_nor_secrets(environment):
+    for name in REQUIRED_BY_ADMIN.keys() | REQUIRED.keys() - {"GUILDHOOK_ARTIFACT_BUCKET"}:
+        environment.delenv(name)
+    assert load_settings(TrialSettings).artifact_bucket == "artifacts"
+    environment.setenv("GUILDHOOK_DISK_CACHE_BYTES", "67108864")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DISK_CACHE_BYTES: 67108864 is less than"):
+        load_settings(TrialSettings)
+
+
+def test_messages_are_handled_without_a_key_of_settings(environment):
+    environment.delenv("GUILDHOOK_SETTINGS_SECRET")
+    assert load_settings(WorkerSettings).settings_secret is None
 
 
 def test_a_guild_can_have_limits_of_its_own(environment):

@@ -71,11 +71,6 @@ class MigrateSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdminSettings(DatabaseSettings):
-    """The database is all it has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSettings(DatabaseSettings):
     event_queue_url: _Text
     compile_queue_url: _Text
@@ -118,18 +113,35 @@ class CompileFunctionSettings(CompilerSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings(CompilerSettings):
+class GuildSettings(CompilerSettings):
+    """What the functions share that run plugins of guilds, or show what they may use."""
+
     compile_queue_url: _Text
-    event_queue_url: _Text
     chat_api_url: _Text
     chat_secret: _Text
-    cache_dir: Path = _CACHE_DIR
-    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
-    disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
     guild_fuel_per_minute: _Count = Budget().guild_fuel_per_minute
     guild_sends_per_minute: _Count = Budget().guild_sends_per_minute
     guild_log_bytes_per_minute: _Count = Budget().guild_log_bytes_per_minute
     guild_state_bytes: _Count = Budget().guild_state_bytes
+
+    def __post_init__(self) -> None:
+        CompilerSettings.__post_init__(self)
+        with _naming("CHAT_API_URL"):
+            _check_url(self.chat_api_url)
+
+    def budget_of(self, guild_id: UUID) -> Budget:
+        everywhere = Budget(**{name: getattr(self, name) for name in _BUDGET_NAMES})
+        return _overridden(everywhere, _BUDGET_NAMES, self.guild_limits.get(guild_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings(GuildSettings):
+    event_queue_url: _Text
+    settings_secret: _Text | None = None
+    """None: a plugin that has secrets is not run."""
+    cache_dir: Path = _CACHE_DIR
+    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
+    disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
     retry_seconds: _Seconds = Backoff().first_seconds
     """How long a message that failed waits at the most, the first time; then twice as long, and so on."""
     longest_retry_seconds: _Seconds = Backoff().longest_seconds
@@ -140,16 +152,8 @@ class WorkerSettings(CompilerSettings):
     longest_quarantine_seconds: _Seconds = QuarantineRules().longest_pause_seconds
 
     def __post_init__(self) -> None:
-        CompilerSettings.__post_init__(self)
-        with _naming("CHAT_API_URL"):
-            url = urlsplit(self.chat_api_url)
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValueError("not a URL that starts with https:// or http://")
+        GuildSettings.__post_init__(self)
         _check_caches(self.memory_cache_bytes, self.disk_cache_bytes)
-
-    def budget_of(self, guild_id: UUID) -> Budget:
-        everywhere = Budget(**{name: getattr(self, name) for name in _BUDGET_NAMES})
-        return _overridden(everywhere, _BUDGET_NAMES, self.guild_limits.get(guild_id))
 
     @property
     def backoff(self) -> Backoff:
@@ -163,6 +167,28 @@ class WorkerSettings(CompilerSettings):
             pause_seconds=self.quarantine_seconds,
             longest_pause_seconds=self.longest_quarantine_seconds,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings(GuildSettings):
+    settings_secret: _Text
+    test_run_function: _Text
+    jwt_issuer: _Text
+    jwt_audience: _Text
+    jwt_client_id: _Text
+    """Of the page, at the issuer."""
+    jwt_scope: _Text = "openid profile"
+    """What the page asks the issuer for."""
+    guild_plugins: _Positive = 50
+    admin_requests_per_minute: _Positive = 600
+
+    def __post_init__(self) -> None:
+        GuildSettings.__post_init__(self)
+        with _naming("JWT_ISSUER"):
+            _check_url(self.jwt_issuer)
+            url = urlsplit(self.jwt_issuer)
+            if url.query or url.fragment or "@" in url.netloc:
+                raise ValueError("an issuer has no user, no query and no fragment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +216,15 @@ WANTS: Final = {
     "event_queue_url": "queue of message-created events",
     "chat_api_url": "base URL of the chat server's REST API",
     "chat_secret": "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
+    "settings_secret": "name or ARN of a secret in Secrets Manager, JSON with `settings_key`, which seals secrets of "
+    "plugins",
+    "test_run_function": "name or ARN of the function that does test runs",
+    "jwt_issuer": "URL of the identity provider, as `iss` of its access tokens has it",
+    "jwt_audience": "what `aud` of the access tokens must have, or `client_id` where they have no `aud`",
+    "jwt_client_id": "id of the admin page as a client of the identity provider",
+    "jwt_scope": "scopes that the admin page asks the identity provider for, with spaces between them",
+    "guild_plugins": "plugins that a guild may have",
+    "admin_requests_per_minute": "requests that an admin may make in a minute; some count as several",
     "cache_dir": "folder in which compiled plugins are kept, and from which they are mapped",
     "memory_cache_bytes": "compiled plugins kept loaded, in bytes of their artifacts",
     "disk_cache_bytes": "compiled plugins kept on disk, in bytes",
@@ -262,6 +297,13 @@ def _limits(given: Mapping[str, str]) -> Limits:
                 _check_names([name], _LIMIT_NAMES)
                 limits = replace(limits, **{name: msgspec.convert(value, int, strict=False)})
     return limits
+
+
+def _check_url(text: str) -> None:
+    """Raises ValueError, which does not show it."""
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("not a URL that starts with https:// or http://")
 
 
 def _check_caches(memory_bytes: int, disk_bytes: int) -> None:
