@@ -8,7 +8,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --re
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz chaos bench simulate lint types format plugins lock sam sam-build sam-local containers clean
+.PHONY: help demo test hostile fuzz chaos bench simulate lint types format openapi plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ types: .venv/dev.stamp ## mypy, strict
 format: .venv/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+openapi: .venv/dev.stamp ## what the admin API is, as a document: web/openapi.json
+	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json
 
 plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python

@@ -1,33 +1,62 @@
 """What goes into the admin API and comes out of it. Units are in the names; times are in UTC."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from guildhook.model import DeliveryState, Outcome, Permission
+from guildhook.sandbox import MAX_WASM_BYTES
 
-# Names are shown in lists, logs and terminals: one line, and nothing that a terminal or a reader would act on.
-_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+# Names are shown in lists, logs and terminals: one line, and nothing that a terminal would act on or a reader not see.
+# The two joiners, U+200C and U+200D, are parts of words and of emoji.
+_UNPRINTABLE: Final = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+)
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_PRINTABLE)]
+
+def _printable(name: str) -> str:
+    found = re.search(f"[{_UNPRINTABLE}]", name)
+    if found:
+        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printed; use letters, digits, signs and spaces")
+    return name
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    AfterValidator(_printable),
+    Field(json_schema_extra={"pattern": rf"^[^{_UNPRINTABLE}]*[^{_UNPRINTABLE}\s][^{_UNPRINTABLE}]*$"}),
+]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = dict[str, Any]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Of a version."""
 
 
 class _Given(BaseModel):
     """A request's body. What is not known is refused, so that nobody believes it had an effect."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Health(_Answer):
+    model_config = ConfigDict(populate_by_name=True)
+
+    status: Literal["ok"]
+    version: str
+    migration: Annotated[str, Field(alias="schema")]
+    """The newest migration of the database."""
 
 
 class Problem(_Answer):
@@ -39,13 +68,20 @@ class Problem(_Answer):
     status: int
     detail: str
     """What is wrong with this request, and the way out."""
-    errors: list["FieldError"] = []
+    errors: list["FieldError"]
+    """What is wrong where; empty if it is not about a part of the request."""
+    consent: list[Permission]
+    """What going live newly grants, of consent-required; else empty."""
 
 
 class FieldError(_Answer):
     pointer: str
     """JSON pointer into the body, or the name of a parameter."""
     message: str
+
+
+class Document(RootModel[dict[str, Any]]):
+    """An OpenAPI document."""
 
 
 class SignIn(_Answer):
@@ -141,7 +177,7 @@ class VersionCreate(_Given):
     """What is about to be uploaded; nothing else is taken then."""
 
     wasm_sha256: Sha256
-    wasm_bytes: Annotated[int, Field(ge=1)]
+    wasm_bytes: Annotated[int, Field(ge=1, le=MAX_WASM_BYTES)]
 
 
 class Upload(_Answer):
@@ -222,7 +258,7 @@ class PluginChange(_Given):
 
 
 class GoLive(_Given):
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     consent: list[Permission] = []
     """Exactly what the version newly needs."""
     settings: Settings | None = None
@@ -234,7 +270,7 @@ class RollBack(_Given):
 
 
 class ShadowChange(_Given):
-    version: Annotated[int, Field(ge=1)] | None
+    version: Number | None
 
 
 class SecretChange(_Given):
@@ -314,7 +350,7 @@ class TestMessage(_Given):
 
 
 class TestRunRequest(_Given):
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     message: TestMessage
     settings: Settings | None = None
     """Instead of the plugin's own; its secrets stay."""
@@ -325,7 +361,7 @@ class TestRunRequest(_Given):
 
 
 class ReplayRequest(_Given):
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     settings: Settings | None = None
     message: TestMessage | None = None
     """Needed where the guild does not keep what runs were given."""

@@ -1,0 +1,200 @@
+"""How a route of the admin API is declared. What one does not say, above all who may ask, it cannot be without."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from inspect import getdoc, signature
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
+
+from guildhook.admin.models import Number, Problem, SecretName
+from guildhook.admin.problems import CONTENT_TYPE
+
+Handler = Callable[..., Response[Any]]
+
+JSON: Final = "application/json"
+BEARER: Final = "token"
+"""Of the security scheme."""
+
+
+class Access(StrEnum):
+    """Who may ask."""
+
+    ANYBODY = "anybody"
+    SIGNED_IN = "signed_in"
+    MANAGERS = "managers"
+    """Who has MANAGE_GUILD in the guild of the path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    method: str
+    path: str
+    """With `{name}` for parameters."""
+    handler: Handler
+    access: Access
+    operation_id: str
+    tag: str
+    answer: type[BaseModel] | None
+    """None: it has no body."""
+    status: HTTPStatus
+    conflicts: bool
+    """It answers 409 as well."""
+    cost: int
+    """Of the requests that somebody may make in a minute."""
+
+    def __post_init__(self) -> None:
+        if (self.access is Access.MANAGERS) != ("{guild_id}" in self.path):
+            raise ValueError(f"{self.operation_id}: what is of a guild is its managers', and nothing else")
+
+    @property
+    def takes_body(self) -> bool:
+        return "body" in signature(self.handler).parameters
+
+    @property
+    def is_conditional(self) -> bool:
+        return "if_match" in signature(self.handler).parameters
+
+    @property
+    def summary(self) -> str:
+        return (getdoc(self.handler) or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def description(self) -> str:
+        return (getdoc(self.handler) or "").partition("\n")[2].strip()
+
+    def responses(self) -> dict[int, dict[str, Any]]:
+        """As OpenAPI has them."""
+        documented: dict[int, dict[str, Any]] = {self.status.value: self._success()}
+        for status in self._problems():
+            documented[status] = {"description": _MEANINGS[status], "content": {CONTENT_TYPE: {"model": Problem}}}
+        return documented
+
+    def _success(self) -> dict[str, Any]:
+        description = self.status.phrase
+        if self.answer is None:
+            return {"description": description, "content": {}}
+        success: dict[str, Any] = {"description": description, "content": {JSON: {"model": self.answer}}}
+        if "etag" in self.answer.model_fields:
+            success["headers"] = {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}}}
+        return success
+
+    def _problems(self) -> Iterable[HTTPStatus]:
+        parameters = signature(self.handler).parameters
+        yield HTTPStatus.SERVICE_UNAVAILABLE
+        if self.access is not Access.ANYBODY:
+            yield HTTPStatus.UNAUTHORIZED
+            yield HTTPStatus.TOO_MANY_REQUESTS
+        if self.access is Access.MANAGERS:
+            yield HTTPStatus.FORBIDDEN
+            yield HTTPStatus.NOT_FOUND
+        if self.takes_body:
+            yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if self.takes_body or "cursor" in parameters:
+            yield HTTPStatus.BAD_REQUEST
+        if self.takes_body or {"limit", "hours", "idempotency_key"} & set(parameters):
+            yield HTTPStatus.UNPROCESSABLE_ENTITY
+        if self.is_conditional:
+            yield HTTPStatus.PRECONDITION_REQUIRED
+            yield HTTPStatus.PRECONDITION_FAILED
+        if self.conflicts:
+            yield HTTPStatus.CONFLICT
+
+
+class Endpoints:
+    """Of one tag, in the order in which they are declared."""
+
+    def __init__(self, tag: str, access: Access, below: str = "") -> None:
+        self._tag = tag
+        self._access = access
+        self._below = below
+        self.declared: list[Endpoint] = []
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        operation_id: str,
+        answer: type[BaseModel] | None,
+        status: HTTPStatus = HTTPStatus.OK,
+        *,
+        conflicts: bool = False,
+        cost: int = 1,
+    ) -> Callable[[Handler], Handler]:
+        """Decorates the handler. Its first line of documentation is the summary, the rest the description."""
+
+        def declare(handler: Handler) -> Handler:
+            self.declared.append(
+                Endpoint(
+                    method=method,
+                    path=self._below + path,
+                    handler=handler,
+                    access=self._access,
+                    operation_id=operation_id,
+                    tag=self._tag,
+                    answer=answer,
+                    status=status,
+                    conflicts=conflicts,
+                    cost=cost,
+                )
+            )
+            return handler
+
+        return declare
+
+
+def _canonical(text: object) -> object:
+    """One resource has one path."""
+    if isinstance(text, str) and str(UUID(text)) != text:
+        raise ValueError("not a UUID in small letters")
+    return text
+
+
+def _rfc3339(text: object) -> object:
+    """pydantic takes a number as well."""
+    if isinstance(text, str) and "T" not in text.upper():
+        raise ValueError("not a time such as 2026-01-25T12:00:00Z")
+    return text
+
+
+_Uuid = Annotated[UUID, BeforeValidator(_canonical)]
+
+Id = Annotated[_Uuid, Path()]
+NumberOfVersion = Annotated[Number, Path()]
+NameOfSecret = Annotated[SecretName, Path()]
+IdFilter = Annotated[_Uuid | None, Query()]
+TimeFilter = Annotated[AwareDatetime | None, BeforeValidator(_rfc3339), Query(description="RFC 3339, with its offset.")]
+IfMatch = Annotated[
+    str, Header(alias="If-Match", description="The entity tag of what you have read: `etag`, or the header ETag.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,64}$",
+        description="Of your choice. The same again makes nothing a second time, and has the answer of the first.",
+    ),
+]
+Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
+PageLimit = Annotated[int, Query(ge=1, le=100, description="How many there are on the page at the most.")]
+
+_MEANINGS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: "It cannot be read: no JSON, or a cursor that is none.",
+    HTTPStatus.UNAUTHORIZED: "There is no token, or one that does not hold.",
+    HTTPStatus.FORBIDDEN: "You are a member of the guild, and do not have MANAGE_GUILD.",
+    HTTPStatus.NOT_FOUND: "There is no such thing, or it is not of your guild.",
+    HTTPStatus.CONFLICT: "It cannot be done as things are; `type` says why.",
+    HTTPStatus.PRECONDITION_FAILED: "Somebody has changed it since you have read it. Read it again.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "It is not valid; `errors` says what.",
+    HTTPStatus.PRECONDITION_REQUIRED: "If-Match is missing.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests within a minute. Retry-After says when to come back.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Something is out of reach. Try again.",
+}

@@ -1,0 +1,99 @@
+"""The OpenAPI document of the admin API. `python -m guildhook.admin.openapi` prints it."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
+
+from guildhook.admin.api import create_api
+from guildhook.admin.endpoints import BEARER
+from guildhook.admin.problems import CONTENT_TYPE
+
+_REF: Final = re.compile(r'"#/components/schemas/([^"]+)"')
+_TAGS: Final = {
+    "service": "What everybody may ask.",
+    "guilds": "Guilds, and who has changed what in them.",
+    "plugins": "What plugins are called, may do and are set to.",
+    "versions": "Uploads of a plugin, and which of them runs.",
+    "runs": "What a plugin has done, and would do.",
+}
+
+
+def document() -> dict[str, Any]:
+    """The same for the same sources: nothing in it comes from where it runs."""
+    text = create_api(None).get_openapi_json_schema(
+        title="guildhook",
+        version="1",
+        description="For a guild's admins: upload plugins, set them, and see what they do.",
+        tags=[Tag(name=name, description=description) for name, description in _TAGS.items()],
+        security_schemes={
+            BEARER: HTTPBearer(bearerFormat="JWT", description="Of the issuer that GET /api/sign-in names.")
+        },
+    )
+    found: dict[str, Any] = json.loads(text, parse_float=_number)
+    for operations in found["paths"].values():
+        for operation in operations.values():
+            _simplify_parameters(operation)
+            _share_problems(operation, found["components"].setdefault("responses", {}))
+    _drop_unused_schemas(found)
+    for schema in found["components"]["schemas"].values():
+        for part in schema.get("properties", {}).values():
+            part.pop("title", None)
+    return found
+
+
+def _number(text: str) -> float | int:
+    """Powertools makes floats of all bounds."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _simplify_parameters(operation: dict[str, Any]) -> None:
+    """A parameter that is left out is not null, and has its description once."""
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        schema.pop("title", None)
+        schema.pop("description", None)
+        given, *others = [option for option in schema.pop("anyOf", []) if option != {"type": "null"}] or [{}]
+        if others:
+            raise ValueError(f"{operation['operationId']}: {parameter['name']} may be one of several things")
+        schema.update(given)
+
+
+def _share_problems(operation: dict[str, Any], shared: dict[str, Any]) -> None:
+    """The same status means the same everywhere."""
+    for status, response in operation["responses"].items():
+        if CONTENT_TYPE in response.get("content", {}):
+            name = HTTPStatus(int(status)).name.title().replace("_", "")
+            shared[name] = response
+            operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _drop_unused_schemas(found: dict[str, Any]) -> None:
+    """Powertools adds some for errors of its own."""
+    schemas = found["components"]["schemas"]
+    used: set[str] = set()
+    todo = [*_refs(found["paths"]), *_refs(found["components"]["responses"])]
+    while todo:
+        name = todo.pop()
+        if name not in used:
+            used.add(name)
+            todo.extend(_refs(schemas[name]))
+    found["components"]["schemas"] = {name: schemas[name] for name in sorted(used)}
+
+
+def _refs(part: Any) -> Iterator[str]:
+    return (match[1] for match in _REF.finditer(json.dumps(part)))
+
+
+def main() -> None:
+    json.dump(document(), sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What the admin API answers instead: problem details (RFC 9457)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from guildhook.admin.models import FieldError, Problem
+from guildhook.model import Permission
+
+CONTENT_TYPE: Final = "application/problem+json"
+_URN: Final = "urn:guildhook:problem:"
+
+KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
+    "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
+    "bad-cursor": (HTTPStatus.BAD_REQUEST, "There is no such page"),
+    "unauthorized": (HTTPStatus.UNAUTHORIZED, "Sign in first"),
+    "forbidden": (HTTPStatus.FORBIDDEN, "You may not do this"),
+    "not-found": (HTTPStatus.NOT_FOUND, "There is no such resource"),
+    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The resource does not take this method"),
+    "consent-required": (HTTPStatus.CONFLICT, "The version needs more than the plugin is granted"),
+    "settings-invalid": (HTTPStatus.CONFLICT, "The version does not take the plugin's settings"),
+    "not-ready": (HTTPStatus.CONFLICT, "The version is not ready"),
+    "compiling": (HTTPStatus.CONFLICT, "The version is still being compiled"),
+    "in-use": (HTTPStatus.CONFLICT, "The version is in use"),
+    "nothing-before": (HTTPStatus.CONFLICT, "There is no version to roll back to"),
+    "limit-reached": (HTTPStatus.CONFLICT, "There are as many as there may be"),
+    "message-not-kept": (HTTPStatus.CONFLICT, "What the run was given was not kept"),
+    "cannot-run": (HTTPStatus.CONFLICT, "The version cannot be run"),
+    "changed-meanwhile": (HTTPStatus.PRECONDITION_FAILED, "Somebody has changed it meanwhile"),
+    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large"),
+    "not-json": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not JSON"),
+    "invalid": (HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid"),
+    "key-used": (HTTPStatus.UNPROCESSABLE_ENTITY, "The idempotency key was used for something else"),
+    "condition-missing": (HTTPStatus.PRECONDITION_REQUIRED, "If-Match is missing"),
+    "too-many-requests": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
+    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong"),
+    "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Something is out of reach"),
+    "not-implemented": (HTTPStatus.NOT_IMPLEMENTED, "Not there yet"),
+}
+"""Every kind of problem with its status and title."""
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem; `detail` says what is wrong and the way out."""
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        errors: Iterable[FieldError] = (),
+        consent: Iterable[Permission] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {detail}")
+        status, title = KINDS[kind]
+        self.status = status
+        self.headers = dict(headers or {})
+        self.problem = Problem(
+            type=_URN + kind,
+            title=title,
+            status=status,
+            detail=detail,
+            errors=list(errors),
+            consent=list(consent),
+        )
+
+
+def invalid(errors: Sequence[FieldError]) -> ProblemError:
+    """`errors` is not empty."""
+    count = len(errors)
+    return ProblemError("invalid", errors[0].message if count == 1 else f"{count} parts of it are not valid", errors)
+
+
+def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
+    """Of pydantic's errors, as Powertools hands them on: where they are begins with `path`, `query`, `header` or
+    `body`.
+    """
+    found = [(error["loc"][0], _field_error(error), error["type"]) for error in errors]
+    if any(part == "path" for part, _, _ in found):
+        return ProblemError("not-found", "there is no such resource")
+    if any(part == "header" and error.pointer == "If-Match" and kind == "missing" for part, error, kind in found):
+        return ProblemError("condition-missing", "send If-Match with the entity tag of what you have read")
+    return invalid([error for _, error, _ in found])
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    part, *path = error["loc"]
+    where = pointer(path) if part == "body" else ".".join(map(str, path))
+    if error["type"] == "extra_forbidden":
+        message = f"there is no field {path[-1]!r}; leave it out"
+    elif error["type"] == "missing" and not path:
+        message = "send a body, a JSON object"
+    elif error["type"] == "missing":
+        message = "is missing; give it"
+    else:
+        message = str(error["msg"]).removeprefix("Value error, ")
+    return FieldError(pointer=where, message=message)
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
