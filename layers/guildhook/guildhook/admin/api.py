@@ -1,55 +1,73 @@
 """The admin API: its routes, and what every request passes before one of them is called."""
 
+import re
 from typing import Any, Final
 
+import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from guildhook.admin import problems
-from guildhook.admin.call import Call
 from guildhook.admin.endpoints import BEARER, Access, Endpoint
+from guildhook.admin.guards import answering, guards
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.routes import guilds, plugins, runs, service, versions
+from guildhook.admin.routes import guilds, live, plugins, runs, service, trials, versions
+from guildhook.admin.services import Services
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    *service.endpoints.declared,
-    *guilds.mine.declared,
-    *guilds.endpoints.declared,
-    *plugins.endpoints.declared,
-    *versions.endpoints.declared,
-    *runs.endpoints.declared,
+ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
+    endpoint
+    for endpoints in (
+        service.endpoints,
+        guilds.of_the_actor,
+        guilds.endpoints,
+        plugins.endpoints,
+        versions.endpoints,
+        live.endpoints,
+        runs.endpoints,
+        trials.endpoints,
+    )
+    for endpoint in endpoints.declared
 )
 
 
-def create_api(services: Any) -> APIGatewayHttpResolver:
-    # POWERTOOLS_DEV would print whole requests, and answer with tracebacks.
-    api = APIGatewayHttpResolver(debug=False)
-    for endpoint in ENDPOINTS:
-        _add(api, endpoint, services)
-    api.exception_handler(ProblemError)(_problem)
-    api.exception_handler(RequestValidationError)(lambda error: _problem(problems.from_validation(error.errors())))
+def create_api(services: Services) -> APIGatewayHttpResolver:
+    api = described_api()
+    api.use([answering(services)])
+
+    def nothing_there(_error: Exception) -> Response[Any]:
+        raise _not_found(api.current_event.http_method, api.current_event.path)
+
+    api.not_found(nothing_there)
     return api
 
 
-def _add(api: APIGatewayHttpResolver, endpoint: Endpoint, services: Any) -> None:
-    def with_call(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-        app.append_context(call=Call(services))
-        return next_middleware(app)
+def described_api() -> APIGatewayHttpResolver:
+    """As much of it as its OpenAPI document is made of."""
+    # POWERTOOLS_DEV would print whole requests, and answer with tracebacks.
+    # What it would validate itself comes before everything else; here who asks does.
+    api = APIGatewayHttpResolver(debug=False, json_body_deserializer=msgspec.json.decode)
+    for endpoint in ENDPOINTS:
+        api.route(
+            endpoint.path.replace("{", "<").replace("}", ">"),
+            endpoint.method,
+            compress=endpoint.answer is not None,
+            summary=endpoint.summary,
+            description=endpoint.description,
+            responses=endpoint.responses(),  # type: ignore[arg-type]
+            tags=[endpoint.tag],
+            operation_id=endpoint.operation_id,
+            security=None if endpoint.access is Access.ANYBODY else [{BEARER: []}],
+            middlewares=[*guards(endpoint), OpenAPIRequestValidationMiddleware()],  # type: ignore[no-untyped-call]
+        )(endpoint.handler)
+    return api
 
-    api.route(
-        endpoint.path.replace("{", "<").replace("}", ">"),
-        endpoint.method,
-        summary=endpoint.summary,
-        description=endpoint.description,
-        responses=endpoint.responses(),  # type: ignore[arg-type]
-        tags=[endpoint.tag],
-        operation_id=endpoint.operation_id,
-        security=None if endpoint.access is Access.ANYBODY else [{BEARER: []}],
-        middlewares=[with_call, OpenAPIRequestValidationMiddleware()],
-    )(endpoint.handler)
+
+def _not_found(method: str, path: str) -> ProblemError:
+    allowed = sorted({endpoint.method for endpoint in ENDPOINTS if _pattern(endpoint.path).fullmatch(path)})
+    if not allowed:
+        return ProblemError("not-found", "there is no such resource; GET /api/openapi.json has those that there are")
+    takes = ", ".join(allowed)
+    return ProblemError("method-not-allowed", f"it takes {takes}, and not {method}", headers={"Allow": takes})
 
 
-def _problem(error: ProblemError) -> Response[Any]:
-    return Response(error.status, problems.CONTENT_TYPE, error.problem.model_dump_json(), dict(error.headers))
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))

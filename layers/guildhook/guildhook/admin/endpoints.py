@@ -31,7 +31,7 @@ class Access(StrEnum):
     """Who has MANAGE_GUILD in the guild of the path."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     method: str
     path: str

@@ -1,7 +1,7 @@
 """What goes into the admin API and comes out of it. Units are in the names; times are in UTC."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -31,7 +31,23 @@ Name = Annotated[
     AfterValidator(_printable),
     Field(json_schema_extra={"pattern": rf"^[^{_UNPRINTABLE}]*[^{_UNPRINTABLE}\s][^{_UNPRINTABLE}]*$"}),
 ]
-Description = Annotated[str, StringConstraints(max_length=2_000)]
+_UNPRINTABLE_IN_TEXT: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+
+
+def _printable_text(text: str) -> str:
+    found = re.search(f"[{_UNPRINTABLE_IN_TEXT}]", text)
+    if found:
+        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printed; leave it out")
+    return text
+
+
+Description = Annotated[
+    str,
+    StringConstraints(max_length=2_000),
+    AfterValidator(_printable_text),
+    Field(json_schema_extra={"pattern": f"^[^{_UNPRINTABLE_IN_TEXT}]*$"}),
+]
+Time = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -114,7 +130,7 @@ class Budget(_Answer):
     log_bytes_limit: int
     delayed: int
     """Messages that had to wait."""
-    over_at: datetime | None
+    over_at: Time | None
     over_reason: str | None
 
 
@@ -164,8 +180,8 @@ class Version(_Answer):
     live: bool
     shadow: bool
     created_by: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class VersionPage(_Answer):
@@ -185,7 +201,7 @@ class Upload(_Answer):
 
     url: str
     fields: dict[str, str]
-    expires_at: datetime
+    expires_at: Time
 
 
 class VersionCreated(_Answer):
@@ -195,10 +211,10 @@ class VersionCreated(_Answer):
 
 
 class Quarantine(_Answer):
-    since: datetime
+    since: Time
     reason: str
     last_error: str
-    retry_at: datetime
+    retry_at: Time
     pauses: int
 
 
@@ -206,7 +222,7 @@ class SecretInfo(_Answer):
     """That there is one; what it is nobody is told."""
 
     name: str
-    updated_at: datetime
+    updated_at: Time
 
 
 class Plugin(_Answer):
@@ -228,10 +244,10 @@ class Plugin(_Answer):
     latest: Version | None
     """The newest upload."""
     quarantine: Quarantine | None
-    last_failed_at: datetime | None
+    last_failed_at: Time | None
     last_error: str | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
     etag: str
     """For If-Match; also the answer's ETag."""
 
@@ -310,7 +326,7 @@ class RunSummary(_Answer):
     denied_calls: int
     intents: int
     log_lines: int
-    created_at: datetime
+    created_at: Time
 
 
 class RunPage(_Answer):
@@ -326,11 +342,11 @@ class Run(RunSummary):
     """What the plugin was given, where the guild keeps that."""
     seed: str
     """A whole number, as text: JavaScript's numbers do not hold all of it."""
-    message_time: datetime
+    message_time: Time
 
 
 class UsageHour(_Answer):
-    hour: datetime
+    hour: Time
     outcome: str
     """Of Outcome, or `quarantined` for messages that a quarantined plugin was not given."""
     runs: int
@@ -414,7 +430,7 @@ class Explanation(_Answer):
 
 class AuditEntry(_Answer):
     id: int
-    at: datetime
+    at: Time
     plugin_id: UUID | None
     actor_id: str
     actor_name: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
-from guildhook.admin.api import create_api
+from guildhook.admin.api import described_api
 from guildhook.admin.endpoints import BEARER
 from guildhook.admin.problems import CONTENT_TYPE
 
@@ -25,7 +25,7 @@ _TAGS: Final = {
 
 def document() -> dict[str, Any]:
     """The same for the same sources: nothing in it comes from where it runs."""
-    text = create_api(None).get_openapi_json_schema(
+    text = described_api().get_openapi_json_schema(
         title="guildhook",
         version="1",
         description="For a guild's admins: upload plugins, set them, and see what they do.",

@@ -50,8 +50,10 @@ class ProblemError(Exception):
         errors: Iterable[FieldError] = (),
         consent: Iterable[Permission] = (),
         headers: Mapping[str, str] | None = None,
+        operators_detail: str | None = None,
     ) -> None:
-        super().__init__(f"{kind}: {detail}")
+        """`operators_detail` is for the log alone."""
+        super().__init__(f"{kind}: {operators_detail or detail}")
         status, title = KINDS[kind]
         self.status = status
         self.headers = dict(headers or {})

@@ -4,31 +4,40 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from guildhook.admin.call import CurrentCall
+from guildhook.admin import cursors, views
+from guildhook.admin.call import Call, CurrentCall, answer, changed_meanwhile, etag_of, revision_of
+from guildhook.admin.cursors import ByNumber
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, IfMatch, PageLimit
-from guildhook.admin.models import AuditPage, Guild, GuildChange, GuildList
-from guildhook.admin.problems import ProblemError
+from guildhook.admin.models import AuditPage, Guild, GuildChange, GuildList, GuildSummary
 
-mine = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
+of_the_actor = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
 endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
 
 
-@mine.add("GET", "", "listGuilds", GuildList)
+@of_the_actor.add("GET", "", "listGuilds", GuildList)
 def list_guilds(call: CurrentCall) -> Response[Any]:
     """The guilds whose plugins you may manage."""
-    raise ProblemError("not-implemented", "still to come")
+    guilds = call.services.access.guilds(call.actor)
+    return answer(GuildList(items=[GuildSummary(id=guild.id, name=guild.name) for guild in guilds]))
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
-def get_guild(call: CurrentCall, guild_id: Id) -> Response[Any]:
+def get_guild(call: CurrentCall, guild_id: Id) -> Response[Any]:  # noqa: ARG001
     """A guild with its budget of this minute."""
-    raise ProblemError("not-implemented", "still to come")
+    return _guild(call)
 
 
 @endpoints.add("PATCH", "", "changeGuild", Guild)
 def change_guild(call: CurrentCall, guild_id: Id, if_match: IfMatch, body: GuildChange) -> Response[Any]:
     """Change what holds for all plugins of a guild."""
-    raise ProblemError("not-implemented", "still to come")
+    store = call.services.store
+    stored = store.guild(guild_id)
+    change = call.change("guild.changed", keep_content={"from": stored.keep_content, "to": body.keep_content})
+    if revision_of(if_match) != stored.revision or not store.change_guild(
+        guild_id, stored.revision, body.keep_content, change
+    ):
+        raise changed_meanwhile()
+    return _guild(call)
 
 
 @endpoints.add("GET", "/audit", "listAudit", AuditPage)
@@ -36,4 +45,14 @@ def list_audit(
     call: CurrentCall, guild_id: Id, plugin_id: IdFilter = None, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """Who has changed what, the newest first."""
-    raise ProblemError("not-implemented", "still to come")
+    after = cursors.decode(cursor, ByNumber)
+    entries = call.services.store.audit(guild_id, plugin_id, after and after.number, limit + 1)
+    items, next_cursor = cursors.page(entries, limit, views.audit_entry, lambda entry: ByNumber(entry.id))
+    return answer(AuditPage(items=items, next_cursor=next_cursor))
+
+
+def _guild(call: Call) -> Response[Any]:
+    services, guild = call.services, call.guild
+    stored = services.store.guild(guild.id)
+    shown = views.guild(guild.id, guild.name, stored, services.guild_plugins, services.budget_of(guild.id))
+    return answer(shown, etag=etag_of(stored.revision))

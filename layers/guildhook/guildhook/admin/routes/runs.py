@@ -1,15 +1,19 @@
-"""What a plugin has done, and would do."""
+"""What a plugin has done, and why."""
 
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from guildhook.admin.call import CurrentCall
+from guildhook.admin import cursors, views
+from guildhook.admin.call import CurrentCall, answer, no_plugin
+from guildhook.admin.cursors import ByTime
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, PageLimit, TimeFilter
-from guildhook.admin.models import Explanation, Number, ReplayRequest, Run, RunPage, TestRun, TestRunRequest, Usage
+from guildhook.admin.explanations import explain
+from guildhook.admin.models import Explanation, Number, Run, RunPage, Usage
 from guildhook.admin.problems import ProblemError
 from guildhook.model import Outcome
+from guildhook.store.admin import RunFilter
 
 endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 
@@ -19,7 +23,7 @@ Hours = Annotated[int, Query(ge=1, le=2_160, description="How far back, in hours
 @endpoints.add("GET", "/runs", "listRuns", RunPage)
 def list_runs(
     call: CurrentCall,
-    guild_id: Id,
+    guild_id: Id,  # noqa: ARG001
     plugin_id: Id,
     outcome: Annotated[Outcome | None, Query()] = None,
     version: Annotated[Number | None, Query()] = None,
@@ -34,34 +38,60 @@ def list_runs(
 
     A run that ended well and had nothing to say, send or remember is only counted.
     """
-    raise ProblemError("not-implemented", "still to come")
+    after = cursors.decode(cursor, ByTime)
+    wanted = RunFilter(
+        outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow
+    )
+    key = call.key(plugin_id)
+    rows = call.services.store.runs(key, wanted, after and after.key, limit + 1)
+    if not rows and not call.services.store.has_plugin(key):
+        raise no_plugin()
+    items, next_cursor = cursors.page(rows, limit, lambda row: views.run_summary(row[1]), lambda row: ByTime(*row[0]))
+    return answer(RunPage(items=items, next_cursor=next_cursor))
 
 
 @endpoints.add("GET", "/runs/{run_id}", "getRun", Run)
-def get_run(call: CurrentCall, guild_id: Id, plugin_id: Id, run_id: Id) -> Response[Any]:
+def get_run(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    run_id: Id,
+) -> Response[Any]:
     """A run with its log, its host calls and what it sent."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("POST", "/runs/{run_id}/replay", "replayRun", TestRun, conflicts=True, cost=10)
-def replay_run(call: CurrentCall, guild_id: Id, plugin_id: Id, run_id: Id, body: ReplayRequest) -> Response[Any]:
-    """Run a version on the message of a recorded run, with its time and its seed, and send nothing."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("POST", "/test-runs", "testRun", TestRun, conflicts=True, cost=10)
-def test_run(call: CurrentCall, guild_id: Id, plugin_id: Id, body: TestRunRequest) -> Response[Any]:
-    """Run a version on a message that you write, in the real sandbox, and send nothing."""
-    raise ProblemError("not-implemented", "still to come")
+    stored = call.services.store.run(call.key(plugin_id), run_id)
+    if stored is None:
+        raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
+    return answer(views.run(stored))
 
 
 @endpoints.add("GET", "/usage", "getUsage", Usage)
-def get_usage(call: CurrentCall, guild_id: Id, plugin_id: Id, hours: Hours = 48) -> Response[Any]:
+def get_usage(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    hours: Hours = 48,
+) -> Response[Any]:
     """How often it ran, with what outcome, fuel and time, hour by hour."""
-    raise ProblemError("not-implemented", "still to come")
+    key = call.key(plugin_id)
+    stored = call.services.store.usage(key, hours)
+    if not stored and not call.services.store.has_plugin(key):
+        raise no_plugin()
+    return answer(Usage(items=[views.usage_hour(hour) for hour in stored]))
 
 
 @endpoints.add("GET", "/explanations/{message_id}", "explainMessage", Explanation)
-def explain_message(call: CurrentCall, guild_id: Id, plugin_id: Id, message_id: Id) -> Response[Any]:
+def explain_message(
+    call: CurrentCall,
+    guild_id: Id,
+    plugin_id: Id,
+    message_id: Id,
+) -> Response[Any]:
     """Why the plugin answered a message, or did not."""
-    raise ProblemError("not-implemented", "still to come")
+    store, key = call.services.store, call.key(plugin_id)
+    plugin = call.plugin(plugin_id)
+    run = store.run_on(key, message_id)
+    sighting = store.sighting(key, message_id)
+    if sighting is None:
+        raise no_plugin()
+    reasons = explain(plugin, run, sighting, store.guild(guild_id).budget)
+    return answer(Explanation(message_id=message_id, run=run and views.run(run), reasons=reasons))

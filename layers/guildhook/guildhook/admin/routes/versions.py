@@ -1,38 +1,51 @@
-"""Versions of a plugin: uploads, and which of them runs."""
+"""Versions of a plugin: what was uploaded."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 
-from guildhook.admin.call import CurrentCall
-from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdempotencyKey, IfMatch, NumberOfVersion, PageLimit
-from guildhook.admin.models import (
-    GoLive,
-    Plugin,
-    RollBack,
-    ShadowChange,
-    Version,
-    VersionCreate,
-    VersionCreated,
-    VersionPage,
-)
+from guildhook.admin import cursors, views
+from guildhook.admin.call import CurrentCall, answer, no_plugin
+from guildhook.admin.cursors import ByNumber
+from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdempotencyKey, NumberOfVersion, PageLimit
+from guildhook.admin.models import Upload, Version, VersionCreate, VersionCreated, VersionPage, VersionState
 from guildhook.admin.problems import ProblemError
+from guildhook.admin.rates import UPLOAD_COST
+from guildhook.admin.routes.plugins import idempotent_id, key_used
 
-endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
+endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}/versions")
+
+_MOST_VERSIONS: Final = 20
+_LARGEST_NUMBER: Final = 2**31 - 1
 
 
-@endpoints.add("GET", "/versions", "listVersions", VersionPage)
+@endpoints.add("GET", "", "listVersions", VersionPage)
 def list_versions(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    cursor: Cursor = None,
+    limit: PageLimit = 50,
 ) -> Response[Any]:
     """The versions of a plugin, the newest first."""
-    raise ProblemError("not-implemented", "still to come")
+    after = cursors.decode(cursor, ByNumber)
+    before = min(after.number, _LARGEST_NUMBER) if after else None
+    key = call.key(plugin_id)
+    versions = call.services.store.versions(key, before, limit + 1)
+    if not versions and not call.services.store.has_plugin(key):
+        raise no_plugin()
+    items, next_cursor = cursors.page(versions, limit, views.version, lambda version: ByNumber(version.number))
+    return answer(VersionPage(items=items, next_cursor=next_cursor))
 
 
-@endpoints.add("POST", "/versions", "createVersion", VersionCreated, HTTPStatus.CREATED, conflicts=True, cost=10)
+@endpoints.add("POST", "", "createVersion", VersionCreated, HTTPStatus.CREATED, conflicts=True, cost=UPLOAD_COST)
 def create_version(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    body: VersionCreate,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Announce an upload, and get the form to send it with.
 
@@ -40,42 +53,60 @@ def create_version(
     have the size and the digest that were announced. Then the version is checked and compiled, and `ready` or
     `refused` within a minute.
     """
-    raise ProblemError("not-implemented", "still to come")
+    store, key = call.services.store, call.key(plugin_id)
+    version_id = idempotent_id(call, plugin_id, idempotency_key)
+    change = call.change("version.created", wasm_sha256=body.wasm_sha256, wasm_bytes=body.wasm_bytes)
+    made = store.create_version(key, version_id, body.wasm_sha256, body.wasm_bytes, _MOST_VERSIONS, change)
+    version = store.version_by_id(key, version_id)
+    if version is None:
+        if made or not store.has_plugin(key):
+            raise no_plugin()
+        detail = f"the plugin has {_MOST_VERSIONS} versions, which is the limit; delete one that is not in use"
+        raise ProblemError("limit-reached", detail)
+    if (version.wasm_sha256, version.wasm_bytes) != (body.wasm_sha256, body.wasm_bytes):
+        raise key_used("another file")
+    upload = None
+    if version.state == VersionState.EXPECTED:
+        form = call.services.uploads.form(version.id, bytes.fromhex(version.wasm_sha256), version.wasm_bytes)
+        upload = Upload(url=form.url, fields=dict(form.fields), expires_at=form.expires_at)
+    return answer(VersionCreated(version=views.version(version), upload=upload), HTTPStatus.CREATED)
 
 
-@endpoints.add("GET", "/versions/{number}", "getVersion", Version)
-def get_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """A version."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("DELETE", "/versions/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
-def delete_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """Delete a version that is neither live, shadow nor the one to roll back to."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("POST", "/versions/{number}/uploaded", "confirmUpload", Version)
-def confirm_upload(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """Say that the file has been sent. The version is checked without it as well."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
-def go_live(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
-    """Let a version run on every message from now on."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
-def roll_back(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
-    """Let the version run again that was live before."""
-    raise ProblemError("not-implemented", "still to come")
-
-
-@endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
-def change_shadow(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
+@endpoints.add("GET", "/{number}", "getVersion", Version)
+def get_version(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    number: NumberOfVersion,
 ) -> Response[Any]:
-    """Let a version run beside the live one, and send nothing; null ends that."""
-    raise ProblemError("not-implemented", "still to come")
+    """A version."""
+    return answer(views.version(call.version(plugin_id, number)))
+
+
+@endpoints.add("DELETE", "/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
+def delete_version(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    number: NumberOfVersion,
+) -> Response[Any]:
+    """Delete a version that is neither live, shadow nor the one to roll back to."""
+    version = call.version(plugin_id, number)
+    change = call.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
+    if not call.services.store.delete_version(call.key(plugin_id), number, change):
+        call.version(plugin_id, number)
+        detail = f"version {number} is live, runs as a shadow or is the one to roll back to; let another one be that"
+        raise ProblemError("in-use", detail)
+    return answer(None, HTTPStatus.NO_CONTENT)
+
+
+@endpoints.add("POST", "/{number}/uploaded", "confirmUpload", Version)
+def confirm_upload(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    number: NumberOfVersion,
+) -> Response[Any]:
+    """Say that the file has been sent. The version is checked without it as well."""
+    call.services.store.confirm_upload(call.key(plugin_id), number)
+    return answer(views.version(call.version(plugin_id, number)))

@@ -1,0 +1,72 @@
+"""Where a page of a list ends. Nobody but this API reads them: they begin with a kind, which a new form of them changes."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from pydantic import BaseModel
+
+from guildhook.admin.problems import ProblemError
+
+_MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Of JSON. A function may answer with six."""
+
+
+class ByTime(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t1"):
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    id: UUID
+
+    @property
+    def key(self) -> tuple[datetime, UUID]:
+        return self.at, self.id
+
+
+class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="n1"):
+    number: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+
+
+CursorType = TypeVar("CursorType", ByTime, ByNumber)
+Item = TypeVar("Item", bound=BaseModel)
+Row = TypeVar("Row")
+
+
+def encode(cursor: ByTime | ByNumber) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
+
+
+def decode(text: str | None, kind: type[CursorType]) -> CursorType | None:
+    """Raises ProblemError."""
+    if text is None:
+        return None
+    try:
+        # What is no base64url is passed over by Python.
+        decoded = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        cursor = msgspec.json.decode(decoded, type=kind)
+    except (ValueError, Error, RecursionError):
+        cursor = None
+    if cursor is None or encode(cursor) != text:
+        raise ProblemError("bad-cursor", "the cursor is none of this list; begin without one")
+    return cursor
+
+
+def page(
+    rows: Sequence[Row], limit: int, item_of: Callable[[Row], Item], cursor_of: Callable[[Row], ByTime | ByNumber]
+) -> tuple[list[Item], str | None]:
+    """The items of a page and the cursor of the next one. `rows` are one more than `limit` if there is a next one.
+
+    A page ends early where it would have too many bytes.
+    """
+    items: list[Item] = []
+    size = 0
+    for row in rows[:limit]:
+        item = item_of(row)
+        size += len(item.model_dump_json())
+        if items and size > _MAX_PAGE_BYTES:
+            break
+        items.append(item)
+    more = len(items) < len(rows)
+    return items, encode(cursor_of(rows[len(items) - 1])) if more else None

@@ -1,0 +1,134 @@
+"""Why a plugin answered a message, or did not: from what is recorded, and no more certain than that."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from guildhook.admin import views
+from guildhook.admin.models import Cause, Explanation
+from guildhook.model import DeliveryState, Outcome
+from guildhook.store.admin_records import Sighting, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
+
+Reason = Explanation.Reason
+
+_MOST_CHANGES: Final = 50
+"""That are looked at."""
+_LIVE_ACTIONS: Final = ("plugin.live", "plugin.rolled_back")
+_SOON: Final = timedelta(hours=1)
+
+
+def explain(
+    plugin: StoredPlugin, run: StoredFullRun | None, sighting: Sighting, budget: StoredBudget | None
+) -> list[Reason]:
+    """The likeliest first; never empty."""
+    if run is not None:
+        return [*_undelivered(run), _ran(run)]
+    reasons = [*_not_running(plugin, sighting), *_quarantined(plugin, sighting)]
+    if any(reason.certain for reason in reasons):
+        return [reason for reason in reasons if reason.certain]
+    return [*reasons, *_guesses(plugin, sighting, budget, running=not reasons)]
+
+
+def _ran(run: StoredFullRun) -> Reason:
+    shown = views.run(run)
+    if shown.outcome is Outcome.INVALID:
+        return Reason(cause=Cause.REFUSED, certain=True, text=f"The version cannot be run: {shown.detail}.")
+    if shown.outcome is not Outcome.OK:
+        text = f"It ran and failed, so that nothing was sent: {shown.outcome}: {shown.detail}."
+        return Reason(cause=Cause.RAN, certain=True, text=text)
+    text = f"It ran, and {_messages(len(shown.sends))} to be sent."
+    denied = sorted({f"{call.function}: {call.denied}" for call in shown.calls if call.denied})
+    if denied:
+        text += f" Calls of it were denied: {'; '.join(denied)}."
+    return Reason(cause=Cause.RAN, certain=True, text=text)
+
+
+def _messages(count: int) -> str:
+    return {0: "asked for nothing", 1: "asked for one message"}.get(count, f"asked for {count} messages")
+
+
+def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
+    for position, sent in enumerate(views.run(run).sends, start=1):
+        if sent.state is DeliveryState.REFUSED:
+            text = f"Message {position} of {run.intents} was refused: {sent.detail}."
+        elif sent.state is DeliveryState.PENDING:
+            text = f"Message {position} of {run.intents} is still to be delivered: {sent.detail}."
+        else:
+            continue
+        yield Reason(cause=Cause.NOT_DELIVERED, certain=True, text=text)
+
+
+def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
+    """Disabled or without a live version, when the message came or now."""
+    when = f"when the message was created ({_shown(sighting.seen_at)})" if sighting.seen_at else "now"
+    known = sighting.seen_at is not None and len(sighting.changes) < _MOST_CHANGES
+    was_live = plugin.live is not None or plugin.to_adopt
+    enabled = plugin.enabled
+    if sighting.seen_at:
+        enabled = _before(sighting.changes, ("plugin.changed",), "enabled", "from", enabled)
+        was_live = _before(sighting.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
+    if not enabled:
+        yield Reason(cause=Cause.DISABLED, certain=known, text=f"It is disabled: {when}.")
+    if not was_live:
+        never = sighting.seen_at is None and not any(entry.action in _LIVE_ACTIONS for entry in sighting.changes)
+        text = f"No version of it is live: {when}."
+        if plugin.latest is not None and plugin.latest.state == "refused":
+            text += f" Its latest version, {plugin.latest.number}, is refused."
+        complete = len(sighting.changes) < _MOST_CHANGES
+        yield Reason(cause=Cause.NOT_LIVE, certain=known or (never and complete), text=text)
+
+
+def _before(
+    changes: Sequence[StoredAuditEntry], actions: Sequence[str], name: str, part: str | None, current: Any
+) -> Any:
+    """What something was before all of the changes, the newest of which is the first."""
+    for entry in changes:
+        if entry.action in actions and name in entry.detail:
+            found = entry.detail[name]
+            current = found[part] if part is not None and isinstance(found, dict) else found
+    return current
+
+
+def _quarantined(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
+    quarantine = plugin.quarantine
+    if quarantine is None or (sighting.seen_at and sighting.seen_at < quarantine.since):
+        return
+    text = (
+        f"It is quarantined since {_shown(quarantine.since)}: {quarantine.reason}. Last error: {quarantine.last_error}. "
+        f"From {_shown(quarantine.retry_at)} on one run is tried."
+    )
+    certain = sighting.seen_at is not None and sighting.passed_over > 0
+    yield Reason(cause=Cause.QUARANTINED, certain=certain, text=text)
+
+
+def _guesses(
+    plugin: StoredPlugin, sighting: Sighting, budget: StoredBudget | None, *, running: bool
+) -> Iterator[Reason]:
+    silent = Reason(
+        cause=Cause.NOTHING_TO_SAY,
+        certain=False,
+        text="It may have run, ended well and had nothing to say: such a run is only counted. "
+        f"{sighting.silent_runs} of its runs ended well in that hour.",
+    )
+    if running and sighting.silent_runs:
+        yield silent
+    if budget is not None and budget.over_at is not None:
+        about = sighting.seen_at or datetime.now(UTC)
+        if abs(about - budget.over_at) < _SOON:
+            text = f"The guild was over its budget at {_shown(budget.over_at)}: {budget.over_reason}. Messages wait then."
+            yield Reason(cause=Cause.OVER_BUDGET, certain=False, text=text)
+    if not plugin.bot_messages:
+        text = "It is not given messages of bots. If a bot wrote this one, that is why."
+        yield Reason(cause=Cause.BOT_MESSAGE, certain=False, text=text)
+    if sighting.seen_at is None:
+        text = (
+            "No plugin of the guild has a recorded run on this message: it may be of another guild, older than runs are "
+            "kept, encrypted or a system message, still on its way, or had nothing for any plugin to do."
+        )
+        yield Reason(cause=Cause.NOT_SEEN, certain=False, text=text)
+    elif not (running and sighting.silent_runs):
+        yield silent
+
+
+def _shown(time: datetime | None) -> str:
+    return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

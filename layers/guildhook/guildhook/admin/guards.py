@@ -1,0 +1,196 @@
+"""What a request passes before its route is called: from the cheapest check to the dearest."""
+
+import re
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+
+from guildhook.admin import problems
+from guildhook.admin.access import NotManagedError
+from guildhook.admin.call import Call
+from guildhook.admin.endpoints import JSON, Access, Endpoint
+from guildhook.admin.models import FieldError
+from guildhook.admin.problems import ProblemError
+from guildhook.admin.rates import TooManyRequestsError
+from guildhook.admin.services import RequestReport, Services
+from guildhook.admin.tokens import InvalidTokenError
+from guildhook.errors import InfrastructureError, UnsealableError
+
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_BODY_LEVELS: Final = 64
+"""Settings have half of them."""
+
+_TOKEN: Final = re.compile(r"(?i:bearer) +(\S+) *")
+_CHALLENGE: Final = 'Bearer realm="guildhook"'
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+Middleware = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
+
+
+def answering(services: Services) -> Middleware:
+    """The outermost: whatever happens becomes an answer, and is reported."""
+
+    def middleware(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        started = time.monotonic()
+        call = Call(services)
+        app.context["call"] = call
+        problem: ProblemError | None = None
+        fault: Exception | None = None
+        try:
+            response = next_middleware(app)
+        except Exception as error:  # noqa: BLE001 - one that is not expected is reported, with its traceback
+            problem, fault = _problem(error)
+            response = respond(problem)
+        for name, value in (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")):
+            response.headers.setdefault(name, value)
+        services.report(
+            RequestReport(
+                operation=app.context.get("operation", ""),
+                method=app.current_event.http_method,
+                status=response.status_code,
+                actor_id=call.signed_in.id if call.signed_in else None,
+                guild_id=str(call.managed.id) if call.managed else None,
+                seconds=time.monotonic() - started,
+                problem=problem and str(problem),
+                fault=fault,
+            )
+        )
+        return response
+
+    return middleware
+
+
+def respond(error: ProblemError) -> Response[Any]:
+    return Response(error.status.value, problems.CONTENT_TYPE, error.problem.model_dump_json(), dict(error.headers))
+
+
+def guards(endpoint: Endpoint) -> list[Middleware]:
+    """Of one route, in their order."""
+
+    def named(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        app.context["operation"] = endpoint.operation_id
+        return next_middleware(app)
+
+    def signed_in(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        call: Call = app.context["call"]
+        _sign_in(call, app.current_event.headers.get("authorization"))
+        _charge(call, endpoint.cost)
+        return next_middleware(app)
+
+    found: list[Middleware] = [named]
+    if endpoint.takes_body:
+        found.append(_bounded_body)
+    if endpoint.access is not Access.ANYBODY:
+        found.append(signed_in)
+    if endpoint.access is Access.MANAGERS:
+        found.append(_manages)
+    return found
+
+
+def _bounded_body(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    event = app.current_event
+    media_type = event.headers.get("content-type", "").partition(";")[0].strip()
+    if event.body and media_type != JSON:
+        raise ProblemError("not-json", f"send the body with Content-Type: {JSON}")
+    try:
+        text = event.body or ""
+        body = b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
+    except ValueError:
+        raise ProblemError("malformed", "the body is not UTF-8") from None
+    check_json(body)
+    return next_middleware(app)
+
+
+def check_json(body: bytes) -> None:
+    """Raises ProblemError for what is not a JSON object of a bounded size and depth."""
+    if len(body) > MAX_BODY_BYTES:
+        raise ProblemError("too-large", f"the body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}")
+    # Before it is parsed: a parser needs stack for every level.
+    level = 0
+    for found in _BRACKETS.finditer(body):
+        level += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(found[0], 0)
+        if level > MAX_BODY_LEVELS:
+            raise ProblemError("malformed", f"the body has more than {MAX_BODY_LEVELS} levels, which is the limit")
+    if not body.strip():
+        raise problems.invalid([FieldError(pointer="", message="send a body, a JSON object")])
+    try:
+        # Not json.loads, which lets lone surrogates and NaN through.
+        parsed = msgspec.json.decode(body)
+    except ValueError as error:
+        raise ProblemError("malformed", f"the body is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise problems.invalid([FieldError(pointer="", message="is not a JSON object")])
+
+
+def _sign_in(call: Call, authorization: str | None) -> None:
+    found = _TOKEN.fullmatch(authorization or "")
+    if found is None:
+        detail = "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in says where they come from"
+        raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
+    try:
+        call.signed_in = call.services.tokens.verify(found[1])
+    except InvalidTokenError as error:
+        challenge = f'{_CHALLENGE}, error="invalid_token"'
+        raise ProblemError("unauthorized", str(error), headers={"WWW-Authenticate": challenge}) from None
+
+
+def _charge(call: Call, cost: int) -> None:
+    try:
+        call.services.rates.charge(call.actor, cost)
+    except TooManyRequestsError as error:
+        headers = {"Retry-After": str(error.retry_after_seconds)}
+        raise ProblemError("too-many-requests", str(error), headers=headers) from None
+
+
+def _manages(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    call: Call = app.context["call"]
+    guild_id = _guild_id(app.context["_route_args"]["guild_id"])
+    try:
+        call.managed = call.services.access.check(call.actor, guild_id)
+    except NotManagedError as error:
+        if error.member:
+            raise ProblemError("forbidden", "it takes MANAGE_GUILD in the guild; its admins can grant it") from None
+        raise _no_guild() from None
+    return next_middleware(app)
+
+
+def _guild_id(text: str) -> UUID:
+    try:
+        guild_id = UUID(text)
+    except ValueError:
+        raise _no_guild() from None
+    if str(guild_id) != text:
+        raise _no_guild()
+    return guild_id
+
+
+def _no_guild() -> ProblemError:
+    return ProblemError("not-found", "there is no such guild, or you are not a member of it")
+
+
+def _problem(error: Exception) -> tuple[ProblemError, Exception | None]:
+    """What is answered, and the error itself if it is a fault of ours."""
+    match error:
+        case ProblemError():
+            return error, None
+        case RequestValidationError():
+            return problems.from_validation(error.errors()), None
+        case RequestUnsupportedContentType():
+            return ProblemError("not-json", f"send the body with Content-Type: {JSON}"), None
+        case UnsealableError():
+            return ProblemError("cannot-run", f"{error}; set it anew"), None
+        case InfrastructureError():
+            detail = "the database, the chat server or another part does not answer; try again"
+            return ProblemError("unavailable", detail, operators_detail=str(error)), None
+        case _:
+            return ProblemError("internal", "it is in the log"), error

@@ -1,0 +1,141 @@
+"""Which version of a plugin runs."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from guildhook.admin import views
+from guildhook.admin.call import Call, CurrentCall, changed_meanwhile
+from guildhook.admin.endpoints import Access, Endpoints, Id, IfMatch
+from guildhook.admin.models import FieldError, GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
+from guildhook.admin.problems import ProblemError
+from guildhook.admin.routes.plugins import changed_names, check_plugins_settings, raise_for_settings, show
+from guildhook.model import Permission
+from guildhook.store.admin_records import StoredPlugin, StoredVersion
+
+endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
+
+
+@endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
+def go_live(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    if_match: IfMatch,
+    body: GoLive,
+) -> Response[Any]:
+    """Let a version run on every message from now on.
+
+    `consent` names exactly what the version needs and the plugin is not granted, and grants it. Settings must keep to
+    the version's schema: those of the plugin, or new ones in the same step.
+    """
+    plugin = call.plugin(plugin_id, if_match)
+    version = call.version(plugin_id, body.version)
+    return _switch(call, plugin, version, body.consent, body.settings, "plugin.live")
+
+
+@endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
+def roll_back(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    if_match: IfMatch,
+    body: RollBack,
+) -> Response[Any]:
+    """Let the version run again that was live before."""
+    plugin = call.plugin(plugin_id, if_match)
+    if plugin.previous is None:
+        raise ProblemError("nothing-before", "no version was live before this one")
+    version = call.version(plugin_id, plugin.previous)
+    return _switch(call, plugin, version, body.consent, None, "plugin.rolled_back")
+
+
+@endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
+def change_shadow(
+    call: CurrentCall,
+    guild_id: Id,  # noqa: ARG001
+    plugin_id: Id,
+    if_match: IfMatch,
+    body: ShadowChange,
+) -> Response[Any]:
+    """Let a version run beside the live one, and send nothing; null ends that."""
+    plugin = call.plugin(plugin_id, if_match)
+    version = None if body.version is None else call.version(plugin_id, body.version)
+    if version is not None:
+        ready(version)
+        if version.live:
+            raise ProblemError("in-use", f"version {version.number} is live; a shadow runs beside the live version")
+    change = call.change("plugin.shadow", **{"from": plugin.shadow, "to": body.version})
+    version_id = version and version.id
+    if not call.services.store.set_shadow(call.key(plugin_id), plugin.revision, version_id, change):
+        raise changed_meanwhile()
+    return show(call, plugin_id)
+
+
+def ready(version: StoredVersion) -> None:
+    """Raises ProblemError."""
+    if version.state == VersionState.REFUSED:
+        raise ProblemError("not-ready", f"version {version.number} is refused; upload one that is mended")
+    if version.state != VersionState.READY:
+        detail = f"version {version.number} is {version.state}; wait until it is ready"
+        raise ProblemError("not-ready", detail)
+
+
+def _switch(
+    call: Call,
+    plugin: StoredPlugin,
+    version: StoredVersion,
+    consent: list[Permission],
+    settings: Settings | None,
+    action: str,
+) -> Response[Any]:
+    ready(version)
+    if plugin.to_adopt:
+        detail = "the plugin's file was put into the database directly, and becomes a version first; try again later"
+        raise ProblemError("not-ready", detail)
+    _check_consent(version, plugin, consent)
+    _check_settings(plugin, version, settings)
+    permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
+    detail: dict[str, Any] = {
+        "from": plugin.live and plugin.live.number,
+        "to": version.number,
+        "wasm_sha256": version.wasm_sha256,
+        "granted": sorted(consent),
+    }
+    if settings is not None:
+        detail["settings"] = {"changed": changed_names(plugin.settings, settings)}
+    done = call.services.store.go_live(
+        call.key(plugin.id),
+        plugin.revision,
+        version.id,
+        [*permissions, *sorted(consent)],
+        settings,
+        call.change(action, **detail),
+    )
+    if not done:
+        raise changed_meanwhile()
+    return show(call, plugin.id, HTTPStatus.OK)
+
+
+def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[Permission]) -> None:
+    """Raises ProblemError unless it is for exactly what is newly needed: neither by habit nor for what is not shown."""
+    needed = views.newly_needed(version, plugin.permissions)
+    if set(consent) == set(needed):
+        return
+    if needed:
+        detail = f"version {version.number} newly needs {', '.join(needed)}; send exactly these as consent to grant them"
+    else:
+        detail = f"version {version.number} needs nothing that the plugin is not granted; send no consent"
+    raise ProblemError("consent-required", detail, consent=needed)
+
+
+def _check_settings(plugin: StoredPlugin, version: StoredVersion, settings: Settings | None) -> None:
+    if settings is not None:
+        raise_for_settings(check_plugins_settings(plugin, version.settings_schema, settings))
+        return
+    errors = check_plugins_settings(plugin, version.settings_schema, plugin.settings)
+    if errors:
+        detail = f"version {version.number} does not take the plugin's settings as they are; send new ones with this"
+        shown = [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]
+        raise ProblemError("settings-invalid", detail, shown)

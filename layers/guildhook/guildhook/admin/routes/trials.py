@@ -1,0 +1,176 @@
+"""What a plugin would do: runs without effects."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from aws_lambda_powertools.event_handler import Response
+
+from guildhook.admin import views
+from guildhook.admin.call import Call, CurrentCall, answer
+from guildhook.admin.endpoints import Access, Endpoints, Id
+from guildhook.admin.models import FieldError, ReplayRequest, Settings, TestMessage, TestRun, TestRunRequest
+from guildhook.admin.problems import ProblemError
+from guildhook.admin.rates import TEST_RUN_COST
+from guildhook.admin.routes.live import ready
+from guildhook.admin.routes.plugins import check_plugins_settings, raise_for_settings
+from guildhook.store.admin_records import StoredPlugin, StoredVersion
+from guildhook.trial import TrialFailure, TrialRequest, TrialResult
+
+endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a run is given of a message."""
+
+    message_id: UUID
+    channel_id: UUID
+    payload: str
+    time: datetime
+    seed: int
+
+
+@endpoints.add("POST", "/runs/{run_id}/replay", "replayRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
+def replay_run(
+    call: CurrentCall,
+    guild_id: Id,
+    plugin_id: Id,
+    run_id: Id,
+    body: ReplayRequest,
+) -> Response[Any]:
+    """Run a version on the message of a recorded run, with its time and its seed, and send nothing.
+
+    It begins with what the plugin remembers now.
+    """
+    plugin = call.plugin(plugin_id)
+    version = call.version(plugin_id, body.version)
+    run = call.services.store.run(call.key(plugin_id), run_id)
+    if run is None:
+        raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
+    if body.message is not None:
+        payload = _payload(body.message, run.message_id, guild_id, run.message_time)
+    elif run.message is not None:
+        payload = run.message
+    else:
+        detail = "the guild did not keep what the run was given; send a message, or let it keep those from now on"
+        raise ProblemError("message-not-kept", detail)
+    given = _Given(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
+    return _try(call, plugin, version, given, body.settings)
+
+
+@endpoints.add("POST", "/test-runs", "testRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
+def test_run(
+    call: CurrentCall,
+    guild_id: Id,
+    plugin_id: Id,
+    body: TestRunRequest,
+) -> Response[Any]:
+    """Run a version on a message that you write, in the real sandbox, and send nothing."""
+    plugin = call.plugin(plugin_id)
+    version = call.version(plugin_id, body.version)
+    message_id, now = uuid4(), datetime.now(UTC)
+    payload = _payload(body.message, message_id, guild_id, now)
+    given = _Given(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
+    return _try(call, plugin, version, given, body.settings, body.permissions, keep_state=body.keep_state)
+
+
+def _payload(message: TestMessage, message_id: UUID, guild_id: UUID, created_at: datetime) -> str:
+    """As the chat server would have sent it. The guild's id stands in for a channel that is not given."""
+    sent = {
+        "id": str(message_id),
+        "guild_id": str(guild_id),
+        "channel_id": str(message.channel_id or guild_id),
+        "author": {
+            "id": str(UUID(int=0)),
+            "username": message.author_name,
+            "display_name": message.author_name,
+            "bot": False,
+        },
+        "content": message.content,
+        "encrypted": False,
+        "attachments": [],
+        "reply_to": None,
+        "parent_id": None,
+        "created_at": created_at.isoformat(),
+        "message_type": "user",
+    }
+    return json.dumps(sent, ensure_ascii=False, separators=(",", ":"))
+
+
+def _channel_id(payload: str, guild_id: UUID) -> UUID:
+    try:
+        return UUID(json.loads(payload)["channel_id"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return guild_id
+
+
+def _try(
+    call: Call,
+    plugin: StoredPlugin,
+    version: StoredVersion,
+    given: _Given,
+    settings: Settings | None,
+    permissions: list[Any] | None = None,
+    *,
+    keep_state: bool = True,
+) -> Response[Any]:
+    services, key = call.services, call.key(plugin.id)
+    ready(version)
+    chosen = _settings(plugin, version, settings)
+    stored = services.store.trial(key, version.id)
+    if stored is None:
+        raise ProblemError("not-found", f"the plugin has no version {version.number}")
+    wasm_sha256 = bytes.fromhex(version.wasm_sha256)
+    limits = services.limits_of(call.guild.id)
+    request = TrialRequest(
+        artifacts=tuple(artifact.of(wasm_sha256) for artifact in stored.artifacts),
+        plugin_id=plugin.id,
+        guild_id=call.guild.id,
+        settings={**chosen, **services.sealer.unseal(plugin.id, services.store.sealed(key))},
+        permissions=frozenset(views.permissions(plugin.permissions) if permissions is None else permissions),
+        state=stored.state if keep_state else {},
+        message_id=given.message_id,
+        channel_id=given.channel_id,
+        message=given.payload,
+        now=given.time,
+        seed=given.seed,
+        limits=limits,
+    )
+    tried = services.trials.run(request) if stored.artifacts else TrialResult(failure=TrialFailure.NOT_COMPILED)
+    if tried.result is None:
+        raise _failure(call, version, tried, stored.refusals)
+    return answer(views.test_run(version.number, tried.result, limits))
+
+
+def _settings(plugin: StoredPlugin, version: StoredVersion, settings: Settings | None) -> Mapping[str, Any]:
+    """Those of the request, or the plugin's. Raises ProblemError for what the version does not take."""
+    if settings is not None:
+        raise_for_settings(check_plugins_settings(plugin, version.settings_schema, settings))
+        return settings
+    errors = check_plugins_settings(plugin, version.settings_schema, plugin.settings)
+    if errors:
+        detail = f"version {version.number} does not take the plugin's settings as they are; send others with this"
+        shown = [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]
+        raise ProblemError("settings-invalid", detail, shown)
+    return plugin.settings
+
+
+def _failure(call: Call, version: StoredVersion, tried: TrialResult, refusals: list[str]) -> ProblemError:
+    match tried.failure:
+        case TrialFailure.UNAVAILABLE:
+            operators_detail = f"a trial: {tried.detail}"
+            return ProblemError(
+                "unavailable", "the compiled plugin cannot be read; try again", operators_detail=operators_detail
+            )
+        case TrialFailure.NOT_COMPILED if not refusals:
+            call.services.compile_queue.ask_for_version(version.id)
+            return ProblemError("compiling", f"version {version.number} is being compiled; try again in a few seconds")
+        case TrialFailure.NOT_COMPILED:
+            return ProblemError("cannot-run", f"version {version.number} cannot be compiled: {refusals[-1]}")
+        case _:
+            return ProblemError("cannot-run", tried.detail)

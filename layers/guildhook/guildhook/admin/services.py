@@ -1,0 +1,53 @@
+"""What the admin API is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from guildhook.admin.access import GuildAccess
+from guildhook.admin.models import SignIn
+from guildhook.admin.rates import Rates
+from guildhook.admin.tokens import TokenVerifier
+from guildhook.budget import Budget
+from guildhook.modules import CompileQueue
+from guildhook.modules.uploads import Uploads
+from guildhook.sandbox import Limits
+from guildhook.sealing import Sealer
+from guildhook.store.admin import AdminStore
+from guildhook.trial import Trials
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReport:
+    """What is said of a request in log and metrics: nothing of what was sent or answered."""
+
+    operation: str
+    """Its operation id; empty for what is no route of the API."""
+    method: str
+    status: int
+    actor_id: UUID | None
+    guild_id: str | None
+    """As the path has it, once the actor was found to manage it."""
+    seconds: float
+    problem: str | None
+    """For operators alone."""
+    fault: Exception | None
+    """Of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    store: AdminStore
+    tokens: TokenVerifier
+    access: GuildAccess
+    rates: Rates
+    uploads: Uploads
+    trials: Trials
+    compile_queue: CompileQueue
+    sealer: Sealer
+    sign_in: SignIn
+    limits_of: Callable[[UUID], Limits]
+    budget_of: Callable[[UUID], Budget]
+    guild_plugins: int
+    """How many a guild may have."""
+    report: Callable[[RequestReport], None]
