@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from guildhook.admin.access import GuildAccess
@@ -50,4 +51,6 @@ class Services:
     budget_of: Callable[[UUID], Budget]
     guild_plugins: int
     """How many a guild may have."""
+    document: Callable[[], dict[str, Any]]
+    """OpenAPI's."""
     report: Callable[[RequestReport], None]

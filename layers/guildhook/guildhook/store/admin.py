@@ -22,6 +22,7 @@ from guildhook.store.admin_records import (
     StoredUsage,
     StoredVersion,
 )
+from guildhook.store.queries import APPLIED_MIGRATIONS
 from guildhook.store.session import Session
 
 _ATTEMPTS_AT_A_NUMBER = 5
@@ -229,6 +230,10 @@ class AdminStore(Session):
 
     def sighting(self, key: PluginKey, message_id: UUID) -> Sighting | None:
         return self._one(queries.SIGHTING, {**key.parameters(), "message_id": message_id}, Sighting)
+
+    def applied_migrations(self) -> frozenset[str]:
+        """Fails if there was never any."""
+        return frozenset(name for (name,) in self.repeatable(APPLIED_MIGRATIONS, {}))
 
     def _did(self, query: LiteralString, key: PluginKey, change: Change, parameters: Mapping[str, Any]) -> bool:
         return bool(self.write(query, {**parameters, **key.parameters(), **change.parameters()}))
