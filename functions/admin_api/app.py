@@ -14,7 +14,8 @@ from guildhook.admin.services import RequestReport, Services
 from guildhook.admin.tokens import SigningKeys, TokenVerifier
 from guildhook.chat import RestChatApi, ServiceToken
 from guildhook.errors import ConfigurationError
-from guildhook.modules import CompileQueue, Uploads
+from guildhook.modules import CompileQueue
+from guildhook.modules.uploads import Uploads
 from guildhook.observability import create_telemetry, report_request
 from guildhook.sandbox import MAX_WASM_BYTES
 from guildhook.sealing import Sealer, SettingsKeys
@@ -30,9 +31,7 @@ try:
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 store = AdminStore(settings.database)
-chat = RestChatApi(
-    settings.chat_api_url, Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken), connections=1
-)
+chat = RestChatApi(settings.chat_api_url, Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken))
 
 
 @cache

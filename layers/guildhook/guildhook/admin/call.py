@@ -95,4 +95,6 @@ def no_plugin() -> ProblemError:
 
 
 def changed_meanwhile() -> ProblemError:
-    return ProblemError("changed-meanwhile", "it is not what If-Match names any more; read it again and see what changed")
+    return ProblemError(
+        "changed-meanwhile", "it is not what If-Match names any more; read it again and see what changed"
+    )

@@ -1,4 +1,4 @@
-"""Where a page of a list ends. Nobody but this API reads them: they begin with a kind, which a new form of them changes."""
+"""Where a page of a list ends. A cursor begins with its kind, which changes with its form."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error

@@ -94,8 +94,8 @@ def _quarantined(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
     if quarantine is None or (sighting.seen_at and sighting.seen_at < quarantine.since):
         return
     text = (
-        f"It is quarantined since {_shown(quarantine.since)}: {quarantine.reason}. Last error: {quarantine.last_error}. "
-        f"From {_shown(quarantine.retry_at)} on one run is tried."
+        f"It is quarantined since {_shown(quarantine.since)}: {quarantine.reason}. "
+        f"Last error: {quarantine.last_error}. From {_shown(quarantine.retry_at)} on one run is tried."
     )
     certain = sighting.seen_at is not None and sighting.passed_over > 0
     yield Reason(cause=Cause.QUARANTINED, certain=certain, text=text)
@@ -115,7 +115,7 @@ def _guesses(
     if budget is not None and budget.over_at is not None:
         about = sighting.seen_at or datetime.now(UTC)
         if abs(about - budget.over_at) < _SOON:
-            text = f"The guild was over its budget at {_shown(budget.over_at)}: {budget.over_reason}. Messages wait then."
+            text = f"The guild was over its budget at {_shown(budget.over_at)}: {budget.over_reason}. Messages wait."
             yield Reason(cause=Cause.OVER_BUDGET, certain=False, text=text)
     if not plugin.bot_messages:
         text = "It is not given messages of bots. If a bot wrote this one, that is why."

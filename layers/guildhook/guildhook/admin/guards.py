@@ -61,7 +61,7 @@ def answering(services: Services) -> Middleware:
                 actor_id=call.signed_in.id if call.signed_in else None,
                 guild_id=str(call.managed.id) if call.managed else None,
                 seconds=time.monotonic() - started,
-                problem=problem and str(problem),
+                problem=str(problem) if problem else None,
                 fault=fault,
             )
         )

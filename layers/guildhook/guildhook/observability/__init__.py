@@ -1,6 +1,13 @@
 """Logs, metrics and traces of the functions, set up in one place. None ever carries a message's content or a secret."""
 
-from guildhook.observability.reports import report_batch, report_compile, report_delays, report_sweep, report_trial
+from guildhook.observability.reports import (
+    report_batch,
+    report_compile,
+    report_delays,
+    report_request,
+    report_sweep,
+    report_trial,
+)
 from guildhook.observability.telemetry import Telemetry, create_telemetry
 
 __all__ = [
@@ -9,6 +16,7 @@ __all__ = [
     "report_batch",
     "report_compile",
     "report_delays",
+    "report_request",
     "report_sweep",
     "report_trial",
 ]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from guildhook.sweeper import Swept
 from guildhook.worker import BatchReport
 
 if TYPE_CHECKING:
+    from guildhook.admin.services import RequestReport  # which the other functions do without
+
     # It brings what requests to AWS need, and the functions that handle messages start without that.
     from guildhook.trial import TrialRequest, TrialResult
 
@@ -189,3 +192,24 @@ def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialRes
     else:
         metrics.add_metric("trials_failed", MetricUnit.Count, 1)
         logger.warning("no trial", extra={**ids, "failure": trial.failure, "detail": trial.detail})
+
+
+def report_request(telemetry: Telemetry, request: "RequestReport") -> None:
+    """Of the admin API. Who asked is known by the id alone; what was sent and answered is nobody's business here."""
+    logger, metrics = telemetry.logger, telemetry.metrics
+    metrics.add_metric(f"requests_{request.status // 100}xx", MetricUnit.Count, 1)
+    metrics.add_metric("request_duration", MetricUnit.Milliseconds, request.seconds * 1000)
+    extra = {
+        "operation": request.operation,
+        "method": request.method,
+        "status": request.status,
+        "actor_id": request.actor_id and str(request.actor_id),
+        "guild_id": request.guild_id,
+        "duration_ms": round(request.seconds * 1000),
+        "problem": request.problem,
+    }
+    if request.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("request failed", extra=extra, exc_info=request.fault)
+    else:
+        logger.info("request answered", extra=extra)
+    telemetry.annotate(operation=request.operation, status=request.status)

@@ -182,7 +182,7 @@ class AdminStore(Session):
         ((row,),) = self.repeatable(queries.GUILD, {"guild_id": guild_id})
         return msgspec.convert(row, StoredGuild)
 
-    def change_guild(self, guild_id: UUID, revision: int, keep_content: bool, change: Change) -> bool:  # noqa: FBT001
+    def change_guild(self, guild_id: UUID, revision: int, keep_content: bool, change: Change) -> bool:
         parameters = {"guild_id": guild_id, "revision": revision, "keep_content": keep_content}
         return bool(self.write(queries.CHANGE_GUILD, {**parameters, **change.parameters()}))
 

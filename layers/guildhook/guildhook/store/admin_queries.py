@@ -65,7 +65,7 @@ LEFT JOIN plugin_health AS health ON health.plugin_id = plugin.id AND health.was
 
 _OF_THE_GUILD: Final[LiteralString] = "plugin.id = %(plugin_id)s AND plugin.guild_id = %(guild_id)s"
 
-PLUGIN: Final[LiteralString] = "SELECT " + _PLUGIN + "WHERE " + _OF_THE_GUILD  # noqa: S608 - all of it stands in this file
+PLUGIN: Final[LiteralString] = "SELECT " + _PLUGIN + "WHERE " + _OF_THE_GUILD
 
 PLUGINS: Final[LiteralString] = (
     "SELECT plugin.created_at, plugin.id, "
@@ -77,7 +77,7 @@ LIMIT %(limit)s
 """
 )
 
-HAS_PLUGIN: Final[LiteralString] = "SELECT FROM plugins AS plugin WHERE " + _OF_THE_GUILD  # noqa: S608
+HAS_PLUGIN: Final[LiteralString] = "SELECT FROM plugins AS plugin WHERE " + _OF_THE_GUILD
 
 _AUDIT: Final[LiteralString] = """
     INSERT INTO plugin_audit (guild_id, plugin_id, actor_id, actor_name, action, detail)
@@ -138,7 +138,7 @@ WITH changed AS (
 )
 
 DELETE_PLUGIN: Final[LiteralString] = (
-    "WITH changed AS (DELETE FROM plugins AS plugin WHERE "  # noqa: S608
+    "WITH changed AS (DELETE FROM plugins AS plugin WHERE "
     + _UNCHANGED
     + " RETURNING plugin.id), audited AS ("
     + _AUDIT
@@ -196,7 +196,7 @@ SET_SHADOW: Final[LiteralString] = (
 )
 
 END_QUARANTINE: Final[LiteralString] = (
-    "WITH changed AS (UPDATE plugins AS plugin SET "  # noqa: S608
+    "WITH changed AS (UPDATE plugins AS plugin SET "
     + _BUMP
     + " WHERE "
     + _UNCHANGED
@@ -224,7 +224,7 @@ SET_SECRET: Final[LiteralString] = (
 )
 
 DELETE_SECRET: Final[LiteralString] = (
-    "WITH changed AS (UPDATE plugins AS plugin SET "  # noqa: S608
+    "WITH changed AS (UPDATE plugins AS plugin SET "
     + _BUMP
     + " WHERE "
     + _UNCHANGED

@@ -186,4 +186,3 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
 Sealed = Mapping[str, bytes]
 """A plugin's secrets by name."""
-

@@ -114,7 +114,7 @@ written AS MATERIALIZED (
 ), accepted AS (
     SELECT * FROM given WHERE plugin_id NOT IN (SELECT plugin_id FROM stale)
 ), -- The outbox
-run_with_state AS ("""  # noqa: S608 - all of it stands in this file
+run_with_state AS ("""
     + _INSERT_RUNS
     + """
     WHERE memorable AND wrote_state

@@ -46,7 +46,7 @@ def list_audit(
 ) -> Response[Any]:
     """Who has changed what, the newest first."""
     after = cursors.decode(cursor, ByNumber)
-    entries = call.services.store.audit(guild_id, plugin_id, after and after.number, limit + 1)
+    entries = call.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
     items, next_cursor = cursors.page(entries, limit, views.audit_entry, lambda entry: ByNumber(entry.id))
     return answer(AuditPage(items=items, next_cursor=next_cursor))
 

@@ -67,7 +67,7 @@ def change_shadow(
         if version.live:
             raise ProblemError("in-use", f"version {version.number} is live; a shadow runs beside the live version")
     change = call.change("plugin.shadow", **{"from": plugin.shadow, "to": body.version})
-    version_id = version and version.id
+    version_id = version.id if version else None
     if not call.services.store.set_shadow(call.key(plugin_id), plugin.revision, version_id, change):
         raise changed_meanwhile()
     return show(call, plugin_id)
@@ -92,8 +92,9 @@ def _switch(
 ) -> Response[Any]:
     ready(version)
     if plugin.to_adopt:
-        detail = "the plugin's file was put into the database directly, and becomes a version first; try again later"
-        raise ProblemError("not-ready", detail)
+        raise ProblemError(
+            "not-ready", "the plugin's file was put into the database directly, and becomes a version first; try later"
+        )
     _check_consent(version, plugin, consent)
     _check_settings(plugin, version, settings)
     permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
@@ -124,7 +125,9 @@ def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[P
     if set(consent) == set(needed):
         return
     if needed:
-        detail = f"version {version.number} newly needs {', '.join(needed)}; send exactly these as consent to grant them"
+        detail = (
+            f"version {version.number} newly needs {', '.join(needed)}; send exactly these as consent to grant them"
+        )
     else:
         detail = f"version {version.number} needs nothing that the plugin is not granted; send no consent"
     raise ProblemError("consent-required", detail, consent=needed)

@@ -44,7 +44,7 @@ _CREATED: Final = "plugin.created"
 def list_plugins(call: CurrentCall, guild_id: Id, cursor: Cursor = None, limit: PageLimit = 50) -> Response[Any]:
     """The plugins of a guild, the oldest first."""
     after = cursors.decode(cursor, ByTime)
-    rows = call.services.store.plugins(guild_id, after and after.key, limit + 1)
+    rows = call.services.store.plugins(guild_id, after.key if after else None, limit + 1)
     items, next_cursor = cursors.page(rows, limit, lambda row: views.plugin(row[1]), lambda row: ByTime(*row[0]))
     return answer(PluginPage(items=items, next_cursor=next_cursor))
 
@@ -92,7 +92,9 @@ def change_plugin(
     plugin = call.plugin(plugin_id, if_match)
     changes = {name: value for name, value in body.model_dump(mode="json").items() if value is not None}
     if body.settings is not None:
-        raise_for_settings(check_plugins_settings(plugin, plugin.live and plugin.live.settings_schema, body.settings))
+        raise_for_settings(
+            check_plugins_settings(plugin, plugin.live.settings_schema if plugin.live else None, body.settings)
+        )
     if body.permissions is not None:
         changes["permissions"] = sorted(set(body.permissions))
     detail = {name: _difference(plugin, name, value) for name, value in changes.items()}
@@ -202,11 +204,12 @@ def raise_for_settings(errors: list[SettingError]) -> None:
 
 def _difference(plugin: StoredPlugin, name: str, new: Any) -> Any:
     """For the audit log: no setting's value, and nothing that stayed."""
+    if name == "settings":
+        changed = changed_names(plugin.settings, new)
+        return {"changed": changed} if changed else None
     old = views.permissions(plugin.permissions) if name == "permissions" else getattr(plugin, name)
     if old == new:
         return None
-    if name == "settings":
-        return {"changed": changed_names(old, new)}
     return {"from": old, "to": new}
 
 

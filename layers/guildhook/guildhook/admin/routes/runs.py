@@ -30,7 +30,7 @@ def list_runs(
     message_id: IdFilter = None,
     since: TimeFilter = None,
     until: TimeFilter = None,
-    shadow: Annotated[bool, Query(description="Runs of shadow versions instead of live ones.")] = False,  # noqa: FBT002
+    shadow: Annotated[bool, Query(description="Runs of shadow versions instead of live ones.")] = False,
     cursor: Cursor = None,
     limit: PageLimit = 50,
 ) -> Response[Any]:
@@ -39,11 +39,9 @@ def list_runs(
     A run that ended well and had nothing to say, send or remember is only counted.
     """
     after = cursors.decode(cursor, ByTime)
-    wanted = RunFilter(
-        outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow
-    )
+    wanted = RunFilter(outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow)
     key = call.key(plugin_id)
-    rows = call.services.store.runs(key, wanted, after and after.key, limit + 1)
+    rows = call.services.store.runs(key, wanted, after.key if after else None, limit + 1)
     if not rows and not call.services.store.has_plugin(key):
         raise no_plugin()
     items, next_cursor = cursors.page(rows, limit, lambda row: views.run_summary(row[1]), lambda row: ByTime(*row[0]))

@@ -168,7 +168,7 @@ def _failure(call: Call, version: StoredVersion, tried: TrialResult, refusals: l
                 "unavailable", "the compiled plugin cannot be read; try again", operators_detail=operators_detail
             )
         case TrialFailure.NOT_COMPILED if not refusals:
-            call.services.compile_queue.ask_for_version(version.id)
+            call.services.compile_queue.ask_versions([version.id])
             return ProblemError("compiling", f"version {version.number} is being compiled; try again in a few seconds")
         case TrialFailure.NOT_COMPILED:
             return ProblemError("cannot-run", f"version {version.number} cannot be compiled: {refusals[-1]}")
