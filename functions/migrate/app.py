@@ -33,7 +33,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 def bring_up_to_date() -> list[str]:
     with telemetry.stage("migrate"):
-        applied = migrate(settings.database, _MIGRATIONS, settings.database_role)
+        applied = migrate(settings.database, _MIGRATIONS, settings.database_roles)
     for migration in applied:
         telemetry.logger.info("migration applied", extra={"migration": migration})
     return applied

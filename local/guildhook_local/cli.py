@@ -164,7 +164,7 @@ def migrate(as_json: AsJson = False) -> None:
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
     settings = load_settings(MigrateSettings)
-    applied = apply_migrations(settings.database, MIGRATIONS, settings.database_role)
+    applied = apply_migrations(settings.database, MIGRATIONS, settings.database_roles)
     if as_json:
         _print_json({"applied": applied})
     else:

@@ -35,6 +35,7 @@ _DISK_CACHE_BYTES = 384 * _MIB
 _LEAST_KEEP_RUNS_DAYS = 29
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Role = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Positive = Annotated[int, msgspec.Meta(gt=0, le=2**53)]
 _DiskCacheBytes = Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)]
@@ -66,8 +67,22 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrateSettings(DatabaseSettings):
-    database_role: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] | None = None
+    database_role: _Role | None = None
     """The other functions connect as this role: it is created, and granted what they need."""
+    database_compile_role: _Role | None = None
+    database_sweep_role: _Role | None = None
+    database_admin_role: _Role | None = None
+
+    @property
+    def database_roles(self) -> dict[str, str]:
+        """By the functions that connect as them."""
+        roles = {
+            "on_message": self.database_role,
+            "compile_plugin": self.database_compile_role or self.database_role,
+            "sweep": self.database_sweep_role or self.database_role,
+            "admin_api": self.database_admin_role or self.database_role,
+        }
+        return {function: role for function, role in roles.items() if role}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +224,9 @@ WANTS: Final = {
     "database_secret": "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
     "database_iam": "`true` if every new connection has an IAM token as its password, else `false`",
     "database_role": "name of the role that the other functions connect as",
+    "database_compile_role": "name of the role that compile_plugin connects as, if it has one of its own",
+    "database_sweep_role": "name of the role that sweep connects as, if it has one of its own",
+    "database_admin_role": "name of the role that admin_api connects as, if it has one of its own",
     "artifact_bucket": "S3 bucket of compiled plugins",
     "limits": "a whole number from 0 on, under the name of a limit that docs/configuration.md lists",
     "compile_queue_url": "queue on which the compile function is asked",

@@ -1,7 +1,7 @@
 """Applies the files of migrations/ with yoyo: each once, in a transaction of its own, under an advisory lock."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ _STATEMENT_TIMEOUT = "10min"
 _ALIVE_CHECK_INTERVAL = "1s"
 
 
-def migrate(database: Database, directory: Path, role: str | None = None, wait_seconds: float = 60) -> list[str]:
-    """Bring the database up to date, and let `role` use it. Returns what was applied, in order.
+def migrate(
+    database: Database, directory: Path, roles: Mapping[str, str] | None = None, wait_seconds: float = 60
+) -> list[str]:
+    """Bring the database up to date, and let `roles`, which are by function, use it. Returns what was applied, in order.
 
     A second migrator waits for the first, for `wait_seconds`. Raises InfrastructureError if that or the database is
     out of reach, MigrationError if a step fails: the steps before it stay applied, and nothing of it remains.
@@ -44,9 +46,9 @@ def migrate(database: Database, directory: Path, role: str | None = None, wait_s
         for migration in pending:
             with _explaining(f"migration {migration.id} failed"):
                 backend.apply_one(migration)
-        if role is not None:
-            with _explaining(f"role {role} (GUILDHOOK_DATABASE_ROLE)"):
-                admit(connection, role)
+        for function, role in (roles or {}).items():
+            with _explaining(f"role {role} of {function}"):
+                admit(connection, role, function)
         return [migration.id for migration in pending]
 
 
