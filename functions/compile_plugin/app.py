@@ -1,7 +1,8 @@
 """Lambda: compiles plugins ahead of their messages.
 
-In, from SQS: requests to compile wasm that Postgres holds, and S3's notices of uploads; out, the ids of the records
-that must come back. Invoked with {"action": "recompile"} or {"action": "prune"}: how many were asked for, or deleted.
+In, from SQS: requests to compile wasm that Postgres holds or to check a version, and S3's notices of uploads; out, the
+ids of the records that must come back. Invoked with {"action": "recompile"} or {"action": "prune"}: how many were asked
+for, or deleted.
 A request of CloudFormation for a Custom::Recompilation is answered when everything asked for is done, or time is over.
 """
 
@@ -11,16 +12,17 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from guildhook.checker import Checker
 from guildhook.cloudformation import is_resource_request, provide
 from guildhook.compiler import Compiler
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, CompileQueue, Stored, Upload, read_requests
+from guildhook.modules import ArtifactBucket, CompileQueue, Request, Stored, StoredVersion, Upload, read_requests
 from guildhook.observability import create_telemetry, report_compile
 from guildhook.recompilation import recompile
-from guildhook.sandbox import MAX_WASM_BYTES, Engine
+from guildhook.sandbox import Engine
 from guildhook.settings import CompileFunctionSettings, load_settings
-from guildhook.store import Store
+from guildhook.store import Store, VersionStore
 
 # Long enough to roll back to the version before.
 _KEEP_DAYS = 30
@@ -38,7 +40,13 @@ store = Store(settings.database)
 bucket = ArtifactBucket(settings.artifact_bucket)
 queue = CompileQueue(settings.compile_queue_url)
 compiler = Compiler(Engine(), settings.largest_limits(), bucket, store, telemetry.stage)
-close = store.close
+versions = VersionStore(settings.database)
+checker = Checker(compiler, versions, telemetry.stage)
+
+
+def close() -> None:
+    store.close()
+    versions.close()
 
 
 @telemetry.handler
@@ -85,10 +93,12 @@ def compile_record(record: SQSRecord) -> None:
         raise
 
 
-def compile_requested(request: Stored | Upload) -> Artifact | Refusal | None:
-    """None if the wasm is gone. Raises InfrastructureError."""
-    if isinstance(request, Stored):
-        return compiler.compile_stored(request.wasm_sha256)
-    with telemetry.stage("fetch"):
-        wasm = bucket.get_upload(request.key, MAX_WASM_BYTES + 1)
-    return None if wasm is None else compiler.compile(wasm)
+def compile_requested(request: Request) -> Artifact | Refusal | None:
+    """None if there is nothing to do. Raises InfrastructureError."""
+    match request:
+        case Stored(wasm_sha256):
+            return compiler.compile_stored(wasm_sha256)
+        case StoredVersion(version_id):
+            return checker.check_stored(version_id)
+        case Upload(key):
+            return checker.check_upload(key)

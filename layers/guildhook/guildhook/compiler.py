@@ -56,13 +56,18 @@ class Compiler:
 
         Raises InfrastructureError.
         """
-        with self.stage("check"):
-            artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
-            if artifact and self._is_good(artifact):
-                return artifact
+        artifact = self.published(wasm_sha256)
+        if artifact:
+            return artifact
         with self.stage("fetch"):
             wasm = self.store.wasm([wasm_sha256]).get(wasm_sha256)
         return None if wasm is None else self.compile(wasm)
+
+    def published(self, wasm_sha256: bytes) -> Artifact | None:
+        """The artifact that a worker would find, if it is good. Raises InfrastructureError."""
+        with self.stage("check"):
+            artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
+            return artifact if artifact and self._is_good(artifact) else None
 
     def uncompiled(self) -> list[bytes]:
         """Digests of what enabled plugins need and this engine has not compiled: after an update of wasmtime, all.

@@ -1,18 +1,28 @@
-"""What nobody waits for any more, or waits for in vain: puts back what is still to be sent, and deletes what is old."""
+"""What nobody waits for any more, or waits for in vain: puts back what is still to be sent, ends checks that did not
+end, makes versions of what was written into plugins directly, and deletes what is old.
+"""
 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 from guildhook.events import DeliveryDue
+from guildhook.modules import CompileQueue
 from guildhook.settings import SweepSettings
 from guildhook.sqs import Queue, QueueMessage
 from guildhook.stage import Stage
-from guildhook.store import GivenUp, Store
+from guildhook.store import GivenUp, Store, VersionStore
 
 _AT_ONCE: Final = 1_000
 """Rows a statement: it must not hold locks for long."""
+_ADOPTED_AT_ONCE: Final = 20
+"""Their wasm is copied."""
+_ABANDONED_HOURS: Final = 24
+_STUCK_MINUTES: Final = 60
+"""Longer than the queue tries for."""
+_STUCK: Final = "guildhook did not finish checking it; upload it again"
 
 
 @dataclass(slots=True)
@@ -27,11 +37,21 @@ class Swept:
     """Deleted."""
     usage: int = 0
     """Counts of runs and budgets deleted."""
+    audit: int = 0
+    """Entries deleted."""
+    abandoned: int = 0
+    """Versions deleted whose file never came."""
+    stuck: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """Versions refused now, and their plugins."""
+    adopted: list[UUID] = field(default_factory=list)
+    """Versions made."""
 
 
 def sweep(
     store: Store,
+    versions: VersionStore,
     events: Queue,
+    compiles: CompileQueue,
     settings: SweepSettings,
     in_time: Callable[[], bool],
     swept: Swept,
@@ -49,8 +69,26 @@ def sweep(
             messages = [DeliveryDue(guild_id, message_id) for guild_id, message_id in due]
             events.send([QueueMessage(message.to_json(), str(message.guild_id)) for message in messages])
             swept.requeued += len(due)
+    with stage("versions"):
+        _sweep_versions(versions, compiles, in_time, swept)
     with stage("forget"):
         while in_time() and (forgotten := store.forget_runs(settings.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
         while in_time() and (forgotten := store.forget_usage(settings.keep_usage_days, _AT_ONCE)):
             swept.usage += forgotten
+        while in_time() and (forgotten := versions.forget_shadow_runs(settings.keep_runs_days, _AT_ONCE)):
+            swept.runs += forgotten
+        while in_time() and (forgotten := versions.forget_audit(settings.keep_audit_days, _AT_ONCE)):
+            swept.audit += forgotten
+
+
+def _sweep_versions(versions: VersionStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: Swept) -> None:
+    while in_time() and (abandoned := versions.forget_abandoned(_ABANDONED_HOURS, _AT_ONCE)):
+        swept.abandoned += abandoned
+    while in_time() and (stuck := versions.refuse_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):
+        swept.stuck += stuck
+    while in_time() and (adopted := versions.adopt(_ADOPTED_AT_ONCE)):
+        swept.adopted += adopted
+        compiles.ask_versions(adopted)
+    while in_time() and (unchecked := versions.take_unchecked(_STUCK_MINUTES, _AT_ONCE)):
+        compiles.ask_versions(unchecked)

@@ -81,7 +81,7 @@ def test_a_page_may_send_to_the_origin(aws, monkeypatch):
 
 def test_nothing_is_signed_without_credentials_or_a_region(aws, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(InfrastructureError, match="bucket bucket .*GUILDHOOK_ARTIFACT_BUCKET.*credentials"):
+    with pytest.raises(InfrastructureError, match=r"bucket bucket .*GUILDHOOK_ARTIFACT_BUCKET.*credentials"):
         Uploads("bucket").form(VERSION, DIGEST, 1)
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.delenv("AWS_DEFAULT_REGION")

@@ -2,7 +2,7 @@
 
 from guildhook.modules.artifacts import ArtifactBucket, DamagedError, artifact_key, compress
 from guildhook.modules.cache import CacheEvent, Loader, ModuleCache, Unavailable, Wanted
-from guildhook.modules.requests import CompileQueue, Stored, Upload, read_requests
+from guildhook.modules.requests import CompileQueue, Request, Stored, StoredVersion, Upload, read_requests
 
 __all__ = [
     "ArtifactBucket",
@@ -11,7 +11,9 @@ __all__ = [
     "DamagedError",
     "Loader",
     "ModuleCache",
+    "Request",
     "Stored",
+    "StoredVersion",
     "Unavailable",
     "Upload",
     "Wanted",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
+from uuid import UUID
 
 from guildhook.sqs import Queue, QueueMessage
 
@@ -14,6 +15,13 @@ class Stored:
     """Wasm that Postgres holds."""
 
     wasm_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version whose wasm Postgres holds."""
+
+    version_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +39,21 @@ class CompileQueue:
         """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""
         self._queue.send([QueueMessage(json.dumps({"wasm_sha256": digest.hex()})) for digest in wasm_sha256])
 
+    def ask_versions(self, version_ids: Iterable[UUID]) -> None:
+        """Ask for versions whose wasm Postgres holds: the rest of `ask` holds for them as well."""
+        self._queue.send([QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids])
 
-def read_requests(body: str) -> list[Stored | Upload]:
+
+Request = Stored | StoredVersion | Upload
+
+
+def read_requests(body: str) -> list[Request]:
     """What a message of the queue asks for: by `ask`, or by S3, which tells of uploads. Raises ValueError."""
     match _parsed(body):
         case {"wasm_sha256": str(digest)} if len(digest) == 64:
             return [Stored(bytes.fromhex(digest))]
+        case {"version_id": str(version_id)}:
+            return [StoredVersion(UUID(version_id))]
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
             return []  # S3 sends it once, to see that it may
         case {"Records": [*records]}:

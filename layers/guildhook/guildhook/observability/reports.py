@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from guildhook.batch import QueueRecord, Subject
 from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, Outgoing, Refusal, run_id
-from guildhook.modules import Stored, Upload
+from guildhook.modules import Request, Stored, StoredVersion, Upload
 from guildhook.observability.telemetry import Telemetry
 from guildhook.runner import failure_of_the_plugin
 from guildhook.store import RunRecord
@@ -158,17 +158,29 @@ def report_sweep(telemetry: Telemetry, swept: Swept) -> None:
         logger.error("message given up: it was pending for too long", extra=ids)
     metrics.add_metric("deliveries_given_up", MetricUnit.Count, len(swept.given_up))
     metrics.add_metric("deliveries_requeued", MetricUnit.Count, swept.requeued)
-    logger.info("swept", extra={"requeued": swept.requeued, "runs_deleted": swept.runs, "usage_deleted": swept.usage})
+    for version_id, plugin_id in swept.stuck:
+        ids = {"version_id": str(version_id), "plugin_id": str(plugin_id)}
+        logger.error("version refused: its check did not end in time", extra=ids)
+    metrics.add_metric("versions_stuck", MetricUnit.Count, len(swept.stuck))
+    for version_id in swept.adopted:
+        logger.info("wasm of a plugin is its live version now", extra={"version_id": str(version_id)})
+    logger.info(
+        "swept",
+        extra={
+            "requeued": swept.requeued,
+            "runs_deleted": swept.runs,
+            "usage_deleted": swept.usage,
+            "audit_deleted": swept.audit,
+            "versions_abandoned": swept.abandoned,
+        },
+    )
     telemetry.annotate(deliveries_given_up=len(swept.given_up), deliveries_requeued=swept.requeued)
 
 
-def report_compile(
-    telemetry: Telemetry, event_id: str, request: Stored | Upload, compiled: Artifact | Refusal | None
-) -> None:
+def report_compile(telemetry: Telemetry, event_id: str, request: Request, compiled: Artifact | Refusal | None) -> None:
     """`event_id` is that of the record that asked for it."""
     logger, metrics = telemetry.logger, telemetry.metrics
-    wanted = {"wasm_sha256": request.wasm_sha256.hex()} if isinstance(request, Stored) else {"upload": request.key}
-    ids = {"event_id": event_id, **wanted}
+    ids = {"event_id": event_id, **_wanted(request)}
     telemetry.annotate(**ids)
     match compiled:
         case Artifact():
@@ -178,7 +190,17 @@ def report_compile(
             metrics.add_metric("plugins_refused", MetricUnit.Count, 1)
             logger.warning("plugin refused", extra={**ids, "reason": reason})
         case None:
-            logger.info("nothing to compile: the wasm is gone", extra=ids)
+            logger.info("nothing to compile: it is gone, or done already", extra=ids)
+
+
+def _wanted(request: Request) -> dict[str, str]:
+    match request:
+        case Stored(wasm_sha256):
+            return {"wasm_sha256": wasm_sha256.hex()}
+        case StoredVersion(version_id):
+            return {"version_id": str(version_id)}
+        case Upload(key):
+            return {"upload": key}
 
 
 def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialResult") -> None:

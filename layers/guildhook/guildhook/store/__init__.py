@@ -13,11 +13,13 @@ from guildhook.store.records import (
     Snapshot,
 )
 from guildhook.store.store import Store
+from guildhook.store.versions import Findings, UncheckedVersion, VersionStore
 
 __all__ = [
     "BatchRecord",
     "Database",
     "Delayed",
+    "Findings",
     "GivenUp",
     "Judgement",
     "Quarantined",
@@ -26,4 +28,6 @@ __all__ = [
     "RunRecord",
     "Snapshot",
     "Store",
+    "UncheckedVersion",
+    "VersionStore",
 ]
