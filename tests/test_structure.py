@@ -41,7 +41,8 @@ def test_the_parts_do_not_know_each_other_nor_what_is_above_them(part):
         ("botocore", {"modules", "store", "sqs.py", "aws.py"}),
         ("urllib3", {"admin", "answers.py", "chat", "modules", "aws.py", "cloudformation.py"}),
         ("jwt", {"admin"}),
-        ("aws_lambda_powertools", {"observability", "secret.py"}),
+        ("aws_lambda_powertools", {"admin", "observability", "secret.py"}),
+        ("pydantic", {"admin"}),
     ],
 )
 def test_each_package_is_used_where_it_belongs(package, parts):

@@ -26,7 +26,7 @@ class ByTime(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="n1"):
-    number: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    number: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 CursorType = TypeVar("CursorType", ByTime, ByNumber)

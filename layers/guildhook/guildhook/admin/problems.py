@@ -88,6 +88,8 @@ def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     part, *path = error["loc"]
     where = pointer(path) if part == "body" else ".".join(map(str, path))
+    if part == "header":
+        where = where.title()  # Powertools has them in small letters
     if error["type"] == "extra_forbidden":
         message = f"there is no field {path[-1]!r}; leave it out"
     elif error["type"] == "missing" and not path:

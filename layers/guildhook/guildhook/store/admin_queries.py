@@ -77,7 +77,7 @@ LIMIT %(limit)s
 """
 )
 
-HAS_PLUGIN: Final[LiteralString] = "SELECT FROM plugins AS plugin WHERE " + _OF_THE_GUILD
+HAS_PLUGIN: Final[LiteralString] = "SELECT TRUE FROM plugins AS plugin WHERE " + _OF_THE_GUILD
 
 _AUDIT: Final[LiteralString] = """
     INSERT INTO plugin_audit (guild_id, plugin_id, actor_id, actor_name, action, detail)

@@ -1,0 +1,156 @@
+"""Asks the admin API as a browser would, with events as an HTTP API makes them."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from guildhook_local.issuer import Person
+from guildhook_local.poller import Handler, LambdaContext
+from guildhook_local.stack import Guild, Stack
+from samples import http_request
+
+ADA = UUID("6a1d0000-0000-4000-8000-0000000000ad")
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def kind(self) -> str:
+        """Of a problem."""
+        assert self.headers["Content-Type"] == PROBLEM
+        assert self.body["status"] == self.status
+        return str(self.body["type"]).removeprefix("urn:guildhook:problem:")
+
+    def ok(self, status: int = 200) -> Any:
+        """The body of an answer that must not be a problem."""
+        assert self.status == status, self.text
+        return self.body if self.text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    handler: Handler
+    token: str | None
+    base: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(
+        self,
+        method: str,
+        path: str = "",
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        if_match: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """`body` is sent as JSON unless it is text or bytes; `headers` have underscores for their hyphens."""
+        event = http_request(method, self.base + path)
+        event["headers"] |= {"content-type": "application/json", **self.headers}
+        event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token is not None:
+            event["headers"]["authorization"] = f"Bearer {self.token}"
+        if if_match is not None:
+            event["headers"]["if-match"] = if_match
+        if body is not None:
+            event["body"] = body if isinstance(body, str) else json.dumps(body)
+        if query:
+            event["rawQueryString"] = urlencode(query)
+            event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
+        context = LambdaContext("admin_api", "request", deadline=time.monotonic() + 3_600)
+        answer = self.handler(event, context)
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+        return Answer(answer["statusCode"], answer["headers"], answer["body"] or "")
+
+    def get(self, path: str = "", **query: Any) -> Answer:
+        return self.ask("GET", path, query=query)
+
+    def post(self, path: str, body: Any, **more: Any) -> Answer:
+        return self.ask("POST", path, body, **more)
+
+    def put(self, path: str, body: Any, if_match: str | None = None) -> Answer:
+        return self.ask("PUT", path, body, if_match=if_match)
+
+    def patch(self, path: str, body: Any, if_match: str | None = None) -> Answer:
+        return self.ask("PATCH", path, body, if_match=if_match)
+
+    def delete(self, path: str, if_match: str | None = None) -> Answer:
+        return self.ask("DELETE", path, if_match=if_match)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSystem:
+    """A guild of a stack with somebody who manages it."""
+
+    stack: Stack
+    guild: Guild
+
+    @property
+    def path(self) -> str:
+        return f"/api/guilds/{self.guild.id}"
+
+    def client(self, **claims: Any) -> Client:
+        """Of the one who manages the guild. `claims` are those of the token that are not as they should be."""
+        token = self.stack.chat.issuer.issue(ADA, "Ada", **claims)
+        return Client(self.stack.admin_handler, token, self.path)
+
+    def member(self, *permissions: str, guild: Guild | None = None) -> Client:
+        """Somebody else, who has these permissions in the guild or in another one."""
+        user_id = uuid4()
+        self.stack.chat.add_person(user_id, Person("Bob"))
+        self.stack.chat.add_member((guild or self.guild).id, user_id, permissions)
+        return Client(self.stack.admin_handler, self.stack.chat.issuer.issue(user_id, "Bob"), self.path)
+
+    def execute(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def add_version(
+        self,
+        plugin_id: str,
+        wasm: bytes,
+        state: str = "ready",
+        needs: list[str] | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> int:
+        """A version that is checked already."""
+        ((number,),) = self.execute(
+            """INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, needs,
+                                            settings_schema, created_by)
+               SELECT %s, 1 + coalesce(max(number), 0), %s, sha256(%s), length(%s), %s, %s, %s, ''
+               FROM plugin_versions WHERE plugin_id = %s
+               RETURNING number""",
+            plugin_id,
+            state,
+            wasm,
+            wasm,
+            wasm if state == "ready" else None,
+            Jsonb(needs or []),
+            None if schema is None else Jsonb(schema),
+            plugin_id,
+        )
+        return int(number)
+
+
+def admin_system(stack: Stack) -> AdminSystem:
+    guild = stack.add_guild()
+    stack.chat.add_guild(guild.id, "Reef")
+    stack.chat.add_person(ADA, Person("Ada"))
+    stack.chat.add_member(guild.id, ADA, ["MANAGE_GUILD"])
+    return AdminSystem(stack, guild)

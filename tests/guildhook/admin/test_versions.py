@@ -1,0 +1,164 @@
+import hashlib
+from base64 import b64encode
+
+import pytest
+import urllib3
+
+import wat
+
+DIGEST = hashlib.sha256(wat.SILENT).hexdigest()
+ASKED = {"wasm_sha256": DIGEST, "wasm_bytes": len(wat.SILENT)}
+
+
+@pytest.fixture
+def path(plugin):
+    return f"/plugins/{plugin['id']}"
+
+
+def send(upload, wasm):
+    fields = {**upload["fields"], "file": ("plugin.wasm", wasm)}
+    return urllib3.request("POST", upload["url"], fields=fields).status
+
+
+def test_an_upload_is_announced_sent_and_confirmed(admin, client, path, system):
+    made = client.post(f"{path}/versions", ASKED).ok(201)
+    version, upload = made["version"], made["upload"]
+    assert (version["number"], version["state"], version["live"], version["shadow"]) == (1, "expected", False, False)
+    assert (version["wasm_sha256"], version["wasm_bytes"]) == (DIGEST, len(wat.SILENT))
+    assert upload["fields"]["key"] == f"uploads/{version['id']}"
+    assert upload["fields"]["x-amz-checksum-sha256"] == b64encode(bytes.fromhex(DIGEST)).decode()
+    assert send(upload, wat.SILENT) == 204
+    stored = system.aws.client("s3").get_object(Bucket=system.bucket, Key=f"uploads/{version['id']}")
+    assert stored["Body"].read() == wat.SILENT
+    assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "uploaded"
+    assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "uploaded"
+    assert client.ask("POST", f"{path}/versions/2/uploaded").kind == "not-found"
+    admin.execute("UPDATE plugin_versions SET state = 'ready', wasm_blob = %s", wat.SILENT)
+    assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "ready"
+    assert client.get(path).ok()["latest"]["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"wasm_sha256": "0" * 63, "wasm_bytes": 1}, "/wasm_sha256"),
+        ({"wasm_sha256": "A" * 64, "wasm_bytes": 1}, "/wasm_sha256"),
+        ({"wasm_sha256": "0" * 64, "wasm_bytes": 0}, "/wasm_bytes"),
+        ({"wasm_sha256": "0" * 64, "wasm_bytes": 60 * 1024 * 1024}, "/wasm_bytes"),
+        ({"wasm_sha256": "0" * 64, "wasm_bytes": "many"}, "/wasm_bytes"),
+        ({"wasm_sha256": "0" * 64}, "/wasm_bytes"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_said_before_it_is_sent(client, path, body, pointer):
+    answer = client.post(f"{path}/versions", body)
+    assert [error["pointer"] for error in answer.body["errors"]] == [pointer]
+    assert client.get(f"{path}/versions").ok()["items"] == []
+
+
+def test_announcing_twice_with_one_key_is_one_version(admin, client, path):
+    first = client.post(f"{path}/versions", ASKED, idempotency_key="k").ok(201)
+    again = client.post(f"{path}/versions", ASKED, idempotency_key="k").ok(201)
+    assert again["version"] == first["version"]
+    assert again["upload"]["fields"]["key"] == first["upload"]["fields"]["key"]
+    other = {**ASKED, "wasm_bytes": 7}
+    assert client.post(f"{path}/versions", other, idempotency_key="k").kind == "key-used"
+    admin.execute("UPDATE plugin_versions SET state = 'checking'")
+    assert client.post(f"{path}/versions", ASKED, idempotency_key="k").ok(201)["upload"] is None
+    assert client.post(f"{path}/versions", ASKED).ok(201)["version"]["number"] == 2
+    assert [entry["action"] for entry in client.get("/audit").ok()["items"]].count("version.created") == 2
+
+
+def test_a_plugin_has_a_bounded_number_of_versions(admin, client, path, plugin):
+    for _ in range(20):
+        admin.add_version(plugin["id"], wat.SILENT)
+    assert client.post(f"{path}/versions", ASKED).kind == "limit-reached"
+    assert client.delete(f"{path}/versions/7").ok(204) is None
+    assert client.post(f"{path}/versions", ASKED).ok(201)["version"]["number"] == 21
+    page = client.get(f"{path}/versions", limit=15).ok()
+    rest = client.get(f"{path}/versions", limit=15, cursor=page["next_cursor"]).ok()
+    numbers = [version["number"] for version in page["items"] + rest["items"]]
+    assert numbers == [21, *range(20, 7, -1), *range(6, 0, -1)]
+    assert rest["next_cursor"] is None
+
+
+def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path, plugin):
+    number = admin.add_version(plugin["id"], wat.SILENT, needs=["SEND_MESSAGES"])
+    assert client.get(f"{path}/versions/{number}").ok()["newly_needed"] == ["SEND_MESSAGES"]
+    answer = client.put(f"{path}/live", {"version": number}, '"1"')
+    assert answer.kind == "consent-required"
+    assert answer.body["consent"] == ["SEND_MESSAGES"]
+    assert client.get(path).ok()["live"] is None
+
+    live = client.put(f"{path}/live", {"version": number, "consent": ["SEND_MESSAGES"]}, '"1"').ok()
+    assert (live["live"]["number"], live["permissions"], live["previous"]) == (1, ["SEND_MESSAGES"], None)
+    assert live["live"]["newly_needed"] == []
+    assert admin.execute("SELECT wasm_blob FROM plugins") == [(wat.SILENT,)]
+
+    second = admin.add_version(plugin["id"], wat.TRAPS, needs=["SEND_MESSAGES"])
+    answer = client.put(f"{path}/live", {"version": second, "consent": ["SEND_MESSAGES"]}, '"2"')
+    assert (answer.kind, answer.body["consent"]) == ("consent-required", [])
+    live = client.put(f"{path}/live", {"version": second}, '"2"').ok()
+    assert (live["live"]["number"], live["previous"]) == (2, 1)
+
+    # What was taken away meanwhile is asked for again.
+    client.patch(path, {"permissions": []}, '"3"').ok()
+    assert client.post(f"{path}/roll-back", {}, if_match='"4"').kind == "consent-required"
+    back = client.post(f"{path}/roll-back", {"consent": ["SEND_MESSAGES"]}, if_match='"4"').ok()
+    assert (back["live"]["number"], back["previous"], back["etag"]) == (1, 2, '"5"')
+    assert admin.execute("SELECT wasm_blob FROM plugins") == [(wat.SILENT,)]
+    actions = [(entry["action"], entry["detail"].get("granted")) for entry in client.get("/audit").ok()["items"]]
+    assert actions == [
+        ("plugin.rolled_back", ["SEND_MESSAGES"]),
+        ("plugin.changed", None),
+        ("plugin.live", []),
+        ("plugin.live", ["SEND_MESSAGES"]),
+        ("plugin.created", None),
+    ]
+
+
+@pytest.mark.parametrize("state", ["expected", "uploaded", "checking", "compiling", "refused"])
+def test_only_what_is_ready_goes_live(admin, client, path, plugin, state):
+    number = admin.add_version(plugin["id"], wat.SILENT, state=state)
+    assert client.put(f"{path}/live", {"version": number}, '"1"').kind == "not-ready"
+    assert client.put(f"{path}/shadow", {"version": number}, '"1"').kind == "not-ready"
+    assert client.post(f"{path}/roll-back", {}, if_match='"1"').kind == "nothing-before"
+    assert client.put(f"{path}/live", {"version": number + 1}, '"1"').kind == "not-found"
+    assert admin.execute("SELECT octet_length(wasm_blob), revision FROM plugins") == [(0, 1)]
+
+
+def test_a_shadow_is_another_version_than_the_live_one(admin, client, path, plugin):
+    first, second = (admin.add_version(plugin["id"], wasm) for wasm in (wat.SILENT, wat.TRAPS))
+    client.put(f"{path}/live", {"version": first}, '"1"').ok()
+    assert client.put(f"{path}/shadow", {"version": first}, '"2"').kind == "in-use"
+    shadowed = client.put(f"{path}/shadow", {"version": second}, '"2"').ok()
+    assert (shadowed["shadow"], shadowed["live"]["number"], shadowed["latest"]["shadow"]) == (2, 1, True)
+    assert client.delete(f"{path}/versions/{second}").kind == "in-use"
+    assert client.put(f"{path}/shadow", {"version": None}, '"3"').ok()["shadow"] is None
+    client.put(f"{path}/shadow", {"version": second}, '"4"').ok()
+    # It cannot be both.
+    live = client.put(f"{path}/live", {"version": second}, '"5"').ok()
+    assert (live["shadow"], live["live"]["number"], live["previous"]) == (None, 2, 1)
+    for number in (first, second):
+        assert client.delete(f"{path}/versions/{number}").kind == "in-use"
+
+
+def test_settings_that_the_version_does_not_take_come_with_going_live(admin, client, path, plugin):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    number = admin.add_version(plugin["id"], wat.SILENT, schema=schema)
+    answer = client.put(f"{path}/live", {"version": number}, '"1"')
+    assert answer.kind == "settings-invalid"
+    assert answer.body["errors"][0]["pointer"].startswith("/settings")
+    answer = client.put(f"{path}/live", {"version": number, "settings": {"n": "x"}}, '"1"')
+    assert (answer.kind, answer.body["errors"][0]["pointer"]) == ("invalid", "/settings/n")
+    assert client.put(f"{path}/live", {"version": number, "settings": {"n": 1}}, '"1"').ok()["settings"] == {"n": 1}
+    (entry, _) = client.get("/audit").ok()["items"]
+    assert entry["detail"]["settings"] == {"changed": ["n"]}
+
+
+def test_a_version_that_is_deleted_is_gone(admin, client, path, plugin):
+    number = admin.add_version(plugin["id"], wat.SILENT)
+    client.delete(f"{path}/versions/{number}").ok(204)
+    assert client.get(f"{path}/versions/{number}").kind == "not-found"
+    assert client.delete(f"{path}/versions/{number}").kind == "not-found"
+    for wrong in ("0", "-1", "x", "1.0", "99999999999"):
+        assert client.get(f"{path}/versions/{wrong}").kind == "not-found", wrong
