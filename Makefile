@@ -8,13 +8,19 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --re
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test hostile fuzz chaos bench simulate lint types format openapi plugins lock sam sam-build sam-local containers clean
+.PHONY: help demo serve page browser screenshots test hostile fuzz chaos bench simulate lint types format openapi plugins lock
+.PHONY: sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/local.stamp ## send one message the whole way on the embedded stack
 	$(BIN)/guildhook demo
+
+serve: .venv/local.stamp page ## the whole system on this machine: the admin page, a sample chat, a sample guild; needs Node 20
+	$(BIN)/guildhook serve
+
+page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
 
 test: .venv/dev.stamp .venv-sam/stamp containers ## every test, in parallel; with Docker Engine, functions in containers too
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
@@ -56,6 +62,8 @@ openapi: .venv/dev.stamp ## what the admin API is, as a document: web/openapi.js
 plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C plugins/counter PYTHON=$(CURDIR)/$(BIN)/python
+	$(MAKE) -C plugins/split PYTHON=$(CURDIR)/$(BIN)/python
+	$(MAKE) -C plugins/split PYTHON=$(CURDIR)/$(BIN)/python OUT=first.wasm DEFINES=-DFIRST_VERSION
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
 sam: .venv/dev.stamp .aws-sam/stamp .venv-policy/stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials
@@ -70,6 +78,12 @@ sam-build: .aws-sam/stamp ## build the functions and layers into .aws-sam
 sam-local: .venv/dev.stamp containers ## functions in containers and on the runtime emulator, as Lambda would run them
 	GUILDHOOK_DOCKER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/sam_local tests/emulator
 
+browser: .venv/dev.stamp page ## the pages in Chromium
+	GUILDHOOK_BROWSER=required $(BIN)/pytest tests/browser
+
+screenshots: .venv/dev.stamp page ## the pictures of README.md, from a system of their own
+	$(BIN)/python tests/browser/screenshots.py
+
 # What functions in containers need, where there is Docker Engine. A machine without has nothing to build.
 containers: .venv-sam/stamp
 	@if docker info >/dev/null 2>&1; then $(MAKE) .aws-sam/stamp && { [ "$$(id -u)" != 0 ] || infra/local/make-image || true; }; \
@@ -82,7 +96,20 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-sam .venv-policy .venv-lock .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-policy .venv-lock web/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+
+# What both pages are built from.
+PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
+
+functions/admin_api/page/index.html: $(PAGE_SOURCES) web/vite.config.ts web/openapi.json web/index.html web/api.html $(shell find web/src -type f)
+	cd web && npm run --silent build
+
+local/guildhook_local/chat_page/index.html: $(PAGE_SOURCES) web/vite.chat.config.ts $(shell find web/chat -type f)
+	cd web && npx --no-install vite build --logLevel warn --config vite.chat.config.ts
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -4,6 +4,7 @@ PYTHON ?= python3
 WASM_TOOLS ?= $(dir $(PYTHON))wasm-tools
 WIT := ../../wit/plugin.wit
 OUT ?= $(NAME).wasm
+DEFINES ?=
 
 .ONESHELL:
 .SHELLFLAGS := -ec
@@ -11,6 +12,6 @@ $(OUT): $(NAME).c ../guildhook.h $(WIT)
 	build=$$(mktemp -d)
 	trap 'rm -r "$$build"' EXIT
 	$(PYTHON) -m ziglang cc --target=wasm32-freestanding -Os -nostdlib -Wall -Wextra -Werror \
-	  -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=8192 -o "$$build/core.wasm" $(NAME).c
+	  -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=8192 $(DEFINES) -o "$$build/core.wasm" $(NAME).c
 	$(WASM_TOOLS) component embed $(WIT) "$$build/core.wasm" -o "$$build/embedded.wasm"
 	$(WASM_TOOLS) component new "$$build/embedded.wasm" -o $(OUT)
