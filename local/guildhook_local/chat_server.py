@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +21,7 @@ from guildhook_local.issuer import Issuer, Person
 from guildhook_local.web_server import listening, serving_app
 
 MAX_CONTENT_CHARS = 4_000
+_ANSWERED_AFTER = timedelta(milliseconds=400)
 _RATE_LIMIT = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999", "X-RateLimit-Reset": "1"}
 _BOT = {
     "id": "5b07c0de-0000-4000-8000-000000000000",
@@ -110,14 +111,28 @@ class ChatServer:
         with self._changed:
             return [message for message in self._messages.values() if message["channel_id"] == str(channel_id)][-most:]
 
-    def say_as(self, channel_id: UUID, user_id: UUID, content: str) -> Message | None:
-        """A member of the channel's guild types a message. None if there is no such member or channel."""
+    def say_as(
+        self, channel_id: UUID, user_id: UUID, content: str, created_at: datetime | None = None
+    ) -> Message | None:
+        """A member of the channel's guild types a message, now unless another time is given. None if there is no such
+        member or channel.
+        """
         channel = self._channels.get(channel_id)
         person = self.members(channel.guild_id).get(user_id) if channel else None
         if person is None:
             return None
         author = {"id": str(user_id), "username": person.username, "display_name": person.name, "bot": False}
-        return self._create(channel_id, {"author": author, "content": content})
+        time = {} if created_at is None else {"created_at": created_at.isoformat()}
+        return self._create(channel_id, {"author": author, "content": content, **time})
+
+    def date_replies(self, since: datetime) -> None:
+        """Let what bots have sent since then have come right after the message that it goes back to."""
+        with self._changed:
+            for reply in self.replies():
+                question = self._messages.get(str(reply.get("causality", {}).get("root")))
+                if question and datetime.fromisoformat(reply["created_at"]) >= since:
+                    time = datetime.fromisoformat(question["created_at"]) + _ANSWERED_AFTER
+                    reply["created_at"] = time.isoformat()
 
     @contextmanager
     def subscribed(self, subscriber: Callable[[Message], None]) -> Iterator[None]:

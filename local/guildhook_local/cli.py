@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from guildhook_local.sample import sample_message
 
 if TYPE_CHECKING:
     from guildhook.compiler import Compiler
+    from guildhook_local.serve import Served
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -124,6 +125,9 @@ def demo(
 
 @app.command()
 def serve(
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65_534, help="Of the admin page; the chat has the next one.")
+    ] = 8470,
     listen: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen there, such as on 172.17.0.1 for Docker on Linux.")
     ] = "127.0.0.1",
@@ -133,26 +137,37 @@ def serve(
     ] = None,
     verbose: Annotated[bool, typer.Option(help="Show the functions' own log, on stderr.")] = False,
 ) -> None:
-    """Run the embedded stack until it is interrupted: what you type is said in the channel of a guild that has ping."""
+    """Run the whole system on this machine until it is interrupted: the admin page, a chat, and a sample guild."""
     # Only here: the embedded stack takes a second to import, which `run` and `check` need not wait for.
-    from guildhook_local.serve import converse, interrupts, serving, write_environment  # noqa: PLC0415
+    from guildhook_local.serve import (  # noqa: PLC0415
+        PortTakenError,
+        converse,
+        interrupts,
+        missing_pages,
+        serving,
+        write_environment,
+    )
 
     interrupted = interrupts()
     try:
         socket.create_server((listen, 0)).close()
     except OSError as error:
         raise typer.BadParameter(f"cannot listen on {listen}: {error}", param_hint="--listen") from None
-    out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    with redirect_stdout(sys.stderr if verbose else io.StringIO()), serving(listen) as system:
-        out.print(f"[bold]database[/]     {system.database_url}")
-        out.print(f"[bold]AWS[/]          {system.aws.endpoint}")
-        out.print(f"[bold]chat server[/]  {system.environment['GUILDHOOK_CHAT_API_URL']}")
-        if sam_env:
-            write_environment(sam_env, system)
-            out.print(f"[bold]sam local[/]    --env-vars {escape(str(sam_env))}")
-        out.print("Type a message, such as !ping. Ctrl-C ends.")
-        typed = sys.stdin.fileno() if sys.stdin else None
-        converse(system, typed, lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}"), interrupted)
+    out, progress = Console(file=sys.stdout, highlight=False, soft_wrap=True), Console(stderr=True)
+    log = sys.stderr if verbose else io.StringIO()
+    try:
+        with progress.status("Starting …") as status, redirect_stdout(log), serving(listen, port) as served:
+            status.stop()
+            _show_served(out, served, missing_pages())
+            if sam_env:
+                write_environment(sam_env, served.system)
+                out.print(f"[bold]sam local[/]    --env-vars {escape(str(sam_env))}")
+            out.print("Type a message, such as !ping. Ctrl-C ends.")
+            typed = sys.stdin.fileno() if sys.stdin else None
+            show = lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}")  # noqa: E731
+            converse(served.system, typed, show, interrupted)
+    except PortTakenError as error:
+        raise typer.BadParameter(str(error), param_hint="--port") from None
 
 
 @app.command()
@@ -320,6 +335,18 @@ def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
         "memories": [msgspec.structs.asdict(memory) for memory in inspection.memories],
         "wasm_bytes": inspection.wasm_bytes,
     }
+
+
+def _show_served(out: Console, served: "Served", missing: Sequence[str]) -> None:
+    system = served.system
+    out.print(f"[bold]admin page[/]   {served.admin_url}")
+    out.print(f"[bold]chat page[/]    {served.chat_url}")
+    out.print(f"[bold]database[/]     {system.database_url}")
+    out.print(f"[bold]AWS[/]          {system.aws.endpoint}")
+    for person in system.chat.people().values():
+        out.print(f"[bold]sign in as[/]   {_shown(person.name)}, who {_shown(person.about)}")
+    for page in missing:
+        out.print(f"[bold red]not built[/]    {escape(page)}; `make page` does it, with Node 20 or newer")
 
 
 def _print_json(value: dict[str, Any]) -> None:

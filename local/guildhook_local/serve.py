@@ -2,35 +2,86 @@
 
 import json
 import os
+import re
 import select
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from guildhook.model import Permission
-from guildhook_local.sample import CHANNEL_ID, GUILD_ID
-from guildhook_local.stack import Guild, Stack, servers, stack
+from guildhook_local.chat_page import BUILT_PAGE
+from guildhook_local.http_api import http_api
+from guildhook_local.sample import CHANNEL_ID
+from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plugins, live_through_a_day
+from guildhook_local.stack import ADMIN_API, Stack, servers, stack
 
 _PING = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
+_PAGES = {
+    "the admin page": ADMIN_API.parent / "page" / "index.html",
+    "the chat page": BUILT_PAGE / "index.html",
+}
 CONTAINERS_NAME_OF_THE_HOST = "host.docker.internal"
+_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost)\b")
 _LOOK_AGAIN_SECONDS = 0.1
 _PIECE_BYTES = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    system: Stack
+    admin_url: str
+
+    @property
+    def chat_url(self) -> str:
+        return self.system.chat.url
+
+
+class PortTakenError(Exception):
+    """The text says which port, and the way out."""
+
+
 @contextmanager
-def serving(address: str) -> Iterator[Stack]:
-    """A stack that listens on `address` and does its work, with what the events in events/ are about: a guild that has
-    the plugin ping, not compiled yet, and an upload of it.
+def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Served]:
+    """The whole system on `address`, at work: the admin page on `port`, the chat server on the one after it, and the
+    sample guilds, with a day that they have lived through if there is to be a history. Port 0 is any two.
+
+    Raises PortTakenError before anything is started.
     """
-    with servers(address) as running, stack(running, name="guildhook") as system:
-        wasm = _PING.read_bytes()
-        guild = system.add_guild(Guild(GUILD_ID, CHANNEL_ID))
-        system.install(guild, "ping", wasm, {Permission.SEND_MESSAGES})
-        system.aws.client("s3").put_object(Bucket=system.bucket, Key="uploads/ping.wasm", Body=wasm)
+    for taken in filter(None, (port, port and port + 1)):
+        _check_free(address, taken)
+    with (
+        servers(address) as running,
+        stack(running, name="guildhook", chat_port=port and port + 1) as system,
+        http_api(system.admin_handler, address, port) as admin_url,
+    ):
+        system.chat.admin_url = admin_url
+        system.issuer.allow(f"{admin_url}/signed-in")
+        add_sample_guilds(system)
+        # What events/upload.json is about.
+        system.aws.client("s3").put_object(Bucket=system.bucket, Key="uploads/ping.wasm", Body=_PING.read_bytes())
+        install_sample_plugins(system, admin_url)
+        if history:
+            live_through_a_day(system)
         with system.mapping.running(), system.compile_mapping.running():
-            yield system
+            yield Served(system, admin_url)
+
+
+def missing_pages() -> list[str]:
+    """What `make page` has still to build."""
+    return [name for name, index in _PAGES.items() if not index.is_file()]
+
+
+def _check_free(address: str, port: int) -> None:
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        raise PortTakenError(
+            f"cannot listen on {address}, port {port}: {error.strerror}; "
+            f"`guildhook serve --port {port + 10}` uses that port and the next one"
+        ) from None
 
 
 def write_environment(file: Path, system: Stack) -> None:
@@ -42,10 +93,10 @@ def write_environment(file: Path, system: Stack) -> None:
 
 def container_environment(system: Stack) -> dict[str, dict[str, str]]:
     """For all functions. sam local gives each of them what the template declares for it, and what the template has for
-    AWS unless it stands here.
+    AWS unless it stands here. An address that is not the loopback's is the same for containers and browsers.
     """
     variables = {
-        name: value.replace(system.address, CONTAINERS_NAME_OF_THE_HOST)
+        name: _LOOPBACK.sub(CONTAINERS_NAME_OF_THE_HOST, value)
         for name, value in system.environment.items()
         if name != "GUILDHOOK_CACHE_DIR"
     }

@@ -82,14 +82,20 @@ class Stack:
     def database(self) -> Database:
         return Database(self.database_url)
 
-    def add_guild(self, guild: Guild | None = None) -> Guild:
+    def add_guild(self, guild: Guild | None = None, name: str | None = None) -> Guild:
         """A guild with one channel, in the database and in the chat server; a new one unless it is given."""
         guild = guild or Guild()
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("INSERT INTO guilds (id) VALUES (%s)", [guild.id])
-            connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [guild.channel_id, guild.id])
-        self.chat.add_channel(guild.id, guild.channel_id)
+        self.chat.add_guild(guild.id, name or str(guild.id))
+        self.add_channel(guild.id, guild.channel_id, "general")
         return guild
+
+    def add_channel(self, guild_id: UUID, channel_id: UUID, name: str) -> None:
+        """One more, of a guild that is there."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("INSERT INTO channels (id, guild_id) VALUES (%s, %s)", [channel_id, guild_id])
+        self.chat.add_channel(guild_id, channel_id, name)
 
     def install(
         self,
