@@ -1,0 +1,54 @@
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stdout
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page, started_browser
+from guildhook_local.serve import Served, serving
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    try:
+        check_what_is_needed()
+    except BrowserMissingError as error:
+        if os.environ.get("GUILDHOOK_BROWSER") == "required":
+            raise
+        pytest.skip(str(error))
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def served(browser: Browser) -> Iterator[Served]:
+    """The whole system, with the sample guilds and a day of theirs. All tests of a process share it."""
+    # Functions print their log.
+    with redirect_stdout(io.StringIO()), serving("127.0.0.1") as served:
+        yield served
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Whatever a page says that it should not fails the test; `complaints.expect` says what belongs to it."""
+    complaints = Complaints()
+    yield complaints
+    assert complaints.unexpected() == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, complaints: Complaints) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a context of its own, in which nobody is signed in; options are the context's."""
+    with ExitStack() as pages:
+
+        def open_page(**options: object) -> Page:
+            return pages.enter_context(opened_page(browser, complaints, **options))
+
+        yield open_page
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    return open_page()

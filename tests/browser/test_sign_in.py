@@ -1,0 +1,26 @@
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.browsing import barriers, choose_person, sign_in
+
+
+@pytest.mark.parametrize(("name", "guild"), [("Ada", "Harbour"), ("Cleo", "Lighthouse")])
+def test_an_admin_signs_in_and_sees_the_guilds_that_they_manage(page, served, name, guild):
+    sign_in(page, served.admin_url, name)
+    expect(page.get_by_text(guild).first).to_be_visible()
+    other = {"Harbour": "Lighthouse", "Lighthouse": "Harbour"}[guild]
+    expect(page.get_by_text(other)).to_have_count(0)
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_everybody_can_use_the_page_on_which_people_are_chosen(open_page, served, color_scheme):
+    page = open_page(color_scheme=color_scheme)
+    page.goto(served.admin_url)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page).to_have_url(re.compile("/oidc/authorize"))
+    assert barriers(page) == []
+    choose_person(page, "Ben")
+    page.wait_for_url(re.compile(rf"^{re.escape(served.admin_url)}/(?!signed-in)"))
