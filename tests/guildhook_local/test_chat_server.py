@@ -1,9 +1,11 @@
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 import urllib3
 
 from guildhook_local.chat_server import Fault
+from guildhook_local.issuer import Person
 from samples import SERVICE_TOKEN
 
 
@@ -76,6 +78,29 @@ def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_
     assert request_("GET", f"/api/messages/channel/{channel}").json() == []
     kick = f"/api/guilds/{guild}/members/{user}"
     assert [request_("DELETE", kick).status for _ in range(2)] == [204, 404]
+
+
+def test_a_day_that_is_lived_through_has_its_answers_right_after_its_questions(request_, chat_server, place):
+    guild, channel = place
+    ada, began = uuid4(), datetime.now(UTC)
+    chat_server.add_person(ada, Person("Ada"))
+    chat_server.add_member(guild, ada)
+    question = chat_server.say_as(channel, ada, "!ping", began - timedelta(hours=9))
+    for causality in ({"root": question["id"], "hops": 1}, {"root": str(uuid4()), "hops": 1}):
+        request_("POST", f"/api/messages/channel/{channel}", json={"content": "pong", "causality": causality})
+    chat_server.date_replies(began)
+    asked, answer, other = [datetime.fromisoformat(m["created_at"]) for m in chat_server.messages(channel, 9)]
+    assert asked == began - timedelta(hours=9)
+    assert timedelta(0) < answer - asked < timedelta(seconds=1)
+    assert other >= began
+
+
+def test_only_members_speak(chat_server, place):
+    _, channel = place
+    stranger = uuid4()
+    chat_server.add_person(stranger, Person("Stranger"))
+    assert chat_server.say_as(channel, stranger, "hi") is None
+    assert chat_server.messages(channel, 9) == []
 
 
 def test_faults_come_in_the_order_they_were_asked_for(request_, chat_server, place):
