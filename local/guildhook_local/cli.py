@@ -126,7 +126,8 @@ def demo(
 @app.command()
 def serve(
     port: Annotated[
-        int, typer.Option(metavar="PORT", min=1, max=65_534, help="Of the admin page; the chat has the next one.")
+        int,
+        typer.Option(metavar="PORT", min=0, max=65_534, help="Of the admin page; the chat has the next one. 0: any."),
     ] = 8470,
     listen: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Listen there, such as on 172.17.0.1 for Docker on Linux.")

@@ -23,6 +23,8 @@ _PAGES = {
     "the admin page": ADMIN_API.parent / "page" / "index.html",
     "the chat page": BUILT_PAGE / "index.html",
 }
+_SAM_LOCAL_ORIGIN = "http://127.0.0.1:3000"
+"""Of `sam local start-api`, which has the same page."""
 CONTAINERS_NAME_OF_THE_HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost)\b")
 _LOOK_AGAIN_SECONDS = 0.1
@@ -58,7 +60,8 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
         http_api(system.admin_handler, address, port) as admin_url,
     ):
         system.chat.admin_url = admin_url
-        system.issuer.allow(f"{admin_url}/signed-in")
+        for origin in (admin_url, _SAM_LOCAL_ORIGIN):
+            system.issuer.allow(f"{origin}/signed-in")
         add_sample_guilds(system)
         # What events/upload.json is about.
         system.aws.client("s3").put_object(Bucket=system.bucket, Key="uploads/ping.wasm", Body=_PING.read_bytes())

@@ -1,5 +1,7 @@
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -8,17 +10,21 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import urllib3
 
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
+from guildhook_local.sample_guilds import BEN, LIGHTHOUSE_ID
 
 GUILDHOOK = Path(sys.executable).parent / "guildhook"
 
 
 @contextmanager
 def serve(*options):
-    """The command, up to the line with which it is ready: the process, and what it printed by the first words."""
+    """The command on ports of its own, up to the line with which it is ready: the process, and what it printed by the
+    first words.
+    """
     with subprocess.Popen(
-        [GUILDHOOK, "serve", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [GUILDHOOK, "serve", "--port", "0", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             shown = {}
@@ -26,10 +32,19 @@ def serve(*options):
                 if line.startswith("Type a message"):
                     break
                 name, value = line.split("  ", 1)
-                shown[name] = value.strip()
+                shown.setdefault(name, []).append(value.strip())
             yield process, shown
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """What one command has printed, which runs for all who ask, and the file for sam local."""
+    file = tmp_path_factory.mktemp("sam") / "new" / "env.json"
+    with serve("--sam-env", file) as (process, shown):
+        process.stdin.close()
+        yield process, shown, file
 
 
 def say(process, text):
@@ -47,29 +62,76 @@ def test_what_is_typed_is_answered_until_it_is_interrupted(ends):
         assert process.wait() == 0
 
 
-def test_the_end_of_input_is_not_the_end():
-    with serve() as (process, _):
-        process.stdin.write("!ping\n")
-        process.stdin.close()
-        assert process.stdout.readline() == "Guildhook: pong\n"
-        assert process.poll() is None
+def test_what_is_said_on_the_chat_page_is_answered_also_after_the_end_of_input(running):
+    process, shown, _ = running
+    (chat,) = shown["chat page"]
+    body = {"user_id": str(BEN), "content": "!ping"}
+    path = f"/chat/channels/{CHANNEL_ID}/messages"
+    assert urllib3.request("POST", chat + path, json=body, headers={"Origin": chat}).status == 201
+    assert process.stdout.readline() == "Guildhook: pong\n"
+    assert process.poll() is None
 
 
-def test_the_guild_of_the_events_is_there_and_has_ping():
-    with serve() as (_, shown), psycopg.connect(shown["database"]) as connection:
-        plugins = connection.execute("SELECT guild_id, name, permissions FROM plugins").fetchall()
-        channels = connection.execute("SELECT id, guild_id FROM channels").fetchall()
-    assert plugins == [(GUILD_ID, "ping", ["SEND_MESSAGES"])]
-    assert channels == [(CHANNEL_ID, GUILD_ID)]
+def test_the_admin_page_has_its_api_and_says_where_to_sign_in(running):
+    _, shown, _ = running
+    (admin,), (chat,) = shown["admin page"], shown["chat page"]
+    assert urllib3.request("GET", f"{admin}/api/health").json()["status"] == "ok"
+    assert urllib3.request("GET", f"{admin}/api/sign-in").json()["issuer"] == f"{chat}/oidc"
+    assert urllib3.request("GET", f"{chat}/oidc/.well-known/openid-configuration").status == 200
 
 
-def test_the_environment_for_containers_names_the_host_as_they_know_it(tmp_path):
-    file = tmp_path / "new" / "env.json"
-    with serve("--sam-env", file) as (_, shown):
-        (functions, variables) = json.loads(file.read_text()).popitem()
+def test_it_says_who_can_sign_in_as_what(running):
+    _, shown, _ = running
+    assert shown["sign in as"] == [
+        "Ada, who manages the guild Harbour",
+        "Ben, who is a member of both guilds, and manages none",
+        "Cleo, who manages the guild Lighthouse",
+    ]
+
+
+@pytest.fixture
+def query(running):
+    _, shown, _ = running
+    (url,) = shown["database"]
+    with psycopg.connect(url) as connection:
+        yield lambda statement: connection.execute(statement).fetchall()
+
+
+def test_the_guilds_have_plugins_that_admins_have_uploaded(query):
+    plugins = query(
+        """SELECT p.guild_id, p.name, v.number, v.state, p.permissions FROM plugins p
+           JOIN plugin_versions v ON v.id = p.live_version_id ORDER BY p.guild_id, p.name"""
+    )
+    found = {(guild, name): rest for guild, name, *rest in plugins}
+    for key in ((GUILD_ID, "ping"), (GUILD_ID, "counter"), (GUILD_ID, "split"), (LIGHTHOUSE_ID, "ping")):
+        assert found[key] == [1, "ready", ["SEND_MESSAGES"]]
+    ((shadow,),) = query("SELECT v.number FROM plugins p JOIN plugin_versions v ON v.id = p.shadow_version_id")
+    assert shadow == 2
+    actors = {name for (name,) in query("SELECT DISTINCT actor_name FROM plugin_audit")}
+    assert actors == {"Ada", "Cleo"}
+
+
+def test_harbour_has_a_day_behind_it(query):
+    ((hours,),) = query("SELECT count(DISTINCT hour) FROM plugin_usage")
+    assert hours > 12
+    outcomes = {outcome for (outcome,) in query("SELECT DISTINCT outcome FROM plugin_runs")}
+    assert outcomes == {"ok", "trap"}
+    shadowed = query(
+        """SELECT s.outcome FROM plugin_runs r JOIN plugin_shadow_runs s USING (message_id, plugin_id)
+           WHERE r.outcome = 'trap'"""
+    )
+    assert {outcome for (outcome,) in shadowed} == {"ok"}
+    assert query("SELECT count(*) FROM plugin_runs WHERE created_at < now() - interval '12 hours'") != [(0,)]
+    assert query("SELECT count(*) FROM plugin_health WHERE quarantined_at IS NOT NULL") == [(0,)]
+    assert query("SELECT count(*) FROM plugin_intents WHERE state <> 'delivered'") == [(0,)]
+
+
+def test_the_environment_for_containers_names_the_host_as_they_know_it(running):
+    _, shown, file = running
+    (functions, variables) = json.loads(file.read_text()).popitem()
     assert functions == "Parameters"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert shown["sam local"] == f"--env-vars {file}"
+    assert shown["sam local"] == [f"--env-vars {file}"]
     assert "127.0.0.1" not in str(variables)
     database = urlsplit(variables["GUILDHOOK_DATABASE_URL"])
     assert (database.username, database.password) == ("guildhook", None)
@@ -77,7 +139,20 @@ def test_the_environment_for_containers_names_the_host_as_they_know_it(tmp_path)
     assert hosts == {"host.docker.internal"}
 
 
-def test_an_address_that_is_not_this_machines_is_wrong_usage():
-    done = subprocess.run([GUILDHOOK, "serve", "--listen", "192.0.2.1"], check=False, capture_output=True, text=True)
+def wrong_usage(*options):
+    done = subprocess.run([GUILDHOOK, "serve", *options], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "192.0.2.1" in done.stderr
+    return " ".join(done.stderr.split())
+
+
+def test_an_address_that_is_not_this_machines_is_wrong_usage():
+    assert "192.0.2.1" in wrong_usage("--listen", "192.0.2.1")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_taken_port_is_wrong_usage_that_says_the_way_out(which):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = wrong_usage("--port", str(port - which))
+    assert f"port {port}" in said
+    assert re.search(r"guildhook serve --port \d+", said)
