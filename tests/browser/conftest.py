@@ -2,12 +2,16 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
+from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page, started_browser
+from guildhook_local.issuer import Person
 from guildhook_local.serve import Served, serving
+from guildhook_local.stack import Guild
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +56,27 @@ def open_page(browser: Browser, complaints: Complaints) -> Iterator[Callable[...
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
     return open_page()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGuild:
+    """A guild that no other test touches."""
+
+    id: UUID
+    name: str
+    channel_id: UUID
+    admin_id: UUID
+    admin: str
+    """Whom to sign in as."""
+
+
+@pytest.fixture
+def own_guild(served: Served) -> OwnGuild:
+    """Without a plugin yet, and with an admin who manages nothing else."""
+    word = uuid4().hex[:8]
+    guild, admin_id = Guild(), uuid4()
+    own = OwnGuild(guild.id, f"Guild {word}", guild.channel_id, admin_id, f"Dana {word}")
+    served.system.add_guild(guild, own.name)
+    served.system.chat.add_person(admin_id, Person(own.admin))
+    served.system.chat.add_member(own.id, admin_id, {"MANAGE_GUILD"})
+    return own
