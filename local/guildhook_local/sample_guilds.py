@@ -172,12 +172,14 @@ class _Admin:
     def install(self, sample: SamplePlugin) -> None:
         made = self._ask("POST", self._plugins, {"name": sample.name, "description": sample.description})
         plugin = f"{self._plugins}/{made['id']}"
-        versions = [self._upload(plugin, path.read_bytes()) for path in sample.versions]
-        first, last = versions[0], versions[-1]
-        live = {"version": first["number"], "consent": first["needs"], "settings": dict(sample.settings)}
+        first, *later = sample.versions
+        version = self._upload(plugin, first.read_bytes())
+        live = {"version": version["number"], "consent": version["needs"], "settings": dict(sample.settings)}
         self.change(plugin, "PUT", live, "/live")
+        for path in later:
+            version = self._upload(plugin, path.read_bytes())
         if sample.shadow:
-            self.change(plugin, "PUT", {"version": last["number"]}, "/shadow")
+            self.change(plugin, "PUT", {"version": version["number"]}, "/shadow")
 
     def change(self, path: str, method: str, body: Mapping[str, Any], part: str = "") -> None:
         """Change a part of what is at the path, as it is now."""
