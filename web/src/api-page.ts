@@ -1,1 +1,10 @@
-export {};
+import SwaggerUI from 'swagger-ui-dist/swagger-ui-es-bundle.js';
+import 'swagger-ui-dist/swagger-ui.css';
+
+SwaggerUI({
+  url: '/api/openapi.json',
+  domNode: document.getElementById('root'),
+  deepLinking: true,
+  docExpansion: 'list',
+  validatorUrl: null,
+});

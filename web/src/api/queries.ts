@@ -1,0 +1,158 @@
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { answer, api } from './client';
+import type { Outcome, VersionState } from './types';
+
+const LIVE_MS = 4_000;
+const UNFINISHED_MS = 1_500;
+/** The most that the API puts on a page. */
+const MAX_PAGE = 100;
+
+export interface RunFilters {
+  outcome?: Outcome;
+  version?: number;
+  shadow?: boolean;
+  message_id?: string;
+}
+
+export interface PluginPath {
+  guild_id: string;
+  plugin_id: string;
+}
+
+/** Whether something is still to happen to a version without anybody's doing. */
+export function isUnfinished(state: VersionState): boolean {
+  return state === 'uploaded' || state === 'checking' || state === 'compiling';
+}
+
+export const keys = {
+  guild: (guildId: string) => ['guild', guildId] as const,
+  plugins: (guildId: string) => ['guild', guildId, 'plugins'] as const,
+  plugin: ({ guild_id, plugin_id }: PluginPath) => ['guild', guild_id, 'plugin', plugin_id] as const,
+};
+
+export const guildsQuery = queryOptions({
+  queryKey: ['guilds'],
+  queryFn: ({ signal }) => answer(api.GET('/api/guilds', { signal })),
+});
+
+export const guildQuery = (guildId: string) =>
+  queryOptions({
+    queryKey: [...keys.guild(guildId), 'itself'],
+    queryFn: ({ signal }) =>
+      answer(api.GET('/api/guilds/{guild_id}', { params: { path: { guild_id: guildId } }, signal })),
+  });
+
+export const pluginsQuery = (guildId: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.plugins(guildId),
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins', {
+          params: { path: { guild_id: guildId }, query: { cursor: pageParam, limit: MAX_PAGE } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: 30_000,
+  });
+
+export const pluginQuery = (path: PluginPath) =>
+  queryOptions({
+    queryKey: [...keys.plugin(path), 'itself'],
+    queryFn: ({ signal }) =>
+      answer(api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}', { params: { path }, signal })),
+    refetchInterval: 15_000,
+  });
+
+export const versionsQuery = (path: PluginPath) =>
+  queryOptions({
+    queryKey: [...keys.plugin(path), 'versions'],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/versions', {
+          // A plugin has fewer versions than a page takes.
+          params: { path, query: { limit: MAX_PAGE } },
+          signal,
+        }),
+      ),
+    refetchInterval: (query) =>
+      query.state.data?.items.some((version) => isUnfinished(version.state)) ? UNFINISHED_MS : false,
+  });
+
+export const runsQuery = (path: PluginPath, filters: RunFilters, live: boolean) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.plugin(path), 'runs', filters],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/runs', {
+          params: { path, query: { ...filters, cursor: pageParam, limit: 50 } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    // Whoever reads older pages does not want them to move.
+    refetchInterval: (query) => (live && (query.state.data?.pages.length ?? 0) <= 1 ? LIVE_MS : false),
+  });
+
+export const runQuery = (path: PluginPath, runId: string) =>
+  queryOptions({
+    queryKey: [...keys.plugin(path), 'run', runId],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/runs/{run_id}', {
+          params: { path: { ...path, run_id: runId } },
+          signal,
+        }),
+      ),
+    // What was still to be sent may have been.
+    refetchInterval: (query) => (query.state.data?.sends.some((send) => send.state === 'pending') ? LIVE_MS : false),
+  });
+
+export const usageQuery = (path: PluginPath, hours: number) =>
+  queryOptions({
+    queryKey: [...keys.plugin(path), 'usage', hours],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/usage', { params: { path, query: { hours } }, signal }),
+      ),
+    staleTime: 60_000,
+    refetchInterval: 60_000,
+  });
+
+export const explanationQuery = (path: PluginPath, messageId: string) =>
+  queryOptions({
+    queryKey: [...keys.plugin(path), 'explanation', messageId],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/explanations/{message_id}', {
+          params: { path: { ...path, message_id: messageId } },
+          signal,
+        }),
+      ),
+  });
+
+export const auditQuery = (guildId: string, pluginId?: string) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.guild(guildId), 'audit', pluginId ?? 'all'],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/audit', {
+          params: { path: { guild_id: guildId }, query: { plugin_id: pluginId, cursor: pageParam, limit: 50 } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+
+/** Who made the newest change of a plugin; null if nobody is known. */
+export async function latestChange(guildId: string, pluginId?: string) {
+  const page = await answer(
+    api.GET('/api/guilds/{guild_id}/audit', {
+      params: { path: { guild_id: guildId }, query: { plugin_id: pluginId, limit: 1 } },
+    }),
+  );
+  return page.items[0] ?? null;
+}

@@ -1,0 +1,93 @@
+import type { Permission } from '../api/types';
+import { useDraft } from '../session/drafts';
+import { PageHeading } from '../shell/PageHeading';
+import { useUnsaved } from '../shell/Unsaved';
+import { Badge } from '../ui/Badge';
+import { Button } from '../ui/Button';
+import { Checkbox } from '../ui/Checkbox';
+import { Empty } from '../ui/Empty';
+import { permission } from '../words/names';
+import { ChangeNotices } from './ChangeNotices';
+import { patch, usePluginChange } from './change';
+import { usePlugin } from './PluginLayout';
+
+export function PermissionsPage() {
+  const { guild, plugin } = usePlugin();
+  const changes = usePluginChange(plugin);
+  const [draft, setDraft, dropDraft] = useDraft<Permission[] | null>(`permissions.${plugin.id}`, null);
+  const granted = draft ?? plugin.permissions;
+  const offered = [...new Set([...guild.grantable, ...plugin.permissions])];
+  const isChanged = draft !== null && !same(draft, plugin.permissions);
+  const guard = useUnsaved(isChanged);
+  return (
+    <>
+      {guard}
+      <PageHeading title={['Permissions', plugin.name]} level={2}>
+        What it may do
+      </PageHeading>
+      <p className="muted">
+        Everything is denied that is not allowed here. A call that is denied fails inside the plugin, and its run shows
+        it.
+      </p>
+      <ChangeNotices changes={changes} onTakeTheirs={() => dropDraft(null)} />
+      {offered.length === 0 ? (
+        <Empty title="There is nothing to allow">
+          <p>This guild has no permission that it could give to plugins.</p>
+        </Empty>
+      ) : (
+        <ul className="grants">
+          {offered.map((name) => {
+            const words = permission(name);
+            const needed = plugin.live?.needs.includes(name) ?? false;
+            return (
+              <li key={name}>
+                <Checkbox
+                  isSelected={granted.includes(name)}
+                  isDisabled={changes.isPending}
+                  onChange={(selected) =>
+                    setDraft(selected ? [...granted, name] : granted.filter((each) => each !== name))
+                  }
+                >
+                  <span className="grant-name">{words.name}</span>
+                  <span className="muted">{words.means}</span>
+                </Checkbox>
+                {needed ? (
+                  <Badge tone={granted.includes(name) ? 'info' : 'warn'}>
+                    {granted.includes(name) ? 'used by the live version' : 'the live version asks for it'}
+                  </Badge>
+                ) : (
+                  granted.includes(name) && <Badge tone="quiet">not used by the live version</Badge>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      )}
+      <div className="actions">
+        <Button
+          kind="primary"
+          isDisabled={!isChanged}
+          isPending={changes.isPending}
+          onPress={() =>
+            changes.submit({
+              what: 'change what it may do',
+              done: 'Permissions are saved.',
+              send: async (etag) => {
+                const changed = await patch(plugin, { permissions: [...granted] })(etag);
+                dropDraft(null);
+                return changed;
+              },
+            })
+          }
+        >
+          Save
+        </Button>
+        {isChanged && <Button onPress={() => dropDraft(null)}>Discard</Button>}
+      </div>
+    </>
+  );
+}
+
+function same(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((each) => other.includes(each));
+}

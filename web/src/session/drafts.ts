@@ -1,0 +1,56 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+const PREFIX = 'guildhook.draft.';
+
+/**
+ * State that outlives signing in again, which leaves the page: it is kept in this tab's storage until it is dropped.
+ * Never for secrets.
+ */
+export function useDraft<Value>(name: string, initial: Value) {
+  const key = PREFIX + name;
+  const [draft, setDraft] = useState<Value>(() => read<Value>(key) ?? initial);
+  const known = useRef(key);
+
+  useEffect(() => {
+    if (known.current === key) return;
+    known.current = key;
+    setDraft(read<Value>(key) ?? initial);
+  }, [key, initial]);
+
+  const set = useCallback(
+    (value: Value) => {
+      setDraft(value);
+      try {
+        sessionStorage.setItem(key, JSON.stringify(value));
+      } catch {
+        // Full, or forbidden: what is typed is then lost with the page, as everywhere else.
+      }
+    },
+    [key],
+  );
+
+  const drop = useCallback(
+    (value: Value) => {
+      setDraft(value);
+      sessionStorage.removeItem(key);
+    },
+    [key],
+  );
+
+  return [draft, set, drop] as const;
+}
+
+export function dropAllDrafts(): void {
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
+  }
+}
+
+function read<Value>(key: string): Value | null {
+  const kept = sessionStorage.getItem(key);
+  try {
+    return kept === null ? null : (JSON.parse(kept) as Value);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,52 @@
+import { UserManager, type UserManagerSettings, WebStorageStateStore } from 'oidc-client-ts';
+import type { SignIn } from '../api/types';
+
+let manager: UserManager | null = null;
+let ended = false;
+const listeners = new Set<() => void>();
+
+export function createUserManager({ issuer, client_id, scope }: SignIn): UserManager {
+  const settings: UserManagerSettings = {
+    authority: issuer,
+    client_id,
+    scope,
+    redirect_uri: `${location.origin}/signed-in`,
+    post_logout_redirect_uri: location.origin,
+    // Gone with the tab, and no other tab's.
+    userStore: new WebStorageStateStore({ store: sessionStorage }),
+    stateStore: new WebStorageStateStore({ store: sessionStorage }),
+    // Without a refresh token it would be a frame of the issuer's, which the page's policy forbids.
+    automaticSilentRenew: scope.split(' ').includes('offline_access'),
+  };
+  manager = new UserManager(settings);
+  manager.events.addAccessTokenExpired(endSession);
+  manager.events.addUserLoaded(() => setEnded(false));
+  return manager;
+}
+
+export async function accessToken(): Promise<string | null> {
+  return (await manager?.getUser())?.access_token ?? null;
+}
+
+/** The API no longer takes the token, or it has expired. */
+export function endSession(): void {
+  setEnded(true);
+}
+
+export function postponeSignIn(): void {
+  setEnded(false);
+}
+
+export function sessionHasEnded(): boolean {
+  return ended;
+}
+
+export function onSessionChange(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function setEnded(value: boolean): void {
+  ended = value;
+  for (const listener of listeners) listener();
+}

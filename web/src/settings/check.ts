@@ -1,0 +1,82 @@
+import { type OutputUnit, validate } from '@cfworker/json-schema';
+import type { FieldError } from '../api/types';
+import { checked, type Schema, secretsOf } from './dialect';
+import { join, steps } from './pointer';
+
+/** What is wrong with settings, as the API would say it; the API has the last word. */
+export function check(schema: Schema, settings: unknown, secrets: Iterable<string> = []): FieldError[] {
+  const given = new Set(secrets);
+  const rules = checked(schema);
+  // A secret that is set counts as given, and is never in the settings themselves.
+  rules.required = rules.required?.filter((name) => !given.has(name));
+  const errors: FieldError[] = [];
+  for (const [name] of secretsOf(schema)) {
+    if (typeof settings === 'object' && settings !== null && Object.hasOwn(settings, name)) {
+      errors.push({ pointer: join([name]), message: 'is a secret; set it as one' });
+    }
+  }
+  const { errors: found } = validate(settings, rules, '2020-12', undefined, false);
+  for (const unit of found) {
+    const error = describe(unit, rules);
+    if (error && !errors.some((known) => known.pointer === error.pointer)) errors.push(error);
+  }
+  return errors;
+}
+
+function describe(unit: OutputUnit, rules: Schema): FieldError | null {
+  const at = steps(unit.instanceLocation.replace(/^#/, ''));
+  const value = valueAt(rules, unit.keywordLocation);
+  switch (unit.keyword) {
+    case 'properties':
+    case 'items':
+    case 'prefixItems':
+      // What is wrong is inside, and has an error of its own.
+      return null;
+    case 'required': {
+      const name = /property "(.*)"\.$/s.exec(unit.error)?.[1] ?? '';
+      return { pointer: join([...at, name]), message: 'is missing; give it' };
+    }
+    case 'additionalProperties':
+    case 'false':
+      return unit.keyword === 'false' ? { pointer: join(at), message: 'is not known; leave it out' } : null;
+    case 'type':
+      return { pointer: join(at), message: `must be ${TYPES[String(value)] ?? String(value)}` };
+    case 'enum':
+      return { pointer: join(at), message: `must be one of ${JSON.stringify(value)}` };
+    case 'const':
+      return { pointer: join(at), message: `must be ${JSON.stringify(value)}` };
+    default:
+      return { pointer: join(at), message: MESSAGES[unit.keyword]?.(value) ?? unit.error };
+  }
+}
+
+const TYPES: Record<string, string> = {
+  object: 'an object',
+  array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'null',
+};
+
+const MESSAGES: Record<string, (value: unknown) => string> = {
+  minLength: (value) => `must have at least ${value} characters`,
+  maxLength: (value) => `may have ${value} characters at the most`,
+  minItems: (value) => `must have at least ${value} entries`,
+  maxItems: (value) => `may have ${value} entries at the most`,
+  uniqueItems: () => 'must not have the same entry twice',
+  minimum: (value) => `must be ${value} or more`,
+  maximum: (value) => `must be ${value} or less`,
+  exclusiveMinimum: (value) => `must be more than ${value}`,
+  exclusiveMaximum: (value) => `must be less than ${value}`,
+  multipleOf: (value) => `must be a multiple of ${value}`,
+};
+
+function valueAt(schema: unknown, location: string): unknown {
+  let value: unknown = schema;
+  for (const step of steps(location.replace(/^#/, ''))) {
+    value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined;
+  }
+  return value;
+}

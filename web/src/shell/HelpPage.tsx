@@ -1,0 +1,31 @@
+import Markdown from 'markdown-to-jsx';
+import type { ReactNode } from 'react';
+import docs from '../../../docs/plugins.md?raw';
+import { Scrollable } from '../ui/Scrollable';
+import { PageHeading } from './PageHeading';
+
+/** The project's own text. */
+export function HelpPage() {
+  const [, ...text] = docs.split('\n');
+  return (
+    <div className="page page-narrow prose">
+      <PageHeading title={['Writing a plugin']}>Writing a plugin</PageHeading>
+      <Markdown options={{ disableParsingRawHTML: true, overrides: { a: DocsLink, pre: Code } }}>
+        {text.join('\n')}
+      </Markdown>
+    </div>
+  );
+}
+
+/** Links to other files of the project lead nowhere from here. */
+function DocsLink({ href, children }: { href?: string; children?: ReactNode }) {
+  return href && /^(https:|#)/.test(href) ? <a href={href}>{children}</a> : <span>{children}</span>;
+}
+
+function Code({ children }: { children?: ReactNode }) {
+  return (
+    <Scrollable label="Code">
+      <pre className="log">{children}</pre>
+    </Scrollable>
+  );
+}

@@ -1,0 +1,101 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { Suspense, useState } from 'react';
+import { Button as AriaButton } from 'react-aria-components/Button';
+import { Header } from 'react-aria-components/Header';
+import { Menu, MenuItem, MenuSection, MenuTrigger } from 'react-aria-components/Menu';
+import { Popover } from 'react-aria-components/Popover';
+import { useAuth } from 'react-oidc-context';
+import { Link, Outlet, ScrollRestoration } from 'react-router';
+import { dropAllDrafts } from '../session/drafts';
+import { Loading } from '../ui/Loading';
+import { Announcements } from './announce';
+import { OfflineBanner } from './OfflineBanner';
+import { setTheme, storedTheme, type Theme } from './theme';
+
+const THEMES: Record<Theme, string> = { system: 'As the system', light: 'Light', dark: 'Dark' };
+
+export function Layout() {
+  return (
+    <>
+      <a className="skip" href="#content">
+        Skip to the content
+      </a>
+      <header className="top">
+        <div className="top-inner">
+          <Link to="/" className="brand">
+            <Mark />
+            guildhook
+          </Link>
+          <nav aria-label="Service" className="top-links">
+            <Link to="/guilds/help">Writing a plugin</Link>
+            <a href="/api.html">API</a>
+          </nav>
+          <AccountMenu />
+        </div>
+      </header>
+      <OfflineBanner />
+      <main id="content" tabIndex={-1}>
+        <Suspense fallback={<Loading what="the page" />}>
+          <Outlet />
+        </Suspense>
+      </main>
+      <Announcements />
+      <ScrollRestoration />
+    </>
+  );
+}
+
+function Mark() {
+  return (
+    <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true" className="mark">
+      <rect width="32" height="32" rx="8" />
+      <path d="M20.5 9.7v7.8a4.5 4.5 0 0 1-9 0V16m0 0L9 18.6M11.5 16l2.5 2.6" />
+      <circle cx="20.5" cy="7.5" r="2.2" />
+    </svg>
+  );
+}
+
+function AccountMenu() {
+  const auth = useAuth();
+  const queryClient = useQueryClient();
+  const [theme, choose] = useState(storedTheme);
+  const { name, preferred_username: username } = auth.user?.profile ?? {};
+  const signOut = async () => {
+    dropAllDrafts();
+    queryClient.clear();
+    await auth.removeUser();
+    // Back to the beginning, with nothing of the last one's left in memory.
+    location.assign('/');
+  };
+  return (
+    <MenuTrigger>
+      <AriaButton className="button button-quiet account">{name ?? username ?? 'Account'}</AriaButton>
+      <Popover className="popover" placement="bottom end">
+        <Menu className="menu" aria-label="Account">
+          <MenuSection
+            selectionMode="single"
+            disallowEmptySelection
+            selectedKeys={[theme]}
+            onSelectionChange={(keys) => {
+              const chosen = [...keys][0] as Theme;
+              setTheme(chosen);
+              choose(chosen);
+            }}
+          >
+            <Header className="menu-header">Colours</Header>
+            {(Object.keys(THEMES) as Theme[]).map((each) => (
+              <MenuItem key={each} id={each} className="menu-item">
+                {THEMES[each]}
+              </MenuItem>
+            ))}
+          </MenuSection>
+          <MenuSection aria-label="Session">
+            <MenuItem className="menu-item menu-item-last" onAction={signOut}>
+              Sign out
+            </MenuItem>
+          </MenuSection>
+        </Menu>
+      </Popover>
+    </MenuTrigger>
+  );
+}

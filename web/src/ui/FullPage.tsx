@@ -1,0 +1,12 @@
+import type { ReactNode } from 'react';
+
+/** Where there is nothing else to show. */
+export function FullPage({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <main className="full-page">
+      <title>{title}</title>
+      <h1>{title}</h1>
+      {children}
+    </main>
+  );
+}

@@ -1,0 +1,42 @@
+import { type ProblemError, wayOut } from '../api/problem';
+import { Button } from './Button';
+
+interface Props {
+  problem: ProblemError;
+  onRetry?: () => void;
+  isRetrying?: boolean;
+  /** Of errors that are shown elsewhere, at their fields. */
+  hidesFields?: boolean;
+}
+
+export function ProblemNotice({ problem, onRetry, isRetrying = false, hidesFields = false }: Props) {
+  const way = wayOut(problem);
+  return (
+    <div className="notice notice-bad" role="alert">
+      <p className="notice-title">{problem.title}</p>
+      <p>{sentence(problem.message)}</p>
+      {!hidesFields && problem.fields.length > 1 && (
+        <ul>
+          {problem.fields.map((field) => (
+            <li key={`${field.pointer} ${field.message}`}>
+              {field.pointer && <code>{field.pointer}</code>} {field.message}
+            </li>
+          ))}
+        </ul>
+      )}
+      {way && <p>{way}</p>}
+      {onRetry && (
+        <Button onPress={onRetry} isPending={isRetrying}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** The API's texts are parts of sentences. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
+}

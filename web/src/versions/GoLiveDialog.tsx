@@ -1,0 +1,163 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { lazy, Suspense, useState } from 'react';
+import { answer, api } from '../api/client';
+import { keys } from '../api/queries';
+import type { Permission, Plugin, Settings, Version } from '../api/types';
+import { ChangeNotices } from '../plugins/ChangeNotices';
+import { usePluginChange } from '../plugins/change';
+import { below } from '../settings/pointer';
+import { Badge } from '../ui/Badge';
+import { Button } from '../ui/Button';
+import { Checkbox } from '../ui/Checkbox';
+import { Dialog, DialogActions } from '../ui/Dialog';
+import { Loading } from '../ui/Loading';
+import { count } from '../words/format';
+import { permission } from '../words/names';
+
+const JsonEditor = lazy(() => import('../settings/JsonEditor'));
+
+interface Props {
+  plugin: Plugin;
+  version: Version;
+  isRollBack: boolean;
+  onClose: () => void;
+}
+
+/** What a version asks for, and consent to exactly what it newly needs. */
+export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
+  const queryClient = useQueryClient();
+  const changes = usePluginChange(plugin);
+  const [consent, setConsent] = useState<readonly Permission[]>([]);
+  const [settings, setSettings] = useState<{ text: string; value: Settings | null } | null>(null);
+  const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
+  // What the API has named last: it may have changed since the list was read.
+  const newly = changes.problem?.kind === 'consent-required' ? changes.problem.consent : version.newly_needed;
+  const isGiven = newly.every((each) => consent.includes(each));
+  const settingsProblem = changes.problem?.fields.some((field) => field.pointer.startsWith('/settings'))
+    ? changes.problem
+    : null;
+
+  const submit = async () => {
+    const agreed = newly.filter((each) => consent.includes(each));
+    await changes.submit({
+      what: isRollBack ? `roll back to version ${version.number}` : `let version ${version.number} go live`,
+      done: `Version ${version.number} is live.`,
+      send: async (etag) => {
+        const changed = isRollBack
+          ? await answer(
+              api.POST('/api/guilds/{guild_id}/plugins/{plugin_id}/roll-back', {
+                params: { path, header: { 'if-match': etag } },
+                body: { consent: agreed },
+              }),
+            )
+          : await answer(
+              api.PUT('/api/guilds/{guild_id}/plugins/{plugin_id}/live', {
+                params: { path, header: { 'if-match': etag } },
+                body: { version: version.number, consent: agreed, settings: settings?.value ?? null },
+              }),
+            );
+        void queryClient.invalidateQueries({ queryKey: [...keys.plugin(path), 'versions'] });
+        onClose();
+        return changed;
+      },
+    });
+  };
+
+  return (
+    <Dialog
+      title={isRollBack ? `Roll back to version ${version.number}` : `Let version ${version.number} go live`}
+      isOpen
+      isWide
+      onClose={onClose}
+    >
+      <p>
+        It runs on every message from now on
+        {plugin.live ? `, instead of version ${plugin.live.number}. You can roll back with one press.` : '.'}
+      </p>
+      <ChangeNotices changes={changes} hidesFields={settingsProblem !== null} />
+      <h3>What it needs</h3>
+      {version.needs.length === 0 && <p className="muted">No permission: it reads messages, and can send nothing.</p>}
+      <ul className="grants">
+        {version.needs.map((name) => {
+          const words = permission(name);
+          return (
+            <li key={name}>
+              {newly.includes(name) ? (
+                <>
+                  <Checkbox
+                    isSelected={consent.includes(name)}
+                    isDisabled={changes.isPending}
+                    onChange={(selected) =>
+                      setConsent(selected ? [...consent, name] : consent.filter((each) => each !== name))
+                    }
+                  >
+                    <span className="grant-name">Allow: {words.name.toLowerCase()}</span>
+                    <span className="muted">{words.means}</span>
+                  </Checkbox>
+                  <Badge tone="warn">new</Badge>
+                </>
+              ) : (
+                <>
+                  <span>
+                    <span className="grant-name">{words.name}</span>
+                    <span className="muted">{words.means}</span>
+                  </span>
+                  <Badge tone="quiet">allowed already</Badge>
+                </>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+      <Imports version={version} />
+      {settingsProblem && (
+        <>
+          <h3>Settings</h3>
+          <p>This version does not take the settings as they are. Change them here; they are saved in the same step.</p>
+          <ul className="field-error">
+            {settingsProblem.fields.map((field) => (
+              <li key={`${field.pointer} ${field.message}`}>
+                <code>{below('/settings', field.pointer) || '/'}</code> {field.message}
+              </li>
+            ))}
+          </ul>
+          <Suspense fallback={<Loading what="the editor" />}>
+            <JsonEditor
+              label="Settings as JSON"
+              text={settings?.text ?? JSON.stringify(plugin.settings, null, 2)}
+              onChange={(text, value) => setSettings({ text, value })}
+            />
+          </Suspense>
+        </>
+      )}
+      <DialogActions>
+        <Button onPress={onClose}>Cancel</Button>
+        <Button
+          kind="primary"
+          isDisabled={!isGiven || (settings !== null && settings.value === null)}
+          isPending={changes.isPending}
+          onPress={submit}
+        >
+          {isRollBack ? 'Roll back' : newly.length > 0 ? 'Allow and go live' : 'Go live'}
+        </Button>
+      </DialogActions>
+    </Dialog>
+  );
+}
+
+function Imports({ version }: { version: Version }) {
+  if (version.imports.length === 0) return <p className="muted">It imports nothing: it can only compute.</p>;
+  return (
+    <details className="details">
+      <summary>{count(version.imports.length, 'import')}</summary>
+      <ul className="imports">
+        {version.imports.map((name) => (
+          <li key={name}>
+            <code>{name}</code>
+            {version.unavailable.includes(name) && <span className="muted"> does nothing here</span>}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,280 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useRef, useState } from 'react';
+import { Link } from 'react-router';
+import { answer, api } from '../api/client';
+import { asProblem } from '../api/problem';
+import { isUnfinished, keys, pluginQuery, versionsQuery } from '../api/queries';
+import type { Plugin, Version } from '../api/types';
+import { ChangeNotices } from '../plugins/ChangeNotices';
+import { type PluginChanges, usePluginChange } from '../plugins/change';
+import { usePlugin } from '../plugins/PluginLayout';
+import { announce } from '../shell/announce';
+import { Loaded } from '../shell/Loaded';
+import { PageHeading } from '../shell/PageHeading';
+import { Badge } from '../ui/Badge';
+import { Button } from '../ui/Button';
+import { ProblemNotice } from '../ui/ProblemNotice';
+import { Time } from '../ui/Time';
+import { Written } from '../ui/Written';
+import { bytes, list } from '../words/format';
+import { permission, STATES } from '../words/names';
+import { GoLiveDialog } from './GoLiveDialog';
+import { UploadBox } from './UploadBox';
+
+export function VersionsPage() {
+  const { plugin } = usePlugin();
+  const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
+  const query = useQuery(versionsQuery(path));
+  const changes = usePluginChange(plugin);
+  const [going, setGoing] = useState<{ version: Version; isRollBack: boolean } | null>(null);
+  const versions = query.data?.items ?? [];
+  useSayStates(versions);
+  useRenewPlugin(plugin, versions);
+  const previous = versions.find((version) => version.number === plugin.previous);
+
+  const rollBack = (version: Version) => {
+    // One press, unless it asks for something that the plugin may no longer do.
+    if (version.newly_needed.length > 0) return setGoing({ version, isRollBack: true });
+    void changes.submit({
+      what: `roll back to version ${version.number}`,
+      done: `Version ${version.number} is live again.`,
+      send: (etag) =>
+        answer(
+          api.POST('/api/guilds/{guild_id}/plugins/{plugin_id}/roll-back', {
+            params: { path, header: { 'if-match': etag } },
+            body: { consent: [] },
+          }),
+        ),
+    });
+  };
+
+  return (
+    <>
+      <div className="toolbar">
+        <PageHeading title={['Versions', plugin.name]} level={2}>
+          Versions
+        </PageHeading>
+        {previous && (
+          <Button
+            onPress={() => rollBack(previous)}
+            isPending={changes.pending === `roll back to version ${previous.number}`}
+          >
+            Roll back to version {previous.number}
+          </Button>
+        )}
+      </div>
+      <UploadBox path={path} isFirst={query.data?.items.length === 0} />
+      <ChangeNotices changes={changes} />
+      <Loaded query={query} what="the versions">
+        {({ items }) =>
+          items.length > 0 && (
+            <ul className="versions">
+              {items.map((version) => (
+                <li key={version.id}>
+                  <VersionCard
+                    plugin={plugin}
+                    version={version}
+                    changes={changes}
+                    onGoLive={() => setGoing({ version, isRollBack: false })}
+                  />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+      {going && (
+        <GoLiveDialog
+          plugin={plugin}
+          version={versions.find((version) => version.id === going.version.id) ?? going.version}
+          isRollBack={going.isRollBack}
+          onClose={() => setGoing(null)}
+        />
+      )}
+    </>
+  );
+}
+
+interface CardProps {
+  plugin: Plugin;
+  version: Version;
+  changes: PluginChanges;
+  onGoLive: () => void;
+}
+
+function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
+  const state = STATES[version.state];
+  const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
+  const isReady = version.state === 'ready';
+  const setShadow = (number: number | null) =>
+    changes.submit({
+      what: number === null ? 'end the shadow' : `let version ${number} run as a shadow`,
+      done: number === null ? 'The shadow is ended.' : `Version ${number} runs as a shadow, and sends nothing.`,
+      send: (etag) =>
+        answer(
+          api.PUT('/api/guilds/{guild_id}/plugins/{plugin_id}/shadow', {
+            params: { path, header: { 'if-match': etag } },
+            body: { version: number },
+          }),
+        ),
+    });
+  return (
+    <article className="card version" aria-label={`Version ${version.number}`}>
+      <div className="version-head">
+        <h3>Version {version.number}</h3>
+        {version.live ? (
+          <Badge tone="good">live</Badge>
+        ) : (
+          <Badge tone={state.tone}>
+            {isUnfinished(version.state) && <span className="spinner" aria-hidden="true" />}
+            {state.name}
+          </Badge>
+        )}
+        {version.shadow && <Badge tone="info">shadow</Badge>}
+        <span className="muted">
+          <Time at={version.created_at} />, {bytes(version.wasm_bytes)}
+        </span>
+      </div>
+      {isUnfinished(version.state) && <Steps state={version.state} />}
+      {version.state === 'expected' && (
+        <p className="muted">
+          Its file has not arrived. If the upload was given up, delete it, and upload the file anew.
+        </p>
+      )}
+      {version.state === 'refused' && (
+        <div className="notice notice-bad">
+          <p className="notice-title">guildhook cannot run it</p>
+          <ul>
+            {version.reasons.map((reason) => (
+              <li key={reason}>
+                <Written text={reason} />
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {isReady && (
+        <p className="muted">
+          {version.needs.length === 0
+            ? 'Needs no permission.'
+            : `Needs: ${list(version.needs.map((each) => permission(each).name.toLowerCase()))}.`}{' '}
+          {version.settings_schema && 'Comes with a form for its settings. '}
+          <span className="digest" title={version.wasm_sha256}>
+            SHA-256 {version.wasm_sha256.slice(0, 12)}…
+          </span>
+        </p>
+      )}
+      <div className="actions">
+        {isReady && !version.live && (
+          <Button kind="primary" onPress={onGoLive} aria-label={`Let version ${version.number} go live`}>
+            Go live …
+          </Button>
+        )}
+        {isReady && (
+          <Link className="button button-plain" to={`../test?version=${version.number}`} relative="path">
+            Test
+          </Link>
+        )}
+        {isReady &&
+          !version.live &&
+          (version.shadow ? (
+            <Button onPress={() => setShadow(null)} isPending={changes.pending === 'end the shadow'}>
+              End the shadow
+            </Button>
+          ) : (
+            <Button
+              onPress={() => setShadow(version.number)}
+              isPending={changes.pending === `let version ${version.number} run as a shadow`}
+            >
+              Run as a shadow
+            </Button>
+          ))}
+        {version.shadow && (
+          <Link className="button button-quiet" to="../runs?shadow=true" relative="path">
+            Its runs
+          </Link>
+        )}
+        {!version.live && !version.shadow && !isUnfinished(version.state) && version.number !== plugin.previous && (
+          <DeleteVersion plugin={plugin} version={version} />
+        )}
+      </div>
+    </article>
+  );
+}
+
+const STEPS = ['uploaded', 'checking', 'compiling', 'ready'] as const;
+
+function Steps({ state }: { state: Version['state'] }) {
+  const at = STEPS.indexOf(state as (typeof STEPS)[number]);
+  return (
+    <ol className="progress-steps" aria-label="What happens to it">
+      {STEPS.map((step, index) => (
+        <li key={step} className={index <= at ? 'done' : undefined} aria-current={index === at ? 'step' : undefined}>
+          {STATES[step].name}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function DeleteVersion({ plugin, version }: { plugin: Plugin; version: Version }) {
+  const queryClient = useQueryClient();
+  const [isSure, setSure] = useState(false);
+  const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
+  const remove = useMutation({
+    mutationFn: () =>
+      answer(
+        api.DELETE('/api/guilds/{guild_id}/plugins/{plugin_id}/versions/{number}', {
+          params: { path: { ...path, number: version.number } },
+        }),
+      ),
+    onSuccess: () => {
+      announce(`Version ${version.number} is deleted.`);
+      void queryClient.invalidateQueries({ queryKey: keys.plugin(path) });
+    },
+  });
+  return (
+    <>
+      <Button
+        kind="quiet"
+        isPending={remove.isPending}
+        onPress={() => (isSure ? remove.mutate() : setSure(true))}
+        onBlur={() => setSure(false)}
+        aria-label={isSure ? `Really delete version ${version.number}` : `Delete version ${version.number}`}
+      >
+        {isSure ? 'Really delete?' : 'Delete'}
+      </Button>
+      {remove.error && <ProblemNotice problem={asProblem(remove.error)} />}
+    </>
+  );
+}
+
+/** Reads out what has become of an upload while somebody waits for it. */
+function useSayStates(versions: readonly Version[]): void {
+  const known = useRef(new Map<string, Version['state']>());
+  useEffect(() => {
+    for (const version of versions) {
+      const before = known.current.get(version.id);
+      known.current.set(version.id, version.state);
+      if (before && before !== version.state) {
+        const reasons = version.state === 'refused' ? ` ${version.reasons.join('. ')}` : '';
+        announce(`Version ${version.number}: ${STATES[version.state].name}.${reasons}`);
+      }
+    }
+  }, [versions]);
+}
+
+/** The plugin knows its newest version too. */
+function useRenewPlugin(plugin: Plugin, versions: readonly Version[]): void {
+  const queryClient = useQueryClient();
+  const newest = versions[0];
+  const isStale = newest !== undefined && newest.state !== plugin.latest?.state;
+  const state = newest?.state;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each state of the newest version
+  useEffect(() => {
+    if (isStale) {
+      const { queryKey } = pluginQuery({ guild_id: plugin.guild_id, plugin_id: plugin.id });
+      void queryClient.invalidateQueries({ queryKey });
+    }
+  }, [state]);
+}

@@ -1,0 +1,117 @@
+import type { Explanation, HostCall, Intent, Outcome, Permission, VersionState } from '../api/types';
+import type { Tone } from '../ui/Badge';
+
+interface Words {
+  name: string;
+  tone: Tone;
+}
+
+interface Outcomes extends Words {
+  /** What it means, and what somebody can do about it. */
+  advice: string;
+}
+
+export const OUTCOMES: Record<Outcome, Outcomes> = {
+  ok: { name: 'ok', tone: 'good', advice: 'The plugin ran to its end. What it sent was handed on.' },
+  trap: {
+    name: 'crashed',
+    tone: 'bad',
+    advice:
+      'The plugin ended itself: a panic, an exception, or memory that it could not get. Nothing was sent. Its log may say where; replay the run on a version that is mended.',
+  },
+  out_of_fuel: {
+    name: 'out of fuel',
+    tone: 'warn',
+    advice:
+      'It used up its fuel before it was done: a loop that does not end, or more work than a run may do. Nothing was sent. Do less for each message.',
+  },
+  out_of_memory: {
+    name: 'out of memory',
+    tone: 'warn',
+    advice: 'It asked for more memory than a run may have. Nothing was sent. Keep less in memory at once.',
+  },
+  deadline: {
+    name: 'out of time',
+    tone: 'warn',
+    advice: 'It took longer than a run may take. Nothing was sent. Do less for each message.',
+  },
+  host_call_limit: {
+    name: 'too many calls',
+    tone: 'warn',
+    advice: 'It called guildhook more often than a run may. Nothing was sent. Gather what you log, read and write.',
+  },
+  invalid: {
+    name: 'not loadable',
+    tone: 'bad',
+    advice: 'It could not be loaded or started. Build it anew and upload it as a new version.',
+  },
+  internal: {
+    name: 'guildhook’s fault',
+    tone: 'info',
+    advice: 'Something went wrong in guildhook, not in the plugin. If it stays, tell the operator.',
+  },
+};
+
+export const STATES: Record<VersionState, Words> = {
+  expected: { name: 'waiting for its file', tone: 'quiet' },
+  uploaded: { name: 'uploaded', tone: 'info' },
+  checking: { name: 'checking', tone: 'info' },
+  compiling: { name: 'compiling', tone: 'info' },
+  ready: { name: 'ready', tone: 'good' },
+  refused: { name: 'refused', tone: 'bad' },
+};
+
+const PERMISSIONS: Record<Permission, { name: string; means: string }> = {
+  SEND_MESSAGES: { name: 'Send messages', means: 'It may write into the channels of this guild.' },
+};
+
+export function permission(name: string): { name: string; means: string } {
+  return PERMISSIONS[name as Permission] ?? { name, means: 'A permission that this page does not know yet.' };
+}
+
+export function delivery(send: Intent): Words & { detail: string | null } {
+  switch (send.state) {
+    case 'delivered':
+      return { name: 'sent', tone: 'good', detail: null };
+    case 'pending':
+      return { name: 'waiting', tone: 'warn', detail: send.detail };
+    case 'refused':
+      return { name: 'not sent', tone: 'bad', detail: send.detail };
+    default:
+      return { name: 'never sent', tone: 'quiet', detail: 'Test runs, replays and shadows send nothing.' };
+  }
+}
+
+export function callResult(call: HostCall): Words {
+  return call.denied === null ? { name: 'allowed', tone: 'good' } : { name: 'denied', tone: 'bad' };
+}
+
+type Cause = Explanation['reasons'][number]['cause'];
+
+export const CAUSES: Record<Cause, Words & { advice: string }> = {
+  ran: { name: 'it ran', tone: 'good', advice: 'The run is below.' },
+  disabled: { name: 'disabled', tone: 'quiet', advice: 'Enable the plugin in its overview.' },
+  not_live: { name: 'no live version', tone: 'quiet', advice: 'Upload a version, and let it go live.' },
+  refused: { name: 'refused', tone: 'bad', advice: 'Upload a version that can be loaded.' },
+  quarantined: { name: 'quarantined', tone: 'bad', advice: 'See why in the overview, and try it again there.' },
+  over_budget: { name: 'waits for the budget', tone: 'warn', advice: 'It runs in one of the next minutes.' },
+  bot_message: { name: 'a bot wrote it', tone: 'quiet', advice: 'Let the plugin have messages of bots, if it should.' },
+  nothing_to_say: {
+    name: 'had nothing to say',
+    tone: 'quiet',
+    advice: 'Runs that end well and leave nothing behind are counted, not recorded. Type the message under Test.',
+  },
+  not_delivered: { name: 'not delivered', tone: 'bad', advice: 'The run below says what the chat server answered.' },
+  not_seen: {
+    name: 'never seen',
+    tone: 'quiet',
+    advice: 'Check the id. It is that of the message, not of the channel.',
+  },
+};
+
+const ACTIONS: Record<string, string> = {};
+
+/** What somebody did, as the audit log has it, in words. */
+export function action(name: string): string {
+  return ACTIONS[name] ?? name.replaceAll(/[._-]/g, ' ');
+}
