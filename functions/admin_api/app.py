@@ -2,13 +2,16 @@
 
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.logging import correlation_paths
+from guildhook.sealing import Sealer, SettingsKeys
 
 from guildhook.admin.access import GuildAccess
 from guildhook.admin.api import create_api
 from guildhook.admin.models import SignIn
+from guildhook.admin.page import Page, add_page
 from guildhook.admin.rates import Rates
 from guildhook.admin.services import RequestReport, Services
 from guildhook.admin.tokens import SigningKeys, TokenVerifier
@@ -18,7 +21,6 @@ from guildhook.modules import CompileQueue
 from guildhook.modules.uploads import Uploads
 from guildhook.observability import create_telemetry, report_request
 from guildhook.sandbox import MAX_WASM_BYTES
-from guildhook.sealing import Sealer, SettingsKeys
 from guildhook.secret import Secret
 from guildhook.settings import AdminSettings, load_settings
 from guildhook.store.admin import AdminStore
@@ -46,13 +48,14 @@ def report(request: RequestReport) -> None:
     report_request(telemetry, request)
 
 
+uploads = Uploads(settings.artifact_bucket)
 api = create_api(
     Services(
         store=store,
         tokens=TokenVerifier(settings.jwt_issuer, settings.jwt_audience, SigningKeys(settings.jwt_issuer)),
         access=GuildAccess(chat),
         rates=Rates(RateStore(store), settings.admin_requests_per_minute),
-        uploads=Uploads(settings.artifact_bucket),
+        uploads=uploads,
         trials=Trials(settings.test_run_function),
         compile_queue=CompileQueue(settings.compile_queue_url),
         sealer=Sealer(Secret(settings.settings_secret, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)),
@@ -69,6 +72,8 @@ api = create_api(
         report=report,
     )
 )
+
+add_page(api, Page(Path(__file__).parent / "page", settings.jwt_issuer, lambda: uploads.origin))
 
 handler = telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP)
 
