@@ -165,8 +165,7 @@ def serve(
                 out.print(f"[bold]sam local[/]    --env-vars {escape(str(sam_env))}")
             out.print("Type a message, such as !ping. Ctrl-C ends.")
             typed = sys.stdin.fileno() if sys.stdin else None
-            show = lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}")  # noqa: E731
-            converse(served.system, typed, show, interrupted)
+            converse(served, typed, lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}"), interrupted)
     except PortTakenError as error:
         raise typer.BadParameter(str(error), param_hint="--port") from None
 

@@ -35,6 +35,8 @@ _PIECE_BYTES = 64 * 1024
 class Served:
     system: Stack
     admin_url: str
+    replies_before: int
+    """What bots had said before anybody could speak."""
 
     @property
     def chat_url(self) -> str:
@@ -69,7 +71,7 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
         if history:
             live_through_a_day(system)
         with system.mapping.running(), system.compile_mapping.running():
-            yield Served(system, admin_url)
+            yield Served(system, admin_url, len(system.chat.replies()))
 
 
 def missing_pages() -> list[str]:
@@ -106,9 +108,10 @@ def container_environment(system: Stack) -> dict[str, dict[str, str]]:
     return {"Parameters": {"GUILDHOOK_DATABASE_IAM": "false", **variables}}
 
 
-def converse(system: Stack, typed: int | None, show: Callable[[str, str], None], interrupted: threading.Event) -> None:
+def converse(served: Served, typed: int | None, show: Callable[[str, str], None], interrupted: threading.Event) -> None:
     """Say each line of the file descriptor `typed` in the channel, and show by name and content what bots say."""
-    sources, begun, seen = [] if typed is None else [typed], b"", 0
+    system, seen = served.system, served.replies_before
+    sources, begun = [] if typed is None else [typed], b""
     while not interrupted.is_set():
         ready, _, _ = select.select(sources, [], [], _LOOK_AGAIN_SECONDS)
         for source in ready:
