@@ -114,7 +114,9 @@ def test_sixty_megabytes_are_refused_without_being_read(system, checker, row):
     assert (row(version_id)["state"], row(version_id)["reasons"]) == ("refused", [reason])
 
 
-@pytest.mark.parametrize("key", ["uploads/ping.wasm", "uploads/6a1d0000-0000-4000-8000-00000000000a", "uploads/", "artifacts/x"])
+@pytest.mark.parametrize(
+    "key", ["uploads/ping.wasm", "uploads/6a1d0000-0000-4000-8000-00000000000a", "uploads/", "artifacts/x"]
+)
 def test_an_upload_that_nobody_announced_is_nothing(system, checker, query, key):
     system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=PING)
     assert checker.check_upload(key) is None
@@ -159,7 +161,7 @@ class _Meanwhile:
 @pytest.mark.parametrize("stage", ["fetch", "inspect", "compile", "upload"])
 def test_nothing_is_stored_of_a_version_that_is_deleted_meanwhile(system, checker, query, table, stage):
     version_id = announce_wasm(system, PING)
-    meanwhile = _Meanwhile(stage, lambda: query(f"DELETE FROM {table}"))  # noqa: S608 - one of two names
+    meanwhile = _Meanwhile(stage, lambda: query(f"DELETE FROM {table}"))
     checker = replace(checker, stage=meanwhile, compiler=replace(checker.compiler, stage=meanwhile))
     assert check(system, checker, version_id, PING) is None
     assert query("SELECT count(*) FROM plugin_versions") == [(0,)]

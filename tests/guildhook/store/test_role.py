@@ -1,10 +1,13 @@
-"""Everything as the role of GUILDHOOK_DATABASE_ROLE, with the functions themselves."""
+"""Everything as the roles of the functions, with the functions themselves."""
 
+import json
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -15,10 +18,12 @@ import wat
 from guildhook.errors import MigrationError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
+from guildhook.store.role import PRIVILEGES
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
 from samples import event, failed_records, http_request, sqs_event
+from versions import upload
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 PING = (PLUGINS / "ping" / "ping.wasm").read_bytes()
@@ -33,18 +38,28 @@ def execute(url, statement, *parameters):
 
 
 @pytest.fixture
-def role_url(role, system):
-    """The system's database, as the role."""
-    assert migrate(Database(system.database_url), MIGRATIONS, role) == []
-    return make_conninfo(system.database_url, user=role)
+def roles(running):
+    """Names by function, which no role of the server has yet, and none without quotes can have."""
+    names = {function: f'the "{function}" {uuid4().hex}' for function in PRIVILEGES}
+    yield names
+    with psycopg.connect(running.postgres_url, autocommit=True) as connection:
+        for name in names.values():
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture
-def function(role_url, system):
-    """Loads one of the functions; its statements are the role's."""
+def function(roles, system):
+    """Loads one of the functions; its statements are its role's."""
+    assert migrate(Database(system.database_url), MIGRATIONS, roles) == []
     with ExitStack() as loaded:
-        yield lambda app, **environment: loaded.enter_context(
-            loaded_function(app, {**system.environment, "GUILDHOOK_DATABASE_URL": role_url, **environment})
+        yield lambda app: loaded.enter_context(
+            loaded_function(
+                app,
+                {
+                    **system.environment,
+                    "GUILDHOOK_DATABASE_URL": make_conninfo(system.database_url, user=roles[app.parent.name]),
+                },
+            )
         )
 
 
@@ -52,16 +67,25 @@ def messages(system, guild, *contents):
     return sqs_event(*(event(guild.id, guild.channel_id, content=content) for content in contents))
 
 
-def test_the_functions_do_all_that_they_do(function, system, query):
+def compiling(system, function):
+    """Does what is asked of compile_plugin, as its role."""
+    queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
+    mapping = EventSourceMapping(system.aws.client("sqs"), queue_url, "compile_plugin", function(COMPILE_PLUGIN))
+
+    def compile_all():
+        while mapping.poll():
+            pass
+
+    return compile_all
+
+
+def test_messages_are_handled_and_everything_old_is_forgotten(function, system, query):
     guild = system.add_guild()
     for name, wasm in {"ping": PING, "counter": COUNTER, "traps": wat.TRAPS, "bad": b"garbage"}.items():
         system.install(guild, name, wasm, {"SEND_MESSAGES"})
     compile_plugin = function(COMPILE_PLUGIN)
     assert compile_plugin({"action": "recompile"}, CONTEXT) == {"asked": 4}
-    queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
-    compiles = EventSourceMapping(system.aws.client("sqs"), queue_url, "compile_plugin", compile_plugin)
-    while compiles.poll():
-        pass
+    compiling(system, function)()
     assert query("SELECT count(*) FROM plugin_artifacts") == [(3,)]
     assert query("SELECT count(*) FROM plugin_refusals") == [(1,)]
     on_message = function(ON_MESSAGE)
@@ -73,24 +97,108 @@ def test_the_functions_do_all_that_they_do(function, system, query):
     assert query("SELECT failures_in_a_row FROM plugin_health") == [(3,), (3,)]
     query("UPDATE plugin_intents SET state = 'pending', updated_at = now() - interval '31 minutes'")
     sweep = function(SWEEP)
-    assert sweep({}, CONTEXT)["requeued"] > 0
+    swept = sweep({}, CONTEXT)
+    assert swept["requeued"] > 0
+    assert swept["versions_adopted"] == 4
+    compiling(system, function)()
+    assert query("SELECT state, count(*) FROM plugin_versions GROUP BY 1 ORDER BY 1") == [("ready", 3), ("refused", 1)]
     query("UPDATE plugin_runs SET created_at = now() - interval '25 hours'")
     assert sweep({}, CONTEXT)["given_up"] > 0
     query("UPDATE plugin_runs SET created_at = now() - interval '31 days'")
     query("UPDATE plugin_usage SET hour = hour - interval '91 days'")
     query("UPDATE guild_budgets SET minute = minute - interval '91 days'")
+    query("UPDATE plugin_versions SET state = 'checking', updated_at = now() - interval '2 hours' WHERE number = 1")
+    query(
+        """INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, created_by, updated_at)
+           SELECT id, 7, 'expected', sha256('x'), 1, '', now() - interval '2 days' FROM plugins"""
+    )
+    query(
+        """INSERT INTO plugin_audit (guild_id, at, actor_id, actor_name, action, detail)
+           VALUES (gen_random_uuid(), now() - interval '366 days', '', '', '', '{}')"""
+    )
     swept = sweep({}, CONTEXT)
-    assert swept["runs_deleted"] > 0
-    assert swept["usage_deleted"] > 1
+    assert [name for name, count in swept.items() if count == 0] == ["requeued", "given_up", "versions_adopted"]
     query("UPDATE plugin_artifacts SET created_at = now() - interval '31 days'")
     query("UPDATE plugin_refusals SET created_at = now() - interval '31 days'")
     query("DELETE FROM plugins")
     assert compile_plugin({"action": "prune"}, CONTEXT) == {"pruned": 3}
     assert query("SELECT count(*) FROM plugin_refusals") == [(0,)]
-    assert function(ADMIN_API)(http_request("GET", "/api/health"), CONTEXT)["statusCode"] == 200
 
 
-FORBIDDEN = [
+class Admin:
+    """Somebody who manages a guild, and asks admin_api."""
+
+    def __init__(self, system, handler, guild):
+        self._handler = handler
+        self._path = f"/api/guilds/{guild.id}"
+        ada = uuid4()
+        system.chat.add_member(guild.id, ada, ["MANAGE_GUILD"])
+        self._token = system.chat.issuer.issue(ada, "Ada")
+
+    def __call__(self, method, path="", body=None, etag=None, **parameters):
+        """What is answered; its status is a success."""
+        request = http_request(method, f"{self._path}{path}")
+        request["headers"] |= {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
+        if etag:
+            request["headers"]["if-match"] = etag
+        if body is not None:
+            request["body"] = json.dumps(body)
+        request["queryStringParameters"] = parameters
+        answer = self._handler(request, CONTEXT)
+        assert 200 <= answer["statusCode"] < 300, answer
+        return json.loads(answer["body"]) if answer.get("body") else None
+
+    def upload(self, plugin, wasm):
+        """The form to send it with."""
+        announced = {"wasm_sha256": sha256(wasm).hexdigest(), "wasm_bytes": len(wasm)}
+        return self("POST", f"/plugins/{plugin['id']}/versions", announced)["version"]
+
+
+def test_an_admin_does_all_that_admins_do(function, system, query):
+    guild = system.add_guild()
+    admin = Admin(system, function(ADMIN_API), guild)
+    compile_all = compiling(system, function)
+    admin("PATCH", "", {"keep_content": True}, admin("GET")["etag"])
+    made = admin("POST", "/plugins", {"name": "Ping"})
+    plugin = f"/plugins/{made['id']}"
+    for wasm in (PING, COUNTER):
+        version = admin.upload(made, wasm)
+        admin("POST", f"{plugin}/versions/{version['number']}/uploaded")
+        upload(system, UUID(version["id"]), wasm)
+        compile_all()
+    assert [version["state"] for version in admin("GET", f"{plugin}/versions")["items"]] == ["ready", "ready"]
+
+    def change(method, path, body=None):
+        return admin(method, f"{plugin}{path}", body, admin("GET", plugin)["etag"])
+
+    change("PUT", "/secrets/token", {"value": "s3cret"})
+    change("PUT", "/live", {"version": 1, "consent": ["SEND_MESSAGES"]})
+    change("PUT", "/shadow", {"version": 2})
+    tried = {"version": 1, "message": {"content": "!ping"}}
+    assert admin("POST", f"{plugin}/test-runs", tried)["outcome"] == "ok"
+    assert failed_records(function(ON_MESSAGE)(messages(system, guild, "!ping"), CONTEXT)) == []
+    (run,) = admin("GET", f"{plugin}/runs", shadow="false")["items"]
+    admin("GET", f"{plugin}/runs/{run['id']}")
+    admin("GET", f"{plugin}/usage")
+    admin("GET", f"{plugin}/explanations/{run['message_id']}")
+    change("PUT", "/shadow", {"version": None})
+    change("PUT", "/live", {"version": 2})
+    change("POST", "/roll-back", {})
+    change("DELETE", "/secrets/token")
+    query(
+        """INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error,
+                                      quarantined_at, reason, retry_at, pauses)
+           SELECT id, wasm_sha256, 9, now(), 9, '', now(), 'failed', now() + interval '1 hour', 1 FROM plugins"""
+    )
+    change("DELETE", "/quarantine")
+    change("PATCH", "", {"enabled": False, "settings": {"answer": 42}, "permissions": []})
+    change("DELETE", "/versions/2")
+    assert len(admin("GET", "/audit")["items"]) > 10
+    change("DELETE", "")
+    assert admin("GET", "/plugins")["items"] == []
+
+
+FORBIDDEN_TO_ALL = [
     "DROP TABLE plugin_state",
     "ALTER TABLE plugins ADD COLUMN mine INTEGER",
     "CREATE TABLE mine (id INTEGER)",
@@ -102,34 +210,100 @@ FORBIDDEN = [
     "TRUNCATE plugin_runs",
     "SELECT * FROM users",
     "SELECT name FROM channels",
-    "SELECT * FROM guilds",
+    "SELECT name FROM guilds",
     "DELETE FROM channels",
+    "DELETE FROM guilds",
     "UPDATE channels SET guild_id = NULL",
-    "INSERT INTO plugins (guild_id, name, wasm_blob) VALUES (gen_random_uuid(), '', '')",
-    "UPDATE plugins SET wasm_blob = ''",
-    "UPDATE plugins SET permissions = '[\"SEND_MESSAGES\"]'",
-    "DELETE FROM plugins",
+    "UPDATE plugin_audit SET actor_name = ''",
     "UPDATE plugin_intents SET content = ''",
     "INSERT INTO _yoyo_migration (migration_hash) VALUES ('')",
     "COPY plugins TO PROGRAM 'true'",
 ]
+CHANGE_PLUGINS = [
+    "INSERT INTO plugins (guild_id, name, wasm_blob) VALUES (gen_random_uuid(), '', '')",
+    "UPDATE plugins SET wasm_blob = ''",
+    "UPDATE plugins SET permissions = '[\"SEND_MESSAGES\"]'",
+    "UPDATE plugins SET config = '{}'",
+    "UPDATE plugins SET shadow_version_id = NULL",
+    "DELETE FROM plugins",
+    "INSERT INTO plugin_secrets (plugin_id, name, sealed) VALUES (gen_random_uuid(), '', '')",
+    "UPDATE plugin_secrets SET sealed = ''",
+    "DELETE FROM plugin_secrets",
+    "UPDATE guild_settings SET keep_content = TRUE",
+    "INSERT INTO plugin_audit (guild_id, actor_id, actor_name, action, detail) SELECT id, '', '', '', '{}' FROM guilds",
+]
+CHANGE_ARTIFACTS = ["UPDATE plugin_artifacts SET artifact_sha256 = ''", "DELETE FROM plugin_refusals"]
+FORBIDDEN: Mapping[str, list[str]] = {
+    "on_message": [
+        *CHANGE_PLUGINS,
+        *CHANGE_ARTIFACTS,
+        "UPDATE plugins SET live_version_id = NULL",
+        "UPDATE plugin_versions SET state = 'ready'",
+        "DELETE FROM plugin_versions",
+        "SELECT * FROM plugin_audit",
+        "SELECT * FROM admin_requests",
+        "DELETE FROM plugin_runs",
+    ],
+    "compile_plugin": [
+        *CHANGE_PLUGINS,
+        "UPDATE plugins SET live_version_id = NULL",
+        "UPDATE plugin_versions SET created_by = ''",
+        "DELETE FROM plugin_versions",
+        "SELECT * FROM plugin_secrets",
+        "SELECT * FROM plugin_runs",
+        "SELECT * FROM plugin_audit",
+    ],
+    "sweep": [*CHANGE_PLUGINS, *CHANGE_ARTIFACTS, "SELECT * FROM plugin_secrets", "SELECT * FROM plugin_state"],
+    "admin_api": [
+        *CHANGE_ARTIFACTS,
+        "UPDATE plugin_versions SET wasm_blob = ''",
+        "DELETE FROM plugin_audit",
+        "UPDATE plugin_runs SET message = ''",
+        "DELETE FROM plugin_runs",
+        "UPDATE plugin_state SET entries = '{}'",
+        "INSERT INTO plugin_intents (key, run_id) VALUES (gen_random_uuid(), gen_random_uuid())",
+    ],
+}
 
 
-def test_it_may_do_nothing_else(role, empty_database):
-    migrate(Database(empty_database), MIGRATIONS, role)
-    execute(empty_database, "CREATE TABLE users (email TEXT)")
-    execute(empty_database, "ALTER TABLE channels ADD COLUMN name TEXT")
-    for statement in FORBIDDEN:
+def with_more_columns(url):
+    """As the chat server's own database has them."""
+    execute(url, "CREATE TABLE users (email TEXT)")
+    execute(url, "ALTER TABLE channels ADD COLUMN name TEXT")
+    execute(url, "ALTER TABLE guilds ADD COLUMN name TEXT")
+
+
+def test_a_role_may_do_nothing_else(roles, empty_database):
+    migrate(Database(empty_database), MIGRATIONS, roles)
+    with_more_columns(empty_database)
+    for function, forbidden in FORBIDDEN.items():
+        for statement in FORBIDDEN_TO_ALL + forbidden:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                execute(make_conninfo(empty_database, user=roles[function]), statement)
+
+
+def test_one_role_may_be_that_of_all_functions(role, empty_database):
+    migrate(Database(empty_database), MIGRATIONS, one(role))
+    with_more_columns(empty_database)
+    url = make_conninfo(empty_database, user=role)
+    for table in {table for privileges in PRIVILEGES.values() for table in privileges} - {"channels", "guilds"}:
+        assert execute(url, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
+    for statement in FORBIDDEN_TO_ALL:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            execute(make_conninfo(empty_database, user=role), statement)
+            execute(url, statement)
+
+
+def one(role):
+    """The role of all functions."""
+    return dict.fromkeys(PRIVILEGES, role)
 
 
 def test_it_is_made_once_and_keeps_what_it_was_given(role, empty_database):
-    migrate(Database(empty_database), MIGRATIONS, role)
-    execute(empty_database, sql.SQL("GRANT SELECT ON guilds TO {}").format(sql.Identifier(role)))
+    migrate(Database(empty_database), MIGRATIONS, one(role))
+    execute(empty_database, sql.SQL("GRANT TRUNCATE ON guilds TO {}").format(sql.Identifier(role)))
     before = privileges(empty_database, role)
-    assert ("guilds", "SELECT") in before
-    migrate(Database(empty_database), MIGRATIONS, role)
+    assert ("guilds", "TRUNCATE") in before
+    migrate(Database(empty_database), MIGRATIONS, one(role))
     assert privileges(empty_database, role) == before
 
 
@@ -141,7 +315,7 @@ def privileges(url, role):
 def test_two_databases_of_a_server_make_it_at_the_same_time(role, empty_database, system):
     urls = [empty_database, system.database_url] * 3
     with ThreadPoolExecutor(len(urls)) as pool:
-        applied = list(pool.map(lambda url: migrate(Database(url), MIGRATIONS, role), urls))
+        applied = list(pool.map(lambda url: migrate(Database(url), MIGRATIONS, one(role)), urls))
     assert sum(map(bool, applied)) == 1
     assert all(privileges(url, role) for url in urls)
 
@@ -162,13 +336,13 @@ def is_member(url, role, group):
 
 def test_where_there_is_iam_a_role_that_is_made_logs_in_by_it(role, empty_database, rds_iam):
     for _ in range(2):
-        migrate(Database(empty_database), MIGRATIONS, role)
+        migrate(Database(empty_database), MIGRATIONS, one(role))
         assert is_member(empty_database, role, rds_iam)
 
 
 def test_a_role_that_is_there_keeps_its_password(role, empty_database, rds_iam):
     execute(empty_database, sql.SQL("CREATE ROLE {} LOGIN PASSWORD 's3cret'").format(sql.Identifier(role)))
-    migrate(Database(empty_database), MIGRATIONS, role)
+    migrate(Database(empty_database), MIGRATIONS, one(role))
     assert not is_member(empty_database, role, rds_iam)
 
 
@@ -184,17 +358,17 @@ def owner(role, running):
 
 
 def test_the_one_who_migrates_need_not_be_a_superuser(role, owner):
-    migrate(Database(owner), MIGRATIONS, role)
+    migrate(Database(owner), MIGRATIONS, one(role))
     assert execute(make_conninfo(owner, user=role), "SELECT count(id) FROM channels") == [(0,)]
 
 
 def test_the_one_who_migrates_is_not_one_of_the_others(owner, empty_database):
     ((myself,),) = execute(owner, "SELECT current_user")
     with pytest.raises(MigrationError, match="is the one that migrates, or a superuser"):
-        migrate(Database(owner), MIGRATIONS, myself)
+        migrate(Database(owner), MIGRATIONS, one(myself))
     ((superuser,),) = execute(empty_database, "SELECT current_user")
     with pytest.raises(MigrationError, match="is the one that migrates, or a superuser"):
-        migrate(Database(owner), MIGRATIONS, superuser)
+        migrate(Database(owner), MIGRATIONS, one(superuser))
 
 
 def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
@@ -203,7 +377,7 @@ def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
     execute(as_superuser, "CREATE TABLE channels (id UUID PRIMARY KEY, guild_id UUID)")
     execute(as_superuser, "GRANT SELECT ON channels TO PUBLIC")
     with pytest.raises(MigrationError, match=r'GRANT SELECT .* ON "channels" .*no privileges were granted'):
-        migrate(Database(owner), MIGRATIONS, role)
+        migrate(Database(owner), MIGRATIONS, one(role))
 
 
 def test_the_one_who_migrates_keeps_its_password_as_well(role, owner, rds_iam, running):
@@ -211,7 +385,7 @@ def test_the_one_who_migrates_keeps_its_password_as_well(role, owner, rds_iam, r
     # RDS lets its master user grant this without being a member.
     execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
     before = execute(owner, "SELECT rolname FROM pg_roles ORDER BY rolname")
-    migrate(Database(owner), MIGRATIONS, role)
+    migrate(Database(owner), MIGRATIONS, one(role))
     assert is_member(owner, role, rds_iam)
     assert not is_member(owner, name, role)
     after = execute(owner, "SELECT rolname FROM pg_roles WHERE rolname <> %s ORDER BY rolname", role)

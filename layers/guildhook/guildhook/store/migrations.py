@@ -31,7 +31,7 @@ _ALIVE_CHECK_INTERVAL = "1s"
 def migrate(
     database: Database, directory: Path, roles: Mapping[str, str] | None = None, wait_seconds: float = 60
 ) -> list[str]:
-    """Bring the database up to date, and let `roles`, which are by function, use it. Returns what was applied, in order.
+    """Bring the database up to date, and let `roles` use it: names, by function. Returns what was applied, in order.
 
     A second migrator waits for the first, for `wait_seconds`. Raises InfrastructureError if that or the database is
     out of reach, MigrationError if a step fails: the steps before it stay applied, and nothing of it remains.
