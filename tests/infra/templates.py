@@ -28,6 +28,9 @@ _PSEUDO = {
 CHAT = {
     "ChatApiUrl": "https://chat.example.org",
     "ChatSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:chat-AbCdEf",
+    "JwtIssuer": "https://login.example.org/realms/chat",
+    "JwtAudience": "guildhook",
+    "JwtClientId": "guildhook-page",
 }
 BY_TOKEN = {
     **CHAT,

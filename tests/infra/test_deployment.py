@@ -117,6 +117,16 @@ def test_the_functions_find_each_other(deployed):
     assert variables["GUILDHOOK_ARTIFACT_BUCKET"] == deployed.resources["Artifacts"]
     compiler = deployed.function("CompilePlugin")["Environment"]["Variables"]
     assert compiler["GUILDHOOK_ARTIFACT_BUCKET"] == deployed.resources["Artifacts"]
+    admin = deployed.function("AdminApi")["Environment"]["Variables"]
+    assert admin["GUILDHOOK_TEST_RUN_FUNCTION"] == deployed.resources["TestRun"]
+
+
+def test_a_key_is_made_for_secrets_of_plugins(deployed):
+    secret = deployed.function("AdminApi")["Environment"]["Variables"]["GUILDHOOK_SETTINGS_SECRET"]
+    assert deployed.function("OnMessage")["Environment"]["Variables"]["GUILDHOOK_SETTINGS_SECRET"] == secret
+    made = json.loads(deployed.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    assert list(made) == ["settings_key"]
+    assert len(made["settings_key"]) == 64
 
 
 def test_the_bucket_is_encrypted(deployed):
@@ -140,4 +150,6 @@ def test_the_schedules_call_their_functions(deployed):
 def test_every_log_ends(deployed):
     groups = deployed.client("logs").describe_log_groups(logGroupNamePrefix=f"/guildhook/{deployed.name}/")["logGroups"]
     names = {group["logGroupName"].rpartition("/")[2]: group["retentionInDays"] for group in groups}
-    assert names == dict.fromkeys(("on_message", "compile_plugin", "migrate", "admin_api", "sweep", "api"), 30)
+    assert names == dict.fromkeys(
+        ("on_message", "compile_plugin", "migrate", "admin_api", "sweep", "test_run", "api"), 30
+    )

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from infra.templates import PROJECT, deployment, read_template, resolve
+from infra.test_permissions import USERS
 
 NETWORK = {"VpcCidr": "10.42.0.0/16", "ChatApiPort": 443}
 DATABASE = {
@@ -69,7 +70,7 @@ def test_the_functions_reach_what_they_use_without_leaving_the_network(network):
         properties["ServiceName"].rpartition(".")[2]: properties["VpcEndpointType"]
         for properties in network.of_type("AWS::EC2::VPCEndpoint").values()
     }
-    assert endpoints == {"s3": "Gateway", "sqs": "Interface", "secretsmanager": "Interface"}
+    assert endpoints == {"s3": "Gateway", "sqs": "Interface", "secretsmanager": "Interface", "lambda": "Interface"}
     ports = {
         (rule["FromPort"], rule.get("CidrIp"), rule.get("CidrIpv6"))
         for rule in network["FunctionsGroup"]["SecurityGroupEgress"]
@@ -95,6 +96,13 @@ def test_a_chat_server_in_a_peered_network_is_reached_at_its_port_too(network):
     elsewhere = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
     rule = elsewhere["ToPeeredChatServer"]
     assert (rule["GroupId"], rule["CidrIp"], rule["FromPort"]) == ("FunctionsGroup", "0.0.0.0/0", 8443)
+
+
+def test_the_identity_provider_is_let_out_to_whatever_the_chat_servers_port_is(network):
+    assert "ToIdentityProvider" not in network.resources
+    elsewhere = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
+    rule = elsewhere["ToIdentityProvider"]
+    assert (rule["GroupId"], rule["CidrIpv6"], rule["FromPort"]) == ("FunctionsGroup", "::/0", 443)
 
 
 def test_the_zones_are_the_regions_first_unless_they_are_given(network):
@@ -139,7 +147,9 @@ def test_a_token_takes_the_place_of_every_password_but_the_owners(database):
     assert database["Proxy"]["RequireTLS"] is True
     (statement,) = database["ProxyRole"]["Policies"][0]["PolicyDocument"]["Statement"]
     assert statement["Action"] == "rds-db:connect"
-    assert statement["Resource"].endswith(":dbuser:Cluster.DBClusterResourceId/guildhook")
+    users = {resource.rpartition(":dbuser:Cluster.DBClusterResourceId/")[2] for resource in statement["Resource"]}
+    # The last one is that of the version before, which runs until this one takes its place.
+    assert users == {*USERS.values(), "guildhook"}
     assert not database.of_type("AWS::SecretsManager::Secret")
 
 
@@ -154,8 +164,6 @@ def test_a_standby_is_there_if_it_is_asked_for(database):
 
 
 def test_the_functions_check_the_proxys_certificate(database):
-    url = database.outputs["Url"]["Value"]
-    assert url.startswith(
-        "postgresql://guildhook@Proxy.Endpoint:5432/guildhook?sslmode=verify-full&sslrootcert=/opt/python/"
-    )
+    address = database.outputs["Address"]["Value"]
+    assert address.startswith("Proxy.Endpoint:5432/guildhook?sslmode=verify-full&sslrootcert=/opt/python/")
     assert database.outputs["OwnerUrl"]["Value"].endswith("?sslmode=require")

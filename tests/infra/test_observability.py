@@ -26,6 +26,7 @@ REQUIRED = {
     "SweepFunction": "bots-Sweep-1",
     "MigrateFunction": "bots-Migrate-1",
     "AdminApiFunction": "bots-AdminApi-1",
+    "TestRunFunction": "bots-TestRun-1",
     "OnMessageLogGroup": "/guildhook/bots/on_message",
     "EventQueue": "bots-Events-1",
     "DeadLetterQueue": "bots-DeadLetters-1",

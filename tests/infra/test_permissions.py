@@ -7,7 +7,7 @@ import pytest
 
 from infra.templates import BY_PASSWORD, CHAT, DEPLOYMENTS, OWNER_APART, Resolved, deployment
 
-FUNCTIONS = ("OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep")
+FUNCTIONS = ("OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun")
 TOKEN = ("rds-db:connect", DEPLOYMENTS["by token"]["DatabaseConnectArn"])
 PASSWORD = ("secretsmanager:GetSecretValue", BY_PASSWORD["DatabaseSecretArn"])
 
@@ -34,6 +34,7 @@ OWN = {
         ("s3:GetObject", "Artifacts.Arn/artifacts/*"),
         ("s3:ListBucket", "Artifacts.Arn"),
         ("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"]),
+        ("secretsmanager:GetSecretValue", "SettingsKey"),
     },
     "CompilePlugin": {
         ("sqs:ReceiveMessage", "Compiles.Arn"),
@@ -47,10 +48,25 @@ OWN = {
         ("s3:ListBucket", "Artifacts.Arn"),
     },
     "Migrate": set(),
-    "AdminApi": set(),
-    "Sweep": {("sqs:SendMessage", "Events.Arn")},
+    "AdminApi": {
+        ("s3:PutObject", "Artifacts.Arn/uploads/*"),
+        ("sqs:SendMessage", "Compiles.Arn"),
+        ("lambda:InvokeFunction", "TestRun.Arn"),
+        ("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"]),
+        ("secretsmanager:GetSecretValue", "SettingsKey"),
+    },
+    "Sweep": {("sqs:SendMessage", "Events.Arn"), ("sqs:SendMessage", "Compiles.Arn")},
+    "TestRun": {("s3:GetObject", "Artifacts.Arn/artifacts/*"), ("s3:ListBucket", "Artifacts.Arn")},
 }
 """Beside its log, the database, and what the VPC and traces need."""
+
+USERS = {
+    "OnMessage": "guildhook_on_message",
+    "CompilePlugin": "guildhook_compile_plugin",
+    "Sweep": "guildhook_sweep",
+    "AdminApi": "guildhook_admin_api",
+}
+"""Of the database that the stack makes."""
 
 
 def statements(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -90,7 +106,7 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
 @pytest.mark.parametrize(
     ("name", "database", "more"),
     [
-        ("a database of its own", ("rds-db:connect", "Database.Outputs.ConnectArn"), NETWORK),
+        ("a database of its own", None, NETWORK),
         ("by token", TOKEN, set()),
         ("by password", PASSWORD, set()),
         ("owner apart, in a VPC", PASSWORD, NETWORK),
@@ -103,15 +119,33 @@ def test_a_function_may_do_what_it_is_for_and_nothing_else(name, function, datab
         "a database of its own": "Database.Outputs.OwnerSecretArn",
         "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
     }
-    if function == "Migrate" and name in owners:
-        database = ("secretsmanager:GetSecretValue", owners[name])
-    assert allowed(deployment(name), function) == OWN[function] | log(function) | {database} | more
+    if function == "TestRun":
+        ways = set()
+    elif function == "Migrate" and name in owners:
+        ways = {("secretsmanager:GetSecretValue", owners[name])}
+    else:
+        ways = {database or ("rds-db:connect", f"Database.Outputs.UsersArn/{USERS[function]}")}
+    assert allowed(deployment(name), function) == OWN[function] | log(function) | ways | more
 
 
-def test_only_compile_plugin_writes_artifacts():
+def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_upload():
     stack = deployment("by token")
-    writers = {f for f in FUNCTIONS for what, where in allowed(stack, f) if what in ("s3:PutObject", "s3:DeleteObject")}
-    assert writers == {"CompilePlugin"}
+    writers = {
+        (function, where)
+        for function in FUNCTIONS
+        for what, where in allowed(stack, function)
+        if what in ("s3:PutObject", "s3:DeleteObject")
+    }
+    assert writers == {("CompilePlugin", "Artifacts.Arn/artifacts/*"), ("AdminApi", "Artifacts.Arn/uploads/*")}
+
+
+def test_a_test_run_has_no_way_to_the_database_and_to_no_secret():
+    for name in DEPLOYMENTS:
+        stack = deployment(name)
+        assert not {what for what, _ in allowed(stack, "TestRun") if what.startswith(("rds", "secrets", "sqs"))}
+        variables = stack["TestRun"]["Environment"]["Variables"]
+        own = {variable for variable in variables if variable.startswith("GUILDHOOK_")}
+        assert own == {"GUILDHOOK_ARTIFACT_BUCKET"}
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -5,8 +5,11 @@ from dataclasses import fields
 
 import pytest
 
+from guildhook.admin.api import ENDPOINTS
+from guildhook.admin.endpoints import Access
 from guildhook.backoff import Backoff
 from guildhook.budget import Budget
+from guildhook.lambda_functions import _TOTAL_SECONDS
 from guildhook.model import QuarantineRules
 from guildhook.sandbox.child import CompileLimits
 from guildhook.settings import SweepSettings, WorkerSettings
@@ -21,8 +24,10 @@ from infra.templates import (
     deployment,
     read_template,
 )
+from infra.test_permissions import USERS
 
-FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep"}
+FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun"}
+WITH_DATABASE = FUNCTIONS - {"TestRun"}
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
 TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((PROJECT / "infra").glob("*.yaml")))]
 
@@ -95,7 +100,7 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
         after = [after] if isinstance(after, str) else after
         return set(after).union(*(waits_for(each) for each in after))
 
-    for name in FUNCTIONS - {"Migrate"}:
+    for name in WITH_DATABASE - {"Migrate"}:
         assert "Migrated" in waits_for(name)
     assert "Recompiled" in waits_for("OnMessage")
     assert stack["Migrated"]["ServiceToken"] == "Migrate.Arn"
@@ -183,6 +188,13 @@ def test_every_parameter_is_documented_with_its_default():
             ["chat.example.org", "https://user:secret@chat.example.org", "https://", ""],
         ),
         ("ChatSecretArn", ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:chat/token-AbCdEf"], ["chat", ""]),
+        (
+            "JwtIssuer",
+            ["https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCd", "https://login.example.org/"],
+            ["http://login.example.org", "https://", "https://me@login.example.org", "https://login.example.org?x", ""],
+        ),
+        ("JwtAudience", ["guildhook", "https://guildhook.example.org"], ["", "a b", "a" * 256]),
+        ("JwtClientId", ["1h57kf5cpq17m0eml12EXAMPLE"], ["", "a b"]),
         (
             "DatabaseUrl",
             ["", "postgresql://hook@db:5432/chat?connect_timeout=3&sslmode=verify-full"],
@@ -280,7 +292,7 @@ def test_what_cannot_be_made_again_outlives_the_stack():
     # The network of a database that is kept could not be deleted. What is empty goes when the first deploy fails.
     assert kept == {
         **dict.fromkeys(("Network", "Database"), "Retain"),
-        **dict.fromkeys(("Artifacts", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),
+        **dict.fromkeys(("Artifacts", "SettingsKey", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),
     }
     assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
@@ -303,12 +315,15 @@ def test_the_functions_are_where_their_database_is():
     [
         (
             "a database of its own",
-            {"URL": "Database.Outputs.Url", "IAM": "true"},
+            {"URL": "postgresql://{user}@Database.Outputs.Address", "IAM": "true"},
             {
                 "URL": "Database.Outputs.OwnerUrl",
                 "IAM": "false",
                 "SECRET": "Database.Outputs.OwnerSecretArn",
-                "ROLE": "guildhook",
+                "ROLE": "guildhook_on_message",
+                "COMPILE_ROLE": "guildhook_compile_plugin",
+                "SWEEP_ROLE": "guildhook_sweep",
+                "ADMIN_ROLE": "guildhook_admin_api",
             },
         ),
         (
@@ -351,12 +366,63 @@ def test_how_the_functions_and_migrate_get_into_the_database(name, functions, mi
         prefix = "GUILDHOOK_DATABASE_"
         return {key.removeprefix(prefix): value for key, value in variables.items() if key.startswith(prefix)}
 
-    assert {function: database(function) for function in FUNCTIONS} == {
-        **dict.fromkeys(FUNCTIONS, functions),
-        "Migrate": migrate,
+    as_itself = {function: {**functions, "URL": functions["URL"].format(user=user)} for function, user in USERS.items()}
+    found = {function: database(function) for function in FUNCTIONS}
+    assert found == {**as_itself, "Migrate": migrate, "TestRun": {}}
+
+
+PAGES = {"/", "/assets/{file}", "/guilds/{proxy+}", "/signed-in", "/api.html"}
+"""Of the admin page, whose files functions/admin_api has."""
+
+
+def routes(stack):
+    """Whether each wants a token, by method and path."""
+    (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
+    return {
+        (method.upper(), path): operation.get("security") == [{"Tokens": []}]
+        for path, methods in api["Body"]["paths"].items()
+        for method, operation in methods.items()
     }
 
 
-def test_only_what_is_named_is_routed(stack):
+def test_only_what_is_answered_is_routed_and_what_is_of_a_guild_wants_a_token(stack):
+    answered = {(endpoint.method, endpoint.path): endpoint.access is not Access.ANYBODY for endpoint in ENDPOINTS}
+    assert routes(stack) == answered | {("GET", path): False for path in PAGES}
+    assert all(wants for (_, path), wants in routes(stack).items() if path.startswith("/api/guilds"))
+
+
+def test_tokens_are_the_issuers_and_for_this_api(stack):
     (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
-    assert {path: set(methods) for path, methods in api["Body"]["paths"].items()} == {"/api/health": {"get"}}
+    scheme = api["Body"]["components"]["securitySchemes"]["Tokens"]["x-amazon-apigateway-authorizer"]
+    assert scheme["jwtConfiguration"] == {"issuer": CHAT["JwtIssuer"], "audience": [CHAT["JwtAudience"]]}
+    assert (scheme["type"], scheme["identitySource"]) == ("jwt", "$request.header.Authorization")
+    variables = stack["AdminApi"]["Environment"]["Variables"]
+    assert [variables[f"GUILDHOOK_JWT_{name}"] for name in ("ISSUER", "AUDIENCE", "CLIENT_ID")] == [
+        CHAT["JwtIssuer"],
+        CHAT["JwtAudience"],
+        CHAT["JwtClientId"],
+    ]
+
+
+def test_a_log_of_access_has_neither_paths_nor_queries_nor_tokens(stack):
+    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    variables = set(re.findall(r"\$context\.([\w.]+)", stage["AccessLogSettings"]["Format"]))
+    assert variables == {
+        "requestId",
+        "requestTime",
+        "routeKey",
+        "status",
+        "responseLatency",
+        "integrationErrorMessage",
+        "authorizer.error",
+    }
+
+
+def test_an_upload_is_sent_by_a_form_from_any_origin(stack):
+    (rule,) = stack["Artifacts"]["CorsConfiguration"]["CorsRules"]
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], ["*"])
+
+
+def test_a_test_run_is_over_before_the_one_who_asked_gives_up(stack):
+    assert stack["TestRun"]["Timeout"] < _TOTAL_SECONDS < stack["AdminApi"]["Timeout"]
+    assert stack["TestRun"]["MemorySize"] == stack["OnMessage"]["MemorySize"]
