@@ -26,3 +26,7 @@ class InvalidPluginError(Exception):
 
 class InvalidSchemaError(Exception):
     """What a plugin says of its settings cannot be used. The text is the reason, for the guild's admins."""
+
+
+class UnsealableError(Exception):
+    """A plugin's secret opens with no key that there is. The text names plugin and secret, and shows nothing of it."""

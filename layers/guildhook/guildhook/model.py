@@ -96,6 +96,14 @@ def _uuid5(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
+class HostCall(msgspec.Struct, frozen=True):
+    """A call that a plugin made of one of the host's functions."""
+
+    function: str
+    denied: str | None
+    """Why nothing was done; None if it was."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """What one run did. `detail` is empty for a run that ended ok."""
 
@@ -110,6 +118,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """Of text that passed in host calls, both ways together."""
     state: Mapping[str, str] | None = None
     """The whole new state, of a run that ended ok and changed it."""
+    calls: tuple[HostCall, ...] = ()
+    """In their order, as many as `host_calls`. One that ended the run is the last, and denied."""
 
 
 class MemoryType(msgspec.Struct, frozen=True):
@@ -174,7 +184,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """A row of `plugins` without its blob; `compiled` is None until the compile function has seen the wasm."""
+    """A plugin as one of its versions runs, without the wasm; `compiled` is None until that was compiled or refused."""
 
     id: UUID
     guild_id: UUID
@@ -186,6 +196,14 @@ class InstalledPlugin:
     """Whether it is given messages of bots."""
     state: PluginState = PluginState()
     health: Health = Health()
+    version_id: UUID | None = None
+    """None if its wasm was written into its row directly."""
+    sealed: Mapping[str, bytes] = field(default_factory=dict)
+    """Its secrets by name; they are settings that nobody reads but the plugin."""
+    keep_content: bool = False
+    """Whether its guild has its runs recorded with the messages that they were given."""
+    shadow: bool = False
+    """It is a version that is not live: it runs on the same messages, and nothing comes of that but a record."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
