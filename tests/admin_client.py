@@ -16,7 +16,6 @@ from guildhook_local.poller import Handler, LambdaContext
 from guildhook_local.stack import Guild, Stack
 from samples import http_request
 
-ADA = UUID("6a1d0000-0000-4000-8000-0000000000ad")
 PROBLEM = "application/problem+json"
 
 
@@ -99,6 +98,7 @@ class AdminSystem:
 
     stack: Stack
     guild: Guild
+    manager_id: UUID
 
     @property
     def path(self) -> str:
@@ -106,7 +106,7 @@ class AdminSystem:
 
     def client(self, **claims: Any) -> Client:
         """Of the one who manages the guild. `claims` are those of the token that are not as they should be."""
-        token = self.stack.chat.issuer.issue(ADA, "Ada", **claims)
+        token = self.stack.chat.issuer.issue(self.manager_id, "Ada", **claims)
         return Client(self.stack.admin_handler, token, self.path)
 
     def member(self, *permissions: str, guild: Guild | None = None) -> Client:
@@ -120,6 +120,10 @@ class AdminSystem:
         with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
             cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
+
+    def plugins(self, columns: str) -> list[tuple[Any, ...]]:
+        """Of the guild, as they are stored."""
+        return self.execute(f"SELECT {columns} FROM plugins WHERE guild_id = %s", self.guild.id)
 
     def add_version(
         self,
@@ -149,8 +153,8 @@ class AdminSystem:
 
 
 def admin_system(stack: Stack) -> AdminSystem:
-    guild = stack.add_guild()
+    guild, manager_id = stack.add_guild(), uuid4()
     stack.chat.add_guild(guild.id, "Reef")
-    stack.chat.add_person(ADA, Person("Ada"))
-    stack.chat.add_member(guild.id, ADA, ["MANAGE_GUILD"])
-    return AdminSystem(stack, guild)
+    stack.chat.add_person(manager_id, Person("Ada"))
+    stack.chat.add_member(guild.id, manager_id, ["MANAGE_GUILD"])
+    return AdminSystem(stack, guild, manager_id)

@@ -12,7 +12,6 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import samples
-from admin_client import AdminSystem, Client, admin_system
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
 from guildhook_local.aws import Aws
@@ -136,21 +135,3 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         return Sandbox(engine).run(plugin, message, settings or {}, now, seed, state or {})
 
     return run
-
-
-@pytest.fixture
-def admin(system: Stack) -> AdminSystem:
-    """A guild that somebody manages, who is asking."""
-    return admin_system(system)
-
-
-@pytest.fixture
-def client(admin: AdminSystem) -> Client:
-    return admin.client()
-
-
-@pytest.fixture
-def plugin(client: Client) -> dict[str, Any]:
-    """A new one, as the API shows it."""
-    created: dict[str, Any] = client.post("/plugins", {"name": "Greeter"}).ok(201)
-    return created

@@ -21,7 +21,7 @@ def test_a_plugin_is_made_shown_changed_and_deleted(admin, client):
 
     assert client.delete(path, '"2"').ok(204) is None
     assert client.get(path).kind == "not-found"
-    assert admin.execute("SELECT count(*) FROM plugins") == [(0,)]
+    assert admin.plugins("count(*)") == [(0,)]
 
 
 def test_every_change_is_in_the_audit_log_without_a_settings_value(client, plugin):
@@ -61,7 +61,7 @@ def test_a_secret_is_never_shown_and_not_stored_as_it_is(admin, client, plugin, 
     (secret,) = answer.ok()["secrets"]
     assert (secret["name"], set(secret)) == ("api_token", {"name", "updated_at"})
     assert answer.body["settings"] == {}
-    ((sealed,),) = admin.execute("SELECT sealed FROM plugin_secrets")
+    ((sealed,),) = admin.execute("SELECT sealed FROM plugin_secrets WHERE plugin_id = %s", plugin["id"])
     told = [answer.text, client.get("/audit").text, client.get(path).text, capsys.readouterr().out]
     assert not any("s3cret" in text for text in told)
     assert b"s3cret" not in sealed
@@ -150,7 +150,7 @@ def test_a_guild_has_a_bounded_number_of_plugins(admin, client):
 def test_pages_go_on_where_the_one_before_ended(admin, client):
     names = [client.post("/plugins", {"name": f"p{i}"}).ok(201)["name"] for i in range(5)]
     # All at one time: the id decides.
-    admin.execute("UPDATE plugins SET created_at = '2026-01-01'")
+    admin.execute("UPDATE plugins SET created_at = '2026-01-01' WHERE guild_id = %s", admin.guild.id)
     found, cursor = [], {}
     while True:
         page = client.get("/plugins", limit=2, **cursor).ok()
@@ -173,7 +173,7 @@ def test_a_page_does_not_outgrow_what_a_function_may_answer(admin, client):
         plugin = client.post("/plugins", {"name": f"p{i}"}).ok(201)
         client.patch(f"/plugins/{plugin['id']}", {"settings": settings}, '"1"').ok()
     schema = {"type": "object", "title": "x" * 1_500_000}
-    for (plugin_id,) in admin.execute("SELECT id FROM plugins"):
+    for (plugin_id,) in admin.plugins("id"):
         admin.add_version(str(plugin_id), wat.SILENT, schema=schema)
     first = client.get("/plugins").ok()
     assert len(first["items"]) == 2
@@ -216,7 +216,7 @@ def test_a_plugin_that_was_put_into_the_database_is_shown_as_it_is(admin, client
     store = Store(system.database)
     store.add_plugin(admin.guild.id, "old", wat.SILENT, {"a": 1}, ["SEND_MESSAGES", "KICK"])
     store.close()
-    admin.execute("""UPDATE plugins SET config = '[1]', description = NULL""")
+    admin.execute("UPDATE plugins SET config = '[1]', description = NULL WHERE guild_id = %s", admin.guild.id)
     (plugin,) = client.get("/plugins").ok()["items"]
     assert (plugin["settings"], plugin["permissions"], plugin["live"]) == ({}, ["SEND_MESSAGES"], None)
     number = admin.add_version(plugin["id"], wat.TRAPS)
@@ -231,7 +231,8 @@ def test_quarantine_ends_when_an_admin_says_so(admin, client, plugin):
                                       last_failed_at, quarantined_at, reason, retry_at, pauses)
            SELECT id, wasm_sha256, 10, now(), 10, 'trap: unreachable', now(), now(), 'failed 10 times in a row',
                   now() + interval '5 minutes', 1
-           FROM plugins"""
+           FROM plugins WHERE id = %s""",
+        plugin["id"],
     )
     quarantine = client.get(path).ok()["quarantine"]
     assert (quarantine["reason"], quarantine["last_error"]) == ("failed 10 times in a row", "trap: unreachable")

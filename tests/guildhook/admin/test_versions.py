@@ -33,7 +33,7 @@ def test_an_upload_is_announced_sent_and_confirmed(admin, client, path, system):
     assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "uploaded"
     assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "uploaded"
     assert client.ask("POST", f"{path}/versions/2/uploaded").kind == "not-found"
-    admin.execute("UPDATE plugin_versions SET state = 'ready', wasm_blob = %s", wat.SILENT)
+    admin.execute("UPDATE plugin_versions SET state = 'ready', wasm_blob = %s WHERE id = %s", wat.SILENT, version["id"])
     assert client.ask("POST", f"{path}/versions/1/uploaded").ok()["state"] == "ready"
     assert client.get(path).ok()["latest"]["state"] == "ready"
 
@@ -62,7 +62,7 @@ def test_announcing_twice_with_one_key_is_one_version(admin, client, path):
     assert again["upload"]["fields"]["key"] == first["upload"]["fields"]["key"]
     other = {**ASKED, "wasm_bytes": 7}
     assert client.post(f"{path}/versions", other, idempotency_key="k").kind == "key-used"
-    admin.execute("UPDATE plugin_versions SET state = 'checking'")
+    admin.execute("UPDATE plugin_versions SET state = 'checking' WHERE id = %s", first["version"]["id"])
     assert client.post(f"{path}/versions", ASKED, idempotency_key="k").ok(201)["upload"] is None
     assert client.post(f"{path}/versions", ASKED).ok(201)["version"]["number"] == 2
     assert [entry["action"] for entry in client.get("/audit").ok()["items"]].count("version.created") == 2
@@ -92,7 +92,7 @@ def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path
     live = client.put(f"{path}/live", {"version": number, "consent": ["SEND_MESSAGES"]}, '"1"').ok()
     assert (live["live"]["number"], live["permissions"], live["previous"]) == (1, ["SEND_MESSAGES"], None)
     assert live["live"]["newly_needed"] == []
-    assert admin.execute("SELECT wasm_blob FROM plugins") == [(wat.SILENT,)]
+    assert admin.plugins("wasm_blob") == [(wat.SILENT,)]
 
     second = admin.add_version(plugin["id"], wat.TRAPS, needs=["SEND_MESSAGES"])
     answer = client.put(f"{path}/live", {"version": second, "consent": ["SEND_MESSAGES"]}, '"2"')
@@ -105,7 +105,7 @@ def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path
     assert client.post(f"{path}/roll-back", {}, if_match='"4"').kind == "consent-required"
     back = client.post(f"{path}/roll-back", {"consent": ["SEND_MESSAGES"]}, if_match='"4"').ok()
     assert (back["live"]["number"], back["previous"], back["etag"]) == (1, 2, '"5"')
-    assert admin.execute("SELECT wasm_blob FROM plugins") == [(wat.SILENT,)]
+    assert admin.plugins("wasm_blob") == [(wat.SILENT,)]
     actions = [(entry["action"], entry["detail"].get("granted")) for entry in client.get("/audit").ok()["items"]]
     assert actions == [
         ("plugin.rolled_back", ["SEND_MESSAGES"]),
@@ -123,7 +123,7 @@ def test_only_what_is_ready_goes_live(admin, client, path, plugin, state):
     assert client.put(f"{path}/shadow", {"version": number}, '"1"').kind == "not-ready"
     assert client.post(f"{path}/roll-back", {}, if_match='"1"').kind == "nothing-before"
     assert client.put(f"{path}/live", {"version": number + 1}, '"1"').kind == "not-found"
-    assert admin.execute("SELECT octet_length(wasm_blob), revision FROM plugins") == [(0, 1)]
+    assert admin.plugins("octet_length(wasm_blob), revision") == [(0, 1)]
 
 
 def test_a_shadow_is_another_version_than_the_live_one(admin, client, path, plugin):
