@@ -71,6 +71,9 @@ class Client:
         if query:
             event["rawQueryString"] = urlencode(query)
             event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
+        return self.send(event)
+
+    def send(self, event: dict[str, Any]) -> Answer:
         context = LambdaContext("admin_api", "request", deadline=time.monotonic() + 3_600)
         answer = self.handler(event, context)
         assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
