@@ -1,11 +1,12 @@
 """A small HTTP server on this machine that answers a GET, a POST or a PUT as a test wants it to."""
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from listening import serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,10 @@ def http_server(
         def log_message(self, *_: object) -> None:
             """The test knows what it asks for."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        if tls:
-            listening.socket = tls.wrap_socket(listening.socket, server_side=True)
-        scheme = "https" if tls else "http"
-        server = Server(f"{scheme}://127.0.0.1:{listening.server_port}", list(answers), between)
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True)
+    scheme = "https" if tls else "http"
+    server = Server(f"{scheme}://127.0.0.1:{listening.server_port}", list(answers), between)
+    with serving(listening):
+        yield server

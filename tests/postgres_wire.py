@@ -2,11 +2,12 @@
 
 import socketserver
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
+
+from listening import serving
 
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 _CLEARTEXT_PASSWORD = 3
@@ -56,16 +57,11 @@ def wire_server(announced: str, actual: int) -> Iterator[WireServer]:
     class Listening(socketserver.ThreadingTCPServer):
         daemon_threads = True
 
-    with Listening(("127.0.0.1", 0), Connection) as listening:
-        host, port = listening.server_address
-        server = WireServer(f"postgresql://ada@{host}:{port}/chat")
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
+    listening = Listening(("127.0.0.1", 0), Connection)
+    host, port = listening.server_address
+    server = WireServer(f"postgresql://ada@{host}:{port}/chat")
+    with serving(listening):
+        yield server
 
 
 def _startup(incoming: BinaryIO, outgoing: BinaryIO) -> dict[str, str]:

@@ -11,7 +11,6 @@ from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
 from invocation import invoke
 from samples import event, sqs_event
-from xray import xray_daemon
 
 # No part of any of them is a word that the functions have a use for.
 CONTENT, SETTING, LOGGED, REPLY = "c0ntent-Zq7", "s3tting-Zq7", "l0gged-Zq7", "r3ply-Zq7"
@@ -24,12 +23,6 @@ TALKATIVE = {
     "POWERTOOLS_TRACER_CAPTURE_RESPONSE": "true",
     "POWERTOOLS_TRACER_CAPTURE_ERROR": "true",
 }
-
-
-@pytest.fixture
-def daemon():
-    with xray_daemon() as daemon:
-        yield daemon
 
 
 @pytest.fixture

@@ -11,15 +11,9 @@ import wat
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from invocation import invoke
 from samples import event, sqs_event
-from xray import PARENT_ID, TRACE_ID, xray_daemon
+from xray import PARENT_ID, TRACE_ID
 
 COLD = {"ColdStart": True, "Service": "guildhook"}
-
-
-@pytest.fixture
-def daemon():
-    with xray_daemon() as daemon:
-        yield daemon
 
 
 @pytest.fixture
