@@ -1,5 +1,5 @@
-"""Lambda, on a schedule: puts back on the queue what is still to be sent, ends checks that did not end, makes versions of
-wasm that was written into plugins directly, and deletes old rows.
+"""Lambda, on a schedule: puts back on the queue what is still to be sent, ends checks that did not end, makes versions
+of wasm that was written into plugins directly, and deletes old rows.
 
 The event is not read; out, what was done.
 """

@@ -92,7 +92,8 @@ def tell_of_uploads(aws: Aws, bucket: str, queue: Queue) -> None:
     aws.client("s3").put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [rule]}
     )
-    sqs.purge_queue(QueueUrl=queue.url)
+    for message in sqs.receive_message(QueueUrl=queue.url).get("Messages", ()):
+        sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def create_secret(aws: Aws, name: str, content: Mapping[str, str]) -> None:

@@ -65,8 +65,6 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
         for origin in (admin_url, _SAM_LOCAL_ORIGIN):
             system.issuer.allow(f"{origin}/signed-in")
         add_sample_guilds(system)
-        # What events/upload.json is about.
-        system.aws.client("s3").put_object(Bucket=system.bucket, Key="uploads/ping.wasm", Body=_PING.read_bytes())
         install_sample_plugins(system, admin_url)
         if history:
             live_through_a_day(system)

@@ -47,8 +47,11 @@ def test_what_is_malformed_is_malformed(name, position):
 def test_what_is_asked_for_is_ping():
     (request,) = bodies("compile-request")
     assert read_requests(request) == [Stored(sha256(PING.read_bytes()).digest())]
+
+
+def test_what_is_uploaded_is_a_version():
     (notice,) = bodies("upload")
-    assert read_requests(notice) == [Upload("uploads/ping.wasm")]
+    assert read_requests(notice) == [Upload("uploads/6a1d0000-0000-4000-8000-00000000000a")]
 
 
 def test_ids_are_not_used_twice_and_digests_are_right():

@@ -229,6 +229,15 @@ def test_more_memory_than_disk_is_refused(environment):
     environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "500000000")
     with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
         load_settings(WorkerSettings)
+    with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
+        load_settings(TrialSettings)
+
+
+def test_trials_need_neither_a_database_nor_a_secret(environment):
+    for name in REQUIRED:
+        if name != "GUILDHOOK_ARTIFACT_BUCKET":
+            environment.delenv(name)
+    assert load_settings(TrialSettings).artifact_bucket == "artifacts"
 
 
 @pytest.mark.parametrize("kind", [CompilerSettings, CompileFunctionSettings])

@@ -95,10 +95,22 @@ def test_a_wrong_environment_ends_the_start_with_one_line(system, sam):
     ("function", "event", "answer"),
     [
         ("CompilePlugin", "upload", {"batchItemFailures": []}),
-        ("Sweep", "schedule", {"requeued": 0, "given_up": 0, "runs_deleted": 0, "usage_deleted": 0}),
+        (
+            "Sweep",
+            "schedule",
+            {
+                "requeued": 0,
+                "given_up": 0,
+                "runs_deleted": 0,
+                "usage_deleted": 0,
+                "audit_deleted": 0,
+                "versions_abandoned": 0,
+                "versions_stuck": 0,
+                "versions_adopted": 1,
+            },
+        ),
         ("Migrate", "migrate", {"applied": []}),
     ],
 )
 def test_the_other_functions_take_the_events_of_the_samples(system, guild, sam, function, event, answer):
-    system.aws.client("s3").put_object(Bucket=system.bucket, Key="uploads/ping.wasm", Body=PING)
     assert json.loads(sam.invoke(function, EVENTS / f"{event}.json").answer) == answer

@@ -1,6 +1,7 @@
 """Invoking another function of Lambda, and waiting for its answer."""
 
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import Final
@@ -21,7 +22,7 @@ _TOTAL_SECONDS: Final = 20
 _RETRIES: Final = urllib3.Retry(total=1, connect=1, read=0, status=0, other=0, redirect=0, backoff_factor=0.1)
 _ERROR_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 256 * 1024
-_MEANINGS: Final = {
+_MEANINGS: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: ": this function's role may not invoke it; it needs lambda:InvokeFunction",
     HTTPStatus.NOT_FOUND: ": there is no such function",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": the request is larger than Lambda takes",
@@ -47,7 +48,7 @@ class LambdaFunction:
             with self._request(payload) as answer:
                 if answer.status != HTTPStatus.OK:
                     answer.read(_ERROR_BYTES)
-                    raise self._failed(f"HTTP {answer.status}{_MEANINGS.get(HTTPStatus(answer.status), '')}")
+                    raise self._failed(f"HTTP {answer.status}{_MEANINGS.get(answer.status, '')}")
                 body = self._read(answer, deadline)
         except urllib3.exceptions.HTTPError as error:
             raise self._failed(reason(error)) from None

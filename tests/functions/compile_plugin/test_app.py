@@ -4,15 +4,18 @@ import subprocess
 import sys
 import time
 from hashlib import sha256
+from uuid import uuid4
 
 import pytest
 
 import wat
+from guildhook.modules import CompileQueue
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN
 from http_server import Answer, http_server
 from samples import failed_records, resource_request, sqs_event
+from versions import announce_wasm, upload
 
 CONTEXT = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + 3_600)
 
@@ -63,28 +66,48 @@ def test_what_is_gone_is_done(system, query):
     assert compiled(query) == set()
 
 
-def test_an_upload_is_compiled_as_soon_as_it_is_there(system, query):
-    s3, sqs = system.aws.client("s3"), system.aws.client("sqs")
-    queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rule = {
-        "QueueArn": arn,
-        "Events": ["s3:ObjectCreated:*"],
-        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "uploads/"}]}},
-    }
-    s3.put_bucket_notification_configuration(
-        Bucket=system.bucket, NotificationConfiguration={"QueueConfigurations": [rule]}
-    )
-    for key, wasm in [("uploads/my plugin ü.wasm", wat.SILENT), ("uploads/bad", b"garbage"), ("other/x", wat.TRAPS)]:
-        s3.put_object(Bucket=system.bucket, Key=key, Body=wasm)
+def test_an_upload_is_checked_as_soon_as_it_is_there(system, query, capsys):
+    good, bad = announce_wasm(system, wat.SILENT), announce_wasm(system, b"garbage")
+    upload(system, good, wat.SILENT)
+    upload(system, bad, b"garbage")
     drain(system)
     assert compiled(query) == {digest(wat.SILENT)}
-    assert [d for (d,) in query("SELECT wasm_sha256 FROM plugin_refusals")] == [digest(b"garbage")]
+    assert query("SELECT wasm_sha256, state FROM plugin_versions ORDER BY state") == [
+        (digest(wat.SILENT), "ready"),
+        (digest(b"garbage"), "refused"),
+    ]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = {line["upload"]: line["message"] for line in lines if "upload" in line}
+    assert told == {f"uploads/{good}": "plugin compiled", f"uploads/{bad}": "plugin refused"}
 
 
-def test_an_upload_that_is_gone_is_done(system):
-    notice = {"eventSource": "aws:s3", "s3": {"bucket": {"name": system.bucket}, "object": {"key": "uploads/x"}}}
-    assert failed_records(system.compile_handler(sqs_event({"Records": [notice]}), CONTEXT)) == []
+@pytest.mark.parametrize("key", ["uploads/my plugin ü.wasm", "uploads/6a1d0000-0000-4000-8000-00000000000a"])
+def test_an_upload_that_nobody_announced_is_left_alone(system, query, capsys, key):
+    system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=wat.SILENT)
+    assert system.compile_mapping.poll() == 1
+    assert system.compile_mapping.poll() == 0
+    assert compiled(query) == set()
+    assert "nothing to compile" in capsys.readouterr().out
+
+
+def test_what_is_put_elsewhere_is_no_upload(system):
+    version_id = announce_wasm(system, wat.SILENT)
+    for key in (f"other/{version_id}", str(version_id)):
+        system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=wat.SILENT)
+    assert system.compile_mapping.poll() == 0
+
+
+def test_a_version_that_postgres_has_is_asked_for_by_its_id(system, query):
+    version_id = announce_wasm(system, wat.SILENT)
+    CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id, uuid4()])
+    drain(system)
+    assert query("SELECT state FROM plugin_versions") == [("expected",)]
+    upload(system, version_id, wat.SILENT)
+    drain(system)
+    query("DELETE FROM plugin_artifacts")
+    CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id])
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT)}
 
 
 def test_what_nobody_can_read_ends_as_a_dead_letter(system, capsys):

@@ -4,12 +4,15 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
+import wat
 from guildhook.errors import InfrastructureError
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE, SWEEP
+from versions import add_plugin, announce
 
 PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
 
@@ -86,13 +89,105 @@ def test_old_runs_and_counts_are_deleted(system, guild, forgotten, query):
     query("UPDATE plugin_intents SET state = 'delivered'")
     query("UPDATE plugin_runs SET created_at = now() - interval '31 days'")
     query("UPDATE plugin_usage SET hour = hour - interval '91 days'")
-    assert system.sweep_handler({}, in_time()) == {
-        "requeued": 0,
-        "given_up": 0,
+    swept = system.sweep_handler({}, in_time())
+    assert {name: count for name, count in swept.items() if count} == {
         "runs_deleted": 2,
         "usage_deleted": 1,
+        "versions_adopted": 1,
     }
     assert query("SELECT count(*) FROM plugin_intents") == [(0,)]
+
+
+def test_what_nobody_finished_is_ended(system, query, capsys):
+    plugin_id = add_plugin(system)
+    for number, state in enumerate(["expected", "uploaded", "checking", "compiling", "ready", "refused"]):
+        for _ in range(2):
+            announce(system, plugin_id, bytes([number]) * 32, 1, state)
+    # One of each is old enough, and the other not quite.
+    query(
+        """UPDATE plugin_versions SET wasm_blob = 'wasm', updated_at = now() - CASE
+               WHEN state IN ('checking', 'compiling') THEN interval '59 minutes' ELSE interval '23 hours' END
+               - (number % 2) * interval '2 hours'"""
+    )
+    query("UPDATE plugin_versions SET wasm_blob = NULL WHERE state IN ('expected', 'uploaded', 'checking', 'refused')")
+    swept = system.sweep_handler({}, in_time())
+    assert {name: count for name, count in swept.items() if count} == {"versions_abandoned": 2, "versions_stuck": 2}
+    assert query("SELECT state, count(*) FROM plugin_versions GROUP BY state ORDER BY state") == [
+        ("checking", 1),
+        ("compiling", 1),
+        ("expected", 1),
+        ("ready", 2),
+        ("refused", 4),
+        ("uploaded", 1),
+    ]
+    reason = "guildhook did not finish checking it; upload it again"
+    ended = query("SELECT reasons, wasm_blob FROM plugin_versions WHERE reasons <> '[]'")
+    assert ended == [([reason], None)] * 2
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len([line for line in lines if line.get("message", "").startswith("version refused")]) == 2
+    assert next(line for line in lines if "versions_stuck" in line)["versions_stuck"] == [2.0]
+    assert {name for name, count in system.sweep_handler({}, in_time()).items() if count} == set()
+
+
+def test_wasm_that_was_written_into_plugins_becomes_a_version(system, guild, query):
+    add_plugin(system)
+    assert system.sweep_handler({}, in_time())["versions_adopted"] == 1
+    assert query(
+        """SELECT version.id = live_version_id, previous_version_id, revision, number, state, created_by,
+                  version.wasm_sha256 = plugin.wasm_sha256, version.wasm_blob = plugin.wasm_blob, wasm_bytes
+           FROM plugins AS plugin JOIN plugin_versions AS version ON version.plugin_id = plugin.id"""
+    ) == [(True, None, 2, 1, "uploaded", "", True, True, len(PING))]
+    while system.compile_mapping.poll():
+        pass
+    assert query("SELECT state, needs FROM plugin_versions") == [("ready", ["SEND_MESSAGES"])]
+    assert system.sweep_handler({}, in_time())["versions_adopted"] == 0
+    # And again, over it.
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        connection.execute("UPDATE plugins SET wasm_blob = %s WHERE wasm_blob <> ''", [wat.SILENT])
+    assert system.sweep_handler({}, in_time())["versions_adopted"] == 1
+    assert query(
+        """SELECT live.number, previous.number, revision
+           FROM plugins AS plugin
+           JOIN plugin_versions AS live ON live.id = live_version_id
+           JOIN plugin_versions AS previous ON previous.id = previous_version_id"""
+    ) == [(2, 1, 3)]
+
+
+def test_an_adopted_version_that_nobody_checks_is_asked_for_again(system, guild, query):
+    system.sweep_handler({}, in_time())
+    # The request is lost.
+    sqs, url = system.aws.client("sqs"), system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
+    (lost,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=lost["ReceiptHandle"])
+    query("UPDATE plugin_versions SET updated_at = now() - interval '2 days'")
+    for _ in range(2):
+        swept = system.sweep_handler({}, in_time())
+        assert {name for name, count in swept.items() if count} == set()
+    assert [system.compile_mapping.poll(), system.compile_mapping.poll()] == [1, 0]
+    assert query("SELECT state FROM plugin_versions") == [("ready",)]
+
+
+def test_old_audits_and_shadow_runs_are_deleted(system, query):
+    plugin_id = add_plugin(system)
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        for days in (29, 31, 364, 366):
+            connection.execute(
+                """INSERT INTO plugin_audit (guild_id, at, actor_id, actor_name, action, detail)
+                   VALUES (gen_random_uuid(), now() - make_interval(days => %s), 'ada', 'Ada', 'create', '{}')""",
+                [days],
+            )
+            connection.execute(
+                """INSERT INTO plugin_shadow_runs (
+                       message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit, duration_us,
+                       host_calls, calls, logs, intents, seed, message_time, created_at)
+                   VALUES (gen_random_uuid(), %s, gen_random_uuid(), gen_random_uuid(), 'ok', '', 1, 1, 1, 0, '[]',
+                       '[]', '[]', 1, now(), now() - make_interval(days => %s))""",
+                [plugin_id, days],
+            )
+    swept = system.sweep_handler({}, in_time())
+    assert {name: count for name, count in swept.items() if count} == {"audit_deleted": 1, "runs_deleted": 3}
+    assert query("SELECT count(*) FROM plugin_audit") == [(3,)]
+    assert query("SELECT count(*) FROM plugin_shadow_runs") == [(1,)]
 
 
 def test_without_time_nothing_is_begun_and_the_next_sweep_does_it(system, forgotten):

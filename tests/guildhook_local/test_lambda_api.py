@@ -1,0 +1,62 @@
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from guildhook_local.lambda_api import MAX_PAYLOAD_BYTES, lambda_api
+
+
+def echo(event, context):
+    return {"event": event, "name": context.function_name, "time": context.get_remaining_time_in_millis() > 0}
+
+
+def fails(_event, _context):
+    raise ValueError("no")
+
+
+def talks(_event, _context):
+    return "x" * MAX_PAYLOAD_BYTES
+
+
+@pytest.fixture
+def lambda_():
+    """boto3's client, which knows what Lambda answers."""
+    with lambda_api({"echo": echo, "fails": fails, "talks": talks, "odd": lambda *_: object()}) as url:
+        yield boto3.client(
+            "lambda",
+            endpoint_url=url,
+            region_name="eu-central-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+
+def test_a_function_gets_the_event_and_gives_the_answer(lambda_):
+    answer = lambda_.invoke(FunctionName="echo", Payload=json.dumps({"ü": [1]}).encode())
+    assert json.loads(answer["Payload"].read()) == {"event": {"ü": [1]}, "name": "echo", "time": True}
+    assert answer["StatusCode"] == 200
+    assert "FunctionError" not in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("fails", "ValueError"), ("talks", "Function.ResponseSizeTooLarge"), ("odd", "TypeError")]
+)
+def test_a_function_that_fails_is_told_as_lambda_tells_it(lambda_, name, error):
+    answer = lambda_.invoke(FunctionName=name, Payload=b"{}")
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert json.loads(answer["Payload"].read())["errorType"] == error
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "error"),
+    [
+        ("nobody", b"{}", "ResourceNotFoundException"),
+        ("echo", b"{", "InvalidRequestContentException"),
+        ("echo", b'"' + bytes(MAX_PAYLOAD_BYTES) + b'"', "RequestTooLargeException"),
+    ],
+)
+def test_what_lambda_refuses_is_refused(lambda_, name, payload, error):
+    with pytest.raises(ClientError) as raised:
+        lambda_.invoke(FunctionName=name, Payload=payload)
+    assert raised.value.response["Error"]["Code"] == error
