@@ -3,21 +3,20 @@
 import asyncio
 import json
 import logging
-import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
-import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from guildhook_local.poller import Handler, LambdaContext
+from guildhook_local.web_server import listening, read_body, serving_app
 
 _logger = logging.getLogger(__name__)
 
@@ -30,18 +29,9 @@ _FUNCTION_TIMEOUT_SECONDS: Final = 30
 @contextmanager
 def lambda_api(handlers: Mapping[str, Handler], address: str = "127.0.0.1") -> Iterator[str]:
     """Let functions be invoked by their names until the block is left. Yields the endpoint."""
-    with socket.create_server((address, 0)) as listener:
-        config = uvicorn.Config(
-            LambdaApi(handlers).app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="lambda-api")
-        thread.start()
-        try:
-            yield f"http://{address}:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    app = LambdaApi(handlers).app
+    with listening(address) as (listener, url), serving_app(app, listener, "lambda-api"):
+        yield url
 
 
 class LambdaApi:

@@ -56,7 +56,7 @@ def test_the_function_gets_what_it_is_sent(environment):
             Answer(b'{"errorMessage": "s3cret"}', headers={"X-Amz-Function-Error": "Unhandled"}),
             "it failed, or was ended by Lambda",
         ),
-        (Answer(bytes(MAX_PAYLOAD_BYTES + 1)), f"its answer has more than {MAX_PAYLOAD_BYTES} bytes"),
+        (Answer(bytes(MAX_PAYLOAD_BYTES + 1)), f"the answer has more than {MAX_PAYLOAD_BYTES} bytes"),
     ],
 )
 def test_whatever_else_comes_is_an_infrastructure_error(environment, answer, reason):

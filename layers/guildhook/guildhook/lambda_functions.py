@@ -1,6 +1,5 @@
 """Invoking another function of Lambda, and waiting for its answer."""
 
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
@@ -11,6 +10,7 @@ import urllib3
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
+from guildhook.answers import EndlessAnswerError, read_whole
 from guildhook.aws import Aws, endpoint, reason
 from guildhook.errors import InfrastructureError
 
@@ -21,7 +21,6 @@ _TOTAL_SECONDS: Final = 20
 # Connecting alone is tried again: a request that was sent may have been carried out.
 _RETRIES: Final = urllib3.Retry(total=1, connect=1, read=0, status=0, other=0, redirect=0, backoff_factor=0.1)
 _ERROR_BYTES: Final = 64 * 1024
-_PIECE_BYTES: Final = 256 * 1024
 _MEANINGS: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: ": this function's role may not invoke it; it needs lambda:InvokeFunction",
     HTTPStatus.NOT_FOUND: ": there is no such function",
@@ -43,13 +42,14 @@ class LambdaFunction:
         """Its answer, which like `payload` is JSON. Raises InfrastructureError, also if the function failed."""
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise self._failed(f"the request has {len(payload)} bytes; Lambda takes {MAX_PAYLOAD_BYTES}")
-        deadline = time.monotonic() + self._total_seconds
         try:
             with self._request(payload) as answer:
                 if answer.status != HTTPStatus.OK:
                     answer.read(_ERROR_BYTES)
                     raise self._failed(f"HTTP {answer.status}{_MEANINGS.get(answer.status, '')}")
-                body = self._read(answer, deadline)
+                body = read_whole(answer, MAX_PAYLOAD_BYTES, self._total_seconds)
+        except EndlessAnswerError as error:
+            raise self._failed(str(error)) from None
         except urllib3.exceptions.HTTPError as error:
             raise self._failed(reason(error)) from None
         except BotoCoreError as error:
@@ -64,16 +64,6 @@ class LambdaFunction:
         path = f"/2015-03-31/functions/{quote(self._name, safe='')}/invocations"
         headers = {"Content-Type": "application/json"}
         return self._aws.request(AWSRequest("POST", f"{url}{path}", headers, payload), "lambda")
-
-    def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        data = bytearray()
-        while piece := answer.read1(_PIECE_BYTES):
-            data += piece
-            if len(data) > MAX_PAYLOAD_BYTES:
-                raise self._failed(f"its answer has more than {MAX_PAYLOAD_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise self._failed(f"its answer did not end within {self._total_seconds} s")
-        return bytes(data)
 
     @cached_property
     def _aws(self) -> Aws:

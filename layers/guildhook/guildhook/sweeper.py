@@ -20,6 +20,7 @@ _AT_ONCE: Final = 1_000
 _ADOPTED_AT_ONCE: Final = 20
 """Their wasm is copied."""
 _ABANDONED_HOURS: Final = 24
+_REQUESTS_HOURS: Final = 24
 _STUCK_MINUTES: Final = 60
 """Longer than the queue tries for."""
 _STUCK: Final = "guildhook did not finish checking it; upload it again"
@@ -36,7 +37,7 @@ class Swept:
     runs: int = 0
     """Deleted."""
     usage: int = 0
-    """Counts of runs and budgets deleted."""
+    """Counts of runs, budgets and requests deleted."""
     audit: int = 0
     """Entries deleted."""
     abandoned: int = 0
@@ -80,6 +81,8 @@ def sweep(
             swept.runs += forgotten
         while in_time() and (forgotten := versions.forget_audit(settings.keep_audit_days, _AT_ONCE)):
             swept.audit += forgotten
+        while in_time() and (forgotten := versions.forget_requests(_REQUESTS_HOURS, _AT_ONCE)):
+            swept.usage += forgotten
 
 
 def _sweep_versions(versions: VersionStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: Swept) -> None:

@@ -167,7 +167,7 @@ def test_an_adopted_version_that_nobody_checks_is_asked_for_again(system, guild,
     assert query("SELECT state FROM plugin_versions") == [("ready",)]
 
 
-def test_old_audits_and_shadow_runs_are_deleted(system, query):
+def test_old_audits_shadow_runs_and_requests_are_deleted(system, query):
     plugin_id = add_plugin(system)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         for days in (29, 31, 364, 366):
@@ -184,8 +184,17 @@ def test_old_audits_and_shadow_runs_are_deleted(system, query):
                        '[]', '[]', 1, now(), now() - make_interval(days => %s))""",
                 [plugin_id, days],
             )
+    query(
+        """INSERT INTO admin_requests VALUES
+           ('ada', now() - interval '23 hours', 1), ('bob', now() - interval '25 hours', 1)"""
+    )
     swept = system.sweep_handler({}, in_time())
-    assert {name: count for name, count in swept.items() if count} == {"audit_deleted": 1, "runs_deleted": 3}
+    assert {name: count for name, count in swept.items() if count} == {
+        "audit_deleted": 1,
+        "runs_deleted": 3,
+        "usage_deleted": 1,
+    }
+    assert query("SELECT actor_id FROM admin_requests") == [("ada",)]
     assert query("SELECT count(*) FROM plugin_audit") == [(3,)]
     assert query("SELECT count(*) FROM plugin_shadow_runs") == [(1,)]
 

@@ -121,3 +121,13 @@ WITH old AS MATERIALIZED (
 )
 DELETE FROM plugin_shadow_runs AS run USING old WHERE run.id = old.id RETURNING run.id
 """
+
+# It is how much somebody used in a minute, and the minute is over.
+FORGET_REQUESTS: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT actor_id FROM admin_requests WHERE minute < now() - make_interval(hours => %(hours)s) LIMIT %(limit)s
+)
+DELETE FROM admin_requests AS used USING old
+WHERE used.actor_id = old.actor_id AND used.minute < now() - make_interval(hours => %(hours)s)
+RETURNING used.actor_id
+"""

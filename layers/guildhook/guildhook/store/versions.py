@@ -116,6 +116,10 @@ class VersionStore(Session):
         """Delete the oldest ones. Returns how many. Raises InfrastructureError."""
         return len(self.write(queries.FORGET_SHADOW_RUNS, {"days": older_than_days, "limit": limit}))
 
+    def forget_requests(self, older_than_hours: int, limit: int) -> int:
+        """Delete how much of the API people used that long ago. Returns how many. Raises InfrastructureError."""
+        return len(self.write(queries.FORGET_REQUESTS, {"hours": older_than_hours, "limit": limit}))
+
 
 def _reasons(reasons: Sequence[str]) -> Jsonb:
     # Names in them are the author's, and Postgres stores no NUL.
