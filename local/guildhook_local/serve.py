@@ -18,7 +18,6 @@ from guildhook_local.sample import CHANNEL_ID
 from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plugins, live_through_a_day
 from guildhook_local.stack import ADMIN_API, Stack, servers, stack
 
-_PING = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
 _PAGES = {
     "the admin page": ADMIN_API.parent / "page" / "index.html",
     "the chat page": BUILT_PAGE / "index.html",
