@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.logging import correlation_paths
-from guildhook.sealing import Sealer, SettingsKeys
 
 from guildhook.admin.access import GuildAccess
 from guildhook.admin.api import create_api
@@ -21,6 +20,7 @@ from guildhook.modules import CompileQueue
 from guildhook.modules.uploads import Uploads
 from guildhook.observability import create_telemetry, report_request
 from guildhook.sandbox import MAX_WASM_BYTES
+from guildhook.sealing import Sealer, SettingsKeys
 from guildhook.secret import Secret
 from guildhook.settings import AdminSettings, load_settings
 from guildhook.store.admin import AdminStore

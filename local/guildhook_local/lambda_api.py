@@ -10,13 +10,12 @@ from typing import Any, Final
 from uuid import uuid4
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from guildhook_local.poller import Handler, LambdaContext
-from guildhook_local.web_server import listening, read_body, serving_app
+from guildhook_local.web_server import listening, serving_app
 
 _logger = logging.getLogger(__name__)
 
