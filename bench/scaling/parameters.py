@@ -107,8 +107,8 @@ class Installation:
     alarm_metrics: int = 23
     """That the alarms watch, those of a database of the stack's own left out."""
     database_alarm_metrics: int = 2
-    secrets: int = 1
-    """The chat server's token; and with a database of its own, the owner's password."""
+    secrets: int = 2
+    """The chat server's token and the key of settings; with a database of its own, the owner's password besides."""
     polled_queues: int = 2
     pollers: int = 5
     """Of Lambda, for each queue, when little comes."""
@@ -124,7 +124,7 @@ class Installation:
     traced_a_second: float = 1
     traced_of_the_rest: float = 0.05
     """X-Ray's default sampling, where tracing is switched on."""
-    endpoints: int = 2
+    endpoints: int = 3
     zones: int = 2
     least_acus: float = 0.5
     statements_per_acu: float = 1_250
