@@ -77,7 +77,8 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("OnMessage", {"app.py"}),
         ("CompilePlugin", {"app.py"}),
         ("Sweep", {"app.py"}),
-        ("AdminApi", {"app.py"}),
+        ("AdminApi", {"app.py", *(f"page/{name}" for name in files(PROJECT / "functions" / "admin_api" / "page"))}),
+        ("TestRun", {"app.py"}),
         ("Migrate", {"app.py", *(f"migrations/{path.name}" for path in (PROJECT / "migrations").glob("*.sql"))}),
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -216,10 +217,19 @@ def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialRes
         logger.warning("no trial", extra={**ids, "failure": trial.failure, "detail": trial.detail})
 
 
+class StatusClass(StrEnum):
+    """What an answer's status says of it."""
+
+    SUCCESS = "2xx"
+    ELSEWHERE = "3xx"
+    REFUSED = "4xx"
+    FAILED = "5xx"
+
+
 def report_request(telemetry: Telemetry, request: "RequestReport") -> None:
     """Of the admin API. Who asked is known by the id alone; what was sent and answered is nobody's business here."""
     logger, metrics = telemetry.logger, telemetry.metrics
-    metrics.add_metric(f"requests_{request.status // 100}xx", MetricUnit.Count, 1)
+    metrics.add_metric(f"requests_{StatusClass(f'{request.status // 100}xx')}", MetricUnit.Count, 1)
     metrics.add_metric("request_duration", MetricUnit.Milliseconds, request.seconds * 1000)
     extra = {
         "operation": request.operation,
