@@ -17,6 +17,7 @@ from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
 from guildhook.observability import create_telemetry, report_batch, report_delays
 from guildhook.sandbox import Engine, Sandbox
+from guildhook.sealing import Sealer, SettingsKeys
 from guildhook.secret import Secret
 from guildhook.settings import WorkerSettings, load_settings
 from guildhook.sqs import Queue
@@ -41,7 +42,14 @@ def create_worker(settings: WorkerSettings) -> Worker:
     store = Store(settings.database)
     token = Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     sender = Sender(RestChatApi(settings.chat_api_url, token), CircuitBreaker())
-    return Worker(engine.fingerprint, Sandbox(engine), rules, modules, store, sender, telemetry.stage)
+    return Worker(
+        engine.fingerprint, Sandbox(engine), rules, modules, store, sender, telemetry.stage, create_sealer(settings)
+    )
+
+
+def create_sealer(settings: WorkerSettings) -> Sealer | None:
+    name = settings.settings_secret
+    return Sealer(Secret(name, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)) if name else None
 
 
 def renew() -> None:

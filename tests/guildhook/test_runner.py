@@ -155,7 +155,7 @@ def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create
 
 def record(plugin, outcome, detail=""):
     result = RunResult(outcome, detail, fuel_used=1, duration_us=1, host_calls=0, logs=(), intents=())
-    return RunRecord(plugin, Message(uuid4(), GUILD, uuid4(), MESSAGE.created_at, "{}"), 0, result)
+    return RunRecord(plugin, Message(uuid4(), GUILD, uuid4(), MESSAGE.created_at, "{}"), 0, result, 1_000)
 
 
 @pytest.mark.parametrize(

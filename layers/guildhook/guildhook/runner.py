@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from guildhook.budget import Budget, Budgets
-from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
+from guildhook.errors import InfrastructureError, UnsealableError
+from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult, Spent
 from guildhook.modules import Unavailable
 from guildhook.sandbox import Limits, Module, Plugin, Sandbox
-from guildhook.store import BatchRecord, Delayed, Judgement, RunRecord, Snapshot
+from guildhook.sealing import Sealer
+from guildhook.store import BatchRecord, Delayed, Judgement, RunKey, RunRecord, Snapshot
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of logs and messages that one batch writes down: a statement with much more takes Postgres too long. A guild has less
@@ -22,6 +24,8 @@ than that for a minute.
 """
 _SPREAD_SECONDS: Final = 30
 """Over which those come back that wait for a minute to end."""
+_SHADOW_SECONDS: Final = 1
+"""Of one batch, for all runs of shadows: what live versions want to send waits until these are recorded as well."""
 
 Todo = tuple[Message, InstalledPlugin]
 Found = Mapping[bytes, Module | Refusal | Unavailable]
@@ -34,6 +38,13 @@ class Postponed:
 
     reason: str
     seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """Why a plugin's secrets stay closed until somebody mends that."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +73,26 @@ class Runner:
         budget_of: Callable[[UUID], Budget],
         snapshot: Snapshot,
         latest_start: float,
+        sealer: Sealer | None = None,
     ) -> None:
-        """No run begins after `latest_start`, by time.monotonic()."""
+        """No run begins after `latest_start`, by time.monotonic(). Without `sealer` no plugin with secrets is run."""
         self._sandbox = sandbox
         self._limits_of = limits_of
         self._budget_of = cache(budget_of)  # it is asked before every run
         self._budgets = Budgets(self._budget_of, snapshot.spent)
         self._minute_seconds_left = snapshot.minute_seconds_left
         self._latest_start = latest_start
+        self._sealer = sealer
         self._state_bytes: dict[UUID, dict[UUID, int]] = {
             guild_id: {plugin.id: plugin.state.size for plugin in plugins}
             for guild_id, plugins in snapshot.plugins.items()
         }
 
-    def run(self, todo: Sequence[Todo], modules: Found) -> Ran:
+    def run(self, todo: Sequence[Todo], modules: Found, shadows: Sequence[Todo] = ()) -> Ran:
+        """Live versions in `todo`, and after all of them `shadows`, as far as there is time, budget and a module.
+
+        A shadow is given the state that the live version had before the message, and leaves it as it is.
+        """
         runs: list[RunRecord] = []
         states: dict[UUID, PluginState] = {}
         health: dict[UUID, Health] = {}
@@ -83,6 +100,8 @@ class Runner:
         postponed: dict[UUID, Postponed] = {}
         over_budget: dict[UUID, str] = {}
         written_bytes = 0
+        settings = self._settings_of(plugin for _, plugin in (*todo, *shadows))
+        before: dict[RunKey, PluginState] = {}
         with self._sandbox.batch():
             for message, plugin in todo:
                 module = modules[plugin.wasm_sha256]
@@ -98,9 +117,11 @@ class Runner:
                     postponed[message.id] = self._until_the_next_minute(plugin.guild_id, exceeded)
                 elif (health.get(plugin.id, plugin.health).quarantine_seconds or 0) > 0:
                     passed_over.append(PassedOver(message.id, plugin))
+                elif isinstance(opened := settings[plugin.id], Postponed):
+                    postponed[message.id] = opened
                 else:
-                    state = states.get(plugin.id, plugin.state)
-                    record = self._run(message, plugin, module, state)
+                    before[message.id, plugin.id] = state = states.get(plugin.id, plugin.state)
+                    record = self._run(message, plugin, module, state, opened)
                     runs.append(record)
                     spent = record.spent
                     self._budgets.spend(plugin.guild_id, spent)
@@ -109,6 +130,14 @@ class Runner:
                         states[plugin.id] = after = PluginState(state.version, record.result.state)
                         self._state_bytes[plugin.guild_id][plugin.id] = after.size
                     health[plugin.id] = _health_after(plugin, record.result)
+            shadow_runs = self._run_shadows(
+                # A message that comes back is given to shadows then.
+                [(message, plugin) for message, plugin in shadows if message.id not in postponed],
+                lambda message, plugin: before.get((message.id, plugin.id)) or states.get(plugin.id, plugin.state),
+                modules,
+                settings,
+                _MOST_BYTES - written_bytes,
+            )
         guilds = {message.id: message.guild_id for message, _ in todo}
         batch_record = BatchRecord(
             runs=runs,
@@ -116,18 +145,68 @@ class Runner:
             judgements=judge(runs),
             passed_over=Counter(passed.plugin.id for passed in passed_over),
             delayed=[Delayed(message_id, guilds[message_id], reason) for message_id, reason in over_budget.items()],
+            shadow_runs=shadow_runs,
         )
         return Ran(batch_record, passed_over, postponed)
 
+    def _run_shadows(
+        self,
+        shadows: Sequence[Todo],
+        state_of: Callable[[Message, InstalledPlugin], PluginState],
+        modules: Found,
+        settings: Mapping[UUID, Mapping[str, Any] | Unopened | Postponed],
+        most_bytes: int,
+    ) -> list[RunRecord]:
+        """What cannot be done now is left out: nobody waits for it."""
+        runs: list[RunRecord] = []
+        latest_start = min(self._latest_start, time.monotonic() + _SHADOW_SECONDS)
+        for message, plugin in shadows:
+            module, opened = modules.get(plugin.wasm_sha256), settings[plugin.id]
+            if time.monotonic() > latest_start or most_bytes <= 0:
+                break
+            if module is None or isinstance(module, Unavailable) or isinstance(opened, Postponed):
+                continue
+            if self._budgets.exceeded(plugin.guild_id):
+                continue
+            record = self._run(message, plugin, module, state_of(message, plugin), opened)
+            runs.append(record)
+            self._budgets.spend(plugin.guild_id, Spent(fuel=record.result.fuel_used))
+            most_bytes -= record.spent.log_bytes + _bytes_of_contents(record)
+        return runs
+
     def _run(
-        self, message: Message, plugin: InstalledPlugin, module: Module | Refusal, state: PluginState
+        self,
+        message: Message,
+        plugin: InstalledPlugin,
+        module: Module | Refusal,
+        state: PluginState,
+        settings: Mapping[str, Any] | Unopened,
     ) -> RunRecord:
+        limits = self._limits(plugin)
         if isinstance(module, Refusal):
-            return RunRecord(plugin, message, 0, _invalid(module.reason))
+            return RunRecord(plugin, message, 0, _not_run(Outcome.INVALID, module.reason), limits.fuel)
+        if isinstance(settings, Unopened):
+            return RunRecord(plugin, message, 0, _not_run(Outcome.INTERNAL, settings.reason), limits.fuel)
         seed = secrets.randbits(63)
-        granted = Plugin(plugin.id, module, plugin.permissions, self._limits(plugin))
-        result = self._sandbox.run(granted, message, plugin.settings, message.created_at, seed, state.entries)
-        return RunRecord(plugin, message, seed, result)
+        granted = Plugin(plugin.id, module, plugin.permissions, limits)
+        result = self._sandbox.run(granted, message, settings, message.created_at, seed, state.entries)
+        return RunRecord(plugin, message, seed, result, limits.fuel)
+
+    def _settings_of(self, plugins: Iterable[InstalledPlugin]) -> dict[UUID, Mapping[str, Any] | Unopened | Postponed]:
+        """With secrets, by plugin. Not inside a batch of the sandbox: Secrets Manager may be asked."""
+        by_id = {plugin.id: plugin for plugin in plugins}
+        return {plugin.id: self._opened(plugin) if plugin.sealed else plugin.settings for plugin in by_id.values()}
+
+    def _opened(self, plugin: InstalledPlugin) -> Mapping[str, Any] | Unopened | Postponed:
+        if self._sealer is None:
+            names = ", ".join(map(repr, sorted(plugin.sealed)))
+            return Unopened(f"GUILDHOOK_SETTINGS_SECRET is not set, which opens its secrets: {names}")
+        try:
+            return {**plugin.settings, **self._sealer.unseal(plugin.id, plugin.sealed)}
+        except UnsealableError as error:
+            return Unopened(str(error))
+        except InfrastructureError as error:
+            return Postponed(str(error))
 
     def _until_the_next_minute(self, guild_id: UUID, exceeded: str) -> Postponed:
         wait = self._minute_seconds_left + random.uniform(0, _SPREAD_SECONDS)  # noqa: S311 - no secret
@@ -186,5 +265,5 @@ def _health_after(plugin: InstalledPlugin, result: RunResult) -> Health:
     return Health() if result.outcome is Outcome.OK else Health(failing=True, quarantine_seconds=float("inf"))
 
 
-def _invalid(reason: str) -> RunResult:
-    return RunResult(Outcome.INVALID, reason, fuel_used=0, duration_us=0, host_calls=0, logs=(), intents=())
+def _not_run(outcome: Outcome, reason: str) -> RunResult:
+    return RunResult(outcome, reason, fuel_used=0, duration_us=0, host_calls=0, logs=(), intents=())

@@ -17,6 +17,7 @@ from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, O
 from guildhook.modules import CacheEvent, ModuleCache, Unavailable, Wanted
 from guildhook.runner import Found, PassedOver, Postponed, Ran, Runner, Todo
 from guildhook.sandbox import Limits, Module, Sandbox
+from guildhook.sealing import Sealer
 from guildhook.stage import Stage
 from guildhook.store import Quarantined, Recorded, RunRecord, Snapshot, Store
 
@@ -79,8 +80,12 @@ class Worker:
         store: Store,
         sender: Sender,
         stage: Stage = nullcontext,
+        sealer: Sealer | None = None,
     ) -> None:
-        """`engine` is the fingerprint under which artifacts are looked up; `stage` is told of each part of a batch."""
+        """`engine` is the fingerprint under which artifacts are looked up; `stage` is told of each part of a batch.
+
+        Without `sealer` no plugin that has secrets is run.
+        """
         self._engine = engine
         self._sandbox = sandbox
         self._rules = rules
@@ -88,6 +93,7 @@ class Worker:
         self._store = store
         self._sender = sender
         self._stage = stage
+        self._sealer = sealer
 
     def connect(self) -> list[InfrastructureError]:
         """Open connections ahead of their first use. Returns why some could not be: a batch tries again."""
@@ -140,6 +146,7 @@ class Worker:
             progress.postpone(batch.guilds, Postponed(str(error)))
             return
         todo = _todo(batch.messages.values(), snapshot)
+        shadows = _shadows(batch.messages.values(), snapshot)
         progress.skipped |= _unseen(batch.messages.values(), snapshot)
         left = [outgoing for run in snapshot.runs.values() for outgoing in run.pending]
         runner = Runner(
@@ -148,14 +155,16 @@ class Worker:
             self._rules.budget_of,
             snapshot,
             latest_start=deadline - _RECORD_AND_SEND_SECONDS,
+            sealer=self._sealer,
         )
         with self._stage("modules"):
-            found = self._modules.find(_wanted(plugin for _, plugin in todo))
+            found = self._modules.find(_wanted(plugin for _, plugin in (*todo, *shadows)))
         ready = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 in found]
-        self._run_and_send(runner, ready, found, left, deadline, progress)
-
-        # After all others, so that nobody waits for the compiling of somebody else's plugin.
         uncompiled = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 not in found]
+        self._run_and_send(runner, ready, found, left, deadline, progress, () if uncompiled else shadows)
+
+        # After all others, so that nobody waits for the compiling of somebody else's plugin. Shadows are left out of
+        # such a batch: they would take time that is the compiling's.
         if uncompiled:
             self._compile_and_run(runner, uncompiled, deadline, progress)
 
@@ -178,8 +187,9 @@ class Worker:
         left: Sequence[Outgoing],
         deadline: float,
         progress: "_Progress",
+        shadows: Sequence[Todo] = (),
     ) -> None:
-        pending = [*left, *self._run_and_record(runner, todo, modules, progress)]
+        pending = [*left, *self._run_and_record(runner, todo, modules, progress, shadows)]
         sendable = [outgoing for outgoing in pending if outgoing.intent.channel_id not in progress.blocked_channels]
         with self._stage("deliver"):
             deliveries = self._sender.send(sendable, deadline - _SETTLE_SECONDS)
@@ -195,7 +205,12 @@ class Worker:
             progress.postpone((outgoing.message_id for outgoing in pending), Postponed(str(error)))
 
     def _run_and_record(
-        self, runner: Runner, todo: Sequence[Todo], modules: Found, progress: "_Progress"
+        self,
+        runner: Runner,
+        todo: Sequence[Todo],
+        modules: Found,
+        progress: "_Progress",
+        shadows: Sequence[Todo] = (),
     ) -> list[Outgoing]:
         """What is to be sent now. One write, before anything is sent; more only where another batch wrote the state of
         the same plugin first. A run is pure, so it can be run again on what the other has left.
@@ -203,7 +218,7 @@ class Worker:
         pending: list[Outgoing] = []
         for race in range(1, _RACES + 1):
             with self._stage("run"):
-                ran = runner.run(todo, modules)
+                ran = runner.run(todo, modules, shadows)
             progress.note(ran.postponed)
             if ran.record.empty:
                 return pending
@@ -216,8 +231,11 @@ class Worker:
                     return pending
                 # Full jitter, so that not the same ones win each time.
                 time.sleep(random.uniform(0, min(_LONGEST_RACE_PAUSE_SECONDS, 0.005 * 2**race)))  # noqa: S311
-                todo, modules = self._once_more(todo, modules, progress)
+                todo, shadows, modules = self._once_more(todo, modules, progress)
             except UnwritableError as error:
+                if ran.record.shadow_runs:
+                    # Perhaps it is one of theirs: live versions do not suffer for that.
+                    return pending + self._run_and_record(runner, todo, modules, progress)
                 return pending + self._run_and_record_apart(runner, todo, modules, progress, error)
             except InfrastructureError as error:
                 progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
@@ -226,15 +244,20 @@ class Worker:
         progress.postpone((message.id for message, _ in todo), reason)
         return pending
 
-    def _once_more(self, todo: Sequence[Todo], modules: Found, progress: "_Progress") -> tuple[Sequence[Todo], Found]:
-        """The same messages and plugins, on fresh state. Raises InfrastructureError."""
+    def _once_more(
+        self, todo: Sequence[Todo], modules: Found, progress: "_Progress"
+    ) -> tuple[Sequence[Todo], Sequence[Todo], Found]:
+        """The same messages and plugins, and their shadows, on fresh state. Raises InfrastructureError."""
         messages = {message.id: message for message, _ in todo}
         fresh = self._snapshot({message.id: message.guild_id for message in messages.values()})
         overtaken = {message.id for message, plugin in todo if (message.id, plugin.id) in fresh.runs}
         progress.postpone(overtaken, _OVERTAKEN)
         plugins = {plugin.id for _, plugin in todo}
-        again = [(message, plugin) for message, plugin in _todo(messages.values(), fresh) if plugin.id in plugins]
-        return again, {**{plugin.wasm_sha256: _UPDATED for _, plugin in again}, **modules}
+        again, shadows = (
+            [(message, plugin) for message, plugin in given if plugin.id in plugins]
+            for given in (_todo(messages.values(), fresh), _shadows(messages.values(), fresh))
+        )
+        return again, shadows, {**{plugin.wasm_sha256: _UPDATED for _, plugin in again}, **modules}
 
     def _run_and_record_apart(
         self,
@@ -340,6 +363,16 @@ def _todo(messages: Iterable[Message], snapshot: Snapshot) -> list[Todo]:
     ]
 
 
+def _shadows(messages: Iterable[Message], snapshot: Snapshot) -> list[Todo]:
+    return [
+        (message, plugin)
+        for message in messages
+        if not _has_another_body(message, snapshot)
+        for plugin in _takers(message, snapshot, shadow=True)
+        if (message.id, plugin.version_id) not in snapshot.shadow_runs
+    ]
+
+
 def _unseen(messages: Iterable[Message], snapshot: Snapshot) -> dict[UUID, str]:
     """Why messages that could be given to plugins are given to none."""
     reasons = {}
@@ -352,9 +385,9 @@ def _unseen(messages: Iterable[Message], snapshot: Snapshot) -> dict[UUID, str]:
     return reasons
 
 
-def _takers(message: Message, snapshot: Snapshot) -> list[InstalledPlugin]:
+def _takers(message: Message, snapshot: Snapshot, *, shadow: bool = False) -> list[InstalledPlugin]:
     plugins = snapshot.plugins.get(message.guild_id, ())
-    return [plugin for plugin in plugins if message.cause is None or plugin.bot_messages]
+    return [plugin for plugin in plugins if plugin.shadow is shadow and (message.cause is None or plugin.bot_messages)]
 
 
 def _has_another_body(message: Message, snapshot: Snapshot) -> bool:

@@ -71,7 +71,7 @@ def installed(store, guild):
 
 def record(plugin, channel, result=OK, message_id=None, **fields):
     message = Message(message_id or uuid4(), plugin.guild_id, channel, NOW, payload="{}", **fields)
-    return RunRecord(plugin, message, seed=7, result=result)
+    return RunRecord(plugin, message, seed=7, result=result, fuel_limit=1_000)
 
 
 def save(store, *runs, **more):

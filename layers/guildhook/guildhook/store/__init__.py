@@ -9,6 +9,7 @@ from guildhook.store.records import (
     Quarantined,
     Recorded,
     RecordedRun,
+    RunKey,
     RunRecord,
     Snapshot,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Quarantined",
     "Recorded",
     "RecordedRun",
+    "RunKey",
     "RunRecord",
     "Snapshot",
     "Store",

@@ -2,6 +2,8 @@
 
 from typing import Final, LiteralString
 
+# A plugin is there once for the version that is live, and once more for one that shadows it. One without a live
+# version has an empty wasm. What somebody has written into plugins directly is no version until the sweep adopts it.
 SNAPSHOT: Final[LiteralString] = """
 SELECT
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -10,7 +12,14 @@ SELECT
         'settings', plugin.config,
         'permissions', plugin.permissions,
         'bot_messages', plugin.bot_messages,
-        'wasm_sha256', encode(plugin.wasm_sha256, 'hex'),
+        'version_id', running.version_id,
+        'shadow', running.shadow,
+        'wasm_sha256', encode(running.wasm_sha256, 'hex'),
+        'keep_content', coalesce(guild.keep_content, FALSE),
+        'sealed', (
+            SELECT coalesce(jsonb_object_agg(secret.name, encode(secret.sealed, 'hex')), '{}')
+            FROM plugin_secrets AS secret
+            WHERE secret.plugin_id = plugin.id),
         'artifact', CASE WHEN artifact.object_sha256 IS NOT NULL THEN jsonb_build_object(
             'sha256', encode(artifact.artifact_sha256, 'hex'),
             'size', artifact.artifact_bytes,
@@ -23,15 +32,26 @@ SELECT
         'health', CASE WHEN health.plugin_id IS NOT NULL THEN jsonb_build_object(
             'failing', health.failures_in_a_row > 0 OR health.quarantined_at IS NOT NULL,
             'quarantine_seconds', extract(epoch FROM health.retry_at - now())) END
-        ) ORDER BY plugin.created_at, plugin.id), '[]')
+        ) ORDER BY running.shadow, plugin.created_at, plugin.id), '[]')
      FROM plugins AS plugin
+     CROSS JOIN LATERAL (
+        SELECT (
+            SELECT version.id FROM plugin_versions AS version
+            WHERE version.id = plugin.live_version_id AND version.wasm_sha256 = plugin.wasm_sha256
+            ) AS version_id, plugin.wasm_sha256, FALSE AS shadow
+        WHERE plugin.wasm_sha256 <> sha256('')
+        UNION ALL
+        SELECT version.id, version.wasm_sha256, TRUE FROM plugin_versions AS version
+        WHERE version.id = plugin.shadow_version_id AND version.plugin_id = plugin.id AND version.state = 'ready'
+     ) AS running
      LEFT JOIN plugin_artifacts AS artifact
-        ON artifact.wasm_sha256 = plugin.wasm_sha256 AND artifact.engine = %(engine)s
+        ON artifact.wasm_sha256 = running.wasm_sha256 AND artifact.engine = %(engine)s
      LEFT JOIN plugin_refusals AS refusal
-        ON refusal.wasm_sha256 = plugin.wasm_sha256 AND refusal.engine = %(engine)s
+        ON refusal.wasm_sha256 = running.wasm_sha256 AND refusal.engine = %(engine)s
      LEFT JOIN plugin_state AS state ON state.plugin_id = plugin.id
      LEFT JOIN plugin_health AS health
-        ON health.plugin_id = plugin.id AND health.wasm_sha256 = plugin.wasm_sha256
+        ON health.plugin_id = plugin.id AND health.wasm_sha256 = running.wasm_sha256 AND NOT running.shadow
+     LEFT JOIN guild_settings AS guild ON guild.guild_id = plugin.guild_id
      WHERE plugin.guild_id = ANY(%(guild_ids)s) AND plugin.enabled) AS plugins,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'message_id', run.message_id,
@@ -53,6 +73,9 @@ SELECT
      FROM plugin_runs AS run
      JOIN plugins AS plugin ON plugin.id = run.plugin_id
      WHERE run.message_id = ANY(%(message_ids)s)) AS runs,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, version_id)), '[]')
+     FROM plugin_shadow_runs
+     WHERE message_id = ANY(%(message_ids)s)) AS shadow_runs,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'guild_id', guild_id, 'fuel', fuel_used, 'sends', sends, 'log_bytes', log_bytes)), '[]')
      FROM guild_budgets
@@ -61,14 +84,22 @@ SELECT
 """
 
 WASM: Final[LiteralString] = """
-SELECT DISTINCT ON (wasm_sha256) wasm_sha256, wasm_blob FROM plugins WHERE wasm_sha256 = ANY(%(digests)s)
+SELECT DISTINCT ON (wasm_sha256) wasm_sha256, wasm_blob
+FROM (
+    SELECT wasm_sha256, wasm_blob FROM plugins WHERE wasm_sha256 = ANY(%(digests)s)
+    UNION ALL
+    SELECT wasm_sha256, wasm_blob FROM plugin_versions WHERE wasm_sha256 = ANY(%(digests)s) AND wasm_blob IS NOT NULL
+) AS stored
+WHERE wasm_sha256 <> sha256('')
 """
 
 _INSERT_RUNS: Final[LiteralString] = """
     INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops)
+                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops,
+                             version_id, fuel_limit, calls, message)
     SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops
+           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops,
+           version_id, fuel_limit, calls, message
     FROM accepted
 """
 
@@ -81,6 +112,7 @@ _INSERT_RUNS: Final[LiteralString] = """
 # - A run that another delivery recorded first is left alone. If it wrote state it cannot be, since its state is in
 #   already: it is inserted without ON CONFLICT, and the error undoes the whole statement.
 # - Failures are counted on rows that are locked before they are read.
+# - Runs of shadows touch no row that is another's, but for their guild's budget.
 # Rows are taken in the order of their keys, so that two batches cannot deadlock on them.
 RECORD: Final[LiteralString] = (
     """
@@ -90,6 +122,7 @@ WITH given AS MATERIALIZED (
         id UUID, message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
+        version_id UUID, fuel_limit BIGINT, calls JSONB, message TEXT,
         sends BIGINT, log_bytes BIGINT, memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
@@ -141,6 +174,25 @@ run_with_state AS ("""
             SELECT FROM channels WHERE channels.id = asked.channel_id AND channels.guild_id = accepted.guild_id)
     ) AS reach(reachable)
     RETURNING key, state
+), -- Shadows: a record and fuel, and nothing else
+shadowed AS MATERIALIZED (
+    SELECT shadowed.*
+    FROM jsonb_to_recordset(%(shadow_runs)s) AS shadowed(
+        message_id UUID, plugin_id UUID, guild_id UUID, version_id UUID, outcome TEXT, detail TEXT, fuel_used BIGINT,
+        fuel_limit BIGINT, duration_us BIGINT, host_calls INTEGER, calls JSONB, logs JSONB, intents JSONB, seed BIGINT,
+        message_time TIMESTAMPTZ, message TEXT, memorable BOOLEAN)
+    JOIN plugins ON plugins.id = shadowed.plugin_id
+    ORDER BY shadowed.plugin_id, shadowed.message_id
+    FOR KEY SHARE OF plugins SKIP LOCKED
+), shadow_run AS (
+    INSERT INTO plugin_shadow_runs (message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
+                                    duration_us, host_calls, calls, logs, intents, seed, message_time, message)
+    SELECT message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
+           duration_us, host_calls, calls, logs, intents, seed, message_time, message
+    FROM shadowed
+    WHERE memorable AND plugin_id NOT IN (SELECT plugin_id FROM stale) -- Those run again, as their live version does
+    ORDER BY message_id, version_id
+    ON CONFLICT DO NOTHING
 ), -- Counts
 passed_over AS MATERIALIZED (
     SELECT passed_over.*
@@ -169,6 +221,8 @@ passed_over AS MATERIALIZED (
     FROM (
         -- A run that lost a race has used its fuel all the same.
         SELECT guild_id, fuel_used, 0 AS sends, 0 AS log_bytes, 0 AS delayed, NULL AS reason FROM given
+        UNION ALL
+        SELECT guild_id, fuel_used, 0, 0, 0, NULL FROM shadowed
         UNION ALL
         SELECT guild_id, 0, sends, log_bytes, 0, NULL FROM accepted
         UNION ALL
@@ -406,27 +460,38 @@ FROM plugin_artifacts
 WHERE wasm_sha256 = %(wasm_sha256)s AND engine = %(engine)s AND object_sha256 IS NOT NULL
 """
 
+# What runs; other versions are compiled when somebody wants to run them.
 UNCOMPILED: Final[LiteralString] = """
-SELECT DISTINCT plugin.wasm_sha256
-FROM plugins AS plugin
-WHERE plugin.enabled
-    AND NOT EXISTS (
+WITH needed AS (
+    SELECT plugin.wasm_sha256 FROM plugins AS plugin
+    WHERE plugin.enabled AND plugin.wasm_sha256 <> sha256('')
+    UNION
+    SELECT version.wasm_sha256 FROM plugins AS plugin
+    JOIN plugin_versions AS version
+        ON version.id = plugin.shadow_version_id AND version.plugin_id = plugin.id AND version.state = 'ready'
+    WHERE plugin.enabled
+)
+SELECT needed.wasm_sha256
+FROM needed
+WHERE NOT EXISTS (
         SELECT FROM plugin_artifacts AS artifact
-        WHERE artifact.wasm_sha256 = plugin.wasm_sha256 AND artifact.engine = %(engine)s
+        WHERE artifact.wasm_sha256 = needed.wasm_sha256 AND artifact.engine = %(engine)s
             AND artifact.object_sha256 IS NOT NULL)
     AND NOT EXISTS (
         SELECT FROM plugin_refusals AS refusal
-        WHERE refusal.wasm_sha256 = plugin.wasm_sha256 AND refusal.engine = %(engine)s)
-ORDER BY plugin.wasm_sha256
+        WHERE refusal.wasm_sha256 = needed.wasm_sha256 AND refusal.engine = %(engine)s)
+ORDER BY needed.wasm_sha256
 """
 
-# Of other engines, or of wasm that no guild has any more, and older than anybody would roll back to.
+# Of other engines, or of wasm that no guild has any more, in no version either, and older than anybody would roll back
+# to.
 STALE_ARTIFACTS: Final[LiteralString] = """
 SELECT wasm_sha256, engine
 FROM plugin_artifacts AS artifact
 WHERE created_at < now() - make_interval(days => %(days)s)
-    AND (engine <> %(engine)s OR NOT EXISTS (
-        SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = artifact.wasm_sha256))
+    AND (engine <> %(engine)s OR NOT (
+        EXISTS (SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = artifact.wasm_sha256)
+        OR EXISTS (SELECT FROM plugin_versions AS version WHERE version.wasm_sha256 = artifact.wasm_sha256)))
 ORDER BY created_at
 LIMIT %(limit)s
 """
@@ -439,8 +504,9 @@ WHERE (wasm_sha256, engine) IN (SELECT * FROM unnest(%(digests)s::bytea[], %(eng
 FORGET_STALE_REFUSALS: Final[LiteralString] = """
 DELETE FROM plugin_refusals AS refusal
 WHERE created_at < now() - make_interval(days => %(days)s)
-    AND (engine <> %(engine)s OR NOT EXISTS (
-        SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = refusal.wasm_sha256))
+    AND (engine <> %(engine)s OR NOT (
+        EXISTS (SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = refusal.wasm_sha256)
+        OR EXISTS (SELECT FROM plugin_versions AS version WHERE version.wasm_sha256 = refusal.wasm_sha256)))
 """
 
 ADD_PLUGIN: Final[LiteralString] = """

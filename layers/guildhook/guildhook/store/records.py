@@ -8,6 +8,8 @@ from guildhook.model import InstalledPlugin, Message, Outcome, Outgoing, PluginS
 
 RunKey = tuple[UUID, UUID]
 """Message id and plugin id."""
+ShadowKey = tuple[UUID, UUID | None]
+"""Message id and version id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ class Snapshot:
     """All that a batch needs to know before it runs anything."""
 
     plugins: Mapping[UUID, tuple[InstalledPlugin, ...]]
-    """Enabled ones by guild, in the order of their creation."""
+    """Enabled ones by guild, in the order of their creation; after them those versions that shadow one."""
     runs: Mapping[RunKey, RecordedRun]
     spent: Mapping[UUID, Spent]
     """By guild; those that have used nothing in this minute are not there."""
     minute_seconds_left: float
+    shadow_runs: frozenset[ShadowKey] = frozenset()
+    """Those that an earlier delivery recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class RunRecord:
     message: Message
     seed: int
     result: RunResult
+    fuel_limit: int
 
     @property
     def id(self) -> str:
@@ -105,10 +110,11 @@ class BatchRecord:
     passed_over: Mapping[UUID, int] = field(default_factory=dict)
     """How many messages a plugin was not given since it is quarantined."""
     delayed: Sequence[Delayed] = ()
+    shadow_runs: Sequence[RunRecord] = ()
 
     @property
     def empty(self) -> bool:
-        return not (self.runs or self.passed_over or self.delayed)
+        return not (self.runs or self.passed_over or self.delayed or self.shadow_runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def snapshot(
     engine: str,
     plugins: Iterable[Mapping[str, Any]],
     runs: Iterable[Mapping[str, Any]],
+    shadow_runs: Iterable[tuple[str, str]],
     spent: Iterable[Mapping[str, Any]],
     minute_seconds_left: float,
 ) -> Snapshot:
@@ -36,6 +37,7 @@ def snapshot(
         runs={(run.message_id, run.plugin_id): run for run in map(_recorded_run, runs)},
         spent={UUID(item["guild_id"]): _spent(item) for item in spent},
         minute_seconds_left=minute_seconds_left,
+        shadow_runs=frozenset((UUID(message_id), UUID(version_id)) for message_id, version_id in shadow_runs),
     )
 
 
@@ -53,6 +55,7 @@ def batch_parameters(batch: BatchRecord) -> dict[str, Jsonb]:
             [{"plugin_id": str(plugin_id), "messages": count} for plugin_id, count in batch.passed_over.items()]
         ),
         "delayed": Jsonb([{"guild_id": str(delayed.guild_id), "reason": delayed.reason} for delayed in batch.delayed]),
+        "shadow_runs": Jsonb([_shadow_run_row(run) for run in batch.shadow_runs]),
     }
 
 
@@ -96,6 +99,10 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
         bot_messages=item["bot_messages"],
         state=PluginState(**item["state"]) if item["state"] else PluginState(),
         health=Health(**item["health"]) if item["health"] else Health(),
+        version_id=UUID(item["version_id"]) if item["version_id"] else None,
+        sealed={name: bytes.fromhex(sealed) for name, sealed in item["sealed"].items()},
+        keep_content=item["keep_content"],
+        shadow=item["shadow"],
     )
 
 
@@ -129,6 +136,7 @@ def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
     message, result, cause, spent = run.message, run.result, run.message.cause_of_answers, run.spent
+    version_id = run.plugin.version_id
     return {
         "id": run.id if run.memorable else None,
         "message_id": str(message.id),
@@ -146,6 +154,10 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "message_sha256": message.sha256.hex(),
         "root_message_id": str(cause.root_id),
         "hops": cause.hops,
+        "version_id": version_id and str(version_id),
+        "fuel_limit": run.fuel_limit,
+        "calls": [[call.function, call.denied] for call in result.calls],
+        "message": message.payload if run.plugin.keep_content else None,
         "sends": spent.sends,
         "log_bytes": spent.log_bytes,
         "memorable": run.memorable,
@@ -161,6 +173,15 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
             for intent in result.intents
         ],
     }
+
+
+def _shadow_run_row(run: RunRecord) -> dict[str, Any]:
+    # Without the keys of the live version's intents: there must be no way to send these.
+    intents = [
+        {"kind": intent.kind, "channel_id": intent.channel_id, "content": intent.content}
+        for intent in run.result.intents
+    ]
+    return {**_run_row(run), "intents": intents}
 
 
 def _judgement_row(judgement: Judgement) -> dict[str, Any]:
