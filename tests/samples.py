@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from guildhook.chat import ServiceToken
 from guildhook.model import Message
 from guildhook.sandbox import Limits
+from guildhook.sealing import SettingsKeys
 
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 TIME = datetime(2026, 1, 25, 12, 0, 0, 250, tzinfo=UTC)
@@ -29,6 +30,19 @@ class FixedToken:
 
     def current(self) -> ServiceToken:
         return self._token
+
+    def instead_of(self, refused: object) -> None:
+        return None
+
+
+class FixedKeys:
+    """Keys of plugins' secrets that nobody replaces."""
+
+    def __init__(self, keys: SettingsKeys | None = None) -> None:
+        self._keys = keys or SettingsKeys("a key that is made for the tests")
+
+    def current(self) -> SettingsKeys:
+        return self._keys
 
     def instead_of(self, refused: object) -> None:
         return None

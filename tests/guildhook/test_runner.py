@@ -5,12 +5,14 @@ import pytest
 
 import wat
 from guildhook.budget import Budget
+from guildhook.errors import InfrastructureError
 from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult, Spent
 from guildhook.modules import Unavailable
 from guildhook.runner import Postponed, Runner, judge
 from guildhook.sandbox import Sandbox
+from guildhook.sealing import Sealer, SettingsKeys
 from guildhook.store import Delayed, RunRecord, Snapshot
-from samples import CHANNEL, MESSAGE, limits
+from samples import CHANNEL, MESSAGE, FixedKeys, limits
 
 IN_TIME = float("inf")
 GUILD = MESSAGE.guild_id
@@ -37,10 +39,10 @@ def message(guild=GUILD):
 
 @pytest.fixture
 def create_runner(engine):
-    def create_runner(*plugins, spent=None, latest_start=IN_TIME, budget=BUDGET):
+    def create_runner(*plugins, spent=None, latest_start=IN_TIME, budget=BUDGET, sealer=None):
         by_guild = {p.guild_id: tuple(q for q in plugins if q.guild_id == p.guild_id) for p in plugins}
         snapshot = Snapshot(plugins=by_guild, runs={}, spent=spent or {}, minute_seconds_left=17)
-        return Runner(Sandbox(engine), lambda _guild: limits(), lambda _guild: budget, snapshot, latest_start)
+        return Runner(Sandbox(engine), lambda _guild: limits(), lambda _guild: budget, snapshot, latest_start, sealer)
 
     return create_runner
 
@@ -187,3 +189,137 @@ def test_good_runs_and_faults_of_guildhook_are_not_judged(outcome):
 def test_a_good_run_of_a_plugin_that_had_failed_is():
     (judgement,) = judge([record(installed(health=Health(failing=True)), Outcome.OK)])
     assert (judgement.failures, judgement.recovered, judgement.last_error) == (0, True, "")
+
+
+def shadow_of(plugin, wasm):
+    return replace(plugin, wasm_sha256=wasm, shadow=True, version_id=uuid4())
+
+
+def test_shadows_run_after_all_live_versions_and_change_neither_state_nor_health_nor_sends(create_runner, modules):
+    plugin = installed(b"sends")
+    shadow = shadow_of(plugin, b"traps")
+    first, second = message(), message()
+    ran = create_runner(plugin, shadow).run(
+        [(m, plugin) for m in (first, second)], modules, [(m, shadow) for m in (first, second)]
+    )
+    assert outcomes(ran) == [Outcome.OK, Outcome.OK]
+    assert [(run.message, run.result.outcome) for run in ran.record.shadow_runs] == [
+        (first, Outcome.TRAP),
+        (second, Outcome.TRAP),
+    ]
+    assert (ran.record.states, ran.record.judgements, ran.postponed) == ({}, [], {})
+
+
+def test_a_shadow_is_given_the_state_that_the_live_version_was_given(create_runner, load):
+    counts = wat.remembers(("set", "n", "written by the live one"))
+    modules = {b"counts": load(counts), b"also": load(wat.remembers(("set", "n", "by the shadow")))}
+    plugin = installed(b"counts", state=PluginState(7, {"n": "before"}))
+    shadow = shadow_of(plugin, b"also")
+    first, second = message(), message()
+    ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow), (second, shadow)])
+    assert ran.record.states == {plugin.id: PluginState(7, {"n": "written by the live one"})}
+    assert [run.result.state for run in ran.record.shadow_runs] == [{"n": "by the shadow"}] * 2
+
+
+@pytest.mark.parametrize("wasm", [b"gone", b"nobody has found it"])
+def test_a_shadow_without_a_module_is_left_out_and_postpones_nothing(create_runner, modules, wasm):
+    plugin = installed(b"sends")
+    shadow = shadow_of(plugin, wasm)
+    first = message()
+    ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow)])
+    assert (outcomes(ran), ran.record.shadow_runs, ran.postponed) == ([Outcome.OK], [], {})
+
+
+def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runner, modules):
+    plugin = installed(b"sends")
+    todo = [(message(), shadow_of(plugin, b"sends"))]
+    late = create_runner(plugin, latest_start=0).run([], modules, todo)
+    poor = create_runner(plugin, spent={GUILD: Spent(sends=BUDGET.guild_sends_per_minute)}).run([], modules, todo)
+    for ran in (late, poor):
+        assert ran.record.empty
+        assert ran.postponed == {}
+
+
+def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, modules):
+    plugin = installed(b"sends")
+    shadows = [(message(), shadow_of(plugin, b"sends")) for _ in range(2)]
+    few_sends = create_runner(plugin, budget=Budget(guild_sends_per_minute=1)).run([], modules, shadows)
+    little_fuel = create_runner(plugin, budget=Budget(guild_fuel_per_minute=1)).run([], modules, shadows)
+    assert [len(ran.record.shadow_runs) for ran in (few_sends, little_fuel)] == [2, 1]
+
+
+def test_a_message_that_comes_back_is_not_given_to_the_shadow_yet(create_runner, modules):
+    plugin = installed(b"gone")
+    first = message()
+    ran = create_runner(plugin).run([(first, plugin)], modules, [(first, shadow_of(plugin, b"sends"))])
+    assert (list(ran.postponed), ran.record.shadow_runs) == ([first.id], [])
+
+
+def test_the_shadow_of_a_quarantined_plugin_runs(create_runner, modules):
+    plugin = installed(b"traps", health=Health(failing=True, quarantine_seconds=5))
+    shadow = replace(shadow_of(plugin, b"sends"), health=Health())
+    first = message()
+    ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow)])
+    assert (len(ran.passed_over), len(ran.record.shadow_runs)) == (1, 1)
+
+
+class NoKeys:
+    """Secrets Manager does not answer."""
+
+    def current(self):
+        raise InfrastructureError("no answer")
+
+    def instead_of(self, refused):
+        raise InfrastructureError("no answer")
+
+
+def with_secret(wasm, **fields):
+    plugin = installed(wasm, **fields)
+    return replace(plugin, sealed={"api_key": Sealer(FixedKeys()).seal(plugin.id, "api_key", "s3cret")})
+
+
+def test_a_plugins_secrets_are_settings_of_its_run_and_stand_before_what_is_open(create_runner, modules):
+    plugin = with_secret(b"sends", settings={"api_key": "open", "greeting": "hello"})
+    runner = create_runner(plugin, sealer=Sealer(FixedKeys()))
+    assert runner._settings_of([plugin]) == {plugin.id: {"api_key": "s3cret", "greeting": "hello"}}
+    assert outcomes(runner.run([(message(), plugin)], modules)) == [Outcome.OK]
+
+
+def test_while_there_is_no_key_plugins_with_secrets_wait_and_others_go_on(create_runner, modules):
+    secretive, other = with_secret(b"sends"), installed(b"sends")
+    first, second = message(), message()
+    todo = [(first, secretive), (second, other)]
+    ran = create_runner(secretive, other, sealer=Sealer(NoKeys())).run(
+        todo, modules, [(second, shadow_of(secretive, b"sends"))]
+    )
+    assert [run.plugin for run in ran.record.runs] == [other]
+    assert (ran.postponed, ran.record.shadow_runs) == ({first.id: Postponed("no answer")}, [])
+
+
+def test_a_quarantined_plugin_is_passed_over_whether_or_not_there_is_a_key(create_runner, modules):
+    plugin = with_secret(b"sends", health=Health(failing=True, quarantine_seconds=5))
+    ran = create_runner(plugin, sealer=Sealer(NoKeys())).run([(message(), plugin)], modules)
+    assert (len(ran.passed_over), ran.postponed) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("sealer", "says"),
+    [
+        (None, "GUILDHOOK_SETTINGS_SECRET is not set, which opens its secrets: 'api_key'"),
+        (Sealer(FixedKeys(SettingsKeys("another key that is for the tests"))), "secret 'api_key' of plugin"),
+    ],
+    ids=["no key", "another key"],
+)
+def test_a_secret_that_does_not_open_is_named_and_is_not_the_plugins_failure(create_runner, modules, sealer, says):
+    plugin = with_secret(b"sends")
+    ran = create_runner(plugin, sealer=sealer).run([(message(), plugin)], modules)
+    (run,) = ran.record.runs
+    assert run.result.outcome is Outcome.INTERNAL
+    assert says in run.result.detail
+    assert (ran.record.judgements, ran.postponed) == ([], {})
+
+
+def test_a_run_is_recorded_with_the_fuel_that_it_could_have_used(create_runner, modules):
+    plugins = [installed(b"sends"), installed(b"refused")]
+    ran = create_runner(*plugins).run([(message(), plugin) for plugin in plugins], modules)
+    assert [run.fuel_limit for run in ran.record.runs] == [limits().fuel] * 2

@@ -676,3 +676,88 @@ def test_what_is_due_is_sent_without_its_message(system, create_worker, worker, 
     report = worker.process([QueueRecord("due", due.to_json(), datetime.now(UTC))], IN_TIME)
     assert (report.failures, report.runs) == ({}, [])
     assert contents(system) == ["pong"]
+
+
+@pytest.fixture
+def shadowed(system, engine):
+    """A guild whose ping has a shadow that would say something else."""
+    guild = system.add_guild()
+    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    add_shadow(system, plugin_id, wat.sends((guild.channel_id, "from the shadow")))
+    return guild
+
+
+def add_shadow(system, plugin_id, wasm):
+    """Of a wasm that the compile function has compiled."""
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        connection.execute(
+            "WITH version AS (INSERT INTO plugin_versions "
+            "(plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by) "
+            "VALUES (%(id)s, 1, 'ready', sha256(%(wasm)s), octet_length(%(wasm)s), %(wasm)s, 'ada') RETURNING id) "
+            "UPDATE plugins SET shadow_version_id = version.id FROM version WHERE plugins.id = %(id)s",
+            {"id": plugin_id, "wasm": wasm},
+        )
+    for each in (PING, wasm):
+        system.compile(each)
+
+
+def shadow_runs(system):
+    with psycopg.connect(system.database_url) as connection:
+        return connection.execute("SELECT message_id::text, outcome, intents FROM plugin_shadow_runs").fetchall()
+
+
+def test_a_shadow_runs_on_live_messages_and_sends_nothing_for_as_many_statements(
+    system, worker, shadowed, store, statements
+):
+    body = event(shadowed.id, shadowed.channel_id)
+    with statements.counting(store):
+        report = worker.process(records(body), IN_TIME)
+    assert (report.failures, statements.count) == ({}, 3)
+    assert [run.plugin.shadow for run in report.runs] == [False]
+    assert contents(system) == ["pong"]
+    ((message_id, outcome, intents),) = shadow_runs(system)
+    assert (message_id, outcome) == (body["message"]["id"], "ok")
+    assert [intent["content"] for intent in intents] == ["from the shadow"]
+    # Redelivered: both are known.
+    with statements.counting(store):
+        worker.process(records(body), IN_TIME)
+    assert statements.count == 1
+    assert len(shadow_runs(system)) == 1
+
+
+def test_a_shadow_that_nobody_compiled_is_left_out(system, worker):
+    guild = system.add_guild()
+    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    add_shadow(system, plugin_id, wat.TRAPS)
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM plugin_artifacts WHERE wasm_sha256 = %s", [sha256(wat.TRAPS).digest()])
+    assert worker.process(records(event(guild.id, guild.channel_id)), IN_TIME).failures == {}
+    assert contents(system) == ["pong"]
+    assert shadow_runs(system) == []
+
+
+def test_what_postgres_does_not_take_of_a_shadow_is_left_out(system, create_worker, shadowed):
+    class Particular(Store):
+        def record(self, batch, rules):
+            if batch.shadow_runs:
+                raise UnwritableError("no room for shadows")
+            return super().record(batch, rules)
+
+    report = create_worker(Particular(system.database)).process(
+        records(event(shadowed.id, shadowed.channel_id)), IN_TIME
+    )
+    assert report.failures == {}
+    assert contents(system) == ["pong"]
+
+
+def test_the_shadow_of_a_plugin_that_lost_a_race_is_recorded_once(system, create_worker, counting):
+    with psycopg.connect(system.database_url) as connection:
+        ((plugin_id,),) = connection.execute("SELECT id FROM plugins").fetchall()
+    add_shadow(system, plugin_id, wat.TRAPS)
+    winner = create_worker(Store(system.database))
+    loser = create_worker(
+        OvertakenStore(system.database, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
+    )
+    assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
+    assert contents(system) == ["1 winner", "2 loser"]
+    assert [outcome for _, outcome, _ in shadow_runs(system)] == ["trap", "trap"]

@@ -10,27 +10,38 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from guildhook.events import DeliveryDue
+from guildhook.sealing import Sealer, SettingsKeys
 from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
 from guildhook.store.schema import MIGRATIONS as NEEDED
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
-from samples import event, failed_records, sqs_event
+from samples import FixedKeys, event, failed_records, sqs_event
 
 FILES = sorted(MIGRATIONS.glob("*.sql"))
 ALL = [path.stem for path in FILES]
 CONTEXT = LambdaContext("any", "request", deadline=time.monotonic() + 3_600)
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
 
-GUILD, CHANNEL, MESSAGE, PLUGIN, RUN, KEY = (UUID(f"6a1d0000-0000-4000-8000-00000000000{n}") for n in range(1, 7))
-IDS = {"guilds": GUILD, "channels": CHANNEL, "plugins": PLUGIN, "plugin_runs": RUN}
+GUILD, CHANNEL, MESSAGE, PLUGIN, RUN, KEY, VERSION, SHADOW_RUN = (
+    UUID(f"6a1d0000-0000-4000-8000-00000000000{n}") for n in range(1, 9)
+)
+IDS = {
+    "guilds": GUILD,
+    "channels": CHANNEL,
+    "plugins": PLUGIN,
+    "plugin_runs": RUN,
+    "plugin_versions": VERSION,
+    "plugin_shadow_runs": SHADOW_RUN,
+}
 """By table."""
 VALUES: dict[str, Any] = {
     "guild_id": GUILD,
@@ -39,6 +50,10 @@ VALUES: dict[str, Any] = {
     "root_message_id": MESSAGE,
     "plugin_id": PLUGIN,
     "run_id": RUN,
+    # The same version is live and its own shadow, which sends nothing.
+    "version_id": VERSION,
+    "live_version_id": VERSION,
+    "shadow_version_id": VERSION,
     "key": KEY,
     "wasm_blob": PING,
     "wasm_sha256": sha256(PING).digest(),
@@ -56,7 +71,11 @@ VALUES: dict[str, Any] = {
     "retry_at": None,
 }
 """What stands in a column of that name, in every table; other columns have something of their type."""
-BY_TABLE = {("plugin_refusals", "reason"): "it is bad", ("plugin_refusals", "wasm_sha256"): b"\2" * 32}
+BY_TABLE = {
+    ("plugin_refusals", "reason"): "it is bad",
+    ("plugin_refusals", "wasm_sha256"): b"\2" * 32,
+    ("plugin_versions", "state"): "ready",
+}
 BY_TYPE: dict[str, Any] = {
     "uuid": GUILD,
     "text": "text",
@@ -89,7 +108,8 @@ class Schema:
 
 
 COLUMNS = """
-SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attgenerated <> ''
+SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid),
+       attgenerated <> '' OR attidentity = 'a'
 FROM pg_class
 JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
 LEFT JOIN pg_attrdef ON adrelid = pg_class.oid AND adnum = attnum
@@ -174,6 +194,9 @@ def test_no_row_is_lost_and_the_current_code_goes_on_with_them(version, at_versi
     with psycopg.connect(at_version, autocommit=True) as connection:
         schema = read_schema(connection)
         fill(connection, schema)
+        if "plugin_secrets" in schema.columns:
+            sealed = sealer(system).seal(PLUGIN, "text", "of before")
+            connection.execute("UPDATE plugin_secrets SET sealed = %s", [sealed])
         before = read_rows(connection, schema)
         assert migrate(Database(at_version), MIGRATIONS) == ALL[version:]
         assert read_rows(connection, schema) == before
@@ -184,6 +207,13 @@ def test_no_row_is_lost_and_the_current_code_goes_on_with_them(version, at_versi
     handles_messages(system, at_version)
     pending = ["from before"] if "plugin_intents" in before else []
     assert sorted(reply["content"] for reply in system.chat.replies()) == [*pending, "pong"]
+
+
+def sealer(system) -> Sealer:
+    """With the key that the functions have."""
+    name = system.environment["GUILDHOOK_SETTINGS_SECRET"]
+    text = system.aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    return Sealer(FixedKeys(msgspec.json.decode(text, type=SettingsKeys)))
 
 
 def handles_messages(system, url):

@@ -20,6 +20,7 @@ from guildhook.model import (
     Delivery,
     DeliveryState,
     Health,
+    HostCall,
     MemoryType,
     Message,
     Outcome,
@@ -767,3 +768,197 @@ def test_settling_survives_a_connection_that_died(store, database, pending):
 def test_no_statement_is_so_long_that_rds_proxy_pins_its_connection(name):
     """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-pinning.html"""
     assert len(getattr(queries, name).encode()) <= 16 * 1024
+
+
+def add_version(database, plugin_id, wasm, state="ready", **columns):
+    """Its id. `columns` of the plugin are pointed at it: live, shadow."""
+    number = database.execute("SELECT count(*) + 1 FROM plugin_versions").fetchone()[0]
+    stored = None if state in ("expected", "refused") else wasm
+    ((version_id,),) = database.execute(
+        "INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by) "
+        "VALUES (%s, %s, %s, %s, %s, %s, 'ada') RETURNING id",
+        [plugin_id, number, state, sha256(wasm).digest(), len(wasm), stored],
+    ).fetchall()
+    for column in columns:
+        database.execute(f"UPDATE plugins SET {column}_version_id = %s WHERE id = %s", [version_id, plugin_id])
+    return version_id
+
+
+@pytest.fixture
+def shadowed(store, database, guild, installed):
+    """The live version of a plugin, and the one that shadows it."""
+    add_version(database, installed.id, wat.SILENT, live=True)
+    add_version(database, installed.id, wat.TRAPS, shadow=True)
+    live, shadow = store.snapshot([guild], [], "engine").plugins[guild]
+    return live, shadow
+
+
+def shadow_runs(database):
+    return database.execute("SELECT message_id, version_id, outcome FROM plugin_shadow_runs").fetchall()
+
+
+def test_a_shadow_is_there_beside_the_live_version_with_the_same_settings_and_state(
+    store, database, guild, channel, installed, shadowed
+):
+    save(store, remembering(installed, channel, {}), states={installed.id: PluginState(0, {"key": "value"})})
+    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    live, beside, shadow = store.snapshot([guild], [], "engine").plugins[guild]
+    assert [plugin.id for plugin in (live, beside, shadow)] == [installed.id, other, installed.id]
+    assert [plugin.shadow for plugin in (live, beside, shadow)] == [False, False, True]
+    assert (live.wasm_sha256, shadow.wasm_sha256) == (sha256(wat.SILENT).digest(), sha256(wat.TRAPS).digest())
+    assert beside.version_id is None
+    assert live.version_id != shadow.version_id
+    same = {"wasm_sha256": b"", "version_id": None, "shadow": False}
+    assert replace(live, **same) == replace(shadow, **same)
+    assert shadow.state == PluginState(1, {"key": "value"})
+
+
+def test_quarantine_is_of_the_live_version_alone(judge, store, guild, installed, database):
+    add_version(database, installed.id, wat.SILENT, shadow=True)
+    judge(10)
+    live, shadow = store.snapshot([guild], [], "engine").plugins[guild]
+    assert (live.health.failing, shadow.health) == (True, Health())
+
+
+@pytest.mark.parametrize("state", ["expected", "compiling", "refused"])
+def test_a_version_that_is_not_ready_shadows_nothing(store, database, guild, installed, state):
+    add_version(database, installed.id, wat.TRAPS, state, shadow=True)
+    assert [plugin.shadow for plugin in store.snapshot([guild], [], "engine").plugins[guild]] == [False]
+    assert store.uncompiled("engine") == [installed.wasm_sha256]
+
+
+def test_a_version_of_another_plugin_shadows_nothing(store, database, guild, installed):
+    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    version_id = add_version(database, other, wat.TRAPS)
+    database.execute("UPDATE plugins SET shadow_version_id = %s WHERE id = %s", [version_id, installed.id])
+    assert not any(plugin.shadow for plugin in store.snapshot([guild], [], "engine").plugins[guild])
+
+
+def test_wasm_that_was_written_into_plugins_directly_is_no_version(store, database, guild, installed):
+    add_version(database, installed.id, wat.SILENT, live=True)
+    database.execute("UPDATE plugins SET wasm_blob = %s", [wat.TRAPS])
+    (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
+    assert (plugin.wasm_sha256, plugin.version_id) == (sha256(wat.TRAPS).digest(), None)
+
+
+def test_a_plugin_without_a_live_version_is_neither_run_nor_compiled(store, database, guild):
+    plugin_id = store.add_plugin(guild, "new", b"", {}, [])
+    add_version(database, plugin_id, wat.SILENT)
+    assert store.snapshot([guild], [], "engine").plugins == {}
+    assert store.uncompiled("engine") == []
+    assert store.wasm([sha256(b"").digest()]) == {}
+
+
+def test_a_shadow_is_compiled_as_what_is_live_and_other_versions_are_when_somebody_asks(
+    store, database, installed, shadowed
+):
+    unused = add_version(database, installed.id, wat.logs("unused"))
+    live, shadow = shadowed
+    assert store.uncompiled("engine") == sorted([live.wasm_sha256, shadow.wasm_sha256])
+    digests = [sha256(wasm).digest() for wasm in (wat.SILENT, wat.TRAPS, wat.logs("unused"))]
+    assert store.wasm(digests) == dict(zip(digests, (wat.SILENT, wat.TRAPS, wat.logs("unused")), strict=True))
+    database.execute("DELETE FROM plugin_versions WHERE id = %s", [unused])
+    assert set(store.wasm(digests)) == set(digests[:2])
+
+
+def test_artifacts_are_kept_for_as_long_as_there_is_a_version_of_that_wasm(store, database, installed):
+    version_id = add_version(database, installed.id, wat.TRAPS)
+    digest = sha256(wat.TRAPS).digest()
+    store.add_artifact(artifact(digest))
+    store.add_refusal(sha256(wat.LOOPS).digest(), "engine", Refusal("no"))
+    for table in ("plugin_artifacts", "plugin_refusals"):
+        database.execute(f"UPDATE {table} SET created_at = now() - interval '31 days'")
+    assert store.stale_artifacts("engine", days=30, limit=10) == []
+    database.execute("DELETE FROM plugin_versions WHERE id = %s", [version_id])
+    assert store.stale_artifacts("engine", days=30, limit=10) == [(digest, "engine")]
+    refused = add_version(database, installed.id, wat.LOOPS)
+    store.forget_stale_refusals("engine", days=30)
+    assert database.execute("SELECT count(*) FROM plugin_refusals").fetchone() == (1,)
+    database.execute("DELETE FROM plugin_versions WHERE id = %s", [refused])
+    store.forget_stale_refusals("engine", days=30)
+    assert database.execute("SELECT count(*) FROM plugin_refusals").fetchone() == (0,)
+
+
+def test_secrets_are_read_as_they_are_sealed_with_their_plugin_alone(store, database, guild, installed):
+    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    for name, sealed in [("api_key", b"\0sealed\xff"), ("token", b"")]:
+        database.execute("INSERT INTO plugin_secrets VALUES (%s, %s, %s)", [installed.id, name, sealed])
+    found = {plugin.id: plugin.sealed for plugin in store.snapshot([guild], [], "engine").plugins[guild]}
+    assert found == {installed.id: {"api_key": b"\0sealed\xff", "token": b""}, other: {}}
+
+
+def test_a_run_is_recorded_with_its_version_fuel_limit_and_calls(store, database, guild, channel, installed):
+    version_id = add_version(database, installed.id, wat.SILENT, live=True)
+    (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
+    calls = (HostCall("get-settings", None), HostCall("send-message", "the content is empty"))
+    save(store, record(plugin, channel, msgspec.structs.replace(OK, logs=("line",), calls=calls)))
+    assert database.execute("SELECT version_id, fuel_limit, calls, message FROM plugin_runs").fetchall() == [
+        (version_id, 1_000, [["get-settings", None], ["send-message", "the content is empty"]], None)
+    ]
+
+
+@pytest.mark.parametrize(("keeps", "kept"), [(True, "{}"), (False, None), (None, None)])
+def test_messages_are_kept_where_the_guild_wants_that(
+    store, database, guild, channel, installed, shadowed, keeps, kept
+):
+    if keeps is not None:
+        database.execute("INSERT INTO guild_settings (guild_id, keep_content) VALUES (%s, %s)", [guild, keeps])
+    live, shadow = store.snapshot([guild], [], "engine").plugins[guild]
+    logged = msgspec.structs.replace(OK, logs=("line",))
+    save(store, record(live, channel, logged), shadow_runs=[record(shadow, channel, logged)])
+    assert database.execute("SELECT message FROM plugin_runs").fetchall() == [(kept,)]
+    assert database.execute("SELECT message FROM plugin_shadow_runs").fetchall() == [(kept,)]
+
+
+def test_a_shadows_run_is_recorded_with_what_it_would_have_sent_and_sends_nothing(store, database, channel, shadowed):
+    _, shadow = shadowed
+    run = record(shadow, channel, sending(shadow, message := uuid4(), channel), message)
+    assert save(store, shadow_runs=[run]) == Recorded()
+    assert shadow_runs(database) == [(message, shadow.version_id, "ok")]
+    assert database.execute("SELECT intents, fuel_used, fuel_limit, seed FROM plugin_shadow_runs").fetchone() == (
+        [{"kind": "send_message", "channel_id": str(channel), "content": "hello 0"}],
+        10,
+        1_000,
+        7,
+    )
+    for table in ("plugin_runs", "plugin_intents", "plugin_usage", "plugin_health", "plugin_state"):
+        assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert database.execute("SELECT fuel_used, sends, log_bytes FROM guild_budgets").fetchall() == [(10, 0, 0)]
+
+
+def test_a_shadows_run_with_nothing_to_say_leaves_no_row(store, database, channel, shadowed):
+    save(store, shadow_runs=[record(shadowed[1], channel)])
+    assert shadow_runs(database) == []
+    assert database.execute("SELECT fuel_used FROM guild_budgets").fetchall() == [(10,)]
+
+
+def test_a_shadows_run_is_recorded_once_and_the_next_delivery_knows_it(store, database, guild, channel, shadowed):
+    _, shadow = shadowed
+    run = record(shadow, channel, msgspec.structs.replace(OK, outcome=Outcome.TRAP))
+    for _ in range(2):
+        assert save(store, shadow_runs=[run]) == Recorded()
+    assert len(shadow_runs(database)) == 1
+    found = store.snapshot([guild], [run.message.id], "engine").shadow_runs
+    assert found == {(run.message.id, shadow.version_id)}
+
+
+def test_of_a_plugin_that_lost_the_race_for_its_state_the_shadows_run_is_not_recorded_either(
+    store, database, channel, shadowed
+):
+    live, shadow = shadowed
+    save(store, remembering(live, channel, {}), states={live.id: PluginState(0, {"by": "winner"})})
+    trap = msgspec.structs.replace(OK, outcome=Outcome.TRAP)
+    states = {live.id: PluginState(0, {"by": "loser"})}
+    recorded = save(store, remembering(live, channel, {}), states=states, shadow_runs=[record(shadow, channel, trap)])
+    assert recorded.stale == {live.id}
+    assert shadow_runs(database) == []
+
+
+def test_a_shadow_of_a_plugin_that_is_deleted_meanwhile_disturbs_nobody(store, database, guild, channel, shadowed):
+    other_id = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    other = next(p for p in store.snapshot([guild], [], "engine").plugins[guild] if p.id == other_id)
+    database.execute("DELETE FROM plugins WHERE id = %s", [shadowed[1].id])
+    trap = msgspec.structs.replace(OK, outcome=Outcome.TRAP)
+    assert save(store, record(other, channel, trap), shadow_runs=[record(shadowed[1], channel, trap)]) == Recorded()
+    assert database.execute("SELECT plugin_id FROM plugin_runs").fetchall() == [(other_id,)]
+    assert shadow_runs(database) == []
