@@ -1,0 +1,256 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from hashlib import sha256
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+import wat
+from guildhook.store import Database
+from guildhook.store import admin_queries as queries
+from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter
+from guildhook.store.migrations import migrate
+from guildhook_local.stack import MIGRATIONS
+
+CHANGE = Change("actor", "Ada\0", "did", {"what": 1})
+
+
+@pytest.fixture
+def database(empty_database):
+    migrate(Database(empty_database), MIGRATIONS)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(empty_database, database):
+    with closing(AdminStore(Database(empty_database))) as store:
+        yield store
+
+
+@pytest.fixture
+def key(store):
+    key = PluginKey(uuid4(), uuid4())
+    assert store.create_plugin(key, "Greeter", "", 50, CHANGE)
+    return key
+
+
+def add_version(database, key, wasm=wat.SILENT, state="ready"):
+    return database.execute(
+        """INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by)
+           SELECT %s, 1 + coalesce(max(number), 0), %s, sha256(%s), 1, %s, '' FROM plugin_versions WHERE plugin_id = %s
+           RETURNING id""",
+        [key.plugin_id, state, wasm, wasm, key.plugin_id],
+    ).fetchone()[0]
+
+
+def changes(key, version_id):
+    """Everything that changes a plugin, over revision 1."""
+    return [
+        lambda store: store.change_plugin(key, 1, {"name": "Renamed"}, CHANGE),
+        lambda store: store.go_live(key, 1, version_id, [], {}, CHANGE),
+        lambda store: store.set_shadow(key, 1, version_id, CHANGE),
+        lambda store: store.end_quarantine(key, 1, CHANGE),
+        lambda store: store.set_secret(key, 1, "name", b"sealed", CHANGE),
+        lambda store: store.delete_secret(key, 1, "name", CHANGE),
+        lambda store: store.delete_plugin(key, 1, CHANGE),
+    ]
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_of_all_who_change_the_same_at_once_one_wins(empty_database, database, key, which):
+    change = changes(key, add_version(database, key))[which]
+    together = threading.Barrier(4)
+
+    def attempt(_):
+        with closing(AdminStore(Database(empty_database))) as store:
+            store.connect()
+            together.wait(timeout=60)
+            return change(store)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(attempt, range(4))) == [False, False, False, True]
+    assert database.execute("SELECT count(*) FROM plugin_audit WHERE action = 'did'").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_who_waits_for_another_change_does_not_win_after_it(empty_database, database, key, which):
+    change = changes(key, add_version(database, key))[which]
+
+    def attempt():
+        with closing(AdminStore(Database(empty_database))) as store:
+            return change(store)
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE plugins SET revision = 2")
+        future = pool.submit(attempt)
+        while not future.done() and database.execute(waiting).fetchone() == (0,):
+            pass
+        other.commit()
+        assert future.result(timeout=60) is False
+    assert database.execute("SELECT revision FROM plugins").fetchone() == (2,)
+    assert database.execute("SELECT count(*) FROM plugin_audit").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("which", range(7))
+def test_a_plugin_of_another_guild_is_not_there(store, database, key, which):
+    other = PluginKey(uuid4(), key.plugin_id)
+    assert changes(other, add_version(database, key))[which](store) is False
+    assert database.execute("SELECT revision FROM plugins").fetchone() == (1,)
+    assert database.execute("SELECT count(*) FROM plugin_audit").fetchone() == (1,)
+
+
+def test_nothing_of_another_guild_is_read_or_written(store, database, key):
+    version_id = add_version(database, key)
+    store.set_secret(key, 1, "name", b"sealed", CHANGE)
+    run_id, message_id = uuid4(), uuid4()
+    for table, more, values in [
+        ("plugin_runs", "", ""),
+        ("plugin_shadow_runs", ", version_id, fuel_limit, calls, intents", ", gen_random_uuid(), 1, '[]', '[]'"),
+    ]:
+        database.execute(
+            f"""INSERT INTO {table} (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                                     host_calls, logs, seed, message_time{more})
+                VALUES (%s, %s, %s, %s, 'ok', '', 1, 1, 0, '[]', 1, now(){values})""",
+            [run_id, message_id, key.plugin_id, key.guild_id],
+        )
+    database.execute(
+        "INSERT INTO plugin_usage (plugin_id, hour, outcome, runs, fuel_used, duration_us) VALUES (%s, now(), 'ok', 1, 1, 1)",
+        [key.plugin_id],
+    )
+
+    def everything(key):
+        return [
+            store.plugin(key),
+            store.plugins(key.guild_id, None, 10),
+            store.has_plugin(key),
+            store.creation(key, "did"),
+            store.sealed(key),
+            store.version(key, 1),
+            store.version_by_id(key, version_id),
+            store.versions(key, None, 10),
+            store.audit(key.guild_id, key.plugin_id, None, 10),
+            store.runs(key, RunFilter(), None, 10),
+            store.runs(key, RunFilter(shadow=True), None, 10),
+            store.run(key, run_id),
+            store.run_on(key, message_id),
+            store.usage(key, 10),
+            store.trial(key, version_id),
+            store.sighting(key, message_id),
+        ]
+
+    assert all(everything(key))
+    other = PluginKey(uuid4(), key.plugin_id)
+    assert not any(everything(other))
+    assert not store.create_version(other, uuid4(), "0" * 64, 1, 20, CHANGE)
+    assert not store.delete_version(other, 1, CHANGE)
+    store.confirm_upload(other, 1)
+    assert database.execute("SELECT count(*) FROM plugin_versions WHERE state = 'ready'").fetchone() == (1,)
+
+
+def test_versions_that_are_made_at_once_have_numbers_of_their_own(empty_database, database, key):
+    together = threading.Barrier(4)
+
+    def make(_):
+        with closing(AdminStore(Database(empty_database))) as store:
+            store.connect()
+            together.wait(timeout=60)
+            return store.create_version(key, uuid4(), "0" * 64, 1, 20, CHANGE)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, range(4))) == [True] * 4
+    numbers = database.execute("SELECT array_agg(number ORDER BY number) FROM plugin_versions").fetchone()
+    assert numbers == ([1, 2, 3, 4],)
+
+
+def test_a_version_that_is_being_deleted_does_not_go_live(empty_database, database, key):
+    version_id = add_version(database, key)
+
+    def go_live():
+        with closing(AdminStore(Database(empty_database))) as store:
+            return store.go_live(key, 1, version_id, [], None, CHANGE)
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+        parameters = {**key.parameters(), **CHANGE.parameters(), "number": 1}
+        assert other.execute(queries.DELETE_VERSION, parameters).fetchall()
+        future = pool.submit(go_live)
+        while not future.done() and database.execute(waiting).fetchone() == (0,):
+            pass
+        other.commit()
+        assert future.result(timeout=60) is False
+    assert database.execute("SELECT live_version_id, octet_length(wasm_blob) FROM plugins").fetchone() == (None, 0)
+
+
+def test_a_version_that_goes_live_is_not_deleted(empty_database, database, key):
+    version_id = add_version(database, key)
+
+    def delete():
+        with closing(AdminStore(Database(empty_database))) as store:
+            return store.delete_version(key, 1, CHANGE)
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+        parameters = {**key.parameters(), **CHANGE.parameters(), "revision": 1, "version_id": version_id}
+        more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None}
+        assert other.execute(queries.GO_LIVE, {**parameters, **more}).fetchall()
+        future = pool.submit(delete)
+        while not future.done() and database.execute(waiting).fetchone() == (0,):
+            pass
+        other.commit()
+        assert future.result(timeout=60) is False
+    found = database.execute("SELECT live_version_id, wasm_sha256 FROM plugins").fetchone()
+    assert found == (version_id, sha256(wat.SILENT).digest())
+
+
+def test_what_admins_browse_is_found_by_an_index(store, database, key):
+    """With rows enough that Postgres would not read them all by choice; those of another plugin are newer."""
+    other = PluginKey(key.guild_id, uuid4())
+    store.create_plugin(other, "Other", "", 50, CHANGE)
+    for each, hours in ((key, 10), (other, 0)):
+        database.execute(
+            """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                                        host_calls, logs, seed, message_time, created_at)
+               SELECT gen_random_uuid(), %s, %s, 'ok', '', 1, 1, 0, '[]', 1, now(),
+                      now() - make_interval(hours => %s, secs => i)
+               FROM generate_series(1, 10000) AS i""",
+            [each.plugin_id, each.guild_id, hours],
+        )
+        database.execute(
+            """INSERT INTO plugin_shadow_runs (message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used,
+                                               fuel_limit, duration_us, host_calls, calls, logs, intents, seed,
+                                               message_time, created_at)
+               SELECT gen_random_uuid(), %s, %s, gen_random_uuid(), 'ok', '', 1, 1, 1, 0, '[]', '[]', '[]', 1, now(),
+                      now() - make_interval(hours => %s, secs => i)
+               FROM generate_series(1, 10000) AS i""",
+            [each.plugin_id, each.guild_id, hours],
+        )
+    database.execute(
+        """INSERT INTO plugin_audit (guild_id, actor_id, actor_name, action, detail)
+           SELECT %s, 'a', 'a', 'a', '{}' FROM generate_series(1, 20000)""",
+        [key.guild_id],
+    )
+    for table in ("plugin_runs", "plugin_shadow_runs", "plugin_audit"):
+        database.execute(f"ANALYZE {table}")
+    filters = dict.fromkeys(("outcome", "version", "message_id", "since", "until", "before_at", "before_id"))
+    parameters = {**key.parameters(), **filters, "before": None, "limit": 51}
+    for query, index in [
+        (queries.RUNS, "idx_plugin_runs_plugin"),
+        (queries.SHADOW_RUNS, "idx_plugin_shadow_runs_plugin"),
+        (queries.AUDIT, "idx_plugin_audit_guild"),
+    ]:
+        given = {**parameters, "plugin_id": None} if query is queries.AUDIT else parameters
+        plan = "\n".join(line for (line,) in database.execute(f"EXPLAIN {query}", given))
+        assert f"using {index}" in plan
+
+
+def test_no_statement_reads_a_blob_but_the_one_that_copies_it():
+    statements = {name: text for name, text in vars(queries).items() if name.isupper() and not name.startswith("_")}
+    assert [name for name, text in statements.items() if "wasm_blob" in text] == [
+        "CREATE_PLUGIN",
+        "GO_LIVE",
+        "SET_SHADOW",
+    ]
