@@ -8,7 +8,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --re
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page browser screenshots test hostile fuzz chaos bench simulate lint types format openapi plugins lock
+.PHONY: help demo serve page browser screenshots test api-test hostile fuzz chaos bench simulate lint types format openapi plugins lock
 .PHONY: sam sam-build sam-local containers clean
 
 help: ## this list
@@ -24,6 +24,9 @@ page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.
 
 test: .venv/dev.stamp .venv-sam/stamp containers ## every test, in parallel; with Docker Engine, functions in containers too
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+api-test: .venv/dev.stamp ## the admin API against its document, and every route as everybody who may not
+	$(BIN)/pytest --numprocesses=auto tests/api
 
 hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memory
 	$(BIN)/python tests/hostile/run.py

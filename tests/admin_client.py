@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
+import wat
+from guildhook.modules import CompileQueue
 from guildhook_local.issuer import Person
 from guildhook_local.poller import Handler, LambdaContext
 from guildhook_local.stack import Guild, Stack
@@ -161,3 +163,33 @@ def admin_system(stack: Stack) -> AdminSystem:
     stack.chat.add_person(manager_id, Person("Ada"))
     stack.chat.add_member(guild.id, manager_id, ["MANAGE_GUILD"])
     return AdminSystem(stack, guild, manager_id)
+
+
+def add_plugin(admin: AdminSystem) -> dict[str, str]:
+    """A plugin with everything that the API has paths for: their parameters by name."""
+    client = admin.client()
+    plugin_id = client.post("/plugins", {"name": "Greeter"}).ok(201)["id"]
+    path = f"/plugins/{plugin_id}"
+    number = admin.add_version(plugin_id, wat.SILENT, needs=["SEND_MESSAGES"])
+    live = {"version": number, "consent": ["SEND_MESSAGES"]}
+    etag = client.put(f"{path}/live", live, client.get(path).ok()["etag"]).ok()["etag"]
+    client.put(f"{path}/secrets/token", {"value": "s3cret"}, etag).ok()
+    ((run_id, message_id),) = admin.execute(
+        """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+                                    logs, seed, message_time, message)
+           VALUES (gen_random_uuid(), %s, %s, 'ok', '', 1, 1, 0, '["hi"]', 1, now(), '{}') RETURNING id, message_id""",
+        plugin_id,
+        admin.guild.id,
+    )
+    ((version_id,),) = admin.execute("SELECT live_version_id FROM plugins WHERE id = %s", plugin_id)
+    CompileQueue(admin.stack.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id])
+    while admin.stack.compile_mapping.poll():
+        pass
+    return {
+        "guild_id": str(admin.guild.id),
+        "plugin_id": plugin_id,
+        "number": str(number),
+        "name": "token",
+        "run_id": str(run_id),
+        "message_id": str(message_id),
+    }

@@ -1,0 +1,144 @@
+"""Every route of the OpenAPI document, asked by everybody: a new one is here without anybody thinking of it."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from admin_client import Client, add_plugin
+from guildhook_local.stack import Guild
+
+DOCUMENT = json.loads((Path(__file__).parents[2] / "web" / "openapi.json").read_text())
+OPERATIONS = [
+    pytest.param(method.upper(), path, operation, id=operation["operationId"])
+    for path, operations in sorted(DOCUMENT["paths"].items())
+    for method, operation in sorted(operations.items())
+]
+OF_A_GUILD = [operation for operation in OPERATIONS if "{guild_id}" in operation.values[1]]
+SIGNED_IN = [operation for operation in OPERATIONS if "security" in operation.values[2]]
+
+NOBODY = {
+    "no token": None,
+    "empty": "",
+    "no JWT": "token",
+    "expired": {"exp": 1},
+    "not yet": {"nbf": 4_000_000_000, "iat": 4_000_000_000},
+    "of another issuer": {"iss": "https://elsewhere.example"},
+    "for another audience": {"aud": "another", "client_id": "another"},
+    "of an id token": {"token_use": "id"},
+    "for no user": {"sub": "ada"},
+    "endless": {"exp": None},
+}
+
+
+@pytest.fixture(scope="module")
+def parameters(admin):
+    return add_plugin(admin)
+
+
+@pytest.fixture
+def unchanged(admin):
+    """Whatever is asked, nothing has changed afterwards."""
+
+    def everything():
+        return [
+            admin.execute(f"SELECT count(*), coalesce(sum(hashtext(row::text)), 0) FROM {table} AS row")
+            for table in (
+                "plugins",
+                "plugin_versions",
+                "plugin_secrets",
+                "plugin_audit",
+                "guild_settings",
+                "plugin_runs",
+            )
+        ]
+
+    before = everything()
+    yield
+    assert everything() == before
+
+
+def ask(admin, parameters, method, path, token):
+    client = Client(admin.stack.admin_handler, token)
+    # A body that would do, for most: nobody may find out by its absence that a token was not looked at.
+    body = {"name": "Taken over", "version": 1, "value": "x", "keep_content": True, "message": {"content": "hi"}}
+    takes_body = "requestBody" in DOCUMENT["paths"][path][method.lower()]
+    return client.ask(method, path.format(**parameters), body if takes_body else None, if_match='"1"')
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
+def test_nobody_gets_anything(admin, parameters, unchanged, method, path, operation):
+    for who, claims in NOBODY.items():
+        token = admin.client(**claims).token if isinstance(claims, dict) else claims
+        answer = ask(admin, parameters, method, path, token)
+        assert (answer.status, answer.kind) == (401, "unauthorized"), who
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), who
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
+def test_a_token_that_somebody_else_signed_is_worth_nothing(admin, parameters, unchanged, method, path, operation):
+    token = admin.client().token
+    claims = jwt.decode(token, options={"verify_signature": False})
+    header = jwt.get_unverified_header(token)
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    head, body, signature = token.split(".")
+    forged = [
+        jwt.encode(claims, key, "RS256", headers={"kid": header["kid"]}),
+        jwt.encode(claims, key, "RS256", headers={"kid": "another"}),
+        jwt.encode(claims, None, "none", headers={"kid": header["kid"]}),
+        jwt.encode(claims, "x" * 64, "HS256", headers={"kid": header["kid"]}),
+        f"{head}.{body}.",
+        f"{head}.{body}.{signature[:-8]}AAAAAAAA",
+    ]
+    for number, each in enumerate(forged):
+        assert ask(admin, parameters, method, path, each).status == 401, number
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OF_A_GUILD)
+def test_a_member_without_the_permission_may_not(admin, parameters, unchanged, method, path, operation):
+    answer = ask(admin, parameters, method, path, admin.member("SEND_MESSAGES", "ADMINISTRATOR").token)
+    assert (answer.status, answer.kind) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OF_A_GUILD)
+def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, unchanged, method, path, operation):
+    theirs = Guild()
+    admin.stack.chat.add_guild(theirs.id, "Theirs")
+    token = admin.member("MANAGE_GUILD", guild=theirs).token
+    answer = ask(admin, parameters, method, path, token)
+    unknown = ask(admin, {**parameters, "guild_id": str(uuid4())}, method, path, token)
+    assert (answer.status, answer.kind) == (404, "not-found")
+    assert answer.text == unknown.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), [each for each in OF_A_GUILD if "{plugin_id}" in each.values[1]]
+)
+def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, method, path, operation):
+    """The same person manages both, and asks for the plugin of one in the other."""
+    second = Guild()
+    admin.stack.chat.add_guild(second.id, "Second")
+    admin.stack.chat.add_member(second.id, admin.manager_id, ["MANAGE_GUILD"])
+    answer = ask(admin, {**parameters, "guild_id": str(second.id)}, method, path, admin.client().token)
+    assert answer.status in {404, 422}, answer.text
+    if answer.status == 422:  # of a body that is not for this route
+        assert "requestBody" in operation
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_who_manages_the_guild_may(admin, parameters, method, path, operation):
+    answer = ask(admin, parameters, method, path, admin.client().token)
+    assert answer.status in {200, 201, 204, 409, 412, 422}, answer.text
+    # It has not been turned away by what the others were.
+    assert str(answer.status) in operation["responses"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), [each for each in OPERATIONS if "security" not in each.values[2]]
+)
+def test_what_is_public_is_no_more_than_this(admin, parameters, method, path, operation):
+    assert operation["operationId"] in {"getHealth", "getSignIn", "getOpenApi"}
+    assert ask(admin, parameters, method, path, None).status == 200

@@ -1,0 +1,76 @@
+"""The API keeps to its OpenAPI document, whatever it is asked: requests made from the document, as HTTP."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from admin_client import Client, add_plugin
+from guildhook_local.http_api import http_api
+
+_DOCUMENT = json.loads((Path(__file__).parents[2] / "web" / "openapi.json").read_text())
+_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_GOOD = {"name": r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", "number": r"[1-9][0-9]{0,8}"}
+_CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+schema = schemathesis.openapi.from_dict(_DOCUMENT)
+schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+
+
+@pytest.fixture(scope="module")
+def url(admin):
+    with http_api(admin.stack.admin_handler) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def known(admin):
+    """Of a plugin that is there: made anew once it is deleted."""
+    current = {}
+
+    def known(perhaps_not):
+        if not current or (perhaps_not and admin.client().get(f"/plugins/{current['plugin_id']}").status == 404):
+            current.update(add_plugin(admin))
+        return current
+
+    return known
+
+
+@schema.parametrize()
+@settings(
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_api_keeps_to_its_document(case, admin, url, known):
+    there = known(case.operation.method == "delete")
+    for name, value in case.path_parameters.items():
+        # What could be there is: most requests would end at the first part that is not.
+        if re.fullmatch(_GOOD.get(name, _ID), str(value)):
+            case.path_parameters[name] = there[name]
+    headers = {"Authorization": f"Bearer {admin.client().token}"}
+    if case.headers and "if-match" in case.headers and case.headers["if-match"].isprintable():
+        path = f"/plugins/{there['plugin_id']}" if "{plugin_id}" in case.path else ""
+        headers["If-Match"] = admin.client().get(path).headers["ETag"]
+    case.call_and_validate(base_url=url, headers=headers, checks=_CHECKS)
