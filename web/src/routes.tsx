@@ -1,12 +1,14 @@
 import { createBrowserRouter, Navigate } from 'react-router';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
 import { Layout } from './shell/Layout';
+import { Loading } from './ui/Loading';
 
 // Each tab is loaded when it is opened: the editor, forms and charts are most of the page's code.
 export const router = createBrowserRouter([
   {
     path: '/',
     element: <Layout />,
+    HydrateFallback: () => <Loading what="the page" />,
     children: [
       {
         errorElement: <ErrorPage />,

@@ -9,7 +9,7 @@ import { Choice } from '../ui/Field';
 import { More } from '../ui/More';
 import { Time } from '../ui/Time';
 import { Written } from '../ui/Written';
-import { action } from '../words/names';
+import { action, actionDetail } from '../words/names';
 import { useGuild } from './GuildLayout';
 
 export function AuditPage() {
@@ -100,12 +100,7 @@ function Entry({ guildId, entry, names }: { guildId: string; entry: AuditEntry; 
         )}
       </td>
       <td data-label="More" className="detail">
-        {Object.entries(entry.detail).map(([key, value]) => (
-          <span key={key} className="pair">
-            <span className="muted">{key.replaceAll('_', ' ')}</span>{' '}
-            <Written text={typeof value === 'string' ? value : JSON.stringify(value)} />
-          </span>
-        ))}
+        <Written text={actionDetail(entry.detail)} />
       </td>
     </tr>
   );

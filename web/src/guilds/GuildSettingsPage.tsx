@@ -62,7 +62,7 @@ export function GuildSettingsPage() {
         <BudgetBars budget={guild.budget} />
       </section>
       <section className="section">
-        <h3>Plugins</h3>
+        <h3>Room for plugins</h3>
         <Bar
           label="Plugins"
           value={guild.plugins}

@@ -3,6 +3,7 @@ import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { ProblemNotice } from '../ui/ProblemNotice';
 import { Time } from '../ui/Time';
+import { Written } from '../ui/Written';
 import { action } from '../words/names';
 import type { Conflict, PluginChanges } from './change';
 
@@ -36,8 +37,10 @@ export function ChangeNotices({ changes, hidesFields, compare, onTakeTheirs }: P
             <p>
               {conflict.by ? (
                 <>
-                  <strong>{conflict.by.actor_name}</strong> changed this plugin <Time at={conflict.by.at} />:{' '}
-                  {action(conflict.by.action)}.
+                  <strong>
+                    <Written text={conflict.by.actor_name} />
+                  </strong>{' '}
+                  {action(conflict.by.action)} <Time at={conflict.by.at} />.
                 </>
               ) : (
                 'This plugin has been changed since you opened it.'

@@ -97,9 +97,11 @@ function PluginRow({ plugin }: { plugin: Plugin }) {
         {latest && latest.id !== live?.id && latest.state === 'refused' && (
           <Badge tone="bad">version {latest.number} refused</Badge>
         )}
-        {latest && latest.number > (live?.number ?? 0) && latest.state === 'ready' && live && (
-          <Badge tone="quiet">version {latest.number} ready</Badge>
-        )}
+        {latest &&
+          latest.number > (live?.number ?? 0) &&
+          latest.state === 'ready' &&
+          latest.number !== shadow &&
+          live && <Badge tone="quiet">version {latest.number} ready</Badge>}
       </div>
       <RunsOfToday plugin={plugin} />
     </article>

@@ -133,7 +133,13 @@ function Chart({ title, summary, data, format, bars }: ChartProps) {
           >
             <CartesianGrid vertical={false} />
             <XAxis dataKey="label" tickLine={false} minTickGap={24} />
-            <YAxis width={56} tickLine={false} axisLine={false} tickFormatter={format} allowDecimals={false} />
+            <YAxis
+              width={56}
+              tickLine={false}
+              axisLine={false}
+              tickFormatter={format}
+              allowDecimals={bars[0]?.key !== 'ok'}
+            />
             <Tooltip
               isAnimationActive={false}
               formatter={(value) => format(Number(value))}

@@ -1,7 +1,6 @@
 import Markdown from 'markdown-to-jsx';
 import type { ReactNode } from 'react';
 import docs from '../../../docs/plugins.md?raw';
-import { Scrollable } from '../ui/Scrollable';
 import { PageHeading } from './PageHeading';
 
 /** The project's own text. */
@@ -23,9 +22,5 @@ function DocsLink({ href, children }: { href?: string; children?: ReactNode }) {
 }
 
 function Code({ children }: { children?: ReactNode }) {
-  return (
-    <Scrollable label="Code">
-      <pre className="log">{children}</pre>
-    </Scrollable>
-  );
+  return <pre className="log">{children}</pre>;
 }

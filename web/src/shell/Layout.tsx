@@ -8,6 +8,7 @@ import { useAuth } from 'react-oidc-context';
 import { Link, Outlet, ScrollRestoration } from 'react-router';
 import { dropAllDrafts } from '../session/drafts';
 import { Loading } from '../ui/Loading';
+import { Mark } from '../ui/Mark';
 import { Announcements } from './announce';
 import { OfflineBanner } from './OfflineBanner';
 import { setTheme, storedTheme, type Theme } from './theme';
@@ -23,11 +24,11 @@ export function Layout() {
       <header className="top">
         <div className="top-inner">
           <Link to="/" className="brand">
-            <Mark />
+            <Mark size={22} />
             guildhook
           </Link>
           <nav aria-label="Service" className="top-links">
-            <Link to="/guilds/help">Writing a plugin</Link>
+            <Link to="/guilds/help">Docs</Link>
             <a href="/api.html">API</a>
           </nav>
           <AccountMenu />
@@ -42,16 +43,6 @@ export function Layout() {
       <Announcements />
       <ScrollRestoration />
     </>
-  );
-}
-
-function Mark() {
-  return (
-    <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true" className="mark">
-      <rect width="32" height="32" rx="8" />
-      <path d="M20.5 9.7v7.8a4.5 4.5 0 0 1-9 0V16m0 0L9 18.6M11.5 16l2.5 2.6" />
-      <circle cx="20.5" cy="7.5" r="2.2" />
-    </svg>
   );
 }
 

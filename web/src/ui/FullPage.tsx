@@ -1,10 +1,12 @@
 import type { ReactNode } from 'react';
+import { Mark } from './Mark';
 
 /** Where there is nothing else to show. */
 export function FullPage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="full-page">
       <title>{title}</title>
+      <Mark size={44} />
       <h1>{title}</h1>
       {children}
     </main>

@@ -120,50 +120,52 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
     });
   return (
     <article className="card version" aria-label={`Version ${version.number}`}>
-      <div className="version-head">
-        <h3>Version {version.number}</h3>
-        {version.live ? (
-          <Badge tone="good">live</Badge>
-        ) : (
-          <Badge tone={state.tone}>
-            {isUnfinished(version.state) && <span className="spinner" aria-hidden="true" />}
-            {state.name}
-          </Badge>
-        )}
-        {version.shadow && <Badge tone="info">shadow</Badge>}
-        <span className="muted">
-          <Time at={version.created_at} />, {bytes(version.wasm_bytes)}
-        </span>
-      </div>
-      {isUnfinished(version.state) && <Steps state={version.state} />}
-      {version.state === 'expected' && (
-        <p className="muted">
-          Its file has not arrived. If the upload was given up, delete it, and upload the file anew.
-        </p>
-      )}
-      {version.state === 'refused' && (
-        <div className="notice notice-bad">
-          <p className="notice-title">guildhook cannot run it</p>
-          <ul>
-            {version.reasons.map((reason) => (
-              <li key={reason}>
-                <Written text={reason} />
-              </li>
-            ))}
-          </ul>
-        </div>
-      )}
-      {isReady && (
-        <p className="muted">
-          {version.needs.length === 0
-            ? 'Needs no permission.'
-            : `Needs: ${list(version.needs.map((each) => permission(each).name.toLowerCase()))}.`}{' '}
-          {version.settings_schema && 'Comes with a form for its settings. '}
-          <span className="digest" title={version.wasm_sha256}>
-            SHA-256 {version.wasm_sha256.slice(0, 12)}…
+      <div className="version-about">
+        <div className="version-head">
+          <h3>Version {version.number}</h3>
+          {version.live ? (
+            <Badge tone="good">live</Badge>
+          ) : (
+            <Badge tone={state.tone}>
+              {isUnfinished(version.state) && <span className="spinner" aria-hidden="true" />}
+              {state.name}
+            </Badge>
+          )}
+          {version.shadow && <Badge tone="info">shadow</Badge>}
+          <span className="muted">
+            <Time at={version.created_at} />, {bytes(version.wasm_bytes)}
           </span>
-        </p>
-      )}
+        </div>
+        {isUnfinished(version.state) && <Steps state={version.state} />}
+        {version.state === 'expected' && (
+          <p className="muted">
+            Its file has not arrived. If the upload was given up, delete it, and upload the file anew.
+          </p>
+        )}
+        {version.state === 'refused' && (
+          <div className="notice notice-bad">
+            <p className="notice-title">guildhook cannot run it</p>
+            <ul>
+              {version.reasons.map((reason) => (
+                <li key={reason}>
+                  <Written text={reason} />
+                </li>
+              ))}
+            </ul>
+          </div>
+        )}
+        {isReady && (
+          <p className="muted">
+            {version.needs.length === 0
+              ? 'Needs no permission.'
+              : `Needs: ${list(version.needs.map((each) => permission(each).name.toLowerCase()))}.`}{' '}
+            {version.settings_schema && 'Comes with a form for its settings. '}
+            <span className="digest" title={version.wasm_sha256}>
+              SHA-256 {version.wasm_sha256.slice(0, 12)}…
+            </span>
+          </p>
+        )}
+      </div>
       <div className="actions">
         {isReady && !version.live && (
           <Button kind="primary" onPress={onGoLive} aria-label={`Let version ${version.number} go live`}>

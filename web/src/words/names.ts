@@ -1,5 +1,6 @@
 import type { Explanation, HostCall, Intent, Outcome, Permission, VersionState } from '../api/types';
 import type { Tone } from '../ui/Badge';
+import { bytes } from './format';
 
 interface Words {
   name: string;
@@ -109,9 +110,53 @@ export const CAUSES: Record<Cause, Words & { advice: string }> = {
   },
 };
 
-const ACTIONS: Record<string, string> = {};
+const ACTIONS: Record<string, string> = {
+  'guild.changed': 'changed the guild’s settings',
+  'plugin.created': 'created it',
+  'plugin.changed': 'changed it',
+  'plugin.deleted': 'deleted it',
+  'plugin.live': 'let a version go live',
+  'plugin.rolled_back': 'rolled it back',
+  'plugin.shadow': 'changed its shadow',
+  'quarantine.ended': 'ended its quarantine',
+  'secret.set': 'set a secret',
+  'secret.deleted': 'removed a secret',
+  'version.created': 'uploaded a version',
+  'version.deleted': 'deleted a version',
+};
 
 /** What somebody did, as the audit log has it, in words. */
 export function action(name: string): string {
   return ACTIONS[name] ?? name.replaceAll(/[._-]/g, ' ');
+}
+
+/** What the audit log knows of a change besides, in one line. */
+export function actionDetail(detail: Record<string, unknown>): string {
+  const { from, to, ...rest } = detail;
+  const change = 'to' in detail ? [fromTo(from, to)] : [];
+  return [...change, ...Object.entries(rest).flatMap(([name, value]) => detailPart(name, value))].join(' · ');
+}
+
+function detailPart(name: string, value: unknown): string[] {
+  const label = name.replaceAll('_', ' ');
+  if (value === null || (Array.isArray(value) && value.length === 0)) return [];
+  if (name === 'wasm_sha256') return [`SHA-256 ${String(value).slice(0, 12)}…`];
+  if (name === 'wasm_bytes') return [bytes(Number(value))];
+  if (Array.isArray(value)) return [`${label}: ${value.map(text).join(', ')}`];
+  if (typeof value === 'object') {
+    if ('to' in value) return [`${label}: ${fromTo((value as { from?: unknown }).from, value.to)}`];
+    const parts = Object.entries(value).flatMap(([key, part]) => detailPart(key, part));
+    return parts.length > 0 ? [`${label}: ${parts.join(', ')}`] : [];
+  }
+  return [`${label}: ${text(value)}`];
+}
+
+function fromTo(from: unknown, to: unknown): string {
+  return `${text(from)} → ${text(to)}`;
+}
+
+function text(value: unknown): string {
+  if (value === null || value === undefined) return 'none';
+  if (typeof value === 'string') return value;
+  return JSON.stringify(value);
 }
