@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.browsing import barriers, choose_person, sign_in
+from guildhook_local.sample import GUILD_ID
 
 
 @pytest.mark.parametrize(("name", "guild"), [("Ada", "Harbour"), ("Cleo", "Lighthouse")])
@@ -12,6 +13,15 @@ def test_an_admin_signs_in_and_sees_the_guilds_that_they_manage(page, served, na
     expect(page.get_by_text(guild).first).to_be_visible()
     other = {"Harbour": "Lighthouse", "Lighthouse": "Harbour"}[guild]
     expect(page.get_by_text(other)).to_have_count(0)
+
+
+def test_whoever_comes_from_the_chat_is_where_the_link_leads_after_signing_in(page, served):
+    page.goto(served.chat_url)
+    page.get_by_role("link", name="Plugins of Harbour").click()
+    page.get_by_role("button", name="Sign in").click()
+    choose_person(page, "Ada")
+    expect(page.get_by_role("link", name="split", exact=True)).to_be_visible()
+    expect(page).to_have_url(f"{served.admin_url}/guilds/{GUILD_ID}")
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
-import { createBrowserRouter, Navigate } from 'react-router';
+import { createBrowserRouter } from 'react-router';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
 import { Layout } from './shell/Layout';
+import { SignedInPage } from './shell/SignedInPage';
 import { Loading } from './ui/Loading';
 
 // Each tab is loaded when it is opened: the editor, forms and charts are most of the page's code.
@@ -14,7 +15,7 @@ export const router = createBrowserRouter([
         errorElement: <ErrorPage />,
         children: [
           { index: true, lazy: async () => ({ Component: (await import('./guilds/GuildsPage')).GuildsPage }) },
-          { path: 'signed-in', element: <Navigate to="/" replace /> },
+          { path: 'signed-in', element: <SignedInPage /> },
           { path: 'guilds/help', lazy: async () => ({ Component: (await import('./shell/HelpPage')).HelpPage }) },
           {
             path: 'guilds/:guildId',
