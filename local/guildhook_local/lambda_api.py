@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 """What Lambda takes and gives."""
 # As in template.yaml. It is told to the function and not enforced on it.
-_FUNCTION_TIMEOUT_SECONDS: Final = 30
+_FUNCTION_TIMEOUT_SECONDS: Final = 15
 
 
 @contextmanager
