@@ -12,7 +12,7 @@ CREATE TABLE plugin_versions (
     imports JSONB NOT NULL DEFAULT '[]',
     unavailable JSONB NOT NULL DEFAULT '[]', -- Imports that do nothing
     needs JSONB NOT NULL DEFAULT '[]', -- Permissions without which calls of it are refused
-    settings_schema JSONB, -- What it says of its settings
+    settings_schema JSON, -- What it says of its settings, in the order of its author
     created_by TEXT NOT NULL, -- Id of a user of the chat server; empty if guildhook found the wasm in plugins
     created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),

@@ -10,7 +10,12 @@ from guildhook.modules import CacheEvent
 from guildhook.observability.reports import StatusClass
 
 ROOT = Path(__file__).parents[1]
-FAMILIES: Mapping[str, type[StrEnum]] = {"runs_": Outcome, "deliveries_": DeliveryState, "modules_": CacheEvent, "requests_": StatusClass}
+FAMILIES: Mapping[str, type[StrEnum]] = {
+    "runs_": Outcome,
+    "deliveries_": DeliveryState,
+    "modules_": CacheEvent,
+    "requests_": StatusClass,
+}
 """What follows a beginning such as runs_ in an f-string."""
 
 

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from admin_client import Client, add_plugin
+from admin_client import add_plugin
 from guildhook_local.http_api import http_api
 
 _DOCUMENT = json.loads((Path(__file__).parents[2] / "web" / "openapi.json").read_text())

@@ -122,8 +122,8 @@ def _guesses(
         yield Reason(cause=Cause.BOT_MESSAGE, certain=False, text=text)
     if sighting.seen_at is None:
         text = (
-            "No plugin of the guild has a recorded run on this message: it may be of another guild, older than runs are "
-            "kept, encrypted or a system message, still on its way, or had nothing for any plugin to do."
+            "No plugin of the guild has a recorded run on this message: it may be of another guild, older than runs "
+            "are kept, encrypted or a system message, still on its way, or had nothing for any plugin to do."
         )
         yield Reason(cause=Cause.NOT_SEEN, certain=False, text=text)
     elif not (running and sighting.silent_runs):

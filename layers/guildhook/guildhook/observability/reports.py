@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from http import HTTPStatus
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 

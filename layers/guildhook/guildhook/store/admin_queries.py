@@ -6,7 +6,8 @@ another guild is not there, and by the revision that was read: of two admins who
 
 from typing import Final, LiteralString
 
-_VERSION: Final[LiteralString] = """jsonb_build_object(
+# JSON and not JSONB, which would lose the order of the settings in a schema: forms show it.
+_VERSION: Final[LiteralString] = """json_build_object(
     'id', version.id,
     'number', version.number,
     'state', version.state,
@@ -25,7 +26,7 @@ _VERSION: Final[LiteralString] = """jsonb_build_object(
     'granted', plugin.permissions)"""
 
 _PLUGIN: Final[LiteralString] = (
-    """jsonb_build_object(
+    """json_build_object(
     'id', plugin.id,
     'guild_id', plugin.guild_id,
     'name', plugin.name,
