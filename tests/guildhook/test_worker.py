@@ -683,12 +683,12 @@ def shadowed(system, engine):
     """A guild whose ping has a shadow that would say something else."""
     guild = system.add_guild()
     plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
-    add_shadow(system, plugin_id, wat.sends((guild.channel_id, "from the shadow")))
+    add_shadow(system, plugin_id, wat.sends((str(guild.channel_id), "from the shadow")))
     return guild
 
 
 def add_shadow(system, plugin_id, wasm):
-    """Of a wasm that the compile function has compiled."""
+    """The compile function has compiled it, and what is live."""
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute(
             "WITH version AS (INSERT INTO plugin_versions "
@@ -697,7 +697,8 @@ def add_shadow(system, plugin_id, wasm):
             "UPDATE plugins SET shadow_version_id = version.id FROM version WHERE plugins.id = %(id)s",
             {"id": plugin_id, "wasm": wasm},
         )
-    for each in (PING, wasm):
+        ((live,),) = connection.execute("SELECT wasm_blob FROM plugins WHERE id = %s", [plugin_id]).fetchall()
+    for each in (live, wasm):
         system.compile(each)
 
 
