@@ -175,8 +175,8 @@ def add_plugin(admin: AdminSystem) -> dict[str, str]:
     etag = client.put(f"{path}/live", live, client.get(path).ok()["etag"]).ok()["etag"]
     client.put(f"{path}/secrets/token", {"value": "s3cret"}, etag).ok()
     ((run_id, message_id),) = admin.execute(
-        """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-                                    logs, seed, message_time, message)
+        """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                                    host_calls, logs, seed, message_time, message)
            VALUES (gen_random_uuid(), %s, %s, 'ok', '', 1, 1, 0, '["hi"]', 1, now(), '{}') RETURNING id, message_id""",
         plugin_id,
         admin.guild.id,

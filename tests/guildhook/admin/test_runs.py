@@ -243,8 +243,8 @@ def test_what_was_so_when_the_message_came_is_certain(admin, client, plugin, ver
     path = f"/plugins/{plugin['id']}"
     client.patch(path, {"enabled": False}, '"2"').ok()
     admin.execute(
-        """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-                                    logs, seed, message_time)
+        """INSERT INTO plugin_runs (message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
+                                    host_calls, logs, seed, message_time)
            VALUES (%s, %s, %s, 'ok', '', 1, 1, 0, '[]', 1, clock_timestamp())""",
         message_id,
         other["id"],

@@ -118,7 +118,8 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
             [run_id, message_id, key.plugin_id, key.guild_id],
         )
     database.execute(
-        "INSERT INTO plugin_usage (plugin_id, hour, outcome, runs, fuel_used, duration_us) VALUES (%s, now(), 'ok', 1, 1, 1)",
+        """INSERT INTO plugin_usage (plugin_id, hour, outcome, runs, fuel_used, duration_us)
+           VALUES (%s, now(), 'ok', 1, 1, 1)""",
         [key.plugin_id],
     )
 

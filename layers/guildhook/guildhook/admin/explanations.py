@@ -115,7 +115,8 @@ def _guesses(
     if budget is not None and budget.over_at is not None:
         about = sighting.seen_at or datetime.now(UTC)
         if abs(about - budget.over_at) < _SOON:
-            text = f"The guild was over its budget at {_shown(budget.over_at)}: {budget.over_reason}. Messages wait."
+            when = _shown(budget.over_at)
+            text = f"The guild was over its budget at {when}: {budget.over_reason}. Messages wait then."
             yield Reason(cause=Cause.OVER_BUDGET, certain=False, text=text)
     if not plugin.bot_messages:
         text = "It is not given messages of bots. If a bot wrote this one, that is why."
