@@ -1,6 +1,7 @@
 """Takes the pictures of README.md, into docs/screenshots/: `make screenshots`."""
 
 import io
+import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -66,8 +67,10 @@ def _chat(page: Page, served: Served) -> None:
 
 def _plugins(page: Page, served: Served) -> None:
     sign_in(page, served.admin_url, "Ada", f"/guilds/{GUILD_ID}")
-    expect(page.get_by_role("link", name="split")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("link", name="split", exact=True)).to_be_visible()
+    # Until how often each of them ran is there.
+    expect(page.get_by_text("– runs in 24 h")).to_have_count(0)  # noqa: RUF001 - as the page has it
+    expect(page.get_by_text(re.compile("runs in 24 h")).first).to_be_visible()
 
 
 def _plugin(page: Page, served: Served, name: str, tab: str) -> None:
