@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from guildhook_local.serve import missing_pages
 
@@ -43,6 +43,7 @@ def chromium() -> str:
 
 @contextmanager
 def started_browser() -> Iterator[Browser]:
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         # Its own sandbox needs what root and most containers do not have; it sees our pages alone.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
