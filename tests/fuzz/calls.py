@@ -17,7 +17,7 @@ import wat
 from fuzz import host_wat
 from fuzz.driver import Case, state_bytes
 from fuzz.host_wat import DELETE_STATE, GET_SETTINGS, GET_STATE, LOG, SEND, SET_STATE
-from guildhook.model import Outcome, Permission, RunResult, SendMessage, idempotency_key
+from guildhook.model import HostCall, Outcome, Permission, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import Limits
 from guildhook.sandbox.host import _refuse_send
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, limits
@@ -203,7 +203,7 @@ class _Model:
     """The guest's memory, and what the host has seen."""
 
     program: Program
-    calls: int = 0
+    calls: list[HostCall] = field(default_factory=list)
     passed: int = 0
     logs: list[str] = field(default_factory=list)
     log_bytes: int = 0
@@ -228,20 +228,20 @@ class _Model:
     def _call(self, call: Call) -> None:
         if call.name == LOG.name:
             text = self._text(*call.arguments)
+            self._count("log")
             self._pass(len(text))
-            self._count()
             self._log(text)
         elif call.name == SEND.name:
             channel, content = self._text(*call.arguments[:2]), self._text(*call.arguments[2:4])
+            self._count("send-message")
             self._pass(len(channel) + len(content))
-            self._count()
             refusal, answer = self._send(channel, content)
             self._pass(len(answer))
             self._store(call.arguments[-1], answer, discriminant=1 if refusal else 0)
         elif call.name in (GET_STATE.name, SET_STATE.name, DELETE_STATE.name):
             texts = [self._text(*call.arguments[at : at + 2]).decode() for at in range(0, len(call.arguments) - 1, 2)]
+            self._count({GET_STATE.name: "state.get", SET_STATE.name: "state.set"}.get(call.name, "state.delete"))
             self._pass(sum(len(text.encode()) for text in texts))
-            self._count()
             if call.name == DELETE_STATE.name:
                 self.state.pop(*texts, None)
                 return
@@ -251,8 +251,8 @@ class _Model:
             self._store(call.arguments[-1], encoded, discriminant=0 if encoded is None else 1)
         else:
             assert call.name == GET_SETTINGS.name
+            self._count("settings.get")
             self._pass(0)
-            self._count()
             answer = json.dumps(self.program.settings, ensure_ascii=False, separators=(",", ":")).encode()
             self._pass(len(answer))
             self._store(call.arguments[-1], answer)
@@ -262,7 +262,7 @@ class _Model:
         # The host's own words: that no wrong message passes is for check_result to see.
         refusal = _refuse_send(self._host_calls(), channel.decode(), text)
         if refusal:
-            self._log(f"guildhook: send-message refused: {refusal}".encode())
+            self._refuse(refusal)
             return True, refusal.encode()
         position = len(self.intents)
         key = idempotency_key(MESSAGE.id, PLUGIN_ID, position)
@@ -287,7 +287,7 @@ class _Model:
         }
         for reason, refused in reasons.items():
             if refused:
-                self._log(f"guildhook: state.set refused: {reason}".encode())
+                self._refuse(reason)
                 return reason
         self.state = after
         return None
@@ -296,9 +296,14 @@ class _Model:
         """As much of HostCalls as a refusal looks at."""
         return SimpleNamespace(permissions=self.program.permissions, limits=self.program.limits, intents=self.intents)
 
-    def _count(self) -> None:
-        self.calls += 1
-        self._end_if(self.calls > self.program.limits.host_calls)
+    def _refuse(self, reason: str) -> None:
+        function = self.calls[-1].function
+        self.calls[-1] = HostCall(function, reason)
+        self._log(f"guildhook: {function} refused: {reason}".encode())
+
+    def _count(self, function: str) -> None:
+        self.calls.append(HostCall(function, None))
+        self._end_if(len(self.calls) > self.program.limits.host_calls)
 
     def _pass(self, size: int) -> None:
         self.passed += size
@@ -364,12 +369,16 @@ def contradictions(program: Program, result: RunResult) -> list[str]:
     outcome = model.run()
     if result.outcome in (Outcome.OUT_OF_FUEL, Outcome.DEADLINE):
         # The model counts no fuel: of what it expects, a beginning is seen.
-        model.calls = min(model.calls, result.host_calls)
+        model.calls = model.calls[: result.host_calls]
         model.passed = min(model.passed, result.host_call_bytes)
         model.logs = model.logs[: len(result.logs)]
         outcome = result.outcome
+    # Out of fuel, a run can have ended between two calls.
+    ended_in_call = [outcome is Outcome.HOST_CALL_LIMIT, *(call.denied == result.detail for call in result.calls[-1:])]
+    if outcome not in (Outcome.OK, Outcome.TRAP) and model.calls and any(ended_in_call):
+        model.calls[-1] = HostCall(model.calls[-1].function, result.detail)
     intents = tuple(model.intents) if outcome is Outcome.OK else ()
     state = model.state if outcome is Outcome.OK and model.state != program.state else None
-    expected = (outcome, model.calls, model.passed, tuple(model.logs), intents, state)
-    actual = (result.outcome, result.host_calls, result.host_call_bytes, result.logs, result.intents, result.state)
+    expected = (outcome, tuple(model.calls), model.passed, tuple(model.logs), intents, state)
+    actual = (result.outcome, result.calls, result.host_call_bytes, result.logs, result.intents, result.state)
     return [] if actual == expected else [f"expected {expected}, got {actual}"]

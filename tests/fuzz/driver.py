@@ -208,6 +208,8 @@ def _rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
     yield f"{result.fuel_used} of {most.fuel} fuel used", not 0 <= result.fuel_used <= most.fuel
     # The call that is one too many is counted, and ends the run.
     yield f"{result.host_calls} host calls", result.host_calls > most.host_calls + 1
+    yield f"{len(result.calls)} host calls of {result.host_calls} recorded", len(result.calls) != result.host_calls
+    yield "a denied call too long to show", any(len(call.denied or "") > _DETAIL_CHARS for call in result.calls)
     yield f"{len(lines)} lines of log", len(lines) > most.log_lines
     yield f"a line of {max(lines, default=0)} bytes in the log", max(lines, default=0) > most.log_line_bytes
     yield f"{sum(lines)} bytes of log", sum(lines) > most.log_bytes

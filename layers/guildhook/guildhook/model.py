@@ -96,12 +96,13 @@ def _uuid5(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
-class HostCall(msgspec.Struct, frozen=True):
+class HostCall(msgspec.Struct, frozen=True, gc=False):
     """A call that a plugin made of one of the host's functions."""
 
     function: str
+    """As in "send-message" or "state.set"."""
     denied: str | None
-    """Why nothing was done; None if it was."""
+    """Why the plugin did not get what it asked for; None if it did."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -119,7 +120,9 @@ class RunResult(msgspec.Struct, frozen=True):
     state: Mapping[str, str] | None = None
     """The whole new state, of a run that ended ok and changed it."""
     calls: tuple[HostCall, ...] = ()
-    """In their order, as many as `host_calls`. One that ended the run is the last, and denied."""
+    """In their order, as many as `host_calls`: the limit and one more at the most. One in which the run ended is the last,
+    and denied.
+    """
 
 
 class MemoryType(msgspec.Struct, frozen=True):

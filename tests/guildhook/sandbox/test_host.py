@@ -1,12 +1,14 @@
-"""What a run may do with its state. The other host functions are tested with the runs that call them."""
+"""What a run may do with its state, and what is recorded of calls. The other host functions are tested with the runs
+that call them.
+"""
 
 from types import MappingProxyType
 
 import pytest
 
 import wat
-from guildhook.model import Outcome
-from samples import limits
+from guildhook.model import HostCall, Outcome
+from samples import CHANNEL, limits
 
 STATE = MappingProxyType({"count": "5", "grüß": "welt \U0001f600"})
 
@@ -189,3 +191,57 @@ def test_halves_of_characters_in_a_state_are_question_marks(run):
     state = {"half": "\ud83d", "\ud83d": "key"}
     result = run(wat.remembers(("get", "half"), ("set", "new", "x")), state=state)
     assert (result.outcome, result.logs, result.state) == (Outcome.OK, ("?",), {**state, "new": "x"})
+
+
+def test_calls_are_recorded_in_their_order(run):
+    result = run(wat.remembers(("set", "a", "1"), ("get", "a"), ("delete", "a")), state=STATE)
+    functions = ["state.set", "state.get", "log", "state.delete"]
+    assert result.calls == tuple(HostCall(function, None) for function in functions)
+    assert result.host_calls == len(result.calls)
+
+
+def test_a_run_without_calls_has_none(run):
+    assert run(wat.SILENT).calls == ()
+
+
+def test_denied_calls_are_recorded_with_the_reason(run):
+    lacking = "the plugin lacks the permission SEND_MESSAGES; an admin of the guild can grant it"
+    assert run(wat.sends((CHANNEL, "x")), permissions=frozenset()).calls == (HostCall("send-message", lacking),)
+    assert run(wat.sends(("general", "x"), (CHANNEL, "x"))).calls == (
+        HostCall("send-message", "the channel id is not a UUID"),
+        HostCall("send-message", None),
+    )
+    assert run(wat.remembers(("set", "", "x"), ("set", "a", "x"))).calls == (
+        HostCall("state.set", "the key is empty"),
+        HostCall("log", None),
+        HostCall("state.set", None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        ({"host_calls": 2}, 3),
+        ({"host_calls": 0}, 1),
+        ({"log_lines": 1}, 2),
+        ({"log_bytes": 5}, 2),
+        ({"host_call_bytes": 8}, 3),
+        ({"fuel": 12_000}, 3),
+    ],
+)
+def test_the_call_in_which_a_run_ended_is_the_last_and_denied_with_the_same_words(run, options, calls):
+    result = run(wat.logs("abc", times=9), limits=limits(**options))
+    assert result.outcome in (Outcome.HOST_CALL_LIMIT, Outcome.OUT_OF_FUEL)
+    assert result.calls == (*[HostCall("log", None)] * (calls - 1), HostCall("log", result.detail))
+    assert result.host_calls == calls
+
+
+def test_a_refusal_that_the_log_has_no_room_for_is_denied_for_that(run):
+    result = run(wat.sends(("general", "x")), limits=limits(log_lines=0))
+    assert result.outcome is Outcome.HOST_CALL_LIMIT
+    assert result.calls == (HostCall("send-message", result.detail),)
+
+
+def test_a_run_that_ends_after_a_call_leaves_it_as_it_was(run):
+    result = run(wat.sends((CHANNEL, "x"), then="unreachable"))
+    assert (result.outcome, result.calls) == (Outcome.TRAP, (HostCall("send-message", None),))

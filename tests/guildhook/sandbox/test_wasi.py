@@ -11,7 +11,7 @@ from fasteners import InterProcessLock
 from wasmtime import wat2wasm
 
 from builds import BIN, dummy_component
-from guildhook.model import Outcome, RunResult
+from guildhook.model import HostCall, Outcome, RunResult
 from guildhook.sandbox import Engine, Module, inspect
 from guildhook.sandbox.child import CompileLimits
 from guildhook.sandbox.wrapper import linked
@@ -95,6 +95,13 @@ def test_printing_is_bounded_by_the_log_limits_and_not_by_the_number_of_host_cal
     assert len(printed(python("for i in range(90): print(i, flush=True)"))) == 90
     result = python("for i in range(200): print(i, flush=True)")
     assert (result.outcome, result.detail) == (Outcome.HOST_CALL_LIMIT, "lines of log: 101; the limit is 100")
+    assert (result.host_calls, result.calls) == (0, ())
+
+
+def test_calls_of_wasi_are_not_among_those_that_are_recorded(python):
+    result = python("print('x'); settings.get(); print(time.time(), os.urandom(1)); raise ValueError('x')")
+    assert result.outcome is Outcome.TRAP
+    assert result.calls == (HostCall("settings.get", None),)
 
 
 def test_an_error_that_nobody_catches_is_in_the_log(python):

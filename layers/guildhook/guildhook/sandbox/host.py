@@ -16,7 +16,7 @@ import msgspec
 from wasmtime import Engine
 from wasmtime.component import Linker
 
-from guildhook.model import Message, Outcome, Permission, SendMessage, idempotency_key
+from guildhook.model import HostCall, Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox import capi
 from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Option, Store, Text
 from guildhook.sandbox.limits import Limits
@@ -59,7 +59,7 @@ class HostCalls(msgspec.Struct):
     seed: int
     started: float
     """By time.monotonic()."""
-    calls: int = 0
+    calls: list[HostCall] = []
     bytes_passed: int = 0
     """In texts, both ways together."""
     logs: list[str] = []
@@ -92,11 +92,11 @@ class HostCalls(msgspec.Struct):
     def end_over(self, what: str, used: int, limit: int) -> NoReturn:
         self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
 
-    def answer(self, function: Callable[..., Answer], arguments: list[Argument]) -> Answer:
+    def answer(self, function: Callable[..., Answer], call: HostCall | None, arguments: list[Argument]) -> Answer:
         """Let a host function answer. Neither fuel nor epoch stops a guest inside the host, so both are looked at here,
         before the function does anything.
 
-        Raises what the function does, and _EndedError.
+        `call` is what is recorded of it; None for what is not counted. Raises what the function does, and _EndedError.
         """
         size = 0
         for argument in arguments:
@@ -105,6 +105,8 @@ class HostCalls(msgspec.Struct):
         self.bytes_passed += size
         fuel = self.store.get_fuel() - _FUEL_PER_CALL - size * _FUEL_PER_BYTE
         try:
+            if call:
+                self._count(call)
             self._go_on(fuel)
             answer = function(self, *arguments)
             text = answer.text if isinstance(answer, _WITH_TEXT) else answer
@@ -113,6 +115,11 @@ class HostCalls(msgspec.Struct):
                 self.bytes_passed += size
                 fuel -= size * _FUEL_PER_BYTE
                 self._go_on(fuel)
+        except _EndedError:
+            if call and self.ended:
+                self.deny(self.ended[1])
+            raise
+        else:
             return answer
         finally:
             self.store.set_fuel(max(fuel, 0))
@@ -126,10 +133,20 @@ class HostCalls(msgspec.Struct):
         if self.bytes_passed > self.limits.host_call_bytes:
             self.end_over("bytes passed in host calls", self.bytes_passed, self.limits.host_call_bytes)
 
-    def count_call(self) -> None:
-        self.calls += 1
-        if self.calls > self.limits.host_calls:
-            self.end_over("host calls", self.calls, self.limits.host_calls)
+    def _count(self, call: HostCall) -> None:
+        self.calls.append(call)
+        if len(self.calls) > self.limits.host_calls:
+            self.end_over("host calls", len(self.calls), self.limits.host_calls)
+
+    def deny(self, reason: str) -> None:
+        """What the call under way asks for."""
+        self.calls[-1] = HostCall(self.calls[-1].function, reason)
+
+    def refuse(self, reason: str) -> Err:
+        """Deny what the call under way asks for, tell the guild's admins, and let the plugin go on."""
+        self.deny(reason)
+        self.append_log(f"guildhook: {self.calls[-1].function} refused: {reason}")
+        return Err(reason)
 
     @property
     def seen_state(self) -> Mapping[str, str]:
@@ -181,19 +198,16 @@ def out_of_fuel_detail(run: HostCalls) -> str:
 
 
 def _log(run: HostCalls, line: Text) -> None:
-    run.count_call()
     run.append_log(line.read(run.limits.log_line_bytes))
 
 
 def _send_message(run: HostCalls, channel_id: Text, content: Text) -> Ok | Err:
-    run.count_call()
     channel = channel_id.read(_CHANNEL_ID_BYTES)
     # One character more than allowed is enough to see that it is too long, and a character has up to four bytes.
     text = content.read(4 * (run.limits.content_chars + 1))
     refusal = _refuse_send(run, channel, text)
     if refusal:
-        run.append_log(f"guildhook: send-message refused: {refusal}")
-        return Err(refusal)
+        return run.refuse(refusal)
     position = len(run.intents)
     key = idempotency_key(run.message.id, run.plugin_id, position)
     run.intents.append(SendMessage(key, position, channel.lower(), text))
@@ -217,7 +231,6 @@ def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
 
 
 def _get_settings(run: HostCalls) -> str:
-    run.count_call()
     return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -231,18 +244,13 @@ def _present(run: HostCalls, key: Text) -> str | None:
 
 
 def _get_state(run: HostCalls, key: Text) -> Option:
-    run.count_call()
     name = _present(run, key)
     return Option(None if name is None else run.seen_state[name])
 
 
 def _set_state(run: HostCalls, key: Text, value: Text) -> Ok | Err:
-    run.count_call()
     refusal = _write_state(run, key, value)
-    if refusal:
-        run.append_log(f"guildhook: state.set refused: {refusal}")
-        return Err(refusal)
-    return Ok()
+    return run.refuse(refusal) if refusal else Ok()
 
 
 def _write_state(run: HostCalls, key: Text, value: Text) -> str | None:
@@ -273,7 +281,6 @@ def _write_state(run: HostCalls, key: Text, value: Text) -> str | None:
 
 
 def _delete_state(run: HostCalls, key: Text) -> None:
-    run.count_call()
     name = _present(run, key)
     if name is not None:
         value = run.own_state().pop(name)
@@ -322,20 +329,21 @@ def _refuse(run: HostCalls, what: Text) -> NoReturn:
     run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
 
 
-_FUNCTIONS: Final[Mapping[str, Callable[..., Answer]]] = {
-    "log": _log,
-    "send-message": _send_message,
-    "get-settings": _get_settings,
-    "state-get": _get_state,
-    "state-set": _set_state,
-    "state-delete": _delete_state,
-    "environment": _environment,
-    "write": _write,
-    "now": _now,
-    "seed": _seed,
-    "exit": _exit,
-    "refuse": _refuse,
+_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Answer], HostCall | None]]] = {
+    "log": (_log, HostCall("log", None)),
+    "send-message": (_send_message, HostCall("send-message", None)),
+    "get-settings": (_get_settings, HostCall("settings.get", None)),
+    "state-get": (_get_state, HostCall("state.get", None)),
+    "state-set": (_set_state, HostCall("state.set", None)),
+    "state-delete": (_delete_state, HostCall("state.delete", None)),
+    "environment": (_environment, None),
+    "write": (_write, None),
+    "now": (_now, None),
+    "seed": (_seed, None),
+    "exit": (_exit, None),
+    "refuse": (_refuse, None),
 }
+"""What each does, and what is recorded of a call that is counted: one object for all calls that are not denied."""
 
 
 class Host:
@@ -350,15 +358,15 @@ class Host:
         self.linker = capi.address(self._linker)
         with self._linker.root() as root, root.add_instance(HOST) as instance:
             self._callbacks = [
-                capi.define(instance, name, self._answering(function), self._failed)
-                for name, function in _FUNCTIONS.items()
+                capi.define(instance, name, self._answering(function, call), self._failed)
+                for name, (function, call) in _FUNCTIONS.items()
             ]
 
-    def _answering(self, function: Callable[..., Answer]) -> capi.HostFunction:
+    def _answering(self, function: Callable[..., Answer], call: HostCall | None) -> capi.HostFunction:
         def answering(arguments: list[Argument]) -> Answer:
             if self.run is None:
                 raise RuntimeError("a host function was called outside a run")
-            return self.run.answer(function, arguments)
+            return self.run.answer(function, call, arguments)
 
         return answering
 

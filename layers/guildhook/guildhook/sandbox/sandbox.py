@@ -100,11 +100,12 @@ class Sandbox:
             detail=detail,
             fuel_used=plugin.limits.fuel - fuel_left,
             duration_us=round((time.monotonic() - run.started) * 1_000_000),
-            host_calls=run.calls,
+            host_calls=len(run.calls),
             logs=tuple(run.logs),
             intents=tuple(run.intents) if outcome is Outcome.OK else (),
             host_call_bytes=run.bytes_passed,
             state=run.new_state if outcome is Outcome.OK else None,
+            calls=tuple(run.calls),
         )
 
     def _enter(
