@@ -67,6 +67,7 @@ plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/counter PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C plugins/split PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C plugins/split PYTHON=$(CURDIR)/$(BIN)/python OUT=first.wasm DEFINES=-DFIRST_VERSION
+	$(MAKE) -C plugins/welcome PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
 sam: .venv/dev.stamp .aws-sam/stamp .venv-policy/stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -19,11 +19,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from guildhook.errors import ConfigurationError, InfrastructureError, InvalidPluginError, MigrationError
+from guildhook.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    InvalidPluginError,
+    InvalidSchemaError,
+    MigrationError,
+)
 from guildhook.events import MalformedEventError
 from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
-from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable
+from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable, with_settings_schema
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
+from guildhook.settings_schema import check_schema, secret_names
 from guildhook_local.sample import sample_message
 
 if TYPE_CHECKING:
@@ -88,11 +95,40 @@ def check(plugin: WasmFile, as_json: AsJson = False) -> None:
             Engine().compile(wasm, Limits())
         except InvalidPluginError as error:
             inspection = replace(inspection, reasons=(str(error),))
+    if inspection.accepted and inspection.settings_schema is not None:
+        try:
+            check_schema(inspection.settings_schema)
+        except InvalidSchemaError as error:
+            inspection = replace(inspection, reasons=(f"its settings schema is refused: {error}",))
     if as_json:
         _print_json(_inspection_as_json(inspection))
     else:
         _show_inspection(plugin.name, inspection)
     raise typer.Exit(0 if inspection.accepted else 1)
+
+
+@app.command()
+def schema(
+    plugin: WasmFile,
+    schema: Annotated[
+        Path,
+        typer.Argument(metavar="SCHEMA.json", exists=True, dir_okay=False, readable=True, show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.wasm", dir_okay=False, show_default=False)],
+) -> None:
+    """Write the plugin anew with what it says of its settings, in place of what it may say already."""
+    said = schema.read_bytes()
+    try:
+        check_schema(said)
+        wasm = with_settings_schema(plugin.read_bytes(), said)
+    except InvalidSchemaError as error:
+        _end_refused(schema, str(error))
+    except InvalidPluginError as error:
+        _end_refused(plugin, str(error))
+    try:
+        out.write_bytes(wasm)
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {out}: {error.strerror}", param_hint="--output") from None
 
 
 @app.command()
@@ -222,6 +258,11 @@ def prune(
         typer.echo(f"compiled modules deleted: {pruned}")
 
 
+def _end_refused(file: Path, reason: str) -> NoReturn:
+    typer.echo(f"{printable(file.name)} is refused: {printable(reason)}", err=True)
+    raise typer.Exit(1)
+
+
 def main() -> None:
     try:
         app()
@@ -333,6 +374,7 @@ def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
         "exports": inspection.exports,
         "needs": sorted(inspection.needs),
         "memories": [msgspec.structs.asdict(memory) for memory in inspection.memories],
+        "settings_schema": _schema(inspection),
         "wasm_bytes": inspection.wasm_bytes,
     }
 
@@ -347,6 +389,12 @@ def _show_served(out: Console, served: "Served", missing: Sequence[str]) -> None
         out.print(f"[bold]sign in as[/]   {_shown(person.name)}, who {_shown(person.about)}")
     for page in missing:
         out.print(f"[bold red]not built[/]    {escape(page)}; `make page` does it, with Node 20 or newer")
+
+
+def _schema(inspection: Inspection) -> dict[str, Any] | None:
+    """What an accepted plugin says of its settings."""
+    section = inspection.settings_schema
+    return check_schema(section) if inspection.accepted and section is not None else None
 
 
 def _print_json(value: dict[str, Any]) -> None:
@@ -391,3 +439,11 @@ def _show_inspection(name: str, inspection: Inspection) -> None:
         out.print(f"[dim]memory[/]   {start:,} bytes to start with, in {len(inspection.memories)}")
     for need in sorted(inspection.needs):
         out.print(f"[dim]needs[/]    {need}")
+    schema = _schema(inspection)
+    if schema is not None:
+        settings = schema.get("properties", {})
+        out.print(f"[dim]schema[/]   of {len(settings)} {'setting' if len(settings) == 1 else 'settings'}")
+        for setting in settings:
+            out.print(
+                f"[dim]setting[/]  {_shown(setting)}{' [dim](secret)' if setting in secret_names(schema) else ''}"
+            )

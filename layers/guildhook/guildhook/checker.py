@@ -10,9 +10,11 @@ from hashlib import sha256
 from uuid import UUID
 
 from guildhook.compiler import Compiler
+from guildhook.errors import InvalidSchemaError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules.uploads import uploaded_version
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
+from guildhook.settings_schema import check_schema
 from guildhook.stage import Stage
 from guildhook.store import Findings, UncheckedVersion, VersionStore
 
@@ -78,7 +80,11 @@ class Checker:
         inspection = inspect(wasm, self.compiler.limits.memory_bytes)
         if not inspection.accepted:
             return inspection.reasons
-        return Findings(inspection.imports, inspection.unavailable, inspection.needs, None)
+        try:
+            schema = None if inspection.settings_schema is None else check_schema(inspection.settings_schema)
+        except InvalidSchemaError as error:
+            return [f"its settings schema is refused: {error}"]
+        return Findings(inspection.imports, inspection.unavailable, inspection.needs, schema)
 
     def _refuse(self, version_id: UUID, reasons: Sequence[str]) -> Refusal | None:
         return Refusal("; ".join(reasons)) if self.versions.refuse(version_id, reasons) else None

@@ -120,8 +120,8 @@ class RunResult(msgspec.Struct, frozen=True):
     state: Mapping[str, str] | None = None
     """The whole new state, of a run that ended ok and changed it."""
     calls: tuple[HostCall, ...] = ()
-    """In their order, as many as `host_calls`: the limit and one more at the most. One in which the run ended is the last,
-    and denied.
+    """In their order, as many as `host_calls`: the limit and one more at the most. One in which the run ended is the
+    last, and denied.
     """
 
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from guildhook.errors import InvalidPluginError
 from guildhook.model import MemoryType, Permission
 from guildhook.sandbox.binary import RefusedError
 from guildhook.sandbox.core_module import MODULE_HEADER
+from guildhook.sandbox.encoding import encoded_name, encoded_section
 from guildhook.sandbox.memory import limit_per_memory, too_much_memory
-from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component
+from guildhook.sandbox.structure import COMPONENT_HEADER, SCHEMA_SECTION, Component, read_component, without_section
 from guildhook.sandbox.wrapper import available, linked, needs_wasi, wasi_memories
 
 MAX_WASM_BYTES = 32 * 1024 * 1024
@@ -34,6 +36,8 @@ class Inspection:
     memories: tuple[MemoryType, ...]
     """Of an instance, WASI's included."""
     wasm_bytes: int
+    settings_schema: bytes | None
+    """What it says of its settings, which is not looked at here; 64 KiB at the most."""
 
     @property
     def accepted(self) -> bool:
@@ -65,7 +69,21 @@ def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
         needs=frozenset({Permission.SEND_MESSAGES} if "send-message" in component.uses else ()),
         memories=memories,
         wasm_bytes=len(wasm),
+        settings_schema=component.settings_schema,
     )
+
+
+def with_settings_schema(wasm: bytes, schema: bytes) -> bytes:
+    """The same component, saying this of its settings and nothing else.
+
+    Raises InvalidPluginError for what is not a component.
+    """
+    for reason in _wrong_kind(wasm):
+        raise InvalidPluginError(reason)
+    try:
+        return without_section(wasm, SCHEMA_SECTION) + encoded_section(b"\0", encoded_name(SCHEMA_SECTION) + schema)
+    except RefusedError as refused:
+        raise InvalidPluginError(str(refused)) from None
 
 
 def _wrong_kind(wasm: bytes) -> list[str]:

@@ -16,6 +16,10 @@ from guildhook.sandbox.tally import Counted, Tally
 
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 
+SCHEMA_SECTION = "guildhook:settings-schema"
+"""The custom section in which a plugin says what settings it has."""
+MAX_SCHEMA_BYTES = 64 * 1024
+
 _MAX_NESTING = 8
 # Of one instance. A component can instantiate one module again and again, and nested ones multiply; a run has limits
 # of its own, which are lower as a rule.
@@ -52,6 +56,8 @@ class Component:
     """Those of all core modules, at any level; see CoreModule."""
     components: list["Component"] = field(default_factory=list)
     """Nested components by their index."""
+    settings_schema: bytes | None = None
+    """As it is: nothing is known of what it says."""
 
 
 def read_component(wasm: bytes) -> Component:
@@ -59,6 +65,19 @@ def read_component(wasm: bytes) -> Component:
     reader = Reader(wasm, 0, len(wasm))
     reader.expect(COMPONENT_HEADER, "not a component")
     return _Parser().component(reader, ())
+
+
+def without_section(wasm: bytes, name: str) -> bytes:
+    """A component without its custom sections of this name. Raises RefusedError."""
+    reader = Reader(wasm, 0, len(wasm))
+    reader.expect(COMPONENT_HEADER, "not a component")
+    kept = [COMPONENT_HEADER]
+    while not reader.exhausted:
+        start = reader.position
+        section, body = reader.section()
+        if section != 0 or body.name() != name:
+            kept.append(wasm[start : reader.position])
+    return b"".join(kept)
 
 
 class _Parser:
@@ -75,7 +94,7 @@ class _Parser:
             self._tally.add(Counted.SECTIONS, 1)
             match section:
                 case 0:
-                    self._custom(body)
+                    self._custom(body, this, outer)
                 case 1:
                     module = read_core_module(body, self._tally)
                     this.modules.append(module)
@@ -92,9 +111,13 @@ class _Parser:
                     raise RefusedError(f"section {section} of a component is not supported")
         return this
 
-    def _custom(self, reader: Reader) -> None:
-        if reader.name() == "component-name":
+    def _custom(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+        name = reader.name()
+        if name == "component-name":
             self._tally.add(Counted.NAME_BYTES, reader.remaining)
+        elif name == SCHEMA_SECTION and not outer:
+            # What a component inside says is of its own settings.
+            _settings_schema(reader, this)
 
     def _counted(self, reader: Reader, this: Component) -> Iterable[int]:
         count = reader.number()
@@ -149,6 +172,16 @@ class _Parser:
                 _extern_name(reader)
             _refuse_code(_sort(reader), "passes on")
             reader.number()
+
+
+def _settings_schema(reader: Reader, this: Component) -> None:
+    if this.settings_schema is not None:
+        raise RefusedError(f"it has the section {SCHEMA_SECTION} twice")
+    if reader.remaining > MAX_SCHEMA_BYTES:
+        raise RefusedError(
+            f"its section {SCHEMA_SECTION} has {reader.remaining} bytes; the limit is {MAX_SCHEMA_BYTES}"
+        )
+    this.settings_schema = reader.take(reader.remaining)
 
 
 def _instantiate(this: Component, memories: Sequence[MemoryType], tables: Sequence[int]) -> None:

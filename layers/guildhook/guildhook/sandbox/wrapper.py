@@ -18,6 +18,8 @@ from typing import Final
 from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
+from guildhook.sandbox import encoding
+from guildhook.sandbox.encoding import encoded_name, encoded_number, encoded_section
 from guildhook.sandbox.structure import Component, read_component
 
 HOST: Final = "guildhook:sandbox/host"
@@ -91,7 +93,8 @@ def wasi_memories() -> tuple[MemoryType, ...]:
 
 def wrapper_digest() -> str:
     """Changes whenever the same plugin would be wrapped into other bytes."""
-    return sha256(Path(__file__).read_bytes() + _wasi()).hexdigest()
+    sources = b"".join(Path(path).read_bytes() for path in (__file__, encoding.__file__))
+    return sha256(sources + _wasi()).hexdigest()
 
 
 def wrap(wasm: bytes, component: Component) -> bytes:
@@ -105,12 +108,12 @@ def wrap(wasm: bytes, component: Component) -> bytes:
         [
             bytes(wat2wasm(_BASE)),
             *(_wasi_sections(wasi) if wasi else ()),
-            _section(_COMPONENT, _without_names(wasm, component.name_sections)),
+            encoded_section(_COMPONENT, _without_names(wasm, component.name_sections)),
             _list_of_one(_INSTANCE, _instantiate(1 if wasi else 0, ours | of_wasi)),
             _list_of_one(_ALIAS, _exported(_SORT_FUNCTION, plugin, "on-message")),
             # With its type, so that any other is refused.
             _list_of_one(
-                _EXPORT, b"\x00" + _name("on-message") + _function(_FUNCTIONS) + b"\x01" + _function(_ON_MESSAGE)
+                _EXPORT, b"\x00" + encoded_name("on-message") + _function(_FUNCTIONS) + b"\x01" + _function(_ON_MESSAGE)
             ),
         ]
     )
@@ -118,7 +121,7 @@ def wrap(wasm: bytes, component: Component) -> bytes:
 
 def _wasi_sections(interfaces: Sequence[str]) -> Iterator[bytes]:
     """WASI as the first component, its instance, and an alias for each of its interfaces."""
-    yield _section(_COMPONENT, _wasi())
+    yield encoded_section(_COMPONENT, _wasi())
     yield _list_of_one(_INSTANCE, _instantiate(0, {HOST: _HOST}))
     for interface in interfaces:
         yield _list_of_one(_ALIAS, _exported(_SORT_INSTANCE, _INSTANCES, _wasi_exports()[track(interface)]))
@@ -148,36 +151,17 @@ def _wasi_exports() -> Mapping[str, str]:
 
 
 def _instantiate(component: int, given: Mapping[str, int]) -> bytes:
-    arguments = [_name(name) + _SORT_INSTANCE + _number(instance) for name, instance in given.items()]
-    return b"\x00" + _number(component) + _number(len(arguments)) + b"".join(arguments)
+    arguments = [encoded_name(name) + _SORT_INSTANCE + encoded_number(instance) for name, instance in given.items()]
+    return b"\x00" + encoded_number(component) + encoded_number(len(arguments)) + b"".join(arguments)
 
 
 def _exported(sort: bytes, instance: int, name: str) -> bytes:
-    return sort + b"\x00" + _number(instance) + _name(name)
+    return sort + b"\x00" + encoded_number(instance) + encoded_name(name)
 
 
 def _function(index: int) -> bytes:
-    return _SORT_FUNCTION + _number(index)
-
-
-def _section(kind: bytes, content: bytes) -> bytes:
-    return kind + _number(len(content)) + content
+    return _SORT_FUNCTION + encoded_number(index)
 
 
 def _list_of_one(kind: bytes, item: bytes) -> bytes:
-    return _section(kind, _number(1) + item)
-
-
-def _name(text: str) -> bytes:
-    encoded = text.encode()
-    return _number(len(encoded)) + encoded
-
-
-def _number(value: int) -> bytes:
-    """Unsigned LEB128."""
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return encoded_section(kind, encoded_number(1) + item)
