@@ -1,3 +1,4 @@
+import json
 import re
 from contextlib import closing
 from dataclasses import replace
@@ -16,11 +17,13 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket
 from guildhook.modules.uploads import upload_key
+from guildhook.sandbox import with_settings_schema
 from guildhook.store import Store, VersionStore
 from samples import limits
 from versions import add_plugin, announce, announce_wasm, upload
 
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+SCHEMA = b'{"type":"object","properties":{"greeting":{"type":"string"}}}'
 
 
 @pytest.fixture
@@ -57,6 +60,35 @@ def test_an_upload_is_stored_with_what_was_found_and_compiled(system, checker, r
     assert (after["unavailable"], after["settings_schema"]) == ([], None)
     assert after["updated_at"] > before["updated_at"]
     assert after["number"] == 1
+
+
+def test_what_it_says_of_its_settings_is_stored(system, checker, row):
+    file = with_settings_schema(wat.SILENT, SCHEMA)
+    version_id = announce_wasm(system, file)
+    assert isinstance(check(system, checker, version_id, file), Artifact)
+    assert (row(version_id)["state"], row(version_id)["settings_schema"]) == ("ready", json.loads(SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"", "it is not JSON"),
+        (b"\xff", "it is not UTF-8: byte 0"),
+        (b"[]", "it is not a schema"),
+        (b'{"type":"string"}', 'its type is not "object"'),
+        (b'{"type":"object","$ref":"#"}', "it has the keyword '$ref'"),
+        (b"[" * 65_536, "it is nested too deeply"),
+    ],
+)
+def test_a_bad_schema_refuses_the_upload(system, checker, row, said, reason):
+    file = with_settings_schema(wat.SILENT, said)
+    version_id = announce_wasm(system, file)
+    refusal = check(system, checker, version_id, file)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith(f"its settings schema is refused: {reason}")
+    after = row(version_id)
+    assert (after["state"], after["reasons"]) == ("refused", [refusal.reason])
+    assert (after["wasm_blob"], after["settings_schema"]) == (None, None)
 
 
 @pytest.mark.parametrize(

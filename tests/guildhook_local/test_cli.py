@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 import wat
+from guildhook.sandbox import with_settings_schema
 from guildhook_local.cli import app, main
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 PING, COUNTER = PLUGINS / "ping" / "ping.wasm", PLUGINS / "counter" / "counter.wasm"
+WELCOME = PLUGINS / "welcome" / "welcome.wasm"
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 
 
@@ -198,6 +200,7 @@ def test_check_says_what_a_plugin_needs(as_json):
         "exports": ["on-message"],
         "needs": ["SEND_MESSAGES"],
         "memories": [{"minimum": 1, "maximum": None}],
+        "settings_schema": None,
         "wasm_bytes": PING.stat().st_size,
     }
 
@@ -228,6 +231,70 @@ def test_check_compiles_what_inspection_lets_through(as_json, tmp_path):
     status, result = as_json("check", tmp_path / "broken.wasm")
     assert (status, result["accepted"]) == (1, False)
     assert "does not compile" in result["reasons"][0]
+
+
+SCHEMA = {"type": "object", "properties": {"\x1b[31mred": {"type": "string", "writeOnly": True}, "b": {}}}
+
+
+def test_a_schema_is_added_and_shown(guildhook, as_json, tmp_path):
+    out, said = tmp_path / "out.wasm", tmp_path / "schema.json"
+    said.write_text(json.dumps(SCHEMA))
+    assert guildhook("schema", PING, said, "-o", out) == (0, "", "")
+    status, result = as_json("check", out)
+    assert (status, result["settings_schema"]) == (0, SCHEMA)
+    status, text, _ = guildhook("check", out)
+    assert status == 0
+    assert "schema   of 2 settings\n" in text
+    assert "\x1b" not in text
+    assert "[31mred (secret)\n" in text
+    assert "setting  b\n" in text
+
+
+def test_a_schema_replaces_the_one_that_is_there(guildhook, as_json, tmp_path):
+    wasm, said = tmp_path / "plugin.wasm", tmp_path / "schema.json"
+    wasm.write_bytes(WELCOME.read_bytes())
+    said.write_text('{"type": "object"}')
+    assert guildhook("schema", wasm, said, "--output", wasm)[0] == 0
+    assert as_json("check", wasm)[1]["settings_schema"] == {"type": "object"}
+    assert guildhook("schema", wasm, WELCOME.with_name("schema.json"), "-o", wasm)[0] == 0
+    assert wasm.read_bytes() == WELCOME.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("wasm", "said", "words"),
+    [
+        (b"\0asm\x01\0\0\0", b'{"type":"object"}', "plugin.wasm is refused: this is a core module, not a component"),
+        (b"\0asm\x0d\0\x01\0\1", b'{"type":"object"}', "plugin.wasm is refused: cut off"),
+        (PING.read_bytes(), b"{", "schema.json is refused: it is not JSON"),
+        (PING.read_bytes(), b'{"type":"object","$ref":"#"}', "schema.json is refused: it has the keyword '$ref'"),
+    ],
+)
+def test_a_schema_that_is_refused_is_not_written(guildhook, tmp_path, wasm, said, words):
+    (tmp_path / "plugin.wasm").write_bytes(wasm)
+    (tmp_path / "schema.json").write_bytes(said)
+    out = tmp_path / "out.wasm"
+    status, printed, errors = guildhook("schema", tmp_path / "plugin.wasm", tmp_path / "schema.json", "-o", out)
+    assert (status, printed) == (1, "")
+    assert errors.startswith(words)
+    assert not out.exists()
+
+
+def test_where_a_plugin_cannot_be_written_is_wrong_usage(guildhook, tmp_path):
+    status, _, errors = guildhook(
+        "schema", PING, WELCOME.with_name("schema.json"), "-o", tmp_path / "missing" / "out.wasm"
+    )
+    assert status == 2
+    assert "cannot write" in errors
+
+
+def test_check_refuses_a_bad_schema(guildhook, as_json, tmp_path):
+    (tmp_path / "plugin.wasm").write_bytes(with_settings_schema(PING.read_bytes(), b"[]"))
+    status, result = as_json("check", tmp_path / "plugin.wasm")
+    assert (status, result["accepted"], result["settings_schema"]) == (1, False, None)
+    assert result["reasons"][0].startswith("its settings schema is refused: it is not a schema")
+    status, out, _ = guildhook("check", tmp_path / "plugin.wasm")
+    assert status == 1
+    assert "refused" in out
 
 
 def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database, monkeypatch):

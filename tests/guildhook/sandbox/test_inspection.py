@@ -5,8 +5,11 @@ from hypothesis import given, settings, strategies
 from wasmtime import wat2wasm
 
 import wat
-from guildhook.model import MemoryType, Permission
-from guildhook.sandbox import MAX_WASM_BYTES, inspect
+from guildhook import settings_schema
+from guildhook.errors import InvalidPluginError
+from guildhook.model import MemoryType, Outcome, Permission
+from guildhook.sandbox import MAX_WASM_BYTES, inspect, with_settings_schema
+from guildhook.sandbox.structure import MAX_SCHEMA_BYTES
 from wasm import number, section
 
 PING = Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm"
@@ -175,3 +178,40 @@ def test_more_imports_than_there_can_be_are_refused_and_not_all_told():
     inspection = inspect(wat.plugin(wat.on_message(""), imports=names))
     assert inspection.reasons == ("imports 151 interfaces and functions; the limit is 100",)
     assert len(inspection.imports) == 100
+
+
+def test_what_a_plugin_says_of_its_settings_is_added_or_replaced(run):
+    assert inspect(wat.SILENT).settings_schema is None
+    first = with_settings_schema(wat.SILENT, b'{"type":"object"}')
+    second = with_settings_schema(first, b"{}")
+    assert first.startswith(wat.SILENT)
+    assert inspect(first).settings_schema == b'{"type":"object"}'
+    assert inspect(second).settings_schema == b"{}"
+    assert (inspect(second).accepted, second) == (True, with_settings_schema(wat.SILENT, b"{}"))
+    assert run(second).outcome is Outcome.OK
+
+
+def test_what_it_says_is_not_looked_at():
+    said = b"\xff" * MAX_SCHEMA_BYTES
+    assert inspect(with_settings_schema(wat.SILENT, said)).settings_schema == said
+
+
+def test_too_much_of_it_is_refused_as_is_a_second_one():
+    long = with_settings_schema(wat.SILENT, bytes(MAX_SCHEMA_BYTES + 1))
+    assert "has 65537 bytes; the limit is 65536" in inspect(long).reasons[0]
+    once = with_settings_schema(wat.SILENT, b"{}")
+    assert inspect(once + once[len(wat.SILENT) :]).reasons == ("it has the section guildhook:settings-schema twice",)
+    assert inspect(once + once[len(wat.SILENT) :]).settings_schema is None
+
+
+def test_the_limit_is_that_of_the_dialect():
+    assert MAX_SCHEMA_BYTES == settings_schema.MAX_SCHEMA_BYTES
+
+
+@pytest.mark.parametrize(
+    ("wasm", "reason"),
+    [(MODULE_HEADER, "core module"), (b"", "the file is empty"), (HEADER + b"\1\5", "cut off"), (b"{}", "not a WebAs")],
+)
+def test_what_is_not_a_component_gets_no_schema(wasm, reason):
+    with pytest.raises(InvalidPluginError, match=reason):
+        with_settings_schema(wasm, b"{}")

@@ -3,7 +3,7 @@ from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
 from guildhook.sandbox.binary import RefusedError
-from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component
+from guildhook.sandbox.structure import COMPONENT_HEADER, Component, read_component, without_section
 from wasm import section
 
 MEMORY_AND_TABLE = "(core module $m (memory 3 5) (table 7 funcref)) (core instance (instantiate $m))"
@@ -142,3 +142,44 @@ def test_a_nested_component_or_module_of_another_version_is_refused():
         read_component(COMPONENT_HEADER + section(4, b"\0asm\x0e\0\1\0"))
     with pytest.raises(RefusedError, match="a core module in it has another version"):
         read_component(COMPONENT_HEADER + section(1, b"\0asm\x02\0\0\0"))
+
+
+NAME = "guildhook:settings-schema"
+
+
+def custom(content: bytes, name: str = NAME) -> bytes:
+    return section(0, bytes([len(name)]) + name.encode() + content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\0", b"x" * 65_536])
+def test_what_a_component_says_of_its_settings_is_read_as_it_is(content):
+    assert read_component(COMPONENT_HEADER + custom(content)).settings_schema == content
+
+
+def test_what_others_say_is_not_taken_for_it():
+    nested = section(4, COMPONENT_HEADER + custom(b"nested"))
+    module = section(1, b"\0asm\1\0\0\0" + custom(b"module"))
+    others = nested + module + custom(b"other", "guildhook:settings") + custom(b"other", f"{NAME}s")
+    assert read_component(COMPONENT_HEADER + others).settings_schema is None
+    assert read_component(COMPONENT_HEADER + others + custom(b"own") + nested).settings_schema == b"own"
+
+
+@pytest.mark.parametrize(
+    ("sections", "reason"),
+    [
+        (custom(b"x" * 65_537), "its section guildhook:settings-schema has 65537 bytes; the limit is 65536"),
+        (custom(b"") * 2, "it has the section guildhook:settings-schema twice"),
+        (custom(b"{}")[:-1], "cut off"),
+    ],
+)
+def test_a_section_that_is_too_long_or_there_twice_is_refused(sections, reason):
+    with pytest.raises(RefusedError, match=reason):
+        read_component(COMPONENT_HEADER + sections)
+
+
+def test_sections_are_taken_out_by_name_and_all_else_stays():
+    nested = section(4, COMPONENT_HEADER + custom(b"nested"))
+    kept = [custom(b"1", "other"), nested, custom(b"2", "")]
+    wasm = COMPONENT_HEADER + custom(b"a") + kept[0] + custom(b"b") + kept[1] + kept[2] + custom(b"c" * 70_000)
+    assert without_section(wasm, NAME) == COMPONENT_HEADER + b"".join(kept)
+    assert without_section(COMPONENT_HEADER, NAME) == COMPONENT_HEADER
