@@ -240,3 +240,9 @@ def test_quarantine_ends_when_an_admin_says_so(admin, client, plugin):
     plugin = client.delete(f"{path}/quarantine", '"1"').ok()
     assert (plugin["quarantine"], plugin["last_error"], plugin["etag"]) == (None, None, '"2"')
     assert client.get("/audit").ok()["items"][0]["action"] == "quarantine.ended"
+
+
+@pytest.mark.parametrize("enabled", [0, 1, "true", "no", 1.0])
+def test_what_is_true_or_false_is_nothing_else(client, plugin, enabled):
+    answer = client.patch(f"/plugins/{plugin['id']}", {"enabled": enabled}, '"1"')
+    assert [error["pointer"] for error in answer.body["errors"]] == ["/enabled"]

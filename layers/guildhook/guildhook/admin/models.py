@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
 
 from guildhook.model import DeliveryState, Outcome, Permission
 from guildhook.sandbox import MAX_WASM_BYTES
@@ -54,6 +54,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = dict[str, Any]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """Of a version."""
+# In JSON a number is no text, and 1 is not true.
+Strictly = Strict()
 
 
 class _Given(BaseModel):
@@ -147,7 +149,7 @@ class Guild(_Answer):
 
 
 class GuildChange(_Given):
-    keep_content: bool
+    keep_content: Annotated[bool, Strictly]
 
 
 class VersionState(StrEnum):
@@ -193,7 +195,7 @@ class VersionCreate(_Given):
     """What is about to be uploaded; nothing else is taken then."""
 
     wasm_sha256: Sha256
-    wasm_bytes: Annotated[int, Field(ge=1, le=MAX_WASM_BYTES)]
+    wasm_bytes: Annotated[int, Strictly, Field(ge=1, le=MAX_WASM_BYTES)]
 
 
 class Upload(_Answer):
@@ -267,14 +269,14 @@ class PluginChange(_Given):
 
     name: Name | None = None
     description: Description | None = None
-    enabled: bool | None = None
+    enabled: Annotated[bool, Strictly] | None = None
     settings: Settings | None = None
     permissions: list[Permission] | None = None
-    bot_messages: bool | None = None
+    bot_messages: Annotated[bool, Strictly] | None = None
 
 
 class GoLive(_Given):
-    version: Number
+    version: Annotated[Number, Strictly]
     consent: list[Permission] = []
     """Exactly what the version newly needs."""
     settings: Settings | None = None
@@ -286,7 +288,7 @@ class RollBack(_Given):
 
 
 class ShadowChange(_Given):
-    version: Number | None
+    version: Annotated[Number, Strictly] | None
 
 
 class SecretChange(_Given):
@@ -366,18 +368,18 @@ class TestMessage(_Given):
 
 
 class TestRunRequest(_Given):
-    version: Number
+    version: Annotated[Number, Strictly]
     message: TestMessage
     settings: Settings | None = None
     """Instead of the plugin's own; its secrets stay."""
     permissions: list[Permission] | None = None
     """Instead of what it is granted."""
-    keep_state: bool = True
+    keep_state: Annotated[bool, Strictly] = True
     """Whether it begins with what the plugin remembers now; what it writes is shown and not kept."""
 
 
 class ReplayRequest(_Given):
-    version: Number
+    version: Annotated[Number, Strictly]
     settings: Settings | None = None
     message: TestMessage | None = None
     """Needed where the guild does not keep what runs were given."""
