@@ -8,7 +8,8 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --re
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page browser screenshots test api-test hostile fuzz chaos bench simulate lint types format openapi plugins lock
+.PHONY: help demo serve page page-test browser screenshots test api-test hostile fuzz chaos bench simulate lint types
+.PHONY: format openapi plugins lock
 .PHONY: sam sam-build sam-local containers clean
 
 help: ## this list
@@ -46,18 +47,21 @@ bench: .venv/bench.stamp ## every figure against its peer or limit, in ten minut
 simulate: .venv/bench.stamp ## the tables and plots of docs/scaling.md, and the costs of docs/deployment.md
 	$(BIN)/python -m bench.scaling
 
-lint: .venv/dev.stamp ## ruff: rules and format
+lint: .venv/dev.stamp web/node_modules/.package-lock.json ## ruff and, for the page, Biome: rules and format; needs Node 20
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	cd web && npm run --silent lint
 
-types: .venv/dev.stamp ## mypy, strict
+types: .venv/dev.stamp web/node_modules/.package-lock.json ## mypy and, for the page, TypeScript, both strict; needs Node 20
 	$(BIN)/mypy
 	@# One at a time: every function's module is called app.
 	@for app in functions/*/app.py; do echo $(BIN)/mypy $$app; $(BIN)/mypy $$app || exit 1; done
+	cd web && npm run --silent types
 
-format: .venv/dev.stamp ## let ruff mend what it can
+format: .venv/dev.stamp web/node_modules/.package-lock.json ## let ruff and Biome mend what they can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	cd web && npm run --silent format
 
 openapi: .venv/dev.stamp ## what the admin API is, as a document: web/openapi.json
 	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json
@@ -82,6 +86,9 @@ sam-build: .aws-sam/stamp ## build the functions and layers into .aws-sam
 sam-local: .venv/dev.stamp containers ## functions in containers and on the runtime emulator, as Lambda would run them
 	GUILDHOOK_DOCKER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/sam_local tests/emulator
 
+page-test: web/node_modules/.package-lock.json ## the page's units, without a browser; needs Node 20
+	cd web && npm run --silent test
+
 browser: .venv/dev.stamp page ## the pages in Chromium
 	GUILDHOOK_BROWSER=required $(BIN)/pytest tests/browser
 
@@ -105,7 +112,7 @@ clean: ## remove what these commands made
 # What both pages are built from.
 PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
 
-functions/admin_api/page/index.html: $(PAGE_SOURCES) web/vite.config.ts web/openapi.json web/index.html web/api.html $(shell find web/src -type f)
+functions/admin_api/page/index.html: $(PAGE_SOURCES) web/vite.config.ts web/openapi.json web/index.html web/api.html docs/plugins.md $(shell find web/src -type f -not -name schema.d.ts)
 	cd web && npm run --silent build
 
 local/guildhook_local/chat_page/index.html: $(PAGE_SOURCES) web/vite.chat.config.ts $(shell find web/chat -type f)
@@ -132,7 +139,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@touch $@
 
 # The stamp is outside of what `sam build` makes anew. Its pip is that of the SAM CLI's Python.
-.aws-sam/stamp: .venv-sam/stamp template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc')
+.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc')
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@touch $@

@@ -1,0 +1,216 @@
+"""What admins do on the page, in Chromium against the whole system."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.browsing import barriers, sign_in
+from wasm import number, section
+
+_PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "greeting": {"type": "string", "title": "Greeting", "minLength": 2, "default": "pong"},
+        "loud": {"type": "boolean", "title": "Loud"},
+        "words": {"type": "array", "title": "Words", "items": {"type": "string"}, "maxItems": 3},
+        "api_key": {"type": "string", "title": "API key", "writeOnly": True},
+    },
+    "required": ["greeting"],
+    "additionalProperties": False,
+}
+
+
+def _with_schema(wasm: bytes, schema: object) -> bytes:
+    name = b"guildhook:settings-schema"
+    return wasm + section(0, number(len(name)) + name + json.dumps(schema).encode())
+
+
+def _upload(page: Page, content: bytes, name: str = "plugin.wasm") -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/wasm", "buffer": content})
+
+
+def _version(page: Page, number: int):
+    return page.get_by_role("article", name=f"Version {number}", exact=True)
+
+
+def _create(page: Page, served, own_guild, name: str) -> None:
+    sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
+    page.get_by_role("button", name="New plugin").first.click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="Versions")).to_be_visible()
+
+
+def _tab(page: Page, name: str) -> None:
+    page.get_by_role("navigation", name="Plugin").get_by_role("link", name=name).click()
+
+
+def _go_live(page: Page, number: int) -> None:
+    page.get_by_role("button", name=f"Let version {number} go live").click()
+    dialog = page.get_by_role("dialog")
+    for box in dialog.get_by_role("checkbox").all():
+        box.check()
+    dialog.get_by_role("button", name=re.compile("go live", re.IGNORECASE)).click()
+    expect(_version(page, number).get_by_text("live", exact=True)).to_be_visible()
+
+
+@pytest.fixture
+def plugin(page, served, own_guild):
+    """A page on the versions of a plugin that has none yet."""
+    _create(page, served, own_guild, "ping")
+    return page
+
+
+def test_a_plugin_goes_live_with_consent_and_is_rolled_back(plugin, complaints):
+    page = plugin
+    _upload(page, _PING)
+    expect(_version(page, 1).get_by_text("ready")).to_be_visible()
+    page.get_by_role("button", name="Let version 1 go live").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Allow and go live")).to_be_disabled()
+    assert barriers(page) == []
+    dialog.get_by_role("checkbox", name=re.compile("send messages")).check()
+    dialog.get_by_role("button", name="Allow and go live").click()
+    expect(_version(page, 1).get_by_text("live", exact=True)).to_be_visible()
+
+    _upload(page, _with_schema(_PING, _SCHEMA))
+    expect(_version(page, 2).get_by_text("ready")).to_be_visible()
+    complaints.expect("409")
+    page.get_by_role("button", name="Let version 2 go live").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go live").click()
+    # Its schema wants a greeting, which the settings do not have.
+    editor = page.get_by_role("dialog").get_by_role("textbox", name="Settings as JSON")
+    editor.fill('{"greeting": "hello"}')
+    page.get_by_role("dialog").get_by_role("button", name="Go live").click()
+    expect(_version(page, 2).get_by_text("live", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Roll back to version 1").click()
+    expect(_version(page, 1).get_by_text("live", exact=True)).to_be_visible()
+
+
+def test_what_cannot_run_is_refused_with_reasons(plugin):
+    _upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
+    version = _version(plugin, 1)
+    expect(version.get_by_text("guildhook cannot run it")).to_be_visible()
+    expect(version.get_by_role("listitem").first).not_to_be_empty()
+    assert barriers(plugin) == []
+
+
+def test_a_file_that_is_too_large_is_not_sent(plugin, tmp_path):
+    large = tmp_path / "large.wasm"
+    with large.open("wb") as file:
+        file.truncate(60 * 1024 * 1024)
+    posted = []
+    plugin.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
+    plugin.locator("input[type=file]").set_input_files(large)
+    expect(plugin.get_by_role("alert")).to_contain_text("60 MiB; a plugin may have 32 MiB. Nothing has been sent")
+    assert posted == []
+
+
+def test_a_lost_connection_is_said_and_the_upload_tried_again(plugin, served, complaints):
+    complaints.expect("uploads|net::ERR_FAILED|requestfailed|:\\d+/")
+    lose = re.compile(rf"^(?!{re.escape(served.admin_url)})")
+    plugin.route(lose, lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    _upload(plugin, _PING)
+    expect(plugin.get_by_role("alert")).to_contain_text("The connection was lost")
+    plugin.unroute(lose)
+    plugin.get_by_role("button", name="Try again").click()
+    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+
+
+def test_settings_by_form_and_by_json_with_secrets(plugin, complaints):
+    page = plugin
+    _upload(page, _with_schema(_PING, {**_SCHEMA, "required": []}))
+    expect(_version(page, 1).get_by_text("ready")).to_be_visible()
+    _go_live(page, 1)
+    _tab(page, "Settings")
+    page.get_by_label("Greeting").fill("x")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("must have at least 2 characters")
+    page.get_by_label("Greeting").fill("hello")
+    page.get_by_label("Loud").check()
+    page.get_by_role("button", name="Add").first.click()
+    assert barriers(page) == []
+    page.get_by_role("radio", name="JSON").or_(page.get_by_role("button", name="JSON")).click()
+    editor = page.get_by_role("textbox", name="Settings as JSON")
+    expect(editor).to_contain_text('"greeting": "hello"')
+    editor.fill('{"greeting": "hello", "loud": true, "more": 1}')
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("is not known")
+    editor.fill('{"greeting": "hello", "loud": true}')
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Settings are saved.")).to_be_visible()
+    assert barriers(page) == []
+
+    page.get_by_role("button", name="Set API key").click()
+    page.get_by_label("New value of api_key").fill("s3cret")
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("button", name="Replace API key")).to_be_visible()
+    assert "s3cret" not in page.content()
+    page.get_by_role("button", name="Remove API key").click()
+    expect(page.get_by_role("button", name="Set API key")).to_be_visible()
+
+
+def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
+    complaints.expect("412")
+    _tab(plugin, "Settings")
+    other = open_page()
+    sign_in(other, served.admin_url, own_guild.admin, plugin.url.removeprefix(served.admin_url))
+    plugin.get_by_role("textbox", name="Settings as JSON").fill('{"mine": 1}')
+    other.get_by_role("textbox", name="Settings as JSON").fill('{"theirs": 1}')
+    other.get_by_role("button", name="Save").click()
+    expect(other.get_by_text("Settings are saved.")).to_be_visible()
+    plugin.get_by_role("button", name="Save").click()
+    dialog = plugin.get_by_role("alertdialog", name="Somebody else changed it")
+    expect(dialog).to_contain_text('"theirs": 1')
+    expect(dialog).to_contain_text('"mine": 1')
+    expect(dialog).to_contain_text(own_guild.admin)
+    assert barriers(plugin) == []
+    dialog.get_by_role("button", name="Put mine over it").click()
+    expect(plugin.get_by_text("Settings are saved.")).to_be_visible()
+    other.reload()
+    expect(other.get_by_role("textbox", name="Settings as JSON")).to_contain_text('"mine": 1')
+
+
+def test_a_session_that_ended_keeps_what_was_typed(plugin, served, own_guild, complaints):
+    complaints.expect("401")
+    _tab(plugin, "Settings")
+    plugin.get_by_role("textbox", name="Settings as JSON").fill('{"kept": true}')
+    plugin.evaluate(
+        """() => {
+            const key = Object.keys(sessionStorage).find((name) => name.startsWith('oidc.user'));
+            const user = JSON.parse(sessionStorage.getItem(key));
+            sessionStorage.setItem(key, JSON.stringify({...user, access_token: 'e30.e30.x'}));
+        }"""
+    )
+    plugin.get_by_role("button", name="Save").click()
+    dialog = plugin.get_by_role("alertdialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    assert barriers(plugin) == []
+    dialog.get_by_role("button", name="Sign in again").click()
+    plugin.get_by_role("button", name=re.compile(own_guild.admin)).click()
+    expect(plugin.get_by_role("textbox", name="Settings as JSON")).to_contain_text('"kept": true')
+    plugin.get_by_role("button", name="Save").click()
+    expect(plugin.get_by_text("Settings are saved.")).to_be_visible()
+
+
+def test_a_message_is_tried(plugin):
+    _upload(plugin, _PING)
+    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    _go_live(plugin, 1)
+    _tab(plugin, "Test")
+    plugin.get_by_label("Message").fill("!ping")
+    plugin.get_by_role("button", name="Run", exact=True).click()
+    result = plugin.get_by_role("region", name="Result")
+    expect(result.get_by_text("pong")).to_be_visible()
+    expect(result.get_by_text("never sent")).to_be_visible()
+    assert barriers(plugin) == []
+
+
+def test_the_page_of_the_api(page, served):
+    page.goto(f"{served.admin_url}/api.html")
+    expect(page.get_by_text("The plugins of a guild").or_(page.get_by_text("createPlugin")).first).to_be_attached()

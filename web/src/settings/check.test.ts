@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { check } from './check';
+import { ofForm, parse, type Schema, same } from './dialect';
+import { below, join, steps } from './pointer';
+
+const SCHEMA: Schema = {
+  type: 'object',
+  properties: {
+    greeting: { type: 'string', minLength: 2 },
+    words: { type: 'array', items: { type: 'string' }, maxItems: 2 },
+    step: { type: 'number', multipleOf: 0.1 },
+    key: { type: 'string', writeOnly: true },
+  },
+  required: ['greeting', 'key'],
+  additionalProperties: false,
+};
+
+describe('check', () => {
+  it('takes settings that keep to the schema, where the secret is set', () => {
+    expect(check(SCHEMA, { greeting: 'hi', words: ['a'], step: 0.3 }, ['key'])).toEqual([]);
+  });
+
+  it.each([
+    [{ greeting: 'hi' }, '/key', 'is missing; give it'],
+    [{ greeting: 'hi', key: 'x' }, '/key', 'is a secret; set it as one'],
+    [{ greeting: 'x' }, '/greeting', 'must have at least 2 characters'],
+    [{ greeting: 1 }, '/greeting', 'must be a text'],
+    [{ greeting: 'hi', words: ['a', 2] }, '/words/1', 'must be a text'],
+    [{ greeting: 'hi', words: ['a', 'b', 'c'] }, '/words', 'may have 2 entries at the most'],
+    [{ greeting: 'hi', 'a/b': 1 }, '/a~1b', 'is not known; leave it out'],
+  ])('says of %j what is wrong at %s', (settings, pointer, message) => {
+    expect(check(SCHEMA, settings)).toContainEqual({ pointer, message });
+  });
+
+  it('evaluates nothing but the dialect', () => {
+    const schema = { type: 'object', properties: { a: { type: 'string', pattern: '^b$', format: 'email' } } } as Schema;
+    expect(check(schema, { a: 'c' })).toEqual([]);
+  });
+});
+
+it('leaves secrets out of the form', () => {
+  const form = ofForm(SCHEMA);
+  expect(Object.keys(form.properties ?? {})).toEqual(['greeting', 'words', 'step']);
+  expect(form.required).toEqual(['greeting']);
+});
+
+it('reads and writes JSON pointers', () => {
+  expect(steps('/a~1b/~0c/0')).toEqual(['a/b', '~c', '0']);
+  expect(join(['a/b', '~c', 0])).toBe('/a~1b/~0c/0');
+  expect(below('/settings', '/settings/a')).toBe('/a');
+  expect(below('/settings', '/settingsa')).toBeNull();
+});
+
+it('takes a JSON object for settings, and nothing else', () => {
+  expect(parse('{"a": 1}').value).toEqual({ a: 1 });
+  expect(parse('[1]').value).toBeNull();
+  expect(parse('{').value).toBeNull();
+});
+
+it('compares settings whatever the order of their names', () => {
+  expect(same({ a: 1, b: { c: [1], d: 2 } }, { b: { d: 2, c: [1] }, a: 1 })).toBe(true);
+  expect(same({ a: [1, 2] }, { a: [2, 1] })).toBe(false);
+});
