@@ -4,13 +4,14 @@ BIN := .venv/bin
 # The lock files are complete, so nothing is left for pip to resolve.
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
+NODE := $(shell command -v npm)
+
 # Without credentials it still wants to know where.
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page page-test browser screenshots test api-test hostile fuzz chaos bench simulate lint types
-.PHONY: format openapi plugins lock
-.PHONY: sam sam-build sam-local containers clean
+.PHONY: help demo serve page test api-test page-test browser screenshots hostile fuzz chaos bench simulate
+.PHONY: lint types format openapi plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ serve: .venv/local.stamp page ## the whole system on this machine: the admin pag
 
 page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
 
-test: .venv/dev.stamp .venv-sam/stamp containers ## every test, in parallel; with Docker Engine, functions in containers too
+test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## every test, in parallel; with Node and Chromium the pages, with Docker Engine functions in containers
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 api-test: .venv/dev.stamp ## the admin API against its document, and every route as everybody who may not
@@ -95,10 +96,10 @@ browser: .venv/dev.stamp page ## the pages in Chromium
 screenshots: .venv/dev.stamp page ## the pictures of README.md, from a system of their own
 	$(BIN)/python tests/browser/screenshots.py
 
-# What functions in containers need, where there is Docker Engine. A machine without has nothing to build.
+# What functions in containers need, where there are Docker Engine and Node. A machine without has nothing to build.
 containers: .venv-sam/stamp
-	@if docker info >/dev/null 2>&1; then $(MAKE) .aws-sam/stamp && { [ "$$(id -u)" != 0 ] || infra/local/make-image || true; }; \
-	else echo "no Docker Engine answers: no function is run in a container"; fi
+	@if [ "$(NODE)" ] && docker info >/dev/null 2>&1; then $(MAKE) .aws-sam/stamp && { [ "$$(id -u)" != 0 ] || infra/local/make-image || true; }; \
+	else echo "no Docker Engine answers, or there is no Node: no function is run in a container"; fi
 
 lock: .venv-lock/stamp ## resolve requirements/*.in again
 	@for name in runtime runtime-interface local build dev bench sam policy lock; do \
@@ -139,7 +140,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@touch $@
 
 # The stamp is outside of what `sam build` makes anew. Its pip is that of the SAM CLI's Python.
-.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc')
+.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*') functions/admin_api/page/index.html
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@touch $@
