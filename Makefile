@@ -140,7 +140,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@touch $@
 
 # The stamp is outside of what `sam build` makes anew. Its pip is that of the SAM CLI's Python.
-.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*') functions/admin_api/page/index.html
+.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@touch $@
