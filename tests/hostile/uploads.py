@@ -12,8 +12,11 @@ _COMPONENT = b"\0asm\x0d\0\x01\0"
 _MIB = 1024 * 1024
 
 # Ids of sections.
+_CUSTOM = 0
 _TYPES, _FUNCTIONS, _CODE = 1, 3, 10
 _CORE_MODULE, _NESTED_COMPONENT, _COMPONENT_TYPES = 1, 4, 7
+
+_SCHEMA_NAME = b"\x19guildhook:settings-schema"
 
 
 def _plugin(on_message: str, declarations: str = "", before: str = "", memory: str = "2") -> bytes:
@@ -148,6 +151,42 @@ def section_of_4_gib() -> bytes:
 
 def too_large() -> bytes:
     return _COMPONENT + bytes(33 * _MIB)
+
+
+# --- what it says of its settings ---
+
+
+def schema_huge() -> bytes:
+    return _plugin("") + _schema(b" " * 30_000_000 + b"{}")
+
+
+def schema_of_4_gib() -> bytes:
+    return _plugin("") + b"\0" + number(2**32 - 1) + _SCHEMA_NAME + b"{}"
+
+
+def schema_twice() -> bytes:
+    return _plugin("") + _schema(b'{"type":"object"}') * 2
+
+
+def schema_many() -> bytes:
+    return _plugin("") + _schema(b"") * 9_000
+
+
+def schema_nested() -> bytes:
+    """A component inside says more than is allowed, and twice; it is not this plugin that says it."""
+    return _plugin("") + section(_NESTED_COMPONENT, _COMPONENT + _schema(bytes(100_000)) * 2)
+
+
+def schema_name_cut_off() -> bytes:
+    return _plugin("") + section(_CUSTOM, _SCHEMA_NAME[:-1])
+
+
+def schema_not_utf_8() -> bytes:
+    return _plugin("") + _schema(b"\xff\xfe{}\0")
+
+
+def _schema(said: bytes) -> bytes:
+    return section(_CUSTOM, _SCHEMA_NAME + said)
 
 
 # --- bombs ---
