@@ -362,6 +362,7 @@ def _run_as_json(result: RunResult) -> dict[str, Any]:
             }
             for intent in result.intents
         ],
+        "calls": [msgspec.structs.asdict(call) for call in result.calls],
     }
 
 

@@ -71,11 +71,13 @@ def test_run_shows_what_the_plugin_would_send(as_json):
         "state",
         "logs",
         "intents",
+        "calls",
     ]
     assert (result["outcome"], result["state"], result["logs"]) == ("ok", None, ["answered a ping"])
     (intent,) = result["intents"]
     assert list(intent) == ["kind", "channel_id", "content", "key"]
     assert (intent["kind"], intent["channel_id"], intent["content"]) == ("send_message", CHANNEL, "pong")
+    assert result["calls"] == [{"function": function, "denied": None} for function in ("send-message", "log")]
 
 
 def test_run_shows_the_new_state(as_json):
