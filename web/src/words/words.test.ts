@@ -26,6 +26,8 @@ it('says sizes and times with their units', () => {
 });
 
 it('says what S3 refused, and shows nothing else of its answer', () => {
-  expect(refusal(403, '<Error><Code>AccessDenied</Code><Message>Policy expired</Message></Error>')).toContain('Try again');
+  expect(refusal(403, '<Error><Code>AccessDenied</Code><Message>Policy expired</Message></Error>')).toContain(
+    'Try again',
+  );
   expect(refusal(500, '<b>anything</b>')).toContain('(500)');
 });
