@@ -21,6 +21,19 @@ def test_a_budget_says_what_of_it_is_used_up(spent, reason):
     assert BUDGET.exceeded_by(spent) == reason
 
 
+@pytest.mark.parametrize(
+    ("spent", "half"),
+    [
+        (Spent(fuel=49, sends=3, log_bytes=24), False),
+        (Spent(fuel=50), True),
+        (Spent(log_bytes=25), True),
+    ],
+)
+def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, half):
+    guild = uuid4()
+    assert Budgets(lambda _guild: BUDGET, {guild: spent}).is_half_used(guild) == half
+
+
 def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
     guild, other = uuid4(), uuid4()
     budgets = Budgets(lambda _guild: BUDGET, {guild: Spent(fuel=60)})

@@ -248,6 +248,49 @@ def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, mo
     assert [len(ran.record.shadow_runs) for ran in (few_sends, little_fuel)] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    "spent",
+    [
+        Spent(fuel=BUDGET.guild_fuel_per_minute // 2),
+        Spent(log_bytes=BUDGET.guild_log_bytes_per_minute // 2),
+    ],
+)
+def test_shadows_leave_half_of_a_minute_to_live_versions(create_runner, modules, spent):
+    plugin = installed(b"sends")
+    first = message()
+    runner = create_runner(plugin, spent={GUILD: spent})
+    ran = runner.run([(first, plugin)], modules, [(first, shadow_of(plugin, b"sends"))])
+    assert (outcomes(ran), ran.record.shadow_runs, ran.postponed) == ([Outcome.OK], [], {})
+
+
+def test_what_shadows_write_down_is_bounded_by_the_guilds_log(create_runner, load):
+    modules = {b"floods": load(wat.logs("x" * 4_000, times=10))}
+    plugin = installed(b"floods")
+    todo = [(message(), shadow_of(plugin, b"floods")) for _ in range(10)]
+    ran = create_runner(plugin, budget=Budget(guild_log_bytes_per_minute=200_000)).run([], modules, todo)
+    assert len(ran.record.shadow_runs) == 3
+
+
+def test_a_shadow_that_runs_later_than_the_live_version_is_given_the_same_state(create_runner, load):
+    modules = {b"counts": load(wat.remembers(("set", "n", "live"))), b"also": load(wat.remembers(("set", "n", "mine")))}
+    plugin = installed(b"counts", state=PluginState(7, {"n": "mine"}))
+    first = message()
+    runner = create_runner(plugin)
+    runner.run([(first, plugin)], modules)
+    ran = runner.run([], modules, [(first, shadow_of(plugin, b"also"))])
+    # It found what it writes.
+    assert [run.result.state for run in ran.record.shadow_runs] == [None]
+
+
+def test_messages_that_are_kept_count_as_what_a_batch_writes_down(create_runner, modules):
+    plugin = installed(b"sends", keep_content=True)
+    long = "x" * 1_000_000
+    todo = [(replace(message(), payload=long), plugin) for _ in range(10)]
+    ran = create_runner(plugin).run(todo, modules)
+    assert len(ran.record.runs) == 9
+    assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
+
+
 def test_a_message_that_comes_back_is_not_given_to_the_shadow_yet(create_runner, modules):
     plugin = installed(b"gone")
     first = message()

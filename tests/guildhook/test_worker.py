@@ -710,12 +710,17 @@ def shadow_runs(system):
 def test_a_shadow_runs_on_live_messages_and_sends_nothing_for_as_many_statements(
     system, worker, shadowed, store, statements
 ):
+    # Its module is not at hand yet: it is got, and the run written, when everything is sent.
+    with statements.counting(store):
+        worker.process(records(event(shadowed.id, shadowed.channel_id)), IN_TIME)
+    assert (statements.count, len(contents(system)), len(shadow_runs(system))) == (4, 1, 1)
+    clear(system)
     body = event(shadowed.id, shadowed.channel_id)
     with statements.counting(store):
         report = worker.process(records(body), IN_TIME)
     assert (report.failures, statements.count) == ({}, 3)
     assert [run.plugin.shadow for run in report.runs] == [False]
-    assert contents(system) == ["pong"]
+    assert contents(system) == ["pong", "pong"]
     ((message_id, outcome, intents),) = shadow_runs(system)
     assert (message_id, outcome) == (body["message"]["id"], "ok")
     assert [intent["content"] for intent in intents] == ["from the shadow"]
@@ -726,15 +731,116 @@ def test_a_shadow_runs_on_live_messages_and_sends_nothing_for_as_many_statements
     assert len(shadow_runs(system)) == 1
 
 
-def test_a_shadow_that_nobody_compiled_is_left_out(system, worker):
+def clear(system):
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM plugin_shadow_runs")
+
+
+def asked_to_compile(system):
+    messages = system.aws.client("sqs").receive_message(
+        QueueUrl=system.environment["GUILDHOOK_COMPILE_QUEUE_URL"], MaxNumberOfMessages=10
+    )
+    return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
+
+
+class WatchedBucket(ArtifactBucket):
+    """Knows what had been sent by the time that it was asked, and has nothing of one wasm, or does not answer."""
+
+    def __init__(self, system, broken):
+        super().__init__(system.bucket)
+        self._system = system
+        self._broken = broken
+        self.sent = []
+
+    def get(self, artifact):
+        if artifact.wasm_sha256 == sha256(self._broken).digest():
+            self.sent.append(contents(self._system))
+            raise InfrastructureError("S3 does not answer")
+        return super().get(artifact)
+
+
+def test_nobody_waits_for_the_module_of_a_shadow_and_it_is_not_asked_for_again_at_once(
+    system, create_worker, store, shadowed, engine, tmp_path
+):
+    bucket = WatchedBucket(system, wat.sends((str(shadowed.channel_id), "from the shadow")))
+    worker = create_worker(store)
+    worker._modules = ModuleCache(engine, bucket, lambda _digests: None, tmp_path / "watched", 2**30, 2**30)
+    for _ in range(2):
+        assert worker.process(records(event(shadowed.id, shadowed.channel_id)), IN_TIME).failures == {}
+    assert bucket.sent == [["pong"]]
+    assert contents(system) == ["pong", "pong"]
+    assert shadow_runs(system) == []
+
+
+def test_without_time_to_get_a_module_a_shadow_is_left_out(system, worker, shadowed):
+    soon = time.monotonic() + 30
+    assert worker.process(records(event(shadowed.id, shadowed.channel_id)), soon).failures == {}
+    assert contents(system) == ["pong"]
+    assert shadow_runs(system) == []
+
+
+def test_a_shadow_runs_although_somebody_elses_plugin_is_to_be_compiled_first(system, worker, shadowed):
+    other = system.add_guild()
+    system.install(other, "new", wat.sends((str(other.channel_id), "new")), {"SEND_MESSAGES"})
+    bodies = [event(guild.id, guild.channel_id) for guild in (shadowed, other)]
+    assert worker.process(records(*bodies), IN_TIME).failures == {}
+    assert sorted(contents(system)) == ["new", "pong"]
+    assert [outcome for _, outcome, _ in shadow_runs(system)] == ["ok"]
+
+
+def test_a_shadow_that_fails_again_and_again_is_not_quarantined_or_counted(system, create_worker, store):
+    guild = system.add_guild()
+    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    add_shadow(system, plugin_id, wat.TRAPS)
+    worker = create_worker(store, quarantine=QuarantineRules(most_in_a_row=1))
+    for _ in range(3):
+        report = worker.process(records(event(guild.id, guild.channel_id)), IN_TIME)
+        assert (report.failures, report.quarantined, len(report.runs)) == ({}, [], 1)
+    assert [outcome for _, outcome, _ in shadow_runs(system)] == ["trap"] * 3
+    with psycopg.connect(system.database_url) as connection:
+        assert connection.execute("SELECT outcome, runs FROM plugin_usage").fetchall() == [("ok", 3)]
+        assert connection.execute("SELECT count(*) FROM plugin_health").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "DELETE FROM plugins",
+        "UPDATE plugins SET shadow_version_id = NULL",
+        "DELETE FROM plugin_versions",
+        "UPDATE plugins SET live_version_id = v.id, shadow_version_id = NULL, wasm_blob = v.wasm_blob FROM plugin_versions v",
+    ],
+    ids=["deleted", "without a shadow", "without versions", "live"],
+)
+def test_whatever_becomes_of_a_shadow_while_it_runs_its_message_does_not_come_back(
+    system, create_worker, shadowed, meanwhile
+):
+    def change():
+        with psycopg.connect(system.database_url, autocommit=True) as connection:
+            connection.execute(meanwhile)
+
+    worker = create_worker(OvertakenStore(system.database, once(change)))
+    report = worker.process(records(event(shadowed.id, shadowed.channel_id)), IN_TIME)
+    assert report.failures == {}
+    gone = meanwhile == "DELETE FROM plugins"
+    assert contents(system) == ([] if gone else ["pong"])
+    assert len(shadow_runs(system)) == (0 if gone else 1)
+
+
+def test_a_shadow_that_nobody_compiled_is_left_out_and_the_compile_function_is_asked_once(system, worker):
     guild = system.add_guild()
     plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     add_shadow(system, plugin_id, wat.TRAPS)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_artifacts WHERE wasm_sha256 = %s", [sha256(wat.TRAPS).digest()])
-    assert worker.process(records(event(guild.id, guild.channel_id)), IN_TIME).failures == {}
-    assert contents(system) == ["pong"]
+    for _ in range(2):
+        assert worker.process(records(event(guild.id, guild.channel_id)), IN_TIME).failures == {}
+    assert contents(system) == ["pong", "pong"]
     assert shadow_runs(system) == []
+    assert asked_to_compile(system) == [{"wasm_sha256": sha256(wat.TRAPS).hexdigest()}]
+    system.compile(wat.TRAPS)
+    worker.process(records(event(guild.id, guild.channel_id)), IN_TIME)
+    assert [outcome for _, outcome, _ in shadow_runs(system)] == ["trap"]
 
 
 def test_what_postgres_does_not_take_of_a_shadow_is_left_out(system, create_worker, shadowed):

@@ -40,5 +40,12 @@ class Budgets:
     def exceeded(self, guild_id: UUID) -> str | None:
         return self._budget_of(guild_id).exceeded_by(self._spent.get(guild_id, Spent()))
 
+    def is_half_used(self, guild_id: UUID) -> bool:
+        """The rest is left to live versions: what is not sent must not keep back what is."""
+        budget, spent = self._budget_of(guild_id), self._spent.get(guild_id, Spent())
+        return (
+            spent.fuel * 2 >= budget.guild_fuel_per_minute or spent.log_bytes * 2 >= budget.guild_log_bytes_per_minute
+        )
+
     def spend(self, guild_id: UUID, spent: Spent) -> None:
         self._spent[guild_id] = self._spent.get(guild_id, Spent()) + spent

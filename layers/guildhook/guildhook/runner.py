@@ -12,7 +12,7 @@ from uuid import UUID
 
 from guildhook.budget import Budget, Budgets
 from guildhook.errors import InfrastructureError, UnsealableError
-from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult, Spent
+from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
 from guildhook.modules import Unavailable
 from guildhook.sandbox import Limits, Module, Plugin, Sandbox
 from guildhook.sealing import Sealer
@@ -83,6 +83,10 @@ class Runner:
         self._minute_seconds_left = snapshot.minute_seconds_left
         self._latest_start = latest_start
         self._sealer = sealer
+        self._shadow_seconds = float(_SHADOW_SECONDS)
+        """What shadows have left."""
+        self._before: dict[RunKey, PluginState] = {}
+        """What live versions began with."""
         self._state_bytes: dict[UUID, dict[UUID, int]] = {
             guild_id: {plugin.id: plugin.state.size for plugin in plugins}
             for guild_id, plugins in snapshot.plugins.items()
@@ -101,7 +105,6 @@ class Runner:
         over_budget: dict[UUID, str] = {}
         written_bytes = 0
         settings = self._settings_of(plugin for _, plugin in (*todo, *shadows))
-        before: dict[RunKey, PluginState] = {}
         with self._sandbox.batch():
             for message, plugin in todo:
                 module = modules[plugin.wasm_sha256]
@@ -120,12 +123,11 @@ class Runner:
                 elif isinstance(opened := settings[plugin.id], Postponed):
                     postponed[message.id] = opened
                 else:
-                    before[message.id, plugin.id] = state = states.get(plugin.id, plugin.state)
+                    self._before[message.id, plugin.id] = state = states.get(plugin.id, plugin.state)
                     record = self._run(message, plugin, module, state, opened)
                     runs.append(record)
-                    spent = record.spent
-                    self._budgets.spend(plugin.guild_id, spent)
-                    written_bytes += spent.log_bytes + _bytes_of_contents(record)
+                    self._budgets.spend(plugin.guild_id, record.spent)
+                    written_bytes += _written_bytes(record)
                     if record.result.state is not None:
                         states[plugin.id] = after = PluginState(state.version, record.result.state)
                         self._state_bytes[plugin.guild_id][plugin.id] = after.size
@@ -133,7 +135,9 @@ class Runner:
             shadow_runs = self._run_shadows(
                 # A message that comes back is given to shadows then.
                 [(message, plugin) for message, plugin in shadows if message.id not in postponed],
-                lambda message, plugin: before.get((message.id, plugin.id)) or states.get(plugin.id, plugin.state),
+                lambda message, plugin: (
+                    self._before.get((message.id, plugin.id)) or states.get(plugin.id, plugin.state)
+                ),
                 modules,
                 settings,
                 _MOST_BYTES - written_bytes,
@@ -159,19 +163,21 @@ class Runner:
     ) -> list[RunRecord]:
         """What cannot be done now is left out: nobody waits for it."""
         runs: list[RunRecord] = []
-        latest_start = min(self._latest_start, time.monotonic() + _SHADOW_SECONDS)
+        started = time.monotonic()
+        latest_start = min(self._latest_start, started + self._shadow_seconds)
         for message, plugin in shadows:
             module, opened = modules.get(plugin.wasm_sha256), settings[plugin.id]
             if time.monotonic() > latest_start or most_bytes <= 0:
                 break
             if module is None or isinstance(module, Unavailable) or isinstance(opened, Postponed):
                 continue
-            if self._budgets.exceeded(plugin.guild_id):
+            if self._budgets.exceeded(plugin.guild_id) or self._budgets.is_half_used(plugin.guild_id):
                 continue
             record = self._run(message, plugin, module, state_of(message, plugin), opened)
             runs.append(record)
-            self._budgets.spend(plugin.guild_id, Spent(fuel=record.result.fuel_used))
-            most_bytes -= record.spent.log_bytes + _bytes_of_contents(record)
+            self._budgets.spend(plugin.guild_id, record.spent)
+            most_bytes -= _written_bytes(record)
+        self._shadow_seconds -= time.monotonic() - started
         return runs
 
     def _run(
@@ -221,8 +227,9 @@ class Runner:
         return limits if room >= limits.state_bytes else replace(limits, state_bytes=max(room, 0))
 
 
-def _bytes_of_contents(run: RunRecord) -> int:
-    return sum(len(intent.content.encode()) for intent in run.result.intents)
+def _written_bytes(run: RunRecord) -> int:
+    logged = sum(len(line.encode()) for line in run.result.logs)
+    return logged + run.content_bytes + len((run.kept_message or "").encode())
 
 
 def judge(runs: Iterable[RunRecord]) -> list[Judgement]:

@@ -1,5 +1,6 @@
 """The way of a message, from a batch of the queue to the replies in the chat."""
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,10 @@ _SETTLE_SECONDS: Final = 4
 _RACES: Final = 20
 """How often a batch tries to write a plugin's state, before it leaves that to others and the message to the queue."""
 _LONGEST_RACE_PAUSE_SECONDS: Final = 0.1
+_SHADOW_REST_SECONDS: Final = 60
+"""After the module of a shadow could not be had: S3 can take half a minute to say so."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ class Worker:
         self._sender = sender
         self._stage = stage
         self._sealer = sealer
+        self._resting: dict[Wanted, float] = {}
+        """Modules of shadows that are not looked for before these times."""
 
     def connect(self) -> list[InfrastructureError]:
         """Open connections ahead of their first use. Returns why some could not be: a batch tries again."""
@@ -158,15 +165,45 @@ class Worker:
             sealer=self._sealer,
         )
         with self._stage("modules"):
-            found = self._modules.find(_wanted(plugin for _, plugin in (*todo, *shadows)))
+            found = self._modules.find(_wanted(plugin for _, plugin in todo))
+            # Nothing is fetched for shadows while live versions wait.
+            found = {**self._modules.at_hand(_wanted(plugin for _, plugin in shadows)), **found}
         ready = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 in found]
         uncompiled = [(message, plugin) for message, plugin in todo if plugin.wasm_sha256 not in found]
-        self._run_and_send(runner, ready, found, left, deadline, progress, () if uncompiled else shadows)
+        # What is to be compiled is waited for: shadows come after it.
+        near = [] if uncompiled else [shadow for shadow in shadows if shadow[1].wasm_sha256 in found]
+        self._run_and_send(runner, ready, found, left, deadline, progress, near)
 
-        # After all others, so that nobody waits for the compiling of somebody else's plugin. Shadows are left out of
-        # such a batch: they would take time that is the compiling's.
+        # After all others, so that nobody waits for the compiling of somebody else's plugin.
         if uncompiled:
             self._compile_and_run(runner, uncompiled, deadline, progress)
+
+        # When everything is sent that there is to send.
+        late = [
+            (message, plugin)
+            for message, plugin in shadows
+            if (uncompiled or plugin.wasm_sha256 not in found) and message.id not in progress.postponed
+        ]
+        if late and time.monotonic() <= deadline - _COMPILE_AND_FINISH_SECONDS:
+            self._run_late_shadows(runner, late)
+
+    def _run_late_shadows(self, runner: Runner, shadows: Sequence[Todo]) -> None:
+        """Those whose modules were not at hand. No message comes back for what goes wrong here."""
+        now = time.monotonic()
+        self._resting = {wanted: until for wanted, until in self._resting.items() if until > now}
+        wanted = [each for each in _wanted(plugin for _, plugin in shadows) if each not in self._resting]
+        with self._stage("shadows"):
+            found = self._modules.find(wanted)
+            missing = [each for each in wanted if isinstance(found.get(each.wasm_sha256, _UNCOMPILED), Unavailable)]
+            self._resting |= dict.fromkeys(missing, now + _SHADOW_REST_SECONDS)
+            if uncompiled := [each.wasm_sha256 for each in missing if each.wasm_sha256 not in found]:
+                self._modules.ask(uncompiled)
+            ran = runner.run([], found, shadows)
+            try:
+                if not ran.record.empty:
+                    self._store.record(ran.record, self._rules.quarantine)
+            except InfrastructureError as error:
+                _logger.warning("runs of shadows are not recorded: %s", error)
 
     def _compile_and_run(self, runner: Runner, todo: Sequence[Todo], deadline: float, progress: "_Progress") -> None:
         digests = list(dict.fromkeys(plugin.wasm_sha256 for _, plugin in todo))
@@ -288,6 +325,7 @@ class Worker:
         }
 
 
+_UNCOMPILED: Final = Unavailable("it is not compiled yet")
 _UPDATED: Final = Unavailable("the plugin was updated meanwhile")
 _OVERTAKEN: Final = Postponed("another delivery of the same message is under way")
 _BEING_DELETED: Final = Postponed("its plugin is being deleted")

@@ -7,17 +7,19 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 import wat
+from guildhook.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
 from postgres_wire import wire_server
-from samples import event, failed_records, sqs_event
+from samples import FixedKeys, event, failed_records, sqs_event
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 PING = (PLUGINS / "ping" / "ping.wasm").read_bytes()
@@ -444,6 +446,72 @@ def test_a_missing_variable_ends_the_start_with_one_line(system):
     assert ended.stderr == (
         "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled plugins\n"
     )
+
+
+@pytest.fixture
+def secretive(system, guild, query):
+    """Has a secret, and logs."""
+    plugin_id = system.install(guild, "secretive", wat.logs("ran"))
+    system.compile(wat.logs("ran"))
+    name = system.environment["GUILDHOOK_SETTINGS_SECRET"]
+    text = system.aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    keys = FixedKeys(msgspec.json.decode(text, type=SettingsKeys))
+    sealed = Sealer(keys).seal(plugin_id, "api_key", "s3cret").hex()
+    query(f"INSERT INTO plugin_secrets (plugin_id, name, sealed) VALUES ('{plugin_id}', 'api_key', '\\x{sealed}')")
+
+
+def settings_secret(system, text):
+    name = f"settings-{uuid4()}"
+    system.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
+    return name
+
+
+def test_a_plugin_with_a_secret_runs_and_the_secret_is_said_nowhere(system, guild, secretive, query, capfd):
+    environment = {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}
+    with loaded_function(ON_MESSAGE, environment) as handler:
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
+    assert query("SELECT outcome, logs FROM plugin_runs") == [("ok", ["ran"])]
+    assert "s3cret" not in "".join(capfd.readouterr())
+
+
+def test_without_an_answer_of_secrets_manager_the_message_comes_back_and_others_do_not(system, guild, secretive, query):
+    other = system.add_guild()
+    install_ping(system, other)
+    environment = {**system.environment, "GUILDHOOK_SETTINGS_SECRET": "there-is-none"}
+    bodies = [event(each.id, each.channel_id) for each in (guild, other)]
+    with loaded_function(ON_MESSAGE, environment) as handler:
+        assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == ["record-0"]
+    assert contents(system) == ["pong"]
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
+        assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == []
+    assert query("SELECT logs FROM plugin_runs WHERE logs <> '[]'") == [(["ran"],)]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (None, "GUILDHOOK_SETTINGS_SECRET is not set"),
+        ('{"settings_key": "of another installation, and long enough"}', "'api_key'"),
+    ],
+)
+def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secretive, query, text, missing):
+    environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_SETTINGS_SECRET"}
+    if text:
+        environment["GUILDHOOK_SETTINGS_SECRET"] = settings_secret(system, text)
+    with loaded_function(ON_MESSAGE, environment) as handler:
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
+    ((outcome, detail),) = query("SELECT outcome, detail FROM plugin_runs")
+    assert outcome == "internal"
+    assert missing in detail
+    assert query("SELECT count(*) FROM plugin_health") == [(0,)]
+
+
+def test_a_start_does_not_wait_for_what_opens_secrets(system):
+    code = f"import runpy, sys; runpy.run_path({str(ON_MESSAGE)!r}); print('cryptography' in sys.modules)"
+    started = subprocess.run(
+        [sys.executable, "-c", code], env=dict(system.environment), capture_output=True, text=True, check=True
+    )
+    assert started.stdout.splitlines()[-1] == "False"
 
 
 def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):

@@ -923,7 +923,8 @@ def test_a_shadows_run_is_recorded_with_what_it_would_have_sent_and_sends_nothin
     )
     for table in ("plugin_runs", "plugin_intents", "plugin_usage", "plugin_health", "plugin_state"):
         assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-    assert database.execute("SELECT fuel_used, sends, log_bytes FROM guild_budgets").fetchall() == [(10, 0, 0)]
+    # What it would have sent is written down, as a log is.
+    assert database.execute("SELECT fuel_used, sends, log_bytes FROM guild_budgets").fetchall() == [(10, 0, 7)]
 
 
 def test_a_shadows_run_with_nothing_to_say_leaves_no_row(store, database, channel, shadowed):

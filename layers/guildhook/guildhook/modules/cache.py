@@ -126,6 +126,11 @@ class ModuleCache(Generic[Module]):
                 found[artifact.wasm_sha256] = fetched
         return found
 
+    def at_hand(self, wanted: Iterable[Wanted]) -> dict[bytes, Module | Refusal]:
+        """What this process has in its memory, by the digest of its wasm."""
+        found = {want.wasm_sha256: self._refused(want) or self._recall(want.wasm_sha256) for want in wanted}
+        return {digest: module for digest, module in found.items() if module is not None}
+
     def compile(
         self,
         wasm_sha256: Sequence[bytes],
@@ -137,10 +142,7 @@ class ModuleCache(Generic[Module]):
         `fetch_wasm` reads the wasm, all in one call; what it does not return is Unavailable, and so is what would be
         begun after `latest_start`, by time.monotonic().
         """
-        try:
-            self._ask(wasm_sha256)
-        except InfrastructureError as error:
-            _logger.error("the compile function is not asked: %s", error)  # noqa: TRY400 - one line says it all
+        self.ask(wasm_sha256)
         wasm = fetch_wasm(wasm_sha256)
         modules: dict[bytes, Module | Refusal | Unavailable] = {}
         for digest in wasm_sha256:
@@ -151,6 +153,13 @@ class ModuleCache(Generic[Module]):
             else:
                 modules[digest] = self._compiled(digest, wasm[digest])
         return modules
+
+    def ask(self, wasm_sha256: Sequence[bytes]) -> None:
+        """Have the compile function compile what was never compiled. That it cannot be asked is logged."""
+        try:
+            self._ask(wasm_sha256)
+        except InfrastructureError as error:
+            _logger.error("the compile function is not asked: %s", error)  # noqa: TRY400 - one line says it all
 
     def take_events(self) -> Mapping[CacheEvent, int]:
         """What happened since the last call."""

@@ -180,7 +180,7 @@ shadowed AS MATERIALIZED (
     FROM jsonb_to_recordset(%(shadow_runs)s) AS shadowed(
         message_id UUID, plugin_id UUID, guild_id UUID, version_id UUID, outcome TEXT, detail TEXT, fuel_used BIGINT,
         fuel_limit BIGINT, duration_us BIGINT, host_calls INTEGER, calls JSONB, logs JSONB, intents JSONB, seed BIGINT,
-        message_time TIMESTAMPTZ, message TEXT, memorable BOOLEAN)
+        message_time TIMESTAMPTZ, message TEXT, log_bytes BIGINT, memorable BOOLEAN)
     JOIN plugins ON plugins.id = shadowed.plugin_id
     ORDER BY shadowed.plugin_id, shadowed.message_id
     FOR KEY SHARE OF plugins SKIP LOCKED
@@ -222,7 +222,7 @@ passed_over AS MATERIALIZED (
         -- A run that lost a race has used its fuel all the same.
         SELECT guild_id, fuel_used, 0 AS sends, 0 AS log_bytes, 0 AS delayed, NULL AS reason FROM given
         UNION ALL
-        SELECT guild_id, fuel_used, 0, 0, 0, NULL FROM shadowed
+        SELECT guild_id, fuel_used, 0, log_bytes, 0, NULL FROM shadowed
         UNION ALL
         SELECT guild_id, 0, sends, log_bytes, 0, NULL FROM accepted
         UNION ALL

@@ -63,7 +63,20 @@ class RunRecord:
     def spent(self) -> Spent:
         """Of its guild's budget."""
         log_bytes = sum(len(line.encode()) for line in self.result.logs)
+        if self.plugin.shadow:
+            # It sends nothing; what it would have sent is written down like its log.
+            return Spent(fuel=self.result.fuel_used, log_bytes=log_bytes + self.content_bytes)
         return Spent(fuel=self.result.fuel_used, sends=len(self.result.intents), log_bytes=log_bytes)
+
+    @property
+    def content_bytes(self) -> int:
+        """Of what it sends, or would send."""
+        return sum(len(intent.content.encode()) for intent in self.result.intents)
+
+    @property
+    def kept_message(self) -> str | None:
+        """What the plugin was given, where that is recorded."""
+        return self.message.payload if self.plugin.keep_content and self.memorable else None
 
     @property
     def memorable(self) -> bool:

@@ -156,8 +156,9 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "hops": cause.hops,
         "version_id": version_id and str(version_id),
         "fuel_limit": run.fuel_limit,
-        "calls": [[call.function, call.denied] for call in result.calls],
-        "message": message.payload if run.plugin.keep_content else None,
+        # Postgres is not given for nothing what a run leaves no row for.
+        "calls": [[call.function, call.denied] for call in result.calls] if run.memorable else None,
+        "message": run.kept_message,
         "sends": spent.sends,
         "log_bytes": spent.log_bytes,
         "memorable": run.memorable,
