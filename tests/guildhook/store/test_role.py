@@ -192,7 +192,8 @@ def test_an_admin_does_all_that_admins_do(function, system, query):
     )
     change("DELETE", "/quarantine")
     change("PATCH", "", {"enabled": False, "settings": {"answer": 42}, "permissions": []})
-    change("DELETE", "/versions/2")
+    announced = admin.upload(made, wasm)
+    change("DELETE", f"/versions/{announced['number']}")
     assert len(admin("GET", "/audit")["items"]) > 10
     change("DELETE", "")
     assert admin("GET", "/plugins")["items"] == []
