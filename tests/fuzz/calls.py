@@ -228,20 +228,18 @@ class _Model:
     def _call(self, call: Call) -> None:
         if call.name == LOG.name:
             text = self._text(*call.arguments)
-            self._count("log")
-            self._pass(len(text))
+            self._count("log", len(text))
             self._log(text)
         elif call.name == SEND.name:
             channel, content = self._text(*call.arguments[:2]), self._text(*call.arguments[2:4])
-            self._count("send-message")
-            self._pass(len(channel) + len(content))
+            self._count("send-message", len(channel) + len(content))
             refusal, answer = self._send(channel, content)
             self._pass(len(answer))
             self._store(call.arguments[-1], answer, discriminant=1 if refusal else 0)
         elif call.name in (GET_STATE.name, SET_STATE.name, DELETE_STATE.name):
             texts = [self._text(*call.arguments[at : at + 2]).decode() for at in range(0, len(call.arguments) - 1, 2)]
-            self._count({GET_STATE.name: "state.get", SET_STATE.name: "state.set"}.get(call.name, "state.delete"))
-            self._pass(sum(len(text.encode()) for text in texts))
+            function = {GET_STATE.name: "state.get", SET_STATE.name: "state.set"}.get(call.name, "state.delete")
+            self._count(function, sum(len(text.encode()) for text in texts))
             if call.name == DELETE_STATE.name:
                 self.state.pop(*texts, None)
                 return
@@ -251,8 +249,7 @@ class _Model:
             self._store(call.arguments[-1], encoded, discriminant=0 if encoded is None else 1)
         else:
             assert call.name == GET_SETTINGS.name
-            self._count("settings.get")
-            self._pass(0)
+            self._count("settings.get", 0)
             answer = json.dumps(self.program.settings, ensure_ascii=False, separators=(",", ":")).encode()
             self._pass(len(answer))
             self._store(call.arguments[-1], answer)
@@ -301,9 +298,12 @@ class _Model:
         self.calls[-1] = HostCall(function, reason)
         self._log(f"guildhook: {function} refused: {reason}".encode())
 
-    def _count(self, function: str) -> None:
+    def _count(self, function: str, size: int) -> None:
+        """A call, and the bytes that its texts have."""
         self.calls.append(HostCall(function, None))
+        self.passed += size
         self._end_if(len(self.calls) > self.program.limits.host_calls)
+        self._pass(0)
 
     def _pass(self, size: int) -> None:
         self.passed += size
