@@ -231,8 +231,9 @@ def test_what_admins_browse_is_found_by_an_index(store, database, key):
         )
     database.execute(
         """INSERT INTO plugin_audit (guild_id, actor_id, actor_name, action, detail)
-           SELECT %s, 'a', 'a', 'a', '{}' FROM generate_series(1, 20000)""",
-        [key.guild_id],
+           SELECT CASE WHEN i %% 100 = 0 THEN %(guild_id)s ELSE gen_random_uuid() END, 'a', 'a', 'a', '{}'
+           FROM generate_series(1, 20000) AS i""",
+        {"guild_id": key.guild_id},
     )
     for table in ("plugin_runs", "plugin_shadow_runs", "plugin_audit"):
         database.execute(f"ANALYZE {table}")
