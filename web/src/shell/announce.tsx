@@ -8,6 +8,7 @@ interface Notice {
 const SHOWN_MS = 6_000;
 
 let notice: Notice | null = null;
+let whispered = '';
 let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<() => void>();
 
@@ -15,7 +16,14 @@ const listeners = new Set<() => void>();
 export function announce(text: string): void {
   show({ id: (notice?.id ?? 0) + 1, text });
   clearTimeout(timer);
+  whispered = '';
   timer = setTimeout(() => show(null), SHOWN_MS);
+}
+
+/** Reads out to screen readers what everybody else sees. */
+export function whisper(text: string): void {
+  whispered = text;
+  for (const listener of listeners) listener();
 }
 
 function show(value: Notice | null): void {
@@ -31,8 +39,10 @@ function subscribe(listener: () => void): () => void {
 /** On top of dialogs as well, which hide what is behind them. */
 export function Announcements() {
   const current = useSyncExternalStore(subscribe, () => notice);
+  const unseen = useSyncExternalStore(subscribe, () => whispered);
   return (
     <div className="announcements" role="status" aria-live="polite" data-react-aria-top-layer="true">
+      <p className="visually-hidden">{unseen}</p>
       {current && (
         <p key={current.id} className="announcement">
           {current.text}

@@ -1,21 +1,31 @@
-import type { ReactNode } from 'react';
+import { Children, type ReactNode, useEffect } from 'react';
 import { Button as AriaButton, type ButtonProps } from 'react-aria-components/Button';
+import { whisper } from '../shell/announce';
 
 interface Props extends Omit<ButtonProps, 'children' | 'className'> {
   kind?: 'plain' | 'primary' | 'danger' | 'quiet';
   children: ReactNode;
 }
 
-/** While pending it stays focusable, does nothing, and says so to screen readers. */
-export function Button({ kind = 'plain', children, ...props }: Props) {
+/** While pending it keeps the focus, does nothing, and says so to screen readers. */
+export function Button({ kind = 'plain', isPending = false, onPress, type = 'button', children, ...props }: Props) {
+  const label = Children.toArray(children)
+    .filter((part) => typeof part !== 'object')
+    .join('');
+  useEffect(() => {
+    if (isPending) whisper(`${label}: working …`);
+  }, [isPending, label]);
   return (
-    <AriaButton {...props} className={`button button-${kind}`}>
-      {({ isPending }) => (
-        <>
-          {isPending && <span className="spinner" aria-hidden="true" />}
-          <span className="button-label">{children}</span>
-        </>
-      )}
+    // Not the library's own pending state, which names the button in its announcement after the button may be gone.
+    <AriaButton
+      {...props}
+      type={isPending ? 'button' : type}
+      onPress={isPending ? undefined : onPress}
+      aria-disabled={isPending || undefined}
+      className={`button button-${kind}`}
+    >
+      {isPending && <span className="spinner" aria-hidden="true" />}
+      <span className="button-label">{children}</span>
     </AriaButton>
   );
 }
