@@ -22,8 +22,8 @@ interface Props {
 export default function JsonEditor({ label, text, errors = [], onChange }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const latest = useRef({ onChange, errors });
-  latest.current = { onChange, errors };
+  const latest = useRef({ onChange, errors, text });
+  latest.current = { onChange, errors, text };
   const first = useRef(text);
 
   useEffect(() => {
@@ -53,7 +53,8 @@ export default function JsonEditor({ label, text, errors = [], onChange }: Props
           EditorView.updateListener.of((update) => {
             if (!update.docChanged) return;
             const written = update.state.doc.toString();
-            latest.current.onChange(written, parse(written).value);
+            // What came from outside is nobody's typing.
+            if (written !== latest.current.text) latest.current.onChange(written, parse(written).value);
           }),
         ],
       }),
