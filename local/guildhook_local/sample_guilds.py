@@ -50,7 +50,6 @@ class SamplePlugin:
 
 def harbour_plugins() -> Sequence[SamplePlugin]:
     split = _PLUGINS / "split"
-    welcome = _PLUGINS / "welcome" / "welcome.wasm"
     return (
         SamplePlugin("ping", "Answers !ping with pong.", (_PLUGINS / "ping" / "ping.wasm",)),
         SamplePlugin("counter", "Counts how often !count was asked.", (_PLUGINS / "counter" / "counter.wasm",)),
@@ -60,7 +59,12 @@ def harbour_plugins() -> Sequence[SamplePlugin]:
             (split / "first.wasm", split / "split.wasm"),
             shadow=True,
         ),
-        *([SamplePlugin("welcome", "Welcomes who says hello.", (welcome,))] if welcome.exists() else ()),
+        SamplePlugin(
+            "welcome",
+            "Answers !welcome with the greeting from its settings.",
+            (_PLUGINS / "welcome" / "welcome.wasm",),
+            settings={"greeting": "Welcome to Harbour. Mind the tide", "excited": True},
+        ),
     )
 
 
@@ -74,7 +78,7 @@ _TALK = (
     (BEN, "is the ferry on time?"),
     (ADA, "!split 120 5"),
     (ADA, "!count again"),
-    (BEN, "hello!"),
+    (BEN, "!welcome"),
     (BEN, "!split 64 3"),
 )
 _MISTAKE = (BEN, "!split 90 0")
