@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -221,6 +222,21 @@ def test_settings_have_so_many_levels_and_no_more():
     for _ in range(10_000):
         deep = {"a": deep}
     assert check_settings(None, deep) == [("/a" * 32, "is nested too deeply; the limit is 32 levels")]
+
+
+def test_errors_that_are_not_shown_are_not_collected():
+    names = [f"p{number}" for number in range(200)]
+    item = {"type": "object", "properties": {name: {} for name in names}, "required": names}
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": item}}}
+    settings = {"a": [{} for _ in range(200)]}
+    check_settings(schema, settings)  # it imports what it needs
+    tracemalloc.start()
+    try:
+        assert len(check_settings(schema, settings)) == 20
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 2**20
 
 
 def test_many_items_and_many_allowed_values_are_compared_by_looking_them_up():

@@ -92,7 +92,8 @@ def check_settings(
     plain["properties"] = {name: each for name, each in plain.get("properties", {}).items() if name not in secret}
     plain["required"] = [name for name in plain.get("required", ()) if not (name in secret and name in secrets)]
     rest = {name: value for name, value in settings.items() if name not in secret}
-    found = _validator()(plain).iter_errors(rest)
+    # One by one: a plugin can require hundreds of settings of every item, and there can be tens of thousands of items.
+    found = islice(_validator()(plain).iter_errors(rest), _MAX_ERRORS)
     return [*errors, *((_pointer(error.absolute_path), _message(error)) for error in found)][:_MAX_ERRORS]
 
 
