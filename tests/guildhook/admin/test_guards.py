@@ -59,6 +59,14 @@ def test_a_bound_is_named(client):
     assert "64" in client.post("/plugins", "[" * 65).body["detail"]
 
 
+def test_a_body_that_is_wrong_in_many_places_has_a_short_answer(client):
+    plugin = client.post("/plugins", {"name": "Greeter"}).ok(201)
+    for body in ({"permissions": ["x"] * 20_000}, {f"a{number}": 0 for number in range(20_000)}, {"x" * 200_000: 0}):
+        answer = client.patch(f"/plugins/{plugin['id']}", body, '"1"')
+        assert (answer.kind, len(answer.text) < 10_000) == ("invalid", True)
+        assert 1 <= len(answer.body["errors"]) <= 20
+
+
 def test_a_body_is_json_and_says_so(client):
     assert client.post("/plugins", '{"name": "A"}', content_type="text/plain").kind == "not-json"
     assert client.post("/plugins", "name=A", content_type="application/x-www-form-urlencoded").kind == "not-json"

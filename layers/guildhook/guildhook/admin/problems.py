@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 from guildhook.admin.models import FieldError, Problem
@@ -9,6 +10,9 @@ from guildhook.model import Permission
 
 CONTENT_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:guildhook:problem:"
+_MAX_ERRORS: Final = 20
+_SHOWN_CHARS: Final = 200
+"""Of a name that a request has chosen."""
 
 KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
@@ -75,9 +79,9 @@ def invalid(errors: Sequence[FieldError]) -> ProblemError:
 
 def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
     """Of pydantic's errors, as Powertools hands them on: where they are begins with `path`, `query`, `header` or
-    `body`.
+    `body`. Twenty are shown at the most: a body has room for tens of thousands.
     """
-    found = [(error["loc"][0], _field_error(error), error["type"]) for error in errors]
+    found = [(error["loc"][0], _field_error(error), error["type"]) for error in islice(errors, _MAX_ERRORS)]
     if any(part == "path" for part, _, _ in found):
         return ProblemError("not-found", "there is no such resource")
     if any(part == "header" and error.pointer == "If-Match" and kind == "missing" for part, error, kind in found):
@@ -91,14 +95,14 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if part == "header":
         where = where.title()  # Powertools has them in small letters
     if error["type"] == "extra_forbidden":
-        message = f"there is no field {path[-1]!r}; leave it out"
+        message = f"there is no field {str(path[-1])[:_SHOWN_CHARS]!r}; leave it out"
     elif error["type"] == "missing" and not path:
         message = "send a body, a JSON object"
     elif error["type"] == "missing":
         message = "is missing; give it"
     else:
         message = str(error["msg"]).removeprefix("Value error, ")
-    return FieldError(pointer=where, message=message)
+    return FieldError(pointer=where[:_SHOWN_CHARS], message=message)
 
 
 def pointer(path: Iterable[str | int]) -> str:
