@@ -126,6 +126,14 @@ def test_only_what_is_ready_goes_live(admin, client, path, plugin, state):
     assert admin.plugins("octet_length(wasm_blob), revision") == [(0, 1)]
 
 
+def test_consent_that_says_it_often_grants_it_once(admin, client, path, plugin):
+    number = admin.add_version(plugin["id"], wat.SILENT, needs=["SEND_MESSAGES"])
+    client.put(f"{path}/live", {"version": number, "consent": ["SEND_MESSAGES"] * 1_000}, '"1"').ok()
+    assert admin.plugins("permissions") == [(["SEND_MESSAGES"],)]
+    (entry, _) = client.get("/audit").ok()["items"]
+    assert entry["detail"]["granted"] == ["SEND_MESSAGES"]
+
+
 def test_a_shadow_is_another_version_than_the_live_one(admin, client, path, plugin):
     first, second = (admin.add_version(plugin["id"], wasm) for wasm in (wat.SILENT, wat.TRAPS))
     client.put(f"{path}/live", {"version": first}, '"1"').ok()

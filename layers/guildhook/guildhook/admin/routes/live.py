@@ -98,11 +98,12 @@ def _switch(
     _check_consent(version, plugin, consent)
     _check_settings(plugin, version, settings)
     permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
+    granted = sorted(set(consent))
     detail: dict[str, Any] = {
         "from": plugin.live and plugin.live.number,
         "to": version.number,
         "wasm_sha256": version.wasm_sha256,
-        "granted": sorted(consent),
+        "granted": granted,
     }
     if settings is not None:
         detail["settings"] = {"changed": changed_names(plugin.settings, settings)}
@@ -110,7 +111,7 @@ def _switch(
         call.key(plugin.id),
         plugin.revision,
         version.id,
-        [*permissions, *sorted(consent)],
+        [*permissions, *granted],
         settings,
         call.change(action, **detail),
     )
