@@ -69,6 +69,18 @@ def test_a_secret_is_never_shown_and_not_stored_as_it_is(admin, client, plugin, 
     assert client.delete(f"{path}/secrets/api_token", '"2"').ok()["secrets"] == []
 
 
+def test_the_secrets_of_a_plugin_are_bounded_together(client, plugin):
+    path = f"/plugins/{plugin['id']}"
+    client.put(f"{path}/secrets/a", {"value": "\U0001f41f" * 4_096}, '"1"').ok()
+    client.put(f"{path}/secrets/b", {"value": "\U0001f41f" * 4_000}, '"2"').ok()
+    answer = client.put(f"{path}/secrets/c", {"value": "x" * 1_000}, '"3"')
+    assert answer.kind == "limit-reached"
+    assert "the limit is 32768" in answer.body["detail"]
+    # What is replaced no longer counts.
+    client.put(f"{path}/secrets/a", {"value": "x" * 4_096}, '"3"').ok()
+    client.put(f"{path}/secrets/c", {"value": "x" * 1_000}, '"4"').ok()
+
+
 def test_a_plugin_has_a_bounded_number_of_secrets(admin, client, plugin):
     path = f"/plugins/{plugin['id']}"
     admin.execute(

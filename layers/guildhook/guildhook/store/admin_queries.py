@@ -49,7 +49,8 @@ _PLUGIN: Final[LiteralString] = (
     + """ FROM plugin_versions AS version WHERE version.plugin_id = plugin.id
         ORDER BY version.number DESC LIMIT 1),
     'secrets', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'name', secret.name, 'updated_at', secret.updated_at) ORDER BY secret.name), '[]')
+            'name', secret.name, 'updated_at', secret.updated_at,
+            'sealed_bytes', octet_length(secret.sealed)) ORDER BY secret.name), '[]')
         FROM plugin_secrets AS secret WHERE secret.plugin_id = plugin.id),
     'quarantine', CASE WHEN health.quarantined_at IS NOT NULL THEN jsonb_build_object(
         'since', health.quarantined_at,

@@ -42,6 +42,7 @@ class StoredQuarantine(msgspec.Struct, frozen=True, kw_only=True):
 class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     updated_at: datetime
+    sealed_bytes: int
 
 
 class StoredPlugin(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,8 @@ from guildhook.store.admin_records import StoredPlugin
 endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugins")
 
 _MOST_SECRETS: Final = 64
+_MOST_SECRET_BYTES: Final = 32 * 1024
+"""Of all of a plugin, sealed: they are read for every message of its guild, with those of other guilds."""
 _MOST_NAMED: Final = 50
 """Settings whose names are in the audit log."""
 _CREATED: Final = "plugin.created"
@@ -149,6 +151,10 @@ def set_secret(
     if name not in names and len(names) >= _MOST_SECRETS:
         raise ProblemError("limit-reached", f"the plugin has {_MOST_SECRETS} secrets, which is the limit")
     sealed = call.services.sealer.seal(plugin_id, name, body.value)
+    sealed_bytes = len(sealed) + sum(secret.sealed_bytes for secret in plugin.secrets if secret.name != name)
+    if sealed_bytes > _MOST_SECRET_BYTES:
+        detail = f"the plugin's secrets would have {sealed_bytes} bytes together; the limit is {_MOST_SECRET_BYTES}"
+        raise ProblemError("limit-reached", f"{detail}. Delete one, or shorten it")
     change = call.change("secret.set", name=name)
     if not call.services.store.set_secret(call.key(plugin_id), plugin.revision, name, sealed, change):
         raise changed_meanwhile()
