@@ -163,6 +163,14 @@ def test_settings_that_the_version_does_not_take_come_with_going_live(admin, cli
     assert entry["detail"]["settings"] == {"changed": ["n"]}
 
 
+def test_another_version_of_the_same_number_is_not_the_one_that_was_seen(admin, client, path, plugin):
+    number = admin.add_version(plugin["id"], wat.SILENT)
+    seen = client.get(path).ok()["etag"]
+    client.delete(f"{path}/versions/{number}").ok(204)
+    assert admin.add_version(plugin["id"], wat.TRAPS) == number
+    assert client.put(f"{path}/live", {"version": number}, seen).kind == "changed-meanwhile"
+
+
 def test_a_version_that_is_deleted_is_gone(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT)
     client.delete(f"{path}/versions/{number}").ok(204)

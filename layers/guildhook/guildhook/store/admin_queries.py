@@ -303,6 +303,7 @@ WHERE plugin.id = version.plugin_id AND version.number = %(number)s AND version.
     + " RETURNING version.id"
 )
 
+# Its number may be given to the next one. Who has seen the one that is gone does not mean that by it.
 DELETE_VERSION: Final[LiteralString] = (
     """
 WITH version AS MATERIALIZED (
@@ -323,6 +324,10 @@ WITH version AS MATERIALIZED (
 ), changed AS (
     DELETE FROM plugin_versions AS version USING unused WHERE version.id = unused.id
     RETURNING version.plugin_id AS id
+), bumped AS (
+    UPDATE plugins AS plugin SET """
+    + _BUMP
+    + """ FROM changed WHERE plugin.id = changed.id
 ), audited AS ("""
     + _AUDIT
     + ")"
