@@ -57,6 +57,21 @@ it('takes a JSON object for settings, and nothing else', () => {
   expect(parse('{').value).toBeNull();
 });
 
+const nested = (levels: number) => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
+
+it.each([
+  [`{"a": "${'x'.repeat(70_000)}"}`, '64 KiB of JSON at the most, and these have 68.4 KiB'],
+  [`{"a": "${'x'.repeat(10_000_000)}"}`, '64 KiB of JSON at the most'],
+  [nested(33), '32 levels at the most'],
+  [nested(10_000), '32 levels at the most'],
+])('takes nothing that the API would not', (text, reason) => {
+  expect(parse(text)).toEqual({ value: null, reason: expect.stringContaining(reason) });
+});
+
+it('takes as many levels as the API', () => {
+  expect(parse(nested(32)).value).not.toBeNull();
+});
+
 it('compares settings whatever the order of their names', () => {
   expect(same({ a: 1, b: { c: [1], d: 2 } }, { b: { d: 2, c: [1] }, a: 1 })).toBe(true);
   expect(same({ a: [1, 2] }, { a: [2, 1] })).toBe(false);

@@ -1,4 +1,5 @@
 import type { Settings } from '../api/types';
+import { bytes } from '../words/format';
 
 /** The part of JSON Schema that plugins may describe their settings with. */
 export interface Schema {
@@ -85,15 +86,36 @@ function reduced(schema: Schema, keywords: readonly (keyof Schema)[]): Schema {
   return result;
 }
 
+// What the API takes; what is far too large is not even looked at.
+const MAX_BYTES = 64 * 1024;
+const MAX_LEVELS = 32;
+const MAX_TEXT = 1024 * 1024;
+
 /** The settings that a text has, or why it has none. */
 export function parse(text: string): { value: Settings } | { value: null; reason: string } {
+  if (text.length > MAX_TEXT) return { value: null, reason: tooLarge(text.length) };
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { value: value as Settings };
-    return { value: null, reason: 'Settings are a JSON object: begin with { and end with }.' };
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return { value: null, reason: 'Settings are a JSON object: begin with { and end with }.' };
+    }
+    if (isDeeper(value, MAX_LEVELS)) {
+      return { value: null, reason: `Settings have ${MAX_LEVELS} levels at the most. Nest them less deeply.` };
+    }
+    const size = new TextEncoder().encode(JSON.stringify(value)).length;
+    return size > MAX_BYTES ? { value: null, reason: tooLarge(size) } : { value: value as Settings };
   } catch (error) {
     return { value: null, reason: error instanceof Error ? error.message : 'This is not JSON.' };
   }
+}
+
+function tooLarge(size: number): string {
+  return `Settings have ${bytes(MAX_BYTES)} of JSON at the most, and these have ${bytes(size)}. Make them smaller.`;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
 export function pretty(settings: Settings): string {
