@@ -10,8 +10,8 @@ api.use({
     const token = await accessToken();
     if (token) request.headers.set('Authorization', `Bearer ${token}`);
   },
-  onResponse({ response }) {
-    if (response.status === 401) endSession();
+  onResponse({ request, response }) {
+    if (response.status === 401) endSession({ byChange: request.method !== 'GET' });
   },
   onError({ error }) {
     // An aborted request is nobody's problem; what else fetch throws is that there was no answer.

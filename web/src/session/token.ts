@@ -3,6 +3,7 @@ import type { SignIn } from '../api/types';
 
 let manager: UserManager | null = null;
 let ended = false;
+let postponed = false;
 const listeners = new Set<() => void>();
 
 export function createUserManager({ issuer, client_id, scope }: SignIn): UserManager {
@@ -19,8 +20,11 @@ export function createUserManager({ issuer, client_id, scope }: SignIn): UserMan
     automaticSilentRenew: scope.split(' ').includes('offline_access'),
   };
   manager = new UserManager(settings);
-  manager.events.addAccessTokenExpired(endSession);
-  manager.events.addUserLoaded(() => setEnded(false));
+  manager.events.addAccessTokenExpired(() => endSession());
+  manager.events.addUserLoaded(() => {
+    postponed = false;
+    setEnded(false);
+  });
   return manager;
 }
 
@@ -28,12 +32,16 @@ export async function accessToken(): Promise<string | null> {
   return (await manager?.getUser())?.access_token ?? null;
 }
 
-/** The API no longer takes the token, or it has expired. */
-export function endSession(): void {
-  setEnded(true);
+/**
+ * The API no longer takes the token, or it has expired. Whoever said that they sign in later is asked again only for
+ * what they do themselves: the page reads by itself, every few seconds.
+ */
+export function endSession({ byChange = false } = {}): void {
+  if (byChange || !postponed) setEnded(true);
 }
 
 export function postponeSignIn(): void {
+  postponed = true;
   setEnded(false);
 }
 
