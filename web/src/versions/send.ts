@@ -2,6 +2,14 @@ import type { Upload } from '../api/types';
 
 export class UploadError extends Error {
   override name = 'UploadError';
+
+  constructor(
+    message: string,
+    /** The form was given out too long ago. */
+    readonly isOver = false,
+  ) {
+    super(message);
+  }
 }
 
 export interface Sending {
@@ -18,10 +26,10 @@ export function send(upload: Upload, file: Blob, onProgress: (share: number) => 
     };
     request.onload = () => {
       if (request.status >= 200 && request.status < 300) resolve();
-      else reject(new UploadError(refusal(request.status, request.responseText)));
+      else reject(refused(request.status, request.responseText));
     };
     request.onerror = () => {
-      reject(new UploadError('The connection was lost before the whole file was sent. Nothing has been stored of it.'));
+      reject(new UploadError('The connection was lost before the storage had answered. Try again.'));
     };
     const form = new FormData();
     for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
@@ -42,6 +50,10 @@ const REFUSALS: Record<string, string> = {
   RequestTimeout: 'The connection was too slow, and was closed. Try again.',
   SlowDown: 'The storage has too much to do. Try again in a moment.',
 };
+
+function refused(status: number, body: string): UploadError {
+  return new UploadError(refusal(status, body), body.includes('<Code>AccessDenied</Code>'));
+}
 
 /** Of an answer of S3, of which only the code is shown. */
 export function refusal(status: number, body: string): string {

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { answer, api } from '../api/client';
 import { asProblem, type ProblemError } from '../api/problem';
 import { keys, type PluginPath } from '../api/queries';
@@ -22,6 +22,7 @@ interface Attempt {
   key: string;
   number?: number;
   upload?: Upload;
+  isSent?: boolean;
 }
 
 /** From a file that somebody has chosen to a version that guildhook checks. One at a time. */
@@ -32,7 +33,17 @@ export function useUpload(path: PluginPath) {
   const attempt = useRef<Attempt | null>(null);
   const sending = useRef<Sending | null>(null);
 
-  useEffect(() => () => sending.current?.cancel(), []);
+  // Whoever leaves the page has given the upload up.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the path is the page's
+  useEffect(
+    () => () => {
+      const given = attempt.current;
+      attempt.current = null;
+      sending.current?.cancel();
+      if (given) void withdraw(path, given);
+    },
+    [],
+  );
 
   const run = async (current: Attempt) => {
     const { file } = current;
@@ -54,7 +65,7 @@ export function useUpload(path: PluginPath) {
         current.upload = created.upload ?? undefined;
         // The next attempt, once this form has expired, is another version.
         current.key = crypto.randomUUID();
-        if (!isCurrent()) return;
+        if (!isCurrent()) return withdraw(path, current);
         void refresh();
       }
       if (current.upload) {
@@ -63,6 +74,7 @@ export function useUpload(path: PluginPath) {
           if (isCurrent()) setState({ step: 'sending', name: file.name, share });
         });
         await sending.current.done;
+        current.isSent = true;
       }
       const number = current.number ?? 0;
       // For the list to say so at once; guildhook hears of the file without it.
@@ -76,6 +88,8 @@ export function useUpload(path: PluginPath) {
       announce(`${file.name} is uploaded as version ${number}. It is being checked.`);
     } catch (error) {
       if (!isCurrent()) return;
+      // Whatever the clock here says of it.
+      if (error instanceof UploadError && error.isOver) current.upload = undefined;
       setState(failure(file.name, error));
     } finally {
       sending.current = null;
@@ -100,12 +114,14 @@ export function useUpload(path: PluginPath) {
     }
   };
 
-  const cancel = useCallback(() => {
+  const cancel = () => {
+    const given = attempt.current;
     attempt.current = null;
     sending.current?.cancel();
     setState({ step: 'idle' });
     announce('The upload is cancelled.');
-  }, []);
+    if (given) void withdraw(path, given).then(() => queryClient.invalidateQueries({ queryKey: keys.plugin(path) }));
+  };
 
   return {
     state,
@@ -114,6 +130,14 @@ export function useUpload(path: PluginPath) {
     retry: () => attempt.current && run(attempt.current),
     dismiss: () => setState({ step: 'idle' }),
   };
+}
+
+/** Nothing is left of an upload that was given up. What has been sent to its end stays. */
+async function withdraw(path: PluginPath, { number, isSent }: Attempt): Promise<void> {
+  if (number === undefined || isSent) return;
+  await api
+    .DELETE('/api/guilds/{guild_id}/plugins/{plugin_id}/versions/{number}', { params: { path: { ...path, number } } })
+    .catch(() => undefined);
 }
 
 function mistake(name: string, reason: string): UploadState {
