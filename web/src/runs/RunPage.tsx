@@ -32,6 +32,18 @@ export function RunPage() {
   );
 }
 
+/** Its line breaks are the layout's; those of texts are escaped. */
+function Json({ value }: { value: unknown }) {
+  return JSON.stringify(value, null, 2)
+    .split('\n')
+    .map((line, index) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
+      <div key={index}>
+        <Written text={line} />
+      </div>
+    ));
+}
+
 function Details({ run }: { run: Run }) {
   const { guild, plugin } = usePlugin();
   const [isReplaying, setReplaying] = useState(false);
@@ -65,7 +77,7 @@ function Details({ run }: { run: Run }) {
         {run.message ? (
           <Scrollable label="What it was given">
             <pre className="log">
-              <Written text={JSON.stringify(run.message, null, 2)} />
+              <Json value={run.message} />
             </pre>
           </Scrollable>
         ) : (
