@@ -70,10 +70,12 @@ export function wayOut(problem: ProblemError): string | null {
   switch (problem.status) {
     case 0:
       return problem.kind === 'unreachable' ? 'Check your connection and try again.' : 'Reload the page.';
+    case 401:
+      return 'Your session has ended. Reload the page to sign in again.';
     case 403:
       return 'Ask somebody who may manage the guild for MANAGE_GUILD.';
     case 404:
-      return 'It may have been deleted, or is not of a guild that you manage. Go back to the list.';
+      return 'It may have been deleted, or is not of a guild that you manage.';
     case 412:
       return 'Look at what changed, then decide.';
     case 413:
@@ -84,10 +86,11 @@ export function wayOut(problem: ProblemError): string | null {
         : 'Wait a minute, then try again.';
     case 500:
       return 'Try again. If it stays, tell the operator: it is in the log.';
-    case 502:
     case 503:
-    case 504:
       return 'Nothing has been changed. Try again in a moment.';
+    case 502:
+    case 504:
+      return 'It may have been done all the same. Reload the page to see, and try again if it has not.';
     default:
       return null;
   }

@@ -4,6 +4,8 @@ import type { Outcome, VersionState } from './types';
 
 const LIVE_MS = 4_000;
 const UNFINISHED_MS = 1_500;
+/** What others change. */
+const OTHERS_MS = 15_000;
 /** The most that the API puts on a page. */
 const MAX_PAGE = 100;
 
@@ -40,6 +42,7 @@ export const guildQuery = (guildId: string) =>
     queryKey: [...keys.guild(guildId), 'itself'],
     queryFn: ({ signal }) =>
       answer(api.GET('/api/guilds/{guild_id}', { params: { path: { guild_id: guildId } }, signal })),
+    refetchInterval: OTHERS_MS,
   });
 
 export const pluginsQuery = (guildId: string) =>
@@ -62,7 +65,7 @@ export const pluginQuery = (path: PluginPath) =>
     queryKey: [...keys.plugin(path), 'itself'],
     queryFn: ({ signal }) =>
       answer(api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}', { params: { path }, signal })),
-    refetchInterval: 15_000,
+    refetchInterval: OTHERS_MS,
   });
 
 export const versionsQuery = (path: PluginPath) =>
@@ -76,8 +79,12 @@ export const versionsQuery = (path: PluginPath) =>
           signal,
         }),
       ),
-    refetchInterval: (query) =>
-      query.state.data?.items.some((version) => isUnfinished(version.state)) ? UNFINISHED_MS : false,
+    refetchInterval: (query) => {
+      const states = query.state.data?.items.map((version) => version.state) ?? [];
+      if (states.some(isUnfinished)) return UNFINISHED_MS;
+      // Its file may arrive without this page being told.
+      return states.includes('expected') ? LIVE_MS : OTHERS_MS;
+    },
   });
 
 export const runsQuery = (path: PluginPath, filters: RunFilters, live: boolean) =>
@@ -131,6 +138,8 @@ export const explanationQuery = (path: PluginPath, messageId: string) =>
           signal,
         }),
       ),
+    // It may be still on its way.
+    refetchInterval: (query) => (query.state.data?.run == null ? OTHERS_MS : false),
   });
 
 export const auditQuery = (guildId: string, pluginId?: string) =>
@@ -145,6 +154,7 @@ export const auditQuery = (guildId: string, pluginId?: string) =>
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? OTHERS_MS : false),
   });
 
 /** Who made the newest change of a plugin; null if nobody is known. */

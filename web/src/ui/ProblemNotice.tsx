@@ -24,7 +24,17 @@ export function ProblemNotice({ problem, onRetry, isRetrying = false, hidesField
           ))}
         </ul>
       )}
-      {way && <p>{way}</p>}
+      {way && (
+        <p>
+          {way}
+          {problem.status === 404 && (
+            <>
+              {' '}
+              Go back to <a href="/">your guilds</a>.
+            </>
+          )}
+        </p>
+      )}
       {onRetry && (
         <Button onPress={onRetry} isPending={isRetrying}>
           Try again
