@@ -73,7 +73,7 @@ def test_a_batch_writes_a_line_and_more_for_each_message(system):
 
 
 def test_metrics_and_alarms_are_those_of_the_code_and_the_template():
-    functions = 5  # each says how often it starts
+    functions = 6  # each says how often it starts
     assert Installation().metrics == len(emitted()) + functions
     resources = read_template("infra/observability.yaml")["Resources"].values()
     counted = {True: 0, False: 0}
