@@ -1,5 +1,6 @@
 """Loads a Lambda function into this process, in the environment that Lambda would give it."""
 
+import atexit
 import importlib.util
 import os
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
+
+import snapshot_restore_py
 
 from guildhook_local.poller import Handler
 
@@ -21,14 +24,31 @@ def loaded_function(app: Path, environment: Mapping[str, str]) -> Iterator[Handl
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        function = _import(app)
-        try:
-            yield function.handler
-        finally:
-            getattr(function, "close", lambda: None)()
+        with _hooks_of_its_own():
+            function = _import(app)
+            close = getattr(function, "close", lambda: None)
+            try:
+                yield function.handler
+            finally:
+                close()
+                atexit.unregister(close)
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _hooks_of_its_own() -> Iterator[None]:
+    """What is registered for the end of the process, or for its snapshot, would keep a function that is done with, and
+    the thread that advances its engine's epoch.
+    """
+    registries = (snapshot_restore_py._before_snapshot_registry, snapshot_restore_py._after_restore_registry)  # noqa: SLF001
+    lengths = [len(registry) for registry in registries]
+    try:
+        yield
+    finally:
+        for registry, length in zip(registries, lengths, strict=True):
+            del registry[length:]
 
 
 def _import(app: Path) -> Any:
