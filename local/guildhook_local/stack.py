@@ -228,7 +228,7 @@ def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
         "GUILDHOOK_DATABASE_URL": without,
         "GUILDHOOK_DATABASE_SECRET": secret,
         # Only for migrate, which creates it: the functions are one role here.
-        "GUILDHOOK_DATABASE_ROLE": f"{name}-functions",
+        **{f"GUILDHOOK_DATABASE_{of}ROLE": f"{name}-functions" for of in ("", "COMPILE_", "SWEEP_", "ADMIN_")},
     }
 
 

@@ -106,11 +106,13 @@ def test_a_wrong_environment_ends_the_start_with_one_line(system, sam):
                 "audit_deleted": 0,
                 "versions_abandoned": 0,
                 "versions_stuck": 0,
-                "versions_adopted": 1,
+                "versions_adopted": 0,
             },
         ),
         ("Migrate", "migrate", {"applied": []}),
     ],
 )
 def test_the_other_functions_take_the_events_of_the_samples(system, guild, sam, function, event, answer):
-    assert json.loads(sam.invoke(function, EVENTS / f"{event}.json").answer) == answer
+    invocation = sam.invoke(function, EVENTS / f"{event}.json")
+    assert invocation.answer, invocation.log
+    assert json.loads(invocation.answer) == answer
