@@ -265,8 +265,8 @@ def test_a_guild_that_the_chat_server_deletes_takes_everything_along(empty_datab
         fill(connection, schema)
         connection.execute("DELETE FROM guilds")
         left = {table for table, rows in read_rows(connection, schema).items() if rows}
-    # Of wasm, which other guilds may have; what the sweep deletes in its time: a guild's last minute, a person's, and the
-    # audit log, which outlives what it is about; and the one switch of a guild, which names nobody.
+    # Of wasm, which other guilds may have; what the sweep deletes in its time: the last minute of a guild and a person,
+    # and the audit log, which outlives what it is about; and the one switch of a guild, which names nobody.
     assert left == {
         *("plugin_artifacts", "plugin_refusals"),
         *("guild_budgets", "admin_requests", "plugin_audit"),
