@@ -64,7 +64,7 @@ def test_compiling_and_sweeping_have_theirs(system, daemon, traced):
     assert found[0]["annotations"] == {**COLD, "event_id": "record-0", "wasm_sha256": digest}
     invoke(SWEEP, traced, {})
     found = daemon.take()
-    assert stages(found) == ["give_up", "requeue", "forget"]
+    assert stages(found) == ["give_up", "requeue", "versions", "forget"]
     assert found[0]["annotations"] == {**COLD, "deliveries_given_up": 0, "deliveries_requeued": 0}
 
 
