@@ -151,8 +151,10 @@ def test_an_address_that_is_not_this_machines_is_wrong_usage():
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_taken_port_is_wrong_usage_that_says_the_way_out(which):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    # Addresses of its own: what runs beside it may take the port before this one on 127.0.0.1.
+    address = f"127.0.0.{2 + which}"
+    with socket.create_server((address, 0)) as taken:
         port = taken.getsockname()[1]
-        said = wrong_usage("--port", str(port - which))
-    assert f"port {port}" in said
+        said = wrong_usage("--listen", address, "--port", str(port - which))
+    assert f"cannot listen on {address}, port {port}:" in said
     assert re.search(r"guildhook serve --port \d+", said)

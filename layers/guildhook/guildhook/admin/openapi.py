@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
@@ -68,7 +67,8 @@ def _share_problems(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     """The same status means the same everywhere."""
     for status, response in operation["responses"].items():
         if CONTENT_TYPE in response.get("content", {}):
-            name = HTTPStatus(int(status)).name.title().replace("_", "")
+            # Not HTTPStatus's name: Python 3.13 has others for 413 and 422.
+            name = f"Problem{status}"
             shared[name] = response
             operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
 
