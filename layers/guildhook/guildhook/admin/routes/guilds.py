@@ -22,7 +22,7 @@ def list_guilds(call: CurrentCall) -> Response[Any]:
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
-def get_guild(call: CurrentCall, guild_id: Id) -> Response[Any]:  # noqa: ARG001
+def get_guild(call: CurrentCall, guild_id: Id) -> Response[Any]:
     """A guild with its budget of this minute."""
     return _guild(call)
 

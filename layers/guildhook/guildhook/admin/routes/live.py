@@ -1,16 +1,16 @@
 """Which version of a plugin runs."""
 
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import views
-from guildhook.admin.call import Call, CurrentCall, changed_meanwhile
+from guildhook.admin.call import Call, CurrentCall
 from guildhook.admin.endpoints import Access, Endpoints, Id, IfMatch
-from guildhook.admin.models import FieldError, GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
+from guildhook.admin.given_settings import changed_names, settings_for
+from guildhook.admin.models import GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.routes.plugins import changed_names, check_plugins_settings, raise_for_settings, show
+from guildhook.admin.routes.plugins import show_changed
 from guildhook.model import Permission
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 
@@ -18,13 +18,7 @@ endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugi
 
 
 @endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
-def go_live(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-    body: GoLive,
-) -> Response[Any]:
+def go_live(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
     """Let a version run on every message from now on.
 
     `consent` names exactly what the version needs and the plugin is not granted, and grants it. Settings must keep to
@@ -36,13 +30,7 @@ def go_live(
 
 
 @endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
-def roll_back(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-    body: RollBack,
-) -> Response[Any]:
+def roll_back(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
     """Let the version run again that was live before."""
     plugin = call.plugin(plugin_id, if_match)
     if plugin.previous is None:
@@ -53,11 +41,7 @@ def roll_back(
 
 @endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
 def change_shadow(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-    body: ShadowChange,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
 ) -> Response[Any]:
     """Let a version run beside the live one, and send nothing; null ends that."""
     plugin = call.plugin(plugin_id, if_match)
@@ -68,9 +52,8 @@ def change_shadow(
             raise ProblemError("in-use", f"version {version.number} is live; a shadow runs beside the live version")
     change = call.change("plugin.shadow", **{"from": plugin.shadow, "to": body.version})
     version_id = version.id if version else None
-    if not call.services.store.set_shadow(call.key(plugin_id), plugin.revision, version_id, change):
-        raise changed_meanwhile()
-    return show(call, plugin_id)
+    done = call.services.store.set_shadow(call.key(plugin_id), plugin.revision, version_id, change)
+    return show_changed(call, plugin_id, done)
 
 
 def ready(version: StoredVersion) -> None:
@@ -96,7 +79,7 @@ def _switch(
             "not-ready", "the plugin's file was put into the database directly, and becomes a version first; try later"
         )
     _check_consent(version, plugin, consent)
-    _check_settings(plugin, version, settings)
+    settings_for(version, plugin, settings)
     permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
     granted = sorted(set(consent))
     detail: dict[str, Any] = {
@@ -115,9 +98,7 @@ def _switch(
         settings,
         call.change(action, **detail),
     )
-    if not done:
-        raise changed_meanwhile()
-    return show(call, plugin.id, HTTPStatus.OK)
+    return show_changed(call, plugin.id, done)
 
 
 def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[Permission]) -> None:
@@ -132,14 +113,3 @@ def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[P
     else:
         detail = f"version {version.number} needs nothing that the plugin is not granted; send no consent"
     raise ProblemError("consent-required", detail, consent=needed)
-
-
-def _check_settings(plugin: StoredPlugin, version: StoredVersion, settings: Settings | None) -> None:
-    if settings is not None:
-        raise_for_settings(check_plugins_settings(plugin, version.settings_schema, settings))
-        return
-    errors = check_plugins_settings(plugin, version.settings_schema, plugin.settings)
-    if errors:
-        detail = f"version {version.number} does not take the plugin's settings as they are; send new ones with this"
-        shown = [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]
-        raise ProblemError("settings-invalid", detail, shown)

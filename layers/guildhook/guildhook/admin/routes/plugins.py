@@ -1,13 +1,12 @@
 """Plugins: what they are called, may do and are set to."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
 from aws_lambda_powertools.event_handler import Response
 
-from guildhook.admin import cursors, problems, views
+from guildhook.admin import cursors, views
 from guildhook.admin.call import Call, CurrentCall, answer, changed_meanwhile, etag_of, no_plugin
 from guildhook.admin.cursors import ByTime
 from guildhook.admin.endpoints import (
@@ -20,8 +19,8 @@ from guildhook.admin.endpoints import (
     NameOfSecret,
     PageLimit,
 )
+from guildhook.admin.given_settings import changed_names, check_given
 from guildhook.admin.models import (
-    FieldError,
     Plugin,
     PluginChange,
     PluginCreate,
@@ -29,7 +28,6 @@ from guildhook.admin.models import (
     SecretChange,
 )
 from guildhook.admin.problems import ProblemError
-from guildhook.settings_schema import SettingError, check_settings
 from guildhook.store.admin_records import StoredPlugin
 
 endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugins")
@@ -37,8 +35,6 @@ endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugin
 _MOST_SECRETS: Final = 64
 _MOST_SECRET_BYTES: Final = 32 * 1024
 """Of all of a plugin, sealed: they are read for every message of its guild, with those of other guilds."""
-_MOST_NAMED: Final = 50
-"""Settings whose names are in the audit log."""
 _CREATED: Final = "plugin.created"
 
 
@@ -53,10 +49,7 @@ def list_plugins(call: CurrentCall, guild_id: Id, cursor: Cursor = None, limit: 
 
 @endpoints.add("POST", "", "createPlugin", Plugin, HTTPStatus.CREATED, conflicts=True)
 def create_plugin(
-    call: CurrentCall,
-    guild_id: Id,
-    body: PluginCreate,
-    idempotency_key: IdempotencyKey = None,
+    call: CurrentCall, guild_id: Id, body: PluginCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Make a plugin. It does nothing until a version of it is uploaded and goes live."""
     store, limit = call.services.store, call.services.guild_plugins
@@ -74,18 +67,14 @@ def create_plugin(
 
 
 @endpoints.add("GET", "/{plugin_id}", "getPlugin", Plugin)
-def get_plugin(call: CurrentCall, guild_id: Id, plugin_id: Id) -> Response[Any]:  # noqa: ARG001
+def get_plugin(call: CurrentCall, guild_id: Id, plugin_id: Id) -> Response[Any]:
     """A plugin."""
     return show(call, plugin_id)
 
 
 @endpoints.add("PATCH", "/{plugin_id}", "changePlugin", Plugin)
 def change_plugin(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-    body: PluginChange,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: PluginChange
 ) -> Response[Any]:
     """Change a plugin. What is not given, or null, stays; settings and permissions are replaced as a whole.
 
@@ -94,25 +83,17 @@ def change_plugin(
     plugin = call.plugin(plugin_id, if_match)
     changes = {name: value for name, value in body.model_dump(mode="json").items() if value is not None}
     if body.settings is not None:
-        raise_for_settings(
-            check_plugins_settings(plugin, plugin.live.settings_schema if plugin.live else None, body.settings)
-        )
+        check_given(plugin, plugin.live.settings_schema if plugin.live else None, body.settings)
     if body.permissions is not None:
         changes["permissions"] = sorted(set(body.permissions))
     detail = {name: _difference(plugin, name, value) for name, value in changes.items()}
     change = call.change("plugin.changed", **{name: each for name, each in detail.items() if each is not None})
-    if not call.services.store.change_plugin(call.key(plugin_id), plugin.revision, changes, change):
-        raise changed_meanwhile()
-    return show(call, plugin_id)
+    done = call.services.store.change_plugin(call.key(plugin_id), plugin.revision, changes, change)
+    return show_changed(call, plugin_id, done)
 
 
 @endpoints.add("DELETE", "/{plugin_id}", "deletePlugin", None, HTTPStatus.NO_CONTENT)
-def delete_plugin(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-) -> Response[Any]:
+def delete_plugin(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
     """Delete a plugin with its versions, runs, secrets and all that it remembers."""
     plugin = call.plugin(plugin_id, if_match)
     change = call.change("plugin.deleted", name=plugin.name)
@@ -122,28 +103,17 @@ def delete_plugin(
 
 
 @endpoints.add("DELETE", "/{plugin_id}/quarantine", "endQuarantine", Plugin)
-def end_quarantine(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    if_match: IfMatch,
-) -> Response[Any]:
+def end_quarantine(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
     """Let a quarantined plugin run again at once, with a clean record."""
     plugin = call.plugin(plugin_id, if_match)
     change = call.change("quarantine.ended", reason=plugin.quarantine and plugin.quarantine.reason)
-    if not call.services.store.end_quarantine(call.key(plugin_id), plugin.revision, change):
-        raise changed_meanwhile()
-    return show(call, plugin_id)
+    done = call.services.store.end_quarantine(call.key(plugin_id), plugin.revision, change)
+    return show_changed(call, plugin_id, done)
 
 
 @endpoints.add("PUT", "/{plugin_id}/secrets/{name}", "setSecret", Plugin, conflicts=True)
 def set_secret(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    name: NameOfSecret,
-    if_match: IfMatch,
-    body: SecretChange,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, name: NameOfSecret, if_match: IfMatch, body: SecretChange
 ) -> Response[Any]:
     """Set a secret. Nobody can read it back; the plugin finds it among its settings."""
     plugin = call.plugin(plugin_id, if_match)
@@ -156,27 +126,21 @@ def set_secret(
         detail = f"the plugin's secrets would have {sealed_bytes} bytes together; the limit is {_MOST_SECRET_BYTES}"
         raise ProblemError("limit-reached", f"{detail}. Delete one, or shorten it")
     change = call.change("secret.set", name=name)
-    if not call.services.store.set_secret(call.key(plugin_id), plugin.revision, name, sealed, change):
-        raise changed_meanwhile()
-    return show(call, plugin_id)
+    done = call.services.store.set_secret(call.key(plugin_id), plugin.revision, name, sealed, change)
+    return show_changed(call, plugin_id, done)
 
 
 @endpoints.add("DELETE", "/{plugin_id}/secrets/{name}", "deleteSecret", Plugin)
 def delete_secret(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    name: NameOfSecret,
-    if_match: IfMatch,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, name: NameOfSecret, if_match: IfMatch
 ) -> Response[Any]:
     """Delete a secret."""
     plugin = call.plugin(plugin_id, if_match)
     if name not in [secret.name for secret in plugin.secrets]:
         raise ProblemError("not-found", f"the plugin has no secret {name}")
     change = call.change("secret.deleted", name=name)
-    if not call.services.store.delete_secret(call.key(plugin_id), plugin.revision, name, change):
-        raise changed_meanwhile()
-    return show(call, plugin_id)
+    done = call.services.store.delete_secret(call.key(plugin_id), plugin.revision, name, change)
+    return show_changed(call, plugin_id, done)
 
 
 def show(call: Call, plugin_id: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response[Any]:
@@ -184,6 +148,13 @@ def show(call: Call, plugin_id: UUID, status: HTTPStatus = HTTPStatus.OK) -> Res
     if stored is None:
         raise no_plugin()
     return answer(views.plugin(stored), status, etag=etag_of(stored.revision))
+
+
+def show_changed(call: Call, plugin_id: UUID, done: bool) -> Response[Any]:
+    """Raises ProblemError if it was not done, since somebody else has changed it first."""
+    if not done:
+        raise changed_meanwhile()
+    return show(call, plugin_id)
 
 
 def idempotent_id(call: Call, within: UUID, key: str | None) -> UUID:
@@ -195,19 +166,6 @@ def key_used(for_what: str) -> ProblemError:
     return ProblemError("key-used", f"the Idempotency-Key was used for {for_what}; take another one")
 
 
-def check_plugins_settings(
-    plugin: StoredPlugin, schema: Mapping[str, Any] | None, settings: Mapping[str, Any]
-) -> list[SettingError]:
-    """Whether settings are what a version takes, with the secrets that the plugin has."""
-    return check_settings(schema, settings, [secret.name for secret in plugin.secrets])
-
-
-def raise_for_settings(errors: list[SettingError]) -> None:
-    """Raises ProblemError for settings that came with the request."""
-    if errors:
-        raise problems.invalid([FieldError(pointer=f"/settings{where}", message=what) for where, what in errors])
-
-
 def _difference(plugin: StoredPlugin, name: str, new: Any) -> Any:
     """For the audit log: no setting's value, and nothing that stayed."""
     if name == "settings":
@@ -217,9 +175,3 @@ def _difference(plugin: StoredPlugin, name: str, new: Any) -> Any:
     if old == new:
         return None
     return {"from": old, "to": new}
-
-
-def changed_names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Of settings, as many as the audit log has room for."""
-    changed = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
-    return [name[:64] for name in changed[:_MOST_NAMED]]

@@ -23,7 +23,7 @@ Hours = Annotated[int, Query(ge=1, le=2_160, description="How far back, in hours
 @endpoints.add("GET", "/runs", "listRuns", RunPage)
 def list_runs(
     call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
+    guild_id: Id,
     plugin_id: Id,
     outcome: Annotated[Outcome | None, Query()] = None,
     version: Annotated[Number | None, Query()] = None,
@@ -49,12 +49,7 @@ def list_runs(
 
 
 @endpoints.add("GET", "/runs/{run_id}", "getRun", Run)
-def get_run(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    run_id: Id,
-) -> Response[Any]:
+def get_run(call: CurrentCall, guild_id: Id, plugin_id: Id, run_id: Id) -> Response[Any]:
     """A run with its log, its host calls and what it sent."""
     stored = call.services.store.run(call.key(plugin_id), run_id)
     if stored is None:
@@ -63,12 +58,7 @@ def get_run(
 
 
 @endpoints.add("GET", "/usage", "getUsage", Usage)
-def get_usage(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    hours: Hours = 48,
-) -> Response[Any]:
+def get_usage(call: CurrentCall, guild_id: Id, plugin_id: Id, hours: Hours = 48) -> Response[Any]:
     """How often it ran, with what outcome, fuel and time, hour by hour."""
     key = call.key(plugin_id)
     stored = call.services.store.usage(key, hours)
@@ -78,12 +68,7 @@ def get_usage(
 
 
 @endpoints.add("GET", "/explanations/{message_id}", "explainMessage", Explanation)
-def explain_message(
-    call: CurrentCall,
-    guild_id: Id,
-    plugin_id: Id,
-    message_id: Id,
-) -> Response[Any]:
+def explain_message(call: CurrentCall, guild_id: Id, plugin_id: Id, message_id: Id) -> Response[Any]:
     """Why the plugin answered a message, or did not."""
     store, key = call.services.store, call.key(plugin_id)
     plugin = call.plugin(plugin_id)

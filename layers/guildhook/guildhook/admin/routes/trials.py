@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +12,11 @@ from aws_lambda_powertools.event_handler import Response
 from guildhook.admin import views
 from guildhook.admin.call import Call, CurrentCall, answer
 from guildhook.admin.endpoints import Access, Endpoints, Id
-from guildhook.admin.models import FieldError, ReplayRequest, Settings, TestMessage, TestRun, TestRunRequest
+from guildhook.admin.given_settings import settings_for
+from guildhook.admin.models import ReplayRequest, Settings, TestMessage, TestRun, TestRunRequest
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.rates import TEST_RUN_COST
 from guildhook.admin.routes.live import ready
-from guildhook.admin.routes.plugins import check_plugins_settings, raise_for_settings
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 from guildhook.trial import TrialFailure, TrialRequest, TrialResult
 
@@ -121,7 +120,7 @@ def _try(
 ) -> Response[Any]:
     services, key = call.services, call.key(plugin.id)
     ready(version)
-    chosen = _settings(plugin, version, settings)
+    chosen = settings_for(version, plugin, settings)
     stored = services.store.trial(key, version.id)
     if stored is None:
         raise ProblemError("not-found", f"the plugin has no version {version.number}")
@@ -145,19 +144,6 @@ def _try(
     if tried.result is None:
         raise _failure(call, version, tried, stored.refusals)
     return answer(views.test_run(version.number, tried.result, limits))
-
-
-def _settings(plugin: StoredPlugin, version: StoredVersion, settings: Settings | None) -> Mapping[str, Any]:
-    """Those of the request, or the plugin's. Raises ProblemError for what the version does not take."""
-    if settings is not None:
-        raise_for_settings(check_plugins_settings(plugin, version.settings_schema, settings))
-        return settings
-    errors = check_plugins_settings(plugin, version.settings_schema, plugin.settings)
-    if errors:
-        detail = f"version {version.number} does not take the plugin's settings as they are; send others with this"
-        shown = [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]
-        raise ProblemError("settings-invalid", detail, shown)
-    return plugin.settings
 
 
 def _failure(call: Call, version: StoredVersion, tried: TrialResult, refusals: list[str]) -> ProblemError:

@@ -22,11 +22,7 @@ _LARGEST_NUMBER: Final = 2**31 - 1
 
 @endpoints.add("GET", "", "listVersions", VersionPage)
 def list_versions(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    cursor: Cursor = None,
-    limit: PageLimit = 50,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """The versions of a plugin, the newest first."""
     after = cursors.decode(cursor, ByNumber)
@@ -41,11 +37,7 @@ def list_versions(
 
 @endpoints.add("POST", "", "createVersion", VersionCreated, HTTPStatus.CREATED, conflicts=True, cost=UPLOAD_COST)
 def create_version(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    body: VersionCreate,
-    idempotency_key: IdempotencyKey = None,
+    call: CurrentCall, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Announce an upload, and get the form to send it with.
 
@@ -73,23 +65,13 @@ def create_version(
 
 
 @endpoints.add("GET", "/{number}", "getVersion", Version)
-def get_version(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    number: NumberOfVersion,
-) -> Response[Any]:
+def get_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """A version."""
     return answer(views.version(call.version(plugin_id, number)))
 
 
 @endpoints.add("DELETE", "/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
-def delete_version(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    number: NumberOfVersion,
-) -> Response[Any]:
+def delete_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """Delete a version that is neither live, shadow nor the one to roll back to."""
     version = call.version(plugin_id, number)
     change = call.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
@@ -101,12 +83,7 @@ def delete_version(
 
 
 @endpoints.add("POST", "/{number}/uploaded", "confirmUpload", Version)
-def confirm_upload(
-    call: CurrentCall,
-    guild_id: Id,  # noqa: ARG001
-    plugin_id: Id,
-    number: NumberOfVersion,
-) -> Response[Any]:
+def confirm_upload(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """Say that the file has been sent. The version is checked without it as well."""
     call.services.store.confirm_upload(call.key(plugin_id), number)
     return answer(views.version(call.version(plugin_id, number)))

@@ -1,0 +1,43 @@
+"""Settings that a request brings, or that a plugin has: whether a version takes them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guildhook.admin import problems
+from guildhook.admin.models import FieldError, Settings
+from guildhook.admin.problems import ProblemError
+from guildhook.settings_schema import check_settings
+from guildhook.store.admin_records import StoredPlugin, StoredVersion
+
+_MOST_NAMED: Final = 50
+"""Settings whose names are in the audit log."""
+
+
+def settings_for(version: StoredVersion, plugin: StoredPlugin, given: Settings | None) -> Settings:
+    """Those that are given, or the plugin's. Raises ProblemError for what the version does not take."""
+    if given is not None:
+        check_given(plugin, version.settings_schema, given)
+        return given
+    errors = _errors(plugin, version.settings_schema, plugin.settings)
+    if errors:
+        detail = f"version {version.number} does not take the plugin's settings as they are; send others with this"
+        raise ProblemError("settings-invalid", detail, errors)
+    return plugin.settings
+
+
+def check_given(plugin: StoredPlugin, schema: Mapping[str, Any] | None, given: Settings) -> None:
+    """Raises ProblemError unless they are what the schema takes, with the secrets that the plugin has."""
+    errors = _errors(plugin, schema, given)
+    if errors:
+        raise problems.invalid(errors)
+
+
+def changed_names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Of settings, as many as the audit log has room for."""
+    changed = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
+    return [name[:64] for name in changed[:_MOST_NAMED]]
+
+
+def _errors(plugin: StoredPlugin, schema: Mapping[str, Any] | None, settings: Settings) -> list[FieldError]:
+    errors = check_settings(schema, settings, [secret.name for secret in plugin.secrets])
+    return [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]
