@@ -1,4 +1,5 @@
 import json
+import re
 
 import urllib3
 
@@ -15,3 +16,19 @@ def test_admin_api_answers_by_http_on_python_3_13(system, sam):
         assert http.request("GET", f"{url}/api/nothing").status in (403, 404)
         (container,) = containers(log.read_text())
         assert "python3.13" in processes(container)
+
+
+def test_the_page_is_served_whole_and_the_api_wants_a_token(sam):
+    with sam.api() as (url, log), urllib3.PoolManager() as http:
+        page = http.request("GET", f"{url}/guilds", retries=STARTS)
+        assert page.status == 200, log.read_text()
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        (script,) = re.findall(r'<script [^>]*src="(/assets/[^"]+)"', page.data.decode())
+        # Compressed, so that bytes which are no text pass as well.
+        asset = http.request("GET", f"{url}{script}", headers={"Accept-Encoding": "gzip"})
+        assert asset.headers["Content-Encoding"] == "gzip"
+        assert asset.data == (sam.template.parent / "AdminApi" / "page" / script.lstrip("/")).read_bytes()
+        assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        refused = http.request("GET", f"{url}/api/guilds")
+        assert refused.status == 401

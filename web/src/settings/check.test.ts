@@ -57,7 +57,7 @@ it('takes a JSON object for settings, and nothing else', () => {
   expect(parse('{').value).toBeNull();
 });
 
-const nested = (levels: number) => '{"a":'.repeat(levels) + '1' + '}'.repeat(levels);
+const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
 
 it.each([
   [`{"a": "${'x'.repeat(70_000)}"}`, '64 KiB of JSON at the most, and these have 68.4 KiB'],

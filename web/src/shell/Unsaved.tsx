@@ -7,26 +7,30 @@ import { Dialog, DialogActions } from '../ui/Dialog';
 
 /** Asks before what is typed is left behind. To be rendered somewhere on the page. */
 export function useUnsaved(isUnsaved: boolean): ReactNode {
+  return useLeaving(
+    isUnsaved,
+    'You have not saved',
+    'What you have changed on this page is not saved yet. It stays in this tab, and is here when you come back.',
+  );
+}
+
+/** Asks before the page is left in the middle of something. To be rendered somewhere on the page. */
+export function useLeaving(isAmid: boolean, title: string, text: string): ReactNode {
   const blocker = useBlocker(
-    ({ currentLocation, nextLocation }) => isUnsaved && currentLocation.pathname !== nextLocation.pathname,
+    ({ currentLocation, nextLocation }) => isAmid && currentLocation.pathname !== nextLocation.pathname,
   );
   useBeforeUnload(
     useCallback(
       (event) => {
         // Signing in again leaves the page, and comes back to what is typed.
-        if (isUnsaved && !sessionHasEnded()) event.preventDefault();
+        if (isAmid && !sessionHasEnded()) event.preventDefault();
       },
-      [isUnsaved],
+      [isAmid],
     ),
   );
   return (
-    <Dialog
-      title="You have not saved"
-      role="alertdialog"
-      isOpen={blocker.state === 'blocked'}
-      onClose={() => blocker.reset?.()}
-    >
-      <p>What you have changed on this page is not saved yet. It stays in this tab, and is here when you come back.</p>
+    <Dialog title={title} role="alertdialog" isOpen={blocker.state === 'blocked'} onClose={() => blocker.reset?.()}>
+      <p>{text}</p>
       <DialogActions>
         <Button onPress={() => blocker.proceed?.()}>Leave the page</Button>
         <Button kind="primary" onPress={() => blocker.reset?.()}>

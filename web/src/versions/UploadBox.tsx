@@ -5,6 +5,7 @@ import { ProgressBar } from 'react-aria-components/ProgressBar';
 import { Text } from 'react-aria-components/Text';
 import type { PluginPath } from '../api/queries';
 import { useSignIn } from '../session/Session';
+import { useLeaving } from '../shell/Unsaved';
 import { Button } from '../ui/Button';
 import { ProblemNotice } from '../ui/ProblemNotice';
 import { bytes } from '../words/format';
@@ -14,8 +15,14 @@ export function UploadBox({ path, isFirst }: { path: PluginPath; isFirst: boolea
   const { max_wasm_bytes: limit } = useSignIn();
   const { state, choose, cancel, retry, dismiss } = useUpload(path);
   const isBusy = state.step === 'reading' || state.step === 'announcing' || state.step === 'sending';
+  const guard = useLeaving(
+    isBusy,
+    'The upload is not finished',
+    'Whoever leaves the page cancels the upload, and nothing of it is kept.',
+  );
   return (
     <>
+      {guard}
       {state.step === 'failed' &&
         (state.problem ? (
           <ProblemNotice problem={state.problem} onRetry={retry} />
