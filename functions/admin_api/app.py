@@ -68,6 +68,7 @@ api = create_api(
         limits_of=settings.limits_of,
         budget_of=settings.budget_of,
         guild_plugins=settings.guild_plugins,
+        guild_wasm_bytes=settings.guild_wasm_bytes,
         document=document,
         report=report,
     )

@@ -195,6 +195,7 @@ class AdminSettings(GuildSettings):
     jwt_scope: _Text = "openid profile"
     """What the page asks the issuer for."""
     guild_plugins: _Positive = 50
+    guild_wasm_bytes: _Positive = 1024 * 1024 * 1024
     admin_requests_per_minute: _Positive = 600
 
     def __post_init__(self) -> None:
@@ -242,6 +243,7 @@ WANTS: Final = {
     "jwt_client_id": "id of the admin page as a client of the identity provider",
     "jwt_scope": "scopes that the admin page asks the identity provider for, with spaces between them",
     "guild_plugins": "plugins that a guild may have",
+    "guild_wasm_bytes": "bytes that all versions of a guild's plugins may have together",
     "admin_requests_per_minute": "requests that an admin may make in a minute; some count as several",
     "cache_dir": "folder in which compiled plugins are kept, and from which they are mapped",
     "memory_cache_bytes": "compiled plugins kept loaded, in bytes of their artifacts",

@@ -81,6 +81,24 @@ def test_a_plugin_has_a_bounded_number_of_versions(admin, client, path, plugin):
     assert rest["next_cursor"] is None
 
 
+def test_a_guild_has_a_bounded_number_of_bytes_in_versions(admin, client, path):
+    client.post(f"{path}/versions", ASKED).ok(201)
+    almost = 1024**3 - 2 * len(wat.SILENT)
+    admin.execute("UPDATE plugin_versions SET wasm_bytes = %s WHERE plugin_id = %s", almost, path.rpartition("/")[2])
+    other = client.post("/plugins", {"name": "Other"}).ok(201)
+    client.post(f"/plugins/{other['id']}/versions", ASKED).ok(201)
+    client.post(f"/plugins/{other['id']}/versions", ASKED).ok(201)
+    answer = client.post(f"/plugins/{other['id']}/versions", ASKED)
+    assert answer.kind == "limit-reached"
+    assert answer.body["detail"] == (
+        f"the guild's versions would have {1024**3 + len(wat.SILENT)} bytes together; the limit is {1024**3}. "
+        "Delete versions that are not in use"
+    )
+    # What is refused is not kept.
+    admin.execute("UPDATE plugin_versions SET state = 'refused' WHERE plugin_id = %s AND number = 1", other["id"])
+    client.post(f"/plugins/{other['id']}/versions", ASKED).ok(201)
+
+
 def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT, needs=["SEND_MESSAGES"])
     assert client.get(f"{path}/versions/{number}").ok()["newly_needed"] == ["SEND_MESSAGES"]

@@ -10,11 +10,12 @@ import pytest
 import wat
 from guildhook.store import Database
 from guildhook.store import admin_queries as queries
-from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter
+from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter, VersionLimits
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
 
 CHANGE = Change("actor", "Ada\0", "did", {"what": 1})
+LIMITS = VersionLimits(plugin_versions=20, guild_wasm_bytes=1024**3)
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
     assert all(everything(key))
     other = PluginKey(uuid4(), key.plugin_id)
     assert not any(everything(other))
-    assert not store.create_version(other, uuid4(), "0" * 64, 1, 20, CHANGE)
+    assert not store.create_version(other, uuid4(), "0" * 64, 1, LIMITS, CHANGE)
     assert not store.delete_version(other, 1, CHANGE)
     store.confirm_upload(other, 1)
     assert database.execute("SELECT count(*) FROM plugin_versions WHERE state = 'ready'").fetchone() == (1,)
@@ -159,7 +160,7 @@ def test_versions_that_are_made_at_once_have_numbers_of_their_own(empty_database
         with closing(AdminStore(Database(empty_database))) as store:
             store.connect()
             together.wait(timeout=60)
-            return store.create_version(key, uuid4(), "0" * 64, 1, 20, CHANGE)
+            return store.create_version(key, uuid4(), "0" * 64, 1, LIMITS, CHANGE)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(make, range(4))) == [True] * 4

@@ -51,6 +51,8 @@ class Services:
     budget_of: Callable[[UUID], Budget]
     guild_plugins: int
     """How many a guild may have."""
+    guild_wasm_bytes: int
+    """Of all their versions together."""
     document: Callable[[], dict[str, Any]]
     """OpenAPI's."""
     report: Callable[[RequestReport], None]

@@ -71,6 +71,13 @@ class RunFilter:
     shadow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VersionLimits:
+    plugin_versions: int
+    guild_wasm_bytes: int
+    """Of all versions of all plugins of the guild that are not refused."""
+
+
 class AdminStore(Session):
     """A method that changes something says whether it did: the revision, or what else it asks for, may have gone.
 
@@ -155,14 +162,15 @@ class AdminStore(Session):
         return self._all(queries.VERSIONS, {**key.parameters(), "before": before, "limit": limit}, StoredVersion)
 
     def create_version(
-        self, key: PluginKey, version_id: UUID, wasm_sha256: str, wasm_bytes: int, limit: int, change: Change
+        self, key: PluginKey, version_id: UUID, wasm_sha256: str, wasm_bytes: int, limits: VersionLimits, change: Change
     ) -> bool:
-        """False if the plugin has `limit` of them, is gone, or the id was used before."""
+        """False if it would be more than the limits, the plugin is gone, or the id was used before."""
         parameters = {
             "version_id": version_id,
             "wasm_sha256": wasm_sha256,
             "wasm_bytes": wasm_bytes,
-            "limit": limit,
+            "most_versions": limits.plugin_versions,
+            "guild_wasm_bytes": limits.guild_wasm_bytes,
         }
         # Somebody else may have taken the number.
         return any(
@@ -170,6 +178,11 @@ class AdminStore(Session):
             or (attempt > 0 and self.version_by_id(key, version_id) is not None)
             for attempt in range(_ATTEMPTS_AT_A_NUMBER)
         )
+
+    def guild_wasm_bytes(self, guild_id: UUID) -> int:
+        """What `VersionLimits.guild_wasm_bytes` bounds."""
+        ((found,),) = self.repeatable(queries.GUILD_WASM_BYTES, {"guild_id": guild_id})
+        return int(found)
 
     def confirm_upload(self, key: PluginKey, number: int) -> None:
         self.write(queries.CONFIRM_UPLOAD, {**key.parameters(), "number": number})

@@ -270,8 +270,16 @@ LIMIT %(limit)s
 """
 )
 
+# What is refused is not kept.
+GUILD_WASM_BYTES: Final[LiteralString] = """
+SELECT coalesce(sum(version.wasm_bytes), 0)::bigint
+FROM plugins AS plugin JOIN plugin_versions AS version ON version.plugin_id = plugin.id
+WHERE plugin.guild_id = %(guild_id)s AND version.state <> 'refused'
+"""
+
 # Who makes another at the same moment gets the number: nothing is done then, and it is tried again.
-CREATE_VERSION: Final[LiteralString] = """
+CREATE_VERSION: Final[LiteralString] = (
+    """
 WITH made AS (
     INSERT INTO plugin_versions (id, plugin_id, number, state, wasm_sha256, wasm_bytes, created_by)
     SELECT %(version_id)s, plugin.id,
@@ -279,7 +287,10 @@ WITH made AS (
            'expected', decode(%(wasm_sha256)s, 'hex'), %(wasm_bytes)s, %(actor_id)s
     FROM plugins AS plugin
     WHERE plugin.id = %(plugin_id)s AND plugin.guild_id = %(guild_id)s
-        AND (SELECT count(*) FROM plugin_versions WHERE plugin_id = plugin.id) < %(limit)s
+        AND (SELECT count(*) FROM plugin_versions WHERE plugin_id = plugin.id) < %(most_versions)s
+        AND ("""
+    + GUILD_WASM_BYTES
+    + """) + %(wasm_bytes)s <= %(guild_wasm_bytes)s
     ON CONFLICT DO NOTHING
     RETURNING plugin_id AS id, number
 ), changed AS (
@@ -292,6 +303,7 @@ WITH made AS (
 )
 SELECT number FROM changed
 """
+)
 
 CONFIRM_UPLOAD: Final[LiteralString] = (
     """

@@ -6,13 +6,14 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
-from guildhook.admin.call import CurrentCall, answer, no_plugin
+from guildhook.admin.call import Call, CurrentCall, answer, no_plugin
 from guildhook.admin.cursors import ByNumber
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdempotencyKey, NumberOfVersion, PageLimit
 from guildhook.admin.models import Upload, Version, VersionCreate, VersionCreated, VersionPage, VersionState
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.rates import UPLOAD_COST
 from guildhook.admin.routes.plugins import idempotent_id, key_used
+from guildhook.store.admin import VersionLimits
 
 endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}/versions")
 
@@ -48,13 +49,13 @@ def create_version(
     store, key = call.services.store, call.key(plugin_id)
     version_id = idempotent_id(call, plugin_id, idempotency_key)
     change = call.change("version.created", wasm_sha256=body.wasm_sha256, wasm_bytes=body.wasm_bytes)
-    made = store.create_version(key, version_id, body.wasm_sha256, body.wasm_bytes, _MOST_VERSIONS, change)
+    limits = VersionLimits(_MOST_VERSIONS, call.services.guild_wasm_bytes)
+    made = store.create_version(key, version_id, body.wasm_sha256, body.wasm_bytes, limits, change)
     version = store.version_by_id(key, version_id)
     if version is None:
         if made or not store.has_plugin(key):
             raise no_plugin()
-        detail = f"the plugin has {_MOST_VERSIONS} versions, which is the limit; delete one that is not in use"
-        raise ProblemError("limit-reached", detail)
+        raise _limit_reached(call, body.wasm_bytes)
     if (version.wasm_sha256, version.wasm_bytes) != (body.wasm_sha256, body.wasm_bytes):
         raise key_used("another file")
     upload = None
@@ -87,3 +88,12 @@ def confirm_upload(call: CurrentCall, guild_id: Id, plugin_id: Id, number: Numbe
     """Say that the file has been sent. The version is checked without it as well."""
     call.services.store.confirm_upload(call.key(plugin_id), number)
     return answer(views.version(call.version(plugin_id, number)))
+
+
+def _limit_reached(call: Call, wasm_bytes: int) -> ProblemError:
+    limit, held = call.services.guild_wasm_bytes, call.services.store.guild_wasm_bytes(call.guild.id)
+    if held + wasm_bytes > limit:
+        detail = f"the guild's versions would have {held + wasm_bytes} bytes together; the limit is {limit}"
+    else:
+        detail = f"the plugin has {_MOST_VERSIONS} versions, which is the limit"
+    return ProblemError("limit-reached", f"{detail}. Delete versions that are not in use")
