@@ -1,8 +1,8 @@
 # Every command of the project. `make demo` and `make test` need python3 with venv, and make; nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# The lock files are complete, so nothing is left for pip to resolve.
-PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
+# The lock files are complete, so nothing is left for pip to resolve. Python compiles what it imports, a part of it all.
+PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --no-compile
 
 NODE := $(shell command -v npm)
 
@@ -19,7 +19,8 @@ help: ## this list
 demo: .venv/local.stamp ## send one message the whole way on the embedded stack
 	$(BIN)/guildhook demo
 
-serve: .venv/local.stamp page ## the whole system on this machine: the admin page, a sample chat, a sample guild; needs Node 20
+serve: ## the whole system on this machine: the admin page, a sample chat, a sample guild; needs Node 20
+	@$(MAKE) --no-print-directory --jobs=2 .venv/local.stamp page
 	$(BIN)/guildhook serve
 
 page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
