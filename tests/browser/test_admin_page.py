@@ -92,6 +92,19 @@ def test_a_plugin_goes_live_with_consent_and_is_rolled_back(plugin, complaints):
     expect(_version(page, 1).get_by_text("live", exact=True)).to_be_visible()
 
 
+def test_a_plugin_that_was_just_uploaded_answers_in_the_chat(plugin, served, own_guild, open_page):
+    _upload(plugin, _PING)
+    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    _go_live(plugin, 1)
+    chat = open_page()
+    chat.goto(f"{served.chat_url}/guilds/{own_guild.id}/{own_guild.channel_id}")
+    chat.get_by_label(re.compile("^Message to")).fill("!ping")
+    chat.get_by_role("button", name="Send").click()
+    expect(chat.get_by_role("log").get_by_role("listitem").filter(has_text="bot")).to_contain_text("pong")
+    _tab(plugin, "Runs")
+    expect(plugin.get_by_role("table").get_by_role("row")).to_have_count(2)
+
+
 def test_what_cannot_run_is_refused_with_reasons(plugin):
     _upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
     version = _version(plugin, 1)
