@@ -92,7 +92,7 @@ page-test: web/node_modules/.package-lock.json ## the page's units, without a br
 	cd web && npm run --silent test
 
 browser: .venv/dev.stamp page ## the pages in Chromium
-	GUILDHOOK_BROWSER=required $(BIN)/pytest tests/browser
+	GUILDHOOK_BROWSER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/browser
 
 screenshots: .venv/dev.stamp page ## the pictures of README.md, from a system of their own
 	$(BIN)/python tests/browser/screenshots.py
