@@ -8,20 +8,15 @@ from sam_local.sam import containers, processes
 STARTS = urllib3.Retry(total=None, connect=200, backoff_factor=0.01, backoff_max=0.2, read=False)
 
 
-def test_admin_api_answers_by_http_on_python_3_13(system, sam):
+def test_page_and_api_are_served_by_http_on_python_3_13(sam):
     with sam.api() as (url, log), urllib3.PoolManager() as http:
-        answer = http.request("GET", f"{url}/api/health", retries=STARTS)
-        assert answer.status == 200, log.read_text()
-        assert json.loads(answer.data)["status"] == "ok"
+        health = http.request("GET", f"{url}/api/health", retries=STARTS)
+        assert health.status == 200, log.read_text()
+        assert json.loads(health.data)["status"] == "ok"
         assert http.request("GET", f"{url}/api/nothing").status in (403, 404)
-        (container,) = containers(log.read_text())
-        assert "python3.13" in processes(container)
+        assert http.request("GET", f"{url}/api/guilds").status == 401
 
-
-def test_the_page_is_served_whole_and_the_api_wants_a_token(sam):
-    with sam.api() as (url, log), urllib3.PoolManager() as http:
-        page = http.request("GET", f"{url}/guilds/any/plugins", retries=STARTS)
-        assert page.status == 200, log.read_text()
+        page = http.request("GET", f"{url}/guilds/any/plugins")
         assert page.headers["Content-Type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         (script,) = re.findall(r'<script [^>]*src="(/assets/[^"]+)"', page.data.decode())
@@ -30,5 +25,6 @@ def test_the_page_is_served_whole_and_the_api_wants_a_token(sam):
         assert asset.headers["Content-Encoding"] == "gzip"
         assert asset.data == (sam.template.parent / "AdminApi" / "page" / script.lstrip("/")).read_bytes()
         assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        refused = http.request("GET", f"{url}/api/guilds")
-        assert refused.status == 401
+
+        (container,) = containers(log.read_text())
+        assert "python3.13" in processes(container)
