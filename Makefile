@@ -1,8 +1,8 @@
 # Every command of the project. `make demo` and `make test` need python3 with venv, and make; nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# The lock files are complete, so nothing is left for pip to resolve. Python compiles what it imports, a part of it all.
-PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --no-compile
+# The lock files are complete, so nothing is left for pip to resolve.
+PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 NODE := $(shell command -v npm)
 
