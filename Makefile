@@ -128,12 +128,15 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	$(PYTHON) -m venv .venv
 
 .venv/local.stamp: .venv/bin/python requirements/local.txt requirements/build.txt pyproject.toml
-	$(BIN)/python $(PIP_INSTALL) -r requirements/local.txt -r requirements/build.txt
+	@# Compiled as it is imported, for `make serve` to be up soon.
+	$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements/local.txt -r requirements/build.txt
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: .venv/local.stamp requirements/dev.txt
-	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements/dev.txt
+	@# On all cores. Tests start many processes, which may be forbidden to write bytecode. Templates are no Python, and stay as they are.
+	@$(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
 	@touch $@
 
 .venv/bench.stamp: .venv/dev.stamp requirements/bench.txt
