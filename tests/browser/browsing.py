@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, expect, sync_playwright
 
 from guildhook_local.serve import missing_pages
 
@@ -120,3 +120,17 @@ def barriers(page: Page) -> list[str]:
         f"{violation['id']} ({violation['help']}): {json.dumps([node['target'] for node in violation['nodes']])}"
         for violation in found["violations"]
     ]
+
+
+def upload(page: Page, content: bytes, name: str = "plugin.wasm") -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/wasm", "buffer": content})
+
+
+def version(page: Page, number: int) -> Locator:
+    """Its part of the page of versions."""
+    return page.get_by_role("article", name=f"Version {number}", exact=True)
+
+
+def tab(page: Page, name: str) -> None:
+    """Go to another page of the plugin."""
+    page.get_by_role("navigation", name="Plugin").get_by_role("link", name=name).click()

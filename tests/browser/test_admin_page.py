@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.browsing import barriers, sign_in
+from browser.browsing import barriers, sign_in, tab, upload, version
 from wasm import number, section
 
 _PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
@@ -29,14 +29,6 @@ def _with_schema(wasm: bytes, schema: object) -> bytes:
     return wasm + section(0, number(len(name)) + name + json.dumps(schema).encode())
 
 
-def _upload(page: Page, content: bytes, name: str = "plugin.wasm") -> None:
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/wasm", "buffer": content})
-
-
-def _version(page: Page, number: int):
-    return page.get_by_role("article", name=f"Version {number}", exact=True)
-
-
 def _create(page: Page, served, own_guild, name: str) -> None:
     sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
     page.get_by_role("button", name="New plugin").first.click()
@@ -45,17 +37,13 @@ def _create(page: Page, served, own_guild, name: str) -> None:
     expect(page.get_by_role("heading", name="Versions")).to_be_visible()
 
 
-def _tab(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Plugin").get_by_role("link", name=name).click()
-
-
 def _go_live(page: Page, number: int) -> None:
     page.get_by_role("button", name=f"Let version {number} go live").click()
     dialog = page.get_by_role("dialog")
     for box in dialog.get_by_role("checkbox").all():
         box.check()
     dialog.get_by_role("button", name=re.compile("go live", re.IGNORECASE)).click()
-    expect(_version(page, number).get_by_text("live", exact=True)).to_be_visible()
+    expect(version(page, number).get_by_text("live", exact=True)).to_be_visible()
 
 
 @pytest.fixture
@@ -67,18 +55,18 @@ def plugin(page, served, own_guild):
 
 def test_a_plugin_goes_live_with_consent_and_is_rolled_back(plugin, complaints):
     page = plugin
-    _upload(page, _PING)
-    expect(_version(page, 1).get_by_text("ready")).to_be_visible()
+    upload(page, _PING)
+    expect(version(page, 1).get_by_text("ready")).to_be_visible()
     page.get_by_role("button", name="Let version 1 go live").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Allow and go live")).to_be_disabled()
     assert barriers(page) == []
     dialog.get_by_role("checkbox", name=re.compile("send messages")).check()
     dialog.get_by_role("button", name="Allow and go live").click()
-    expect(_version(page, 1).get_by_text("live", exact=True)).to_be_visible()
+    expect(version(page, 1).get_by_text("live", exact=True)).to_be_visible()
 
-    _upload(page, _with_schema(_PING, _SCHEMA))
-    expect(_version(page, 2).get_by_text("ready")).to_be_visible()
+    upload(page, _with_schema(_PING, _SCHEMA))
+    expect(version(page, 2).get_by_text("ready")).to_be_visible()
     complaints.expect("409")
     page.get_by_role("button", name="Let version 2 go live").click()
     page.get_by_role("dialog").get_by_role("button", name="Go live").click()
@@ -86,30 +74,30 @@ def test_a_plugin_goes_live_with_consent_and_is_rolled_back(plugin, complaints):
     editor = page.get_by_role("dialog").get_by_role("textbox", name="Settings as JSON")
     editor.fill('{"greeting": "hello"}')
     page.get_by_role("dialog").get_by_role("button", name="Go live").click()
-    expect(_version(page, 2).get_by_text("live", exact=True)).to_be_visible()
+    expect(version(page, 2).get_by_text("live", exact=True)).to_be_visible()
 
     page.get_by_role("button", name="Roll back to version 1").click()
-    expect(_version(page, 1).get_by_text("live", exact=True)).to_be_visible()
+    expect(version(page, 1).get_by_text("live", exact=True)).to_be_visible()
 
 
 def test_a_plugin_that_was_just_uploaded_answers_in_the_chat(plugin, served, own_guild, open_page):
-    _upload(plugin, _PING)
-    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    upload(plugin, _PING)
+    expect(version(plugin, 1).get_by_text("ready")).to_be_visible()
     _go_live(plugin, 1)
     chat = open_page()
     chat.goto(f"{served.chat_url}/guilds/{own_guild.id}/{own_guild.channel_id}")
     chat.get_by_label(re.compile("^Message to")).fill("!ping")
     chat.get_by_role("button", name="Send").click()
     expect(chat.get_by_role("log").get_by_role("listitem").filter(has_text="bot")).to_contain_text("pong")
-    _tab(plugin, "Runs")
+    tab(plugin, "Runs")
     expect(plugin.get_by_role("table").get_by_role("row")).to_have_count(2)
 
 
 def test_what_cannot_run_is_refused_with_reasons(plugin):
-    _upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
-    version = _version(plugin, 1)
-    expect(version.get_by_text("guildhook cannot run it")).to_be_visible()
-    expect(version.get_by_role("listitem").first).not_to_be_empty()
+    upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
+    refused = version(plugin, 1)
+    expect(refused.get_by_text("guildhook cannot run it")).to_be_visible()
+    expect(refused.get_by_role("listitem").first).not_to_be_empty()
     assert barriers(plugin) == []
 
 
@@ -128,19 +116,19 @@ def test_a_lost_connection_is_said_and_the_upload_tried_again(plugin, served, co
     complaints.expect("uploads|net::ERR_FAILED|requestfailed|:\\d+/")
     lose = re.compile(rf"^(?!{re.escape(served.admin_url)})")
     plugin.route(lose, lambda route: route.abort() if route.request.method == "POST" else route.continue_())
-    _upload(plugin, _PING)
+    upload(plugin, _PING)
     expect(plugin.get_by_role("alert")).to_contain_text("The connection was lost")
     plugin.unroute(lose)
     plugin.get_by_role("button", name="Try again").click()
-    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    expect(version(plugin, 1).get_by_text("ready")).to_be_visible()
 
 
 def test_settings_by_form_and_by_json_with_secrets(plugin, complaints):
     page = plugin
-    _upload(page, _with_schema(_PING, {**_SCHEMA, "required": []}))
-    expect(_version(page, 1).get_by_text("ready")).to_be_visible()
+    upload(page, _with_schema(_PING, {**_SCHEMA, "required": []}))
+    expect(version(page, 1).get_by_text("ready")).to_be_visible()
     _go_live(page, 1)
-    _tab(page, "Settings")
+    tab(page, "Settings")
     page.get_by_label("Greeting").fill("x")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("must have at least 2 characters")
@@ -170,7 +158,7 @@ def test_settings_by_form_and_by_json_with_secrets(plugin, complaints):
 
 def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
     complaints.expect("412")
-    _tab(plugin, "Settings")
+    tab(plugin, "Settings")
     other = open_page()
     sign_in(other, served.admin_url, own_guild.admin, plugin.url.removeprefix(served.admin_url))
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"mine": 1}')
@@ -191,7 +179,7 @@ def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
 
 def test_a_session_that_ended_keeps_what_was_typed(plugin, served, own_guild, complaints):
     complaints.expect("401")
-    _tab(plugin, "Settings")
+    tab(plugin, "Settings")
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"kept": true}')
     plugin.evaluate(
         """() => {
@@ -212,10 +200,10 @@ def test_a_session_that_ended_keeps_what_was_typed(plugin, served, own_guild, co
 
 
 def test_a_message_is_tried(plugin):
-    _upload(plugin, _PING)
-    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    upload(plugin, _PING)
+    expect(version(plugin, 1).get_by_text("ready")).to_be_visible()
     _go_live(plugin, 1)
-    _tab(plugin, "Test")
+    tab(plugin, "Test")
     plugin.get_by_label("Message").fill("!ping")
     plugin.get_by_role("button", name="Run", exact=True).click()
     result = plugin.get_by_role("region", name="Result")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.browsing import sign_in
+from browser.browsing import sign_in, tab
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
 from guildhook_local.sample_guilds import ADA
 
@@ -18,16 +18,12 @@ def split(page, served) -> Page:
     return page
 
 
-def _tab(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Plugin").get_by_role("link", name=name, exact=True).click()
-
-
 def _rows(page: Page):
     return page.get_by_role("table", name="Runs, the newest first").locator("tbody").get_by_role("row")
 
 
 def test_a_failed_run_is_found_explained_and_replayed_on_the_version_that_is_mended(split):
-    _tab(split, "Runs")
+    tab(split, "Runs")
     split.get_by_label("Outcome").select_option("trap")
     expect(_rows(split)).not_to_have_count(0)
     expect(_rows(split).filter(has_text="ok")).to_have_count(0)
@@ -47,7 +43,7 @@ def test_a_failed_run_is_found_explained_and_replayed_on_the_version_that_is_men
 
 
 def test_what_a_shadow_would_have_sent_is_seen_and_never_sent(split):
-    _tab(split, "Runs")
+    tab(split, "Runs")
     split.get_by_label("Kind").select_option("Shadow runs")
     expect(_rows(split).filter(has_text="shadow").first).to_be_visible()
     _rows(split).first.get_by_role("link").click()
@@ -56,14 +52,14 @@ def test_what_a_shadow_would_have_sent_is_seen_and_never_sent(split):
 
 
 def test_a_new_run_appears_by_itself(split, served):
-    _tab(split, "Runs")
+    tab(split, "Runs")
     expect(_rows(split).first).to_be_visible()
     said = served.system.chat.say_as(CHANNEL_ID, ADA, "!split 90 4")
     expect(_rows(split).filter(has_text=said["id"][:8])).to_have_count(1)
 
 
 def test_why_a_message_was_not_answered(split):
-    _tab(split, "Runs")
+    tab(split, "Runs")
     split.get_by_text("Why did it not answer a message?").click()
     split.get_by_label("Id of the message").fill("nothing")
     split.get_by_role("button", name="Explain").click()
@@ -75,7 +71,7 @@ def test_why_a_message_was_not_answered(split):
 
 
 def test_charts_and_the_same_in_a_table(split):
-    _tab(split, "Charts")
+    tab(split, "Charts")
     for name in ("Runs by outcome", "Fuel of a run, on average", "Time of a run, on average"):
         chart = split.get_by_role("figure", name=name)
         expect(chart.locator("svg .recharts-bar-rectangle").first).to_be_visible()

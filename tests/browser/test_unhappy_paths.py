@@ -6,26 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from browser.browsing import sign_in
+from browser.browsing import sign_in, tab, upload, version
 from guildhook_local.sample import GUILD_ID
 
 _PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
-
-
-def _upload(page: Page) -> None:
-    page.locator("input[type=file]").set_input_files(
-        {"name": "plugin.wasm", "mimeType": "application/wasm", "buffer": _PING}
-    )
-
-
-def _version(page: Page, number: int):
-    return page.get_by_role("article", name=f"Version {number}", exact=True)
-
-
-def _tab(page: Page, name: str) -> None:
-    page.get_by_role("navigation", name="Plugin").get_by_role("link", name=name).click()
 
 
 def _elsewhere(served) -> re.Pattern[str]:
@@ -48,8 +34,8 @@ def test_a_version_is_followed_though_its_arrival_could_not_be_told(plugin, comp
     complaints.expect("/uploaded|net::ERR_FAILED")
     plugin.route("**/uploaded", lambda route: route.abort())
     # The first time, it is still waiting for its file when the list is read after the upload.
-    _upload(plugin)
-    expect(_version(plugin, 1).get_by_text("ready")).to_be_visible()
+    upload(plugin, _PING)
+    expect(version(plugin, 1).get_by_text("ready")).to_be_visible()
 
 
 def test_a_cancelled_upload_leaves_no_version(plugin, served):
@@ -58,41 +44,41 @@ def test_a_cancelled_upload_leaves_no_version(plugin, served):
         _elsewhere(served),
         lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
     )
-    _upload(plugin)
-    expect(_version(plugin, 1)).to_be_visible()
+    upload(plugin, _PING)
+    expect(version(plugin, 1)).to_be_visible()
     plugin.get_by_role("button", name="Cancel").click()
-    expect(_version(plugin, 1)).to_have_count(0)
+    expect(version(plugin, 1)).to_have_count(0)
     assert len(held) == 1
 
 
 def test_an_upload_is_not_left_by_accident(plugin, served):
     plugin.route(_elsewhere(served), lambda route: route.request.method == "POST" or route.continue_())
-    _upload(plugin)
-    expect(_version(plugin, 1)).to_be_visible()
-    _tab(plugin, "Overview")
+    upload(plugin, _PING)
+    expect(version(plugin, 1)).to_be_visible()
+    tab(plugin, "Overview")
     dialog = plugin.get_by_role("alertdialog", name="The upload is not finished")
     dialog.get_by_role("button", name="Stay").click()
-    expect(_version(plugin, 1)).to_be_visible()
-    _tab(plugin, "Overview")
+    expect(version(plugin, 1)).to_be_visible()
+    tab(plugin, "Overview")
     dialog.get_by_role("button", name="Leave the page").click()
     expect(plugin.get_by_role("heading", name="Versions")).to_have_count(0)
-    _tab(plugin, "Versions")
+    tab(plugin, "Versions")
     expect(plugin.get_by_role("button", name="Choose a file")).to_be_enabled()
-    expect(_version(plugin, 1)).to_have_count(0)
+    expect(version(plugin, 1)).to_have_count(0)
 
 
 def test_a_file_that_is_not_the_announced_one_is_refused_by_its_digest(plugin):
     # S3 refuses it at once; what takes it all the same, as here, is checked after it.
     plugin.evaluate("crypto.subtle.digest = async () => new ArrayBuffer(32)")
-    _upload(plugin)
-    expect(_version(plugin, 1).get_by_role("listitem").first).to_contain_text(
+    upload(plugin, _PING)
+    expect(version(plugin, 1).get_by_role("listitem").first).to_contain_text(
         f"the file's SHA-256 is {sha256(_PING).hexdigest()}; announced was {'00' * 32}"
     )
 
 
 def test_settings_that_a_lost_connection_did_not_save_are_kept_and_saved_again(plugin, complaints):
     complaints.expect(r"net::ERR_FAILED|/api/guilds/")
-    _tab(plugin, "Settings")
+    tab(plugin, "Settings")
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"greeting": "hello"}')
     plugin.route(
         "**/api/guilds/**", lambda route: route.abort() if route.request.method == "PATCH" else route.continue_()
@@ -108,7 +94,7 @@ def test_settings_that_a_lost_connection_did_not_save_are_kept_and_saved_again(p
 
 def test_a_plugin_that_somebody_else_has_deleted_says_so(plugin, open_page, served, own_guild, complaints):
     complaints.expect("404")
-    _tab(plugin, "Settings")
+    tab(plugin, "Settings")
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"greeting": "hello"}')
     other = open_page()
     sign_in(other, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
@@ -129,8 +115,8 @@ def test_a_clock_that_is_wrong_keeps_nobody_out(page, served, own_guild, hours):
     page.get_by_role("button", name="New plugin").first.click()
     page.get_by_label("Name").fill("ping")
     page.get_by_role("button", name="Create").click()
-    _upload(page)
-    expect(_version(page, 1).get_by_text("ready")).to_be_visible()
+    upload(page, _PING)
+    expect(version(page, 1).get_by_text("ready")).to_be_visible()
 
 
 def test_an_upload_whose_time_is_over_is_begun_anew(plugin, served, complaints):
@@ -145,17 +131,17 @@ def test_an_upload_whose_time_is_over_is_begun_anew(plugin, served, complaints):
         _elsewhere(served),
         lambda route: route.fulfill(**over) if route.request.method == "POST" else route.continue_(),
     )
-    _upload(plugin)
+    upload(plugin, _PING)
     expect(plugin.get_by_role("alert")).to_contain_text("The time to send it is over")
     plugin.unroute(_elsewhere(served))
     with plugin.expect_request(lambda request: request.method == "POST" and request.url.endswith("/versions")):
         plugin.get_by_role("button", name="Try again").click()
-    expect(_version(plugin, 2).get_by_text("ready")).to_be_visible()
+    expect(version(plugin, 2).get_by_text("ready")).to_be_visible()
 
 
 def test_who_does_not_sign_in_now_is_not_asked_again_by_what_the_page_does_itself(plugin, served, complaints):
     complaints.expect("401")
-    _tab(plugin, "Runs")
+    tab(plugin, "Runs")
     expect(plugin.get_by_text("Live", exact=True)).to_be_visible()
     expired = {"status": 401, "content_type": "application/problem+json", "body": "{}"}
     plugin.route("**/api/guilds/**", lambda route: route.fulfill(**expired))
@@ -166,7 +152,7 @@ def test_who_does_not_sign_in_now_is_not_asked_again_by_what_the_page_does_itsel
         plugin.wait_for_event("response", lambda response: response.status == 401)
     expect(dialog).to_have_count(0)
     # What somebody does is another matter.
-    _tab(plugin, "Overview")
+    tab(plugin, "Overview")
     plugin.get_by_text("Enabled", exact=True).click()
     expect(dialog).to_be_visible()
 
@@ -174,7 +160,7 @@ def test_who_does_not_sign_in_now_is_not_asked_again_by_what_the_page_does_itsel
 def test_the_message_of_a_run_is_shown_without_signs_of_its_layout(page, served):
     sign_in(page, served.admin_url, "Ada", f"/guilds/{GUILD_ID}")
     page.get_by_role("link", name="split", exact=True).click()
-    _tab(page, "Runs")
+    tab(page, "Runs")
     page.get_by_role("table").get_by_role("link").first.click()
     given = page.get_by_role("region", name="What it was given")
     expect(given).to_contain_text('"channel_id"')

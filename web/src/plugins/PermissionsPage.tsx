@@ -1,7 +1,7 @@
 import type { Permission } from '../api/types';
 import { useDraft } from '../session/drafts';
+import { useUnsaved } from '../shell/Leaving';
 import { PageHeading } from '../shell/PageHeading';
-import { useUnsaved } from '../shell/Unsaved';
 import { Badge } from '../ui/Badge';
 import { Button } from '../ui/Button';
 import { Checkbox } from '../ui/Checkbox';

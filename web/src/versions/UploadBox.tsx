@@ -5,7 +5,7 @@ import { ProgressBar } from 'react-aria-components/ProgressBar';
 import { Text } from 'react-aria-components/Text';
 import type { PluginPath } from '../api/queries';
 import { useSignIn } from '../session/Session';
-import { useLeaving } from '../shell/Unsaved';
+import { useLeaving } from '../shell/Leaving';
 import { Button } from '../ui/Button';
 import { ProblemNotice } from '../ui/ProblemNotice';
 import { bytes } from '../words/format';
