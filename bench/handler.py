@@ -21,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from bench import process
-from guildhook.delivery import sender
+from guildhook.events.delivery import sender
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import ON_MESSAGE, Guild
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import process
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
-from guildhook.sandbox.tally import Counted
+from guildhook.sandbox.binary.tally import Counted
 
 COMPONENT, MODULE = b"\0asm\x0d\0\x01\0", b"\0asm\x01\0\0\0"
 EMPTY = b"\0\x81\x80\x80\x80\0\0"

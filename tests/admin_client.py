@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 import wat
-from guildhook.modules import CompileQueue
+from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.issuer import Person
 from guildhook_local.poller import Handler, LambdaContext
 from guildhook_local.stack import Guild, Stack

@@ -8,8 +8,8 @@ from pathlib import Path
 from guildhook.model import DeliveryState, Outcome
 from guildhook.modules import CacheEvent
 from guildhook.observability.reports import StatusClass
+from project import ROOT
 
-ROOT = Path(__file__).parents[1]
 FAMILIES: Mapping[str, type[StrEnum]] = {
     "runs_": Outcome,
     "deliveries_": DeliveryState,

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from guildhook.chat import ServiceToken
 from guildhook.model import Message
+from guildhook.plugin_settings.sealing import SettingsKeys
 from guildhook.sandbox import Limits
-from guildhook.sealing import SettingsKeys
 
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 TIME = datetime(2026, 1, 25, 12, 0, 0, 250, tzinfo=UTC)

@@ -2,37 +2,36 @@
 
 import re
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from guildhook.sandbox import Limits
-from guildhook.settings import (
+from guildhook.configuration import (
     WANTS,
-    AdminSettings,
-    CompileFunctionSettings,
-    MigrateSettings,
-    SweepSettings,
-    TrialSettings,
-    WorkerSettings,
+    AdminConfiguration,
+    CompileFunctionConfiguration,
+    MigrateConfiguration,
+    SweepConfiguration,
+    TrialConfiguration,
+    WorkerConfiguration,
 )
+from guildhook.sandbox import Limits
 from guildhook_local.cli import app
+from project import ROOT
 
-PROJECT = Path(__file__).parents[1]
 FUNCTIONS = {
-    "on_message": WorkerSettings,
-    "compile_plugin": CompileFunctionSettings,
-    "sweep": SweepSettings,
-    "migrate": MigrateSettings,
-    "admin_api": AdminSettings,
-    "test_run": TrialSettings,
+    "on_message": WorkerConfiguration,
+    "compile_plugin": CompileFunctionConfiguration,
+    "sweep": SweepConfiguration,
+    "migrate": MigrateConfiguration,
+    "admin_api": AdminConfiguration,
+    "test_run": TrialConfiguration,
 }
-DOCUMENTS = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 def test_every_variable_is_documented_with_its_default_and_readers():
-    text = (PROJECT / "docs" / "configuration.md").read_text()
+    text = (ROOT / "docs" / "configuration.md").read_text()
     rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
     documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
     meanings = {name: meaning.split(" | ")[1] for name, meaning, _ in rows if "LIMITS__" not in name}
@@ -71,7 +70,7 @@ def test_every_link_to_a_file_leads_somewhere(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_in_the_documents_exists(document):
     text = document.read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands

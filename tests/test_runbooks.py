@@ -16,9 +16,10 @@ from emitted import texts
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook_local.stack import MIGRATIONS
-from infra.templates import PROJECT, read_template
+from infra.templates import read_template
+from project import ROOT
 
-RUNBOOKS = (PROJECT / "docs" / "runbooks.md").read_text()
+RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
 SHELL = [block for language, block in BLOCKS if language == "sh"]
 SQL = [block for language, block in BLOCKS if language == "sql"]
@@ -85,7 +86,7 @@ def test_resources_and_parameters_are_those_of_the_template():
 
 
 def test_variables_are_those_of_the_configuration():
-    configuration = (PROJECT / "docs" / "configuration.md").read_text()
+    configuration = (ROOT / "docs" / "configuration.md").read_text()
     assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= set(re.findall(r"`(GUILDHOOK_\w+)`", configuration))
 
 

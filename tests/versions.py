@@ -6,7 +6,7 @@ from uuid import UUID
 import psycopg
 import urllib3
 
-from guildhook.modules.uploads import Uploads
+from guildhook.versions.uploads import Uploads
 from guildhook_local.stack import Stack
 
 

@@ -14,26 +14,26 @@ from guildhook.admin.page import Page, add_page
 from guildhook.admin.rates import Rates
 from guildhook.admin.services import RequestReport, Services
 from guildhook.admin.tokens import SigningKeys, TokenVerifier
+from guildhook.aws.secrets import Secret
 from guildhook.chat import RestChatApi, ServiceToken
+from guildhook.configuration import AdminConfiguration, load_configuration
 from guildhook.errors import ConfigurationError
-from guildhook.modules import CompileQueue
-from guildhook.modules.uploads import Uploads
 from guildhook.observability import create_telemetry, report_request
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import MAX_WASM_BYTES
-from guildhook.sealing import Sealer, SettingsKeys
-from guildhook.secret import Secret
-from guildhook.settings import AdminSettings, load_settings
 from guildhook.store.admin import AdminStore
 from guildhook.store.rates import RateStore
-from guildhook.trial import Trials
+from guildhook.trials import Trials
+from guildhook.versions.compile_queue import CompileQueue
+from guildhook.versions.uploads import Uploads
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(AdminSettings)
+    configuration = load_configuration(AdminConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = AdminStore(settings.database)
-chat = RestChatApi(settings.chat_api_url, Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken))
+store = AdminStore(configuration.database)
+chat = RestChatApi(configuration.chat_api_url, Secret(configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken))
 
 
 @cache
@@ -48,33 +48,35 @@ def report(request: RequestReport) -> None:
     report_request(telemetry, request)
 
 
-uploads = Uploads(settings.artifact_bucket)
+uploads = Uploads(configuration.artifact_bucket)
 api = create_api(
     Services(
         store=store,
-        tokens=TokenVerifier(settings.jwt_issuer, settings.jwt_audience, SigningKeys(settings.jwt_issuer)),
+        tokens=TokenVerifier(
+            configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
+        ),
         access=GuildAccess(chat),
-        rates=Rates(RateStore(store), settings.admin_requests_per_minute),
+        rates=Rates(RateStore(store), configuration.admin_requests_per_minute),
         uploads=uploads,
-        trials=Trials(settings.test_run_function),
-        compile_queue=CompileQueue(settings.compile_queue_url),
-        sealer=Sealer(Secret(settings.settings_secret, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)),
+        trials=Trials(configuration.test_run_function),
+        compile_queue=CompileQueue(configuration.compile_queue_url),
+        sealer=Sealer(Secret(configuration.settings_secret, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)),
         sign_in=SignIn(
-            issuer=settings.jwt_issuer,
-            client_id=settings.jwt_client_id,
-            scope=settings.jwt_scope,
+            issuer=configuration.jwt_issuer,
+            client_id=configuration.jwt_client_id,
+            scope=configuration.jwt_scope,
             max_wasm_bytes=MAX_WASM_BYTES,
         ),
-        limits_of=settings.limits_of,
-        budget_of=settings.budget_of,
-        guild_plugins=settings.guild_plugins,
-        guild_wasm_bytes=settings.guild_wasm_bytes,
+        limits_of=configuration.limits_of,
+        budget_of=configuration.budget_of,
+        guild_plugins=configuration.guild_plugins,
+        guild_wasm_bytes=configuration.guild_wasm_bytes,
         document=document,
         report=report,
     )
 )
 
-add_page(api, Page(Path(__file__).parent / "page", settings.jwt_issuer, lambda: uploads.origin))
+add_page(api, Page(Path(__file__).parent / "page", configuration.jwt_issuer, lambda: uploads.origin))
 
 handler = telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP)
 

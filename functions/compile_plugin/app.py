@@ -12,17 +12,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from guildhook.checker import Checker
-from guildhook.cloudformation import is_resource_request, provide
-from guildhook.compiler import Compiler
+from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.configuration import CompileFunctionConfiguration, load_configuration
 from guildhook.errors import ConfigurationError, InfrastructureError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, CompileQueue, Request, Stored, StoredVersion, Upload, read_requests
+from guildhook.modules import ArtifactBucket
 from guildhook.observability import create_telemetry, report_compile
-from guildhook.recompilation import recompile
 from guildhook.sandbox import Engine
-from guildhook.settings import CompileFunctionSettings, load_settings
 from guildhook.store import Store, VersionStore
+from guildhook.versions.checker import Checker
+from guildhook.versions.compile_queue import CompileQueue, Request, Stored, StoredVersion, Upload, read_requests
+from guildhook.versions.compiler import Compiler
+from guildhook.versions.recompilation import recompile
 
 # Long enough to roll back to the version before.
 _KEEP_DAYS = 30
@@ -33,14 +34,14 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(CompileFunctionSettings)
+    configuration = load_configuration(CompileFunctionConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(settings.database)
-bucket = ArtifactBucket(settings.artifact_bucket)
-queue = CompileQueue(settings.compile_queue_url)
-compiler = Compiler(Engine(), settings.largest_limits(), bucket, store, telemetry.stage)
-versions = VersionStore(settings.database)
+store = Store(configuration.database)
+bucket = ArtifactBucket(configuration.artifact_bucket)
+queue = CompileQueue(configuration.compile_queue_url)
+compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, telemetry.stage)
+versions = VersionStore(configuration.database)
 checker = Checker(compiler, versions, telemetry.stage)
 
 

@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from guildhook.cloudformation import is_resource_request, provide
+from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.configuration import MigrateConfiguration, load_configuration
 from guildhook.errors import ConfigurationError
 from guildhook.observability import create_telemetry
-from guildhook.settings import MigrateSettings, load_settings
 from guildhook.store.migrations import migrate
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(MigrateSettings)
+    configuration = load_configuration(MigrateConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 
@@ -33,7 +33,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
 def bring_up_to_date() -> list[str]:
     with telemetry.stage("migrate"):
-        applied = migrate(settings.database, _MIGRATIONS, settings.database_roles)
+        applied = migrate(configuration.database, _MIGRATIONS, configuration.database_roles)
     for migration in applied:
         telemetry.logger.info("migration applied", extra={"migration": migration})
     return applied

@@ -10,45 +10,53 @@ from typing import Any
 import msgspec
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from guildhook.batch import QueueRecord
+from guildhook.aws.queues import Queue
+from guildhook.aws.secrets import Secret
 from guildhook.chat import RestChatApi, ServiceToken
-from guildhook.delivery import CircuitBreaker, Sender
+from guildhook.configuration import WorkerConfiguration, load_configuration
 from guildhook.errors import ConfigurationError, InfrastructureError
-from guildhook.modules import ArtifactBucket, CompileQueue, ModuleCache
+from guildhook.events.batch import QueueRecord
+from guildhook.events.delivery import CircuitBreaker, Sender
+from guildhook.events.worker import BatchReport, Rules, Worker
+from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.observability import create_telemetry, report_batch, report_delays
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Engine, Sandbox
-from guildhook.sealing import Sealer, SettingsKeys
-from guildhook.secret import Secret
-from guildhook.settings import WorkerSettings, load_settings
-from guildhook.sqs import Queue
 from guildhook.store import Store
-from guildhook.worker import BatchReport, Rules, Worker
+from guildhook.versions.compile_queue import CompileQueue
 
 # What Lambda takes for "the whole batch failed": an id that names no record.
 _WHOLE_BATCH = {"batchItemFailures": [{"itemIdentifier": ""}]}
 
 
-def create_worker(settings: WorkerSettings) -> Worker:
+def create_worker(configuration: WorkerConfiguration) -> Worker:
     engine = Engine()
     modules = ModuleCache(
         loader=engine,
-        bucket=ArtifactBucket(settings.artifact_bucket),
-        ask=CompileQueue(settings.compile_queue_url).ask,
-        directory=settings.cache_dir,
-        memory_bytes=settings.memory_cache_bytes,
-        disk_bytes=settings.disk_cache_bytes,
+        bucket=ArtifactBucket(configuration.artifact_bucket),
+        ask=CompileQueue(configuration.compile_queue_url).ask,
+        directory=configuration.cache_dir,
+        memory_bytes=configuration.memory_cache_bytes,
+        disk_bytes=configuration.disk_cache_bytes,
     )
-    rules = Rules(settings.limits_of, settings.budget_of, settings.quarantine, settings.backoff)
-    store = Store(settings.database)
-    token = Secret(settings.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
-    sender = Sender(RestChatApi(settings.chat_api_url, token), CircuitBreaker())
+    rules = Rules(configuration.limits_of, configuration.budget_of, configuration.quarantine, configuration.backoff)
+    store = Store(configuration.database)
+    token = Secret(configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
+    sender = Sender(RestChatApi(configuration.chat_api_url, token), CircuitBreaker())
     return Worker(
-        engine.fingerprint, Sandbox(engine), rules, modules, store, sender, telemetry.stage, create_sealer(settings)
+        engine.fingerprint,
+        Sandbox(engine),
+        rules,
+        modules,
+        store,
+        sender,
+        telemetry.stage,
+        create_sealer(configuration),
     )
 
 
-def create_sealer(settings: WorkerSettings) -> Sealer | None:
-    name = settings.settings_secret
+def create_sealer(configuration: WorkerConfiguration) -> Sealer | None:
+    name = configuration.settings_secret
     return Sealer(Secret(name, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)) if name else None
 
 
@@ -64,12 +72,12 @@ def renew() -> None:
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(WorkerSettings)
-    worker = create_worker(settings)
+    configuration = load_configuration(WorkerConfiguration)
+    worker = create_worker(configuration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 logger, metrics = telemetry.logger, telemetry.metrics
-events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
+events = Queue(configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 # Now, since init costs no message any time.
 renew()
 register_after_restore(renew)

@@ -7,25 +7,25 @@ The event is not read; out, what was done.
 import sys
 from typing import Any
 
+from guildhook.aws.queues import Queue
+from guildhook.configuration import SweepConfiguration, load_configuration
 from guildhook.errors import ConfigurationError
-from guildhook.modules import CompileQueue
 from guildhook.observability import create_telemetry, report_sweep
-from guildhook.settings import SweepSettings, load_settings
-from guildhook.sqs import Queue
 from guildhook.store import Store, VersionStore
 from guildhook.sweeper import Swept, sweep
+from guildhook.versions.compile_queue import CompileQueue
 
 _FINISH_MILLISECONDS = 20_000
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(SweepSettings)
+    configuration = load_configuration(SweepConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(settings.database)
-versions = VersionStore(settings.database)
-events = Queue(settings.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
-compiles = CompileQueue(settings.compile_queue_url)
+store = Store(configuration.database)
+versions = VersionStore(configuration.database)
+events = Queue(configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
+compiles = CompileQueue(configuration.compile_queue_url)
 
 
 def close() -> None:
@@ -43,7 +43,7 @@ def handler(_event: Any, context: Any) -> dict[str, int]:
             versions,
             events,
             compiles,
-            settings,
+            configuration,
             in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
             swept=swept,
             stage=telemetry.stage,

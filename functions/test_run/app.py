@@ -8,26 +8,26 @@ from typing import Any
 
 import msgspec
 
+from guildhook.configuration import TrialConfiguration, load_configuration
 from guildhook.errors import ConfigurationError
 from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.observability import create_telemetry, report_trial
 from guildhook.sandbox import Engine, Sandbox
-from guildhook.settings import TrialSettings, load_settings
-from guildhook.trial import TrialRequest, TrialRunner, read_request
+from guildhook.trials import TrialRequest, TrialRunner, read_request
 
 try:
     telemetry = create_telemetry()
-    settings = load_settings(TrialSettings)
+    configuration = load_configuration(TrialConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
 engine = Engine()
 modules = ModuleCache(
     loader=engine,
-    bucket=ArtifactBucket(settings.artifact_bucket),
+    bucket=ArtifactBucket(configuration.artifact_bucket),
     ask=lambda _wasm_sha256: None,  # it compiles nothing; the admin API asks for that
-    directory=settings.cache_dir,
-    memory_bytes=settings.memory_cache_bytes,
-    disk_bytes=settings.disk_cache_bytes,
+    directory=configuration.cache_dir,
+    memory_bytes=configuration.memory_cache_bytes,
+    disk_bytes=configuration.disk_cache_bytes,
 )
 runner = TrialRunner(engine.fingerprint, Sandbox(engine), modules)
 

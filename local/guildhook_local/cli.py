@@ -26,15 +26,15 @@ from guildhook.errors import (
     InvalidSchemaError,
     MigrationError,
 )
-from guildhook.events import MalformedEventError
+from guildhook.events.queue_events import MalformedEventError
 from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
+from guildhook.plugin_settings.schema import check_schema, secret_names
 from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable, with_settings_schema
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
-from guildhook.settings_schema import check_schema, secret_names
 from guildhook_local.sample import sample_message
 
 if TYPE_CHECKING:
-    from guildhook.compiler import Compiler
+    from guildhook.versions.compiler import Compiler
     from guildhook_local.serve import Served
 
 app = typer.Typer(
@@ -210,12 +210,12 @@ def serve(
 def migrate(as_json: AsJson = False) -> None:
     """Bring a database up to date: an empty one, or the chat server's own. GUILDHOOK_DATABASE_URL says which."""
     # Only here: `run` and `check` need no database driver.
-    from guildhook.settings import MigrateSettings, load_settings  # noqa: PLC0415
+    from guildhook.configuration import MigrateConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
-    settings = load_settings(MigrateSettings)
-    applied = apply_migrations(settings.database, MIGRATIONS, settings.database_roles)
+    configuration = load_configuration(MigrateConfiguration)
+    applied = apply_migrations(configuration.database, MIGRATIONS, configuration.database_roles)
     if as_json:
         _print_json({"applied": applied})
     else:
@@ -273,14 +273,15 @@ def main() -> None:
 @contextmanager
 def _compiler() -> Iterator["Compiler"]:
     # Only here: `run` and `check` need neither database nor bucket.
-    from guildhook.compiler import Compiler  # noqa: PLC0415
+    from guildhook.configuration import CompilerConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.modules import ArtifactBucket  # noqa: PLC0415
-    from guildhook.settings import CompilerSettings, load_settings  # noqa: PLC0415
     from guildhook.store import Store  # noqa: PLC0415
+    from guildhook.versions.compiler import Compiler  # noqa: PLC0415
 
-    settings = load_settings(CompilerSettings)
-    with closing(Store(settings.database)) as store:
-        yield Compiler(Engine(), settings.largest_limits(), ArtifactBucket(settings.artifact_bucket), store)
+    configuration = load_configuration(CompilerConfiguration)
+    with closing(Store(configuration.database)) as store:
+        bucket = ArtifactBucket(configuration.artifact_bucket)
+        yield Compiler(Engine(), configuration.largest_limits(), bucket, store)
 
 
 def _run(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from guildhook.events import Event, parse_event
+from guildhook.events.queue_events import Event, parse_event
 from guildhook.model import Message
 
 GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")

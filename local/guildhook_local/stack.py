@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
-from guildhook.modules import CompileQueue
 from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
+from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer

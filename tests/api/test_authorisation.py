@@ -1,7 +1,6 @@
 """Every route of the OpenAPI document, asked by everybody: a new one is here without anybody thinking of it."""
 
 import json
-from pathlib import Path
 from uuid import uuid4
 
 import jwt
@@ -10,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from admin_client import Client, add_plugin
 from guildhook_local.stack import Guild
+from project import ROOT
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "web" / "openapi.json").read_text())
+DOCUMENT = json.loads((ROOT / "web" / "openapi.json").read_text())
 OPERATIONS = [
     pytest.param(method.upper(), path, operation, id=operation["operationId"])
     for path, operations in sorted(DOCUMENT["paths"].items())

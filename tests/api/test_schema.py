@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -20,8 +19,9 @@ from schemathesis.specs.openapi.checks import (
 
 from admin_client import add_plugin
 from guildhook_local.http_api import http_api
+from project import ROOT
 
-_DOCUMENT = json.loads((Path(__file__).parents[2] / "web" / "openapi.json").read_text())
+_DOCUMENT = json.loads((ROOT / "web" / "openapi.json").read_text())
 _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _GOOD = {"name": r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", "number": r"[1-9][0-9]{0,8}"}
 _CHECKS = [

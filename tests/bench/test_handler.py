@@ -1,10 +1,9 @@
 """The process that figures of whole batches are measured in."""
 
-from pathlib import Path
-
 from bench.handler import handler, ping
+from project import ROOT
 
-PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
 def test_a_batch_is_handled_in_a_process_of_its_own_and_measured(system):

@@ -22,8 +22,9 @@ from browser.browsing import (
 )
 from guildhook_local.sample import GUILD_ID
 from guildhook_local.serve import Served, serving
+from project import ROOT
 
-_FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
+_FOLDER = ROOT / "docs" / "screenshots"
 _SIZE = {"width": 1200, "height": 760}
 _MOST_BYTES = 150_000
 

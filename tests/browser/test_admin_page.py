@@ -2,15 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from browser.browsing import barriers, sign_in, tab, upload, version
+from project import ROOT
 from wasm import number, section
 
-_PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+_PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 _SCHEMA = {
     "type": "object",
     "properties": {

@@ -3,15 +3,15 @@
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from browser.browsing import sign_in, tab, upload, version
 from guildhook_local.sample import GUILD_ID
+from project import ROOT
 
-_PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+_PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
 def _elsewhere(served) -> re.Pattern[str]:

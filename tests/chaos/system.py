@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import wraps
-from pathlib import Path
 from random import Random
 from time import monotonic, sleep, time
 from typing import Any, Literal, LiteralString
@@ -31,10 +30,11 @@ from guildhook_local.chat_server import Fault as ChatFault
 from guildhook_local.poller import LambdaContext
 from guildhook_local.postgres import Postgres, restartable_postgres
 from guildhook_local.stack import Guild, Servers, Stack, stack
+from project import ROOT
 from wasm import section
 from wat import TRAPS, on_message, plugin
 
-_COUNTER_WASM = Path(__file__).parents[2] / "plugins" / "counter" / "counter.wasm"
+_COUNTER_WASM = ROOT / "plugins" / "counter" / "counter.wasm"
 _COUNTERS = 3
 """Different modules of the same code: a handler that starts cold has more than one to fetch."""
 _BATCH = 10

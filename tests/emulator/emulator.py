@@ -13,14 +13,15 @@ from typing import Any
 
 import urllib3
 
-PROJECT = Path(__file__).parents[2]
+from project import ROOT
+
 _START = urllib3.Retry(total=None, connect=100, backoff_factor=0.01, backoff_max=0.1, read=False)
 """Connections are refused until it listens: about ten seconds of them."""
 
 
 def binary() -> Path | None:
     """The SAM CLI brings it along."""
-    found = (PROJECT / ".venv-sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    found = (ROOT / ".venv-sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
     return next(found, None)
 
 
@@ -56,7 +57,7 @@ def emulated(
         **environment,
         "AWS_LAMBDA_FUNCTION_NAME": function,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
-        "PYTHONPATH": str(PROJECT / "layers" / "guildhook"),
+        "PYTHONPATH": str(ROOT / "layers" / "guildhook"),
     }
     with (
         log.open("wb") as output,
@@ -67,7 +68,7 @@ def emulated(
                 *("--runtime-interface-emulator-address", here, "--runtime-api-address", runtime),
                 *(sys.executable, "-m", "awslambdaric", "app.handler"),
             ],
-            cwd=PROJECT / "functions" / function,
+            cwd=ROOT / "functions" / function,
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from emulator.emulator import PROJECT, binary, emulated
+from emulator.emulator import binary, emulated
 from guildhook_local.chat_server import Fault
 from guildhook_local.poller import EventSourceMapping
+from project import ROOT
 from samples import event, sqs_event
 
-PING = (PROJECT / "plugins" / "ping" / "ping.wasm").read_bytes()
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 # A plugin is run only if 15 s are left to send what it asks for.
 SHORT_SECONDS = 20
 
@@ -120,7 +121,7 @@ def test_a_wrong_environment_ends_the_start_with_one_line(emulator):
 
 def test_the_http_api_answers_as_its_second_version_wants(emulator):
     with emulator("admin_api") as function:
-        answer = json.loads(function.invoke(json.loads((PROJECT / "events" / "api-health.json").read_text())))
+        answer = json.loads(function.invoke(json.loads((ROOT / "events" / "api-health.json").read_text())))
     assert answer["statusCode"] == 200
     assert answer["headers"]["Content-Type"] == "application/json"
     assert answer["isBase64Encoded"] is False

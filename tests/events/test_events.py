@@ -3,20 +3,19 @@
 import json
 from datetime import UTC, datetime
 from hashlib import md5, sha256
-from pathlib import Path
 
 import pytest
 
-from guildhook.events import Event, MalformedEventError, parse_event
-from guildhook.modules.requests import Stored, Upload, read_requests
+from guildhook.events.queue_events import Event, MalformedEventError, parse_event
+from guildhook.versions.compile_queue import Stored, Upload, read_requests
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
+from project import ROOT
 
-PROJECT = Path(__file__).parents[2]
-PING = PROJECT / "plugins" / "ping" / "ping.wasm"
+PING = ROOT / "plugins" / "ping" / "ping.wasm"
 
 
 def load(name):
-    return json.loads((PROJECT / "events" / f"{name}.json").read_text())
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
 
 def bodies(name):

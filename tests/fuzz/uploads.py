@@ -16,11 +16,12 @@ from fuzz import host_wat
 from fuzz.driver import Case
 from guildhook.model import Permission
 from guildhook.sandbox import Limits
-from guildhook.sandbox.binary import Reader, RefusedError
+from guildhook.sandbox.binary.reading import Reader, RefusedError
+from project import ROOT
 from samples import limits
 from wasm import section
 
-_PING: Final = Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm"
+_PING: Final = ROOT / "plugins" / "ping" / "ping.wasm"
 _MAGIC: Final = b"\0asm"
 _HEADER_BYTES: Final = 8
 

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 import wat
 from guildhook.sandbox import with_settings_schema
 from guildhook_local.cli import app, main
+from project import ROOT
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+PLUGINS = ROOT / "plugins"
 PING, COUNTER = PLUGINS / "ping" / "ping.wasm", PLUGINS / "counter" / "counter.wasm"
 WELCOME = PLUGINS / "welcome" / "welcome.wasm"
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
@@ -159,7 +160,7 @@ def test_a_plugins_text_cannot_steer_the_terminal(guildhook, tmp_path):
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypatch, command):
     with monkeypatch.context() as broken:
-        broken.setattr("guildhook.sandbox.child.sys.executable", "/no/such/python")
+        broken.setattr("guildhook.sandbox.compiling.child.sys.executable", "/no/such/python")
         line = last_words(command, PING)
     assert line == "guildhook: cannot start a process to compile in: No such file or directory"
 

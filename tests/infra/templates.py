@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,7 +10,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-PROJECT = Path(__file__).parents[2]
+from project import ROOT
+
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 NO_VALUE = object()
@@ -61,7 +61,7 @@ DEPLOYMENTS = {
 
 
 def read_template(name: str = "template.yaml") -> dict[str, Any]:
-    return yaml_parse((PROJECT / name).read_text())
+    return yaml_parse((ROOT / name).read_text())
 
 
 def transformed(parameters: Mapping[str, str], packages: str = "packages") -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from infra.templates import PROJECT
+from project import ROOT
 
-BUILD = PROJECT / ".aws-sam" / "build"
+BUILD = ROOT / ".aws-sam" / "build"
 MOST_BYTES = 130 * 1000 * 1000
 """Of both layers, unpacked. Lambda allows 250 MiB together with the function."""
 MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch64", 183)}
@@ -19,7 +19,7 @@ MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch
 
 
 def is_current() -> bool:
-    return subprocess.run(["make", "--question", ".aws-sam/stamp"], cwd=PROJECT, check=False).returncode == 0
+    return subprocess.run(["make", "--question", ".aws-sam/stamp"], cwd=ROOT, check=False).returncode == 0
 
 
 pytestmark = pytest.mark.skipif(
@@ -45,7 +45,7 @@ def test_the_layers_are_small(layer):
 @pytest.mark.parametrize("layer", MACHINES)
 def test_a_layer_has_what_is_locked_and_nothing_else(layer):
     environment = {"python_version": "3.13", "python_full_version": "3.13.0", "sys_platform": "linux"}
-    lines = [line.rstrip(" \\") for line in (PROJECT / "requirements" / "runtime.txt").read_text().splitlines()]
+    lines = [line.rstrip(" \\") for line in (ROOT / "requirements" / "runtime.txt").read_text().splitlines()]
     wanted = [Requirement(line) for line in lines if line and line[0] not in " #"]
     locked = {canonicalize_name(w.name) for w in wanted if not w.marker or w.marker.evaluate(environment)}
     built = {path.name.split("-")[0] for path in (BUILD / layer / "python").glob("*.dist-info")}
@@ -66,7 +66,7 @@ def test_a_layer_is_for_its_architecture_and_python(layer):
 def test_the_librarys_layer_has_the_library_and_nothing_else():
     assert [path.name for path in (BUILD / "GuildhookLayer").iterdir()] == ["python"]
     assert [path.name for path in (BUILD / "GuildhookLayer" / "python").iterdir()] == ["guildhook"]
-    source = PROJECT / "layers" / "guildhook" / "guildhook"
+    source = ROOT / "layers" / "guildhook" / "guildhook"
     built = BUILD / "GuildhookLayer" / "python" / "guildhook"
     assert files(built) == files(source)
 
@@ -77,9 +77,9 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("OnMessage", {"app.py"}),
         ("CompilePlugin", {"app.py"}),
         ("Sweep", {"app.py"}),
-        ("AdminApi", {"app.py", *(f"page/{name}" for name in files(PROJECT / "functions" / "admin_api" / "page"))}),
+        ("AdminApi", {"app.py", *(f"page/{name}" for name in files(ROOT / "functions" / "admin_api" / "page"))}),
         ("TestRun", {"app.py"}),
-        ("Migrate", {"app.py", *(f"migrations/{path.name}" for path in (PROJECT / "migrations").glob("*.sql"))}),
+        ("Migrate", {"app.py", *(f"migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql"))}),
     ],
 )
 def test_a_function_is_its_own_file_alone(function, wanted):

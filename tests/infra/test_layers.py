@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from infra.templates import PROJECT
+from project import ROOT
 
-LAYER = PROJECT / "layers" / "guildhook"
+LAYER = ROOT / "layers" / "guildhook"
 LAMBDAS = (3, 13)
 
 

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from infra.templates import PROJECT, deployment, read_template, resolve
+from infra.templates import deployment, read_template, resolve
 from infra.test_permissions import USERS
+from project import ROOT
 
 NETWORK = {"VpcCidr": "10.42.0.0/16", "ChatApiPort": 443}
 DATABASE = {
@@ -34,7 +35,7 @@ def nested(root):
 
 def test_every_template_of_infra_is_a_nested_stack():
     used = {properties["TemplateURL"] for _, properties in nested(deployment("a database of its own"))}
-    assert used == {f"infra/{path.name}" for path in (PROJECT / "infra").glob("*.yaml")}
+    assert used == {f"infra/{path.name}" for path in (ROOT / "infra").glob("*.yaml")}
 
 
 @pytest.mark.parametrize("name", ["a database of its own", "by token"])
@@ -47,7 +48,7 @@ def test_a_nested_stack_is_given_what_it_declares(name):
 
 
 def test_what_the_root_asks_of_a_nested_stack_is_an_output_of_it():
-    text = (PROJECT / "template.yaml").read_text()
+    text = (ROOT / "template.yaml").read_text()
     templates = {stack: properties["TemplateURL"] for stack, properties in nested(deployment("a database of its own"))}
     asked = re.findall(r"!GetAtt (\w+)\.Outputs\.(\w+)", text)
     assert asked

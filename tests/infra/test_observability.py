@@ -10,14 +10,15 @@ from uuid import uuid4
 import pytest
 
 from emitted import FAMILIES, emitted, texts
-from infra.templates import PROJECT, read_template, resolve
+from infra.templates import read_template, resolve
+from project import ROOT
 
 # moto's CloudFormation makes the dashboard alone; the alarms are given to its CloudWatch below.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..CloudWatch..Alarm")
 
 TEMPLATE = read_template("infra/observability.yaml")
-TEMPLATE_BODY = (PROJECT / "infra" / "observability.yaml").read_text()
-RUNBOOKS = (PROJECT / "docs" / "runbooks.md").read_text()
+TEMPLATE_BODY = (ROOT / "infra" / "observability.yaml").read_text()
+RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:guildhook-alarms"
 REQUIRED = {
     "ServiceName": "bots",

@@ -7,29 +7,29 @@ import pytest
 
 from guildhook.admin.api import ENDPOINTS
 from guildhook.admin.endpoints import Access
-from guildhook.backoff import Backoff
-from guildhook.budget import Budget
-from guildhook.lambda_functions import _TOTAL_SECONDS
+from guildhook.aws.functions import _TOTAL_SECONDS
+from guildhook.configuration import SweepConfiguration, WorkerConfiguration
+from guildhook.events.backoff import Backoff
+from guildhook.events.budgets import Budget
 from guildhook.model import QuarantineRules
-from guildhook.sandbox.child import CompileLimits
-from guildhook.settings import SweepSettings, WorkerSettings
+from guildhook.sandbox.compiling.child import CompileLimits
 from infra.templates import (
     BY_PASSWORD,
     BY_TOKEN,
     CHAT,
     DEPLOYMENTS,
     OWNER_APART,
-    PROJECT,
     broken_rules,
     deployment,
     read_template,
 )
 from infra.test_permissions import USERS
+from project import ROOT
 
 FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun"}
 WITH_DATABASE = FUNCTIONS - {"TestRun"}
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
-TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((PROJECT / "infra").glob("*.yaml")))]
+TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((ROOT / "infra").glob("*.yaml")))]
 
 SOURCES = [
     ("MessageCreated", "OnMessage", "Events", "DeadLetters", 10),
@@ -72,7 +72,7 @@ def test_every_number_of_compiles_has_its_reserve():
 
 def test_the_functions_are_those_of_the_folder(stack):
     assert set(stack.of_type("AWS::Lambda::Function")) == FUNCTIONS
-    assert {path.parent.name for path in (PROJECT / "functions").glob("*/app.py")} == {
+    assert {path.parent.name for path in (ROOT / "functions").glob("*/app.py")} == {
         re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in FUNCTIONS
     }
 
@@ -117,7 +117,7 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
 def test_what_is_put_back_is_in_no_queue_and_in_no_function_any_more(stack):
     """A message that failed waits for the longest time, and a function that was killed for the queue's own timeout."""
     waits = Backoff().longest_seconds + stack["Events"]["VisibilityTimeout"] + stack["OnMessage"]["Timeout"]
-    (requeue_after,) = (s.default for s in fields(SweepSettings) if s.name == "requeue_after_seconds")
+    (requeue_after,) = (s.default for s in fields(SweepConfiguration) if s.name == "requeue_after_seconds")
     assert waits < requeue_after
 
 
@@ -166,14 +166,14 @@ def test_every_parameter_is_described_and_constrained(name):
 
 
 def test_every_variable_of_the_functions_is_documented(stack):
-    documented = (PROJECT / "docs" / "configuration.md").read_text()
+    documented = (ROOT / "docs" / "configuration.md").read_text()
     for name in FUNCTIONS:
         for variable in stack[name]["Environment"]["Variables"]:
             assert f"| `{variable}` |" in documented, variable
 
 
 def test_every_parameter_is_documented_with_its_default():
-    text = (PROJECT / "docs" / "deployment.md").read_text()
+    text = (ROOT / "docs" / "deployment.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", text, re.MULTILINE))
     declared = read_template()["Parameters"]
     assert documented == {name: str(each.get("Default", "needed")) or "empty" for name, each in declared.items()}
@@ -261,7 +261,7 @@ def test_the_function_has_room_for_its_disk_cache(stack):
 
 
 def test_the_default_disk_cache_fits_the_smallest_disk():
-    (limit,) = (setting.default for setting in fields(WorkerSettings) if setting.name == "disk_cache_bytes")
+    (limit,) = (setting.default for setting in fields(WorkerConfiguration) if setting.name == "disk_cache_bytes")
     assert limit + CompileLimits().artifact_bytes < 512 * 1024 * 1024
 
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,20 +15,21 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from guildhook.events import DeliveryDue
-from guildhook.sealing import Sealer, SettingsKeys
+from guildhook.events.queue_events import DeliveryDue
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.store import Database, Store
 from guildhook.store.migrations import migrate
-from guildhook.store.schema import MIGRATIONS as NEEDED
+from guildhook.store.needed_migrations import MIGRATIONS as NEEDED
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
+from project import ROOT
 from samples import FixedKeys, event, failed_records, sqs_event
 
 FILES = sorted(MIGRATIONS.glob("*.sql"))
 ALL = [path.stem for path in FILES]
 CONTEXT = LambdaContext("any", "request", deadline=time.monotonic() + 3_600)
-PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 GUILD, CHANNEL, MESSAGE, PLUGIN, RUN, KEY, VERSION, SHADOW_RUN = (
     UUID(f"6a1d0000-0000-4000-8000-00000000000{n}") for n in range(1, 9)

@@ -1,15 +1,15 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from builds import rebuild
 from guildhook.model import Outcome
 from guildhook.sandbox import inspect
+from project import ROOT
 from samples import CHANNEL, MESSAGE
 
-PLUGIN = Path(__file__).parents[2] / "plugins" / "ping"
+PLUGIN = ROOT / "plugins" / "ping"
 PING = PLUGIN / "ping.wasm"
 
 

@@ -1,16 +1,16 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from builds import rebuild
 from guildhook.model import HostCall, Outcome
+from guildhook.plugin_settings.schema import check_schema, check_settings, secret_names
 from guildhook.sandbox import inspect
-from guildhook.settings_schema import check_schema, check_settings, secret_names
+from project import ROOT
 from samples import CHANNEL, MESSAGE
 
-PLUGIN = Path(__file__).parents[2] / "plugins" / "welcome"
+PLUGIN = ROOT / "plugins" / "welcome"
 WELCOME = PLUGIN / "welcome.wasm"
 
 

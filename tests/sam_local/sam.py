@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from guildhook_local.serve import CONTAINERS_NAME_OF_THE_HOST
+from project import ROOT
 
-PROJECT = Path(__file__).parents[2]
-_BUILD = PROJECT / ".aws-sam" / "build"
+_BUILD = ROOT / ".aws-sam" / "build"
 _IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 _LONGEST_SECONDS = 300
 _CONTAINER = re.compile(r"SAM_CONTAINER_ID: (\w+)")
@@ -117,8 +117,8 @@ class Sam:
             log.open("wb") as stderr,
             subprocess.Popen(
                 [
-                    *(PROJECT / ".venv-sam" / "bin" / "sam", "local", command, *arguments),
-                    *("--config-file", PROJECT / "infra" / "local" / "samconfig.toml"),
+                    *(ROOT / ".venv-sam" / "bin" / "sam", "local", command, *arguments),
+                    *("--config-file", ROOT / "infra" / "local" / "samconfig.toml"),
                     *("--template", self.template, "--env-vars", self.environment),
                 ],
                 env={
@@ -127,7 +127,7 @@ class Sam:
                     "AWS_ACCESS_KEY_ID": "local",
                     "AWS_SECRET_ACCESS_KEY": "local",
                 },
-                cwd=PROJECT,
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -6,10 +6,10 @@ import pytest
 
 import wat
 from guildhook_local.poller import EventSourceMapping
-from sam_local.sam import PROJECT
+from project import ROOT
 
-EVENTS = PROJECT / "events"
-PING = (PROJECT / "plugins" / "ping" / "ping.wasm").read_bytes()
+EVENTS = ROOT / "events"
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 # 700 MB: more than there is.
 EATS_MEMORY = wat.plugin(
     wat.on_message(

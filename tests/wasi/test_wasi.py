@@ -1,23 +1,18 @@
-from pathlib import Path
-
 from wasmtime import Config, Engine, Store, WasiConfig
 from wasmtime.component import Component, Linker
 
 from builds import dummy_component, rebuild
-
-PROJECT = Path(__file__).parents[2]
+from project import ROOT
 
 
 def test_the_committed_component_is_what_the_source_builds(tmp_path):
-    committed = PROJECT / "layers" / "guildhook" / "guildhook" / "sandbox" / "wasi.wasm"
-    assert rebuild(PROJECT / "wasi", tmp_path / "wasi.wasm") == committed.read_bytes()
+    committed = ROOT / "layers" / "guildhook" / "guildhook" / "sandbox" / "compiling" / "wasi.wasm"
+    assert rebuild(ROOT / "wasi", tmp_path / "wasi.wasm") == committed.read_bytes()
 
 
 def test_its_types_are_those_of_wasmtimes_own_wasi(tmp_path):
     # Linking compares every function's type: wasmtime's own are typed, unlike the host functions of its C API.
-    wit = (
-        (PROJECT / "wasi" / "wasi.wit").read_text().replace("import host;", "").replace("export wasi:", "import wasi:")
-    )
+    wit = (ROOT / "wasi" / "wasi.wit").read_text().replace("import host;", "").replace("export wasi:", "import wasi:")
     wit = wit.replace("        exit-with-code: func(status-code: u8);\n", "")  # unstable, and off there
     engine = Engine(Config())
     linker, store = Linker(engine), Store(engine)

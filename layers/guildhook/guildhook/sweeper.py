@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from guildhook.events import DeliveryDue
-from guildhook.modules import CompileQueue
-from guildhook.settings import SweepSettings
-from guildhook.sqs import Queue, QueueMessage
+from guildhook.aws.queues import Queue, QueueMessage
+from guildhook.configuration import SweepConfiguration
+from guildhook.events.queue_events import DeliveryDue
 from guildhook.stage import Stage
 from guildhook.store import GivenUp, Store, VersionStore
+from guildhook.versions.compile_queue import CompileQueue
 
 _AT_ONCE: Final = 1_000
 """Rows a statement: it must not hold locks for long."""
@@ -53,7 +53,7 @@ def sweep(
     versions: VersionStore,
     events: Queue,
     compiles: CompileQueue,
-    settings: SweepSettings,
+    configuration: SweepConfiguration,
     in_time: Callable[[], bool],
     swept: Swept,
     stage: Stage = nullcontext,
@@ -63,23 +63,23 @@ def sweep(
     `swept` says what was done, also if the rest fails: nobody finds out afterwards what was given up.
     """
     with stage("give_up"):
-        while in_time() and (late := store.give_up(settings.give_up_after_hours, _AT_ONCE)):
+        while in_time() and (late := store.give_up(configuration.give_up_after_hours, _AT_ONCE)):
             swept.given_up += late
     with stage("requeue"):
-        while in_time() and (due := store.take_due(settings.requeue_after_seconds, _AT_ONCE)):
+        while in_time() and (due := store.take_due(configuration.requeue_after_seconds, _AT_ONCE)):
             messages = [DeliveryDue(guild_id, message_id) for guild_id, message_id in due]
             events.send([QueueMessage(message.to_json(), str(message.guild_id)) for message in messages])
             swept.requeued += len(due)
     with stage("versions"):
         _sweep_versions(versions, compiles, in_time, swept)
     with stage("forget"):
-        while in_time() and (forgotten := store.forget_runs(settings.keep_runs_days, _AT_ONCE)):
+        while in_time() and (forgotten := store.forget_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
-        while in_time() and (forgotten := store.forget_usage(settings.keep_usage_days, _AT_ONCE)):
+        while in_time() and (forgotten := store.forget_usage(configuration.keep_usage_days, _AT_ONCE)):
             swept.usage += forgotten
-        while in_time() and (forgotten := versions.forget_shadow_runs(settings.keep_runs_days, _AT_ONCE)):
+        while in_time() and (forgotten := versions.forget_shadow_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
-        while in_time() and (forgotten := versions.forget_audit(settings.keep_audit_days, _AT_ONCE)):
+        while in_time() and (forgotten := versions.forget_audit(configuration.keep_audit_days, _AT_ONCE)):
             swept.audit += forgotten
         while in_time() and (forgotten := versions.forget_requests(_REQUESTS_HOURS, _AT_ONCE)):
             swept.usage += forgotten

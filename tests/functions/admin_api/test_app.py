@@ -6,7 +6,7 @@ import time
 import pytest
 
 from guildhook import __version__
-from guildhook.store.schema import MIGRATIONS
+from guildhook.store.needed_migrations import MIGRATIONS
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import ADMIN_API

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 import wat
-from guildhook.modules import CompileQueue
+from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN

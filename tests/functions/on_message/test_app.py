@@ -12,16 +12,17 @@ import pytest
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 import wat
-from guildhook.sealing import Sealer, SettingsKeys
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
 from postgres_wire import wire_server
+from project import ROOT
 from samples import FixedKeys, event, failed_records, sqs_event
 
-PLUGINS = Path(__file__).parents[3] / "plugins"
+PLUGINS = ROOT / "plugins"
 PING = (PLUGINS / "ping" / "ping.wasm").read_bytes()
 CONTEXT = LambdaContext("on_message", "request", deadline=time.monotonic() + 3_600)
 

@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,9 +11,10 @@ from guildhook.errors import InfrastructureError
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE, SWEEP
+from project import ROOT
 from versions import add_plugin, announce
 
-PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
 def in_time(seconds=3_600):

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -16,19 +15,20 @@ from psycopg.rows import dict_row
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook.events import parse_event
+from guildhook.events.queue_events import parse_event
 from guildhook.model import Outcome
 from guildhook.sandbox import Engine
 from guildhook.store import Store
-from guildhook.trial import TrialFailure, TrialRequest, TrialResult, Trials
+from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import TEST_RUN
+from project import ROOT
 from samples import CHANNEL, MESSAGE, TIME, event, limits
 
 CONTEXT = LambdaContext("test_run", "request", deadline=time.monotonic() + 3_600)
 PLUGIN_ID = UUID("6a1d0000-0000-4000-8000-000000000009")
-PING = (Path(__file__).parents[3] / "plugins" / "ping" / "ping.wasm").read_bytes()
+PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 RANDOM = wat.plugin(
     wat.on_message(

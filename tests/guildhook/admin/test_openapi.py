@@ -1,11 +1,11 @@
 import json
-from pathlib import Path
 
 from guildhook.admin.api import ENDPOINTS
 from guildhook.admin.endpoints import Access
 from guildhook.admin.openapi import document
+from project import ROOT
 
-COMMITTED = Path(__file__).parents[3] / "web" / "openapi.json"
+COMMITTED = ROOT / "web" / "openapi.json"
 
 
 def test_the_committed_document_is_current():

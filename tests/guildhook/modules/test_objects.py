@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from guildhook.aws import Aws
+from guildhook.aws.requests import Aws
 from guildhook.errors import InfrastructureError
 from guildhook.modules.objects import ObjectReader, bucket_url
 from http_server import Answer, http_server

@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,8 @@ from guildhook_local.chat_server import Fault
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
 from invocation import invoke
+from project import ROOT
 from samples import event, sqs_event
-
-PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -173,7 +171,7 @@ def test_counts_are_one_value_a_batch_and_what_is_measured_one_a_run(system, gui
 
 
 def test_every_metric_is_documented_with_its_unit_and_no_other_is():
-    text = (PROJECT / "docs" / "observability.md").read_text()
+    text = (ROOT / "docs" / "observability.md").read_text()
     documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
     assert [name for name, rows in groupby(sorted(documented)) if len(list(rows)) > 1] == []
     # Powertools counts cold starts.

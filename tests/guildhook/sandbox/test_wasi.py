@@ -4,7 +4,6 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from fasteners import InterProcessLock
@@ -13,11 +12,11 @@ from wasmtime import wat2wasm
 from builds import BIN, dummy_component
 from guildhook.model import HostCall, Outcome, RunResult
 from guildhook.sandbox import Engine, Module, inspect
-from guildhook.sandbox.child import CompileLimits
-from guildhook.sandbox.wrapper import linked
+from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox.compiling.wrapper import linked
+from project import ROOT
 from samples import MESSAGE, TIME, limits
 
-ROOT = Path(__file__).parents[3]
 WIT = ROOT / "wit" / "plugin.wit"
 WASI_WIT = ROOT / "wasi" / "wasi.wit"
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from guildhook.aws.secrets import Secret
 from guildhook.errors import InfrastructureError
-from guildhook.secret import Secret
 from guildhook.store import Store
 from guildhook.store.connection import connect
 from guildhook.store.database import Credentials, Database

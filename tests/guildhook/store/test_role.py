@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
@@ -22,10 +21,11 @@ from guildhook.store.role import PRIVILEGES
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
+from project import ROOT
 from samples import event, failed_records, http_request, sqs_event
 from versions import upload
 
-PLUGINS = Path(__file__).parents[3] / "plugins"
+PLUGINS = ROOT / "plugins"
 PING = (PLUGINS / "ping" / "ping.wasm").read_bytes()
 COUNTER = (PLUGINS / "counter" / "counter.wasm").read_bytes()
 CONTEXT = LambdaContext("any", "request", deadline=time.monotonic() + 3_600)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from guildhook.admin import problems
 from guildhook.admin.models import FieldError, Settings
 from guildhook.admin.problems import ProblemError
-from guildhook.settings_schema import check_settings
+from guildhook.plugin_settings.schema import check_settings
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 
 _MOST_NAMED: Final = 50

@@ -9,13 +9,13 @@ from guildhook.admin.access import GuildAccess
 from guildhook.admin.models import SignIn
 from guildhook.admin.rates import Rates
 from guildhook.admin.tokens import TokenVerifier
-from guildhook.budget import Budget
-from guildhook.modules import CompileQueue
-from guildhook.modules.uploads import Uploads
+from guildhook.events.budgets import Budget
+from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits
-from guildhook.sealing import Sealer
 from guildhook.store.admin import AdminStore
-from guildhook.trial import Trials
+from guildhook.trials import Trials
+from guildhook.versions.compile_queue import CompileQueue
+from guildhook.versions.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True)

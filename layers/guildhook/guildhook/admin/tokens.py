@@ -14,8 +14,8 @@ import jwt
 import msgspec
 import urllib3
 
-from guildhook.answers import EndlessAnswerError, read_whole
 from guildhook.errors import InfrastructureError
+from guildhook.http_bodies import EndlessAnswerError, read_whole
 
 _ALGORITHMS: Final = ("RS256", "ES256")
 _LEEWAY_SECONDS: Final = 30

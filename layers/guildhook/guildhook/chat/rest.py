@@ -10,11 +10,11 @@ from uuid import UUID
 import msgspec
 import urllib3
 
-from guildhook.answers import read_whole
+from guildhook.aws.secrets import Rotating
 from guildhook.chat.api import Answer, Membership, Pause, ServiceToken
 from guildhook.errors import InfrastructureError
+from guildhook.http_bodies import read_whole
 from guildhook.model import DeliveryState, Outgoing
-from guildhook.secret import Rotating
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5

@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-from guildhook.aws import Aws, endpoint, reason
+from guildhook.aws.requests import Aws, endpoint, reason
 from guildhook.errors import InfrastructureError
 
 _PIECE_BYTES = 256 * 1024

@@ -13,20 +13,20 @@ from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from guildhook.batch import QueueRecord, Subject
+from guildhook.events.batch import QueueRecord, Subject
+from guildhook.events.runner import failure_of_the_plugin
+from guildhook.events.worker import BatchReport
 from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, Outgoing, Refusal, run_id
-from guildhook.modules import Request, Stored, StoredVersion, Upload
 from guildhook.observability.telemetry import Telemetry
-from guildhook.runner import failure_of_the_plugin
 from guildhook.store import RunRecord
 from guildhook.sweeper import Swept
-from guildhook.worker import BatchReport
+from guildhook.versions.compile_queue import Request, Stored, StoredVersion, Upload
 
 if TYPE_CHECKING:
     from guildhook.admin.services import RequestReport  # which the other functions do without
 
     # It brings what requests to AWS need, and the functions that handle messages start without that.
-    from guildhook.trial import TrialRequest, TrialResult
+    from guildhook.trials import TrialRequest, TrialResult
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")
 """What a chat server refuses a message with."""

@@ -12,7 +12,7 @@ import msgspec
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Outcome
-from guildhook.sandbox.child import REFUSED_STATUS, Start
+from guildhook.sandbox.compiling.child import REFUSED_STATUS, Start
 from guildhook.sandbox.engine import Engine
 from guildhook.sandbox.sandbox import Sandbox
 

@@ -19,13 +19,13 @@ from wasmtime.component import Component, ExportIndex
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
-from guildhook.sandbox.binary import RefusedError
+from guildhook.sandbox.binary.reading import RefusedError
+from guildhook.sandbox.binary.structure import read_component
 from guildhook.sandbox.capi import address
-from guildhook.sandbox.child import CompileLimits, Start, compile_in_child
-from guildhook.sandbox.inspection import inspect
+from guildhook.sandbox.compiling.child import CompileLimits, Start, compile_in_child
+from guildhook.sandbox.compiling.inspection import inspect
+from guildhook.sandbox.compiling.wrapper import wrap, wrapper_digest
 from guildhook.sandbox.limits import Limits
-from guildhook.sandbox.structure import read_component
-from guildhook.sandbox.wrapper import wrap, wrapper_digest
 
 # Fixed per architecture instead of "this machine's": code compiled on one host runs on every other.
 _TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}

@@ -19,8 +19,8 @@ from wasmtime.component import Linker
 from guildhook.model import HostCall, Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox import capi
 from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Option, Store, Text
+from guildhook.sandbox.compiling.wrapper import HOST
 from guildhook.sandbox.limits import Limits
-from guildhook.sandbox.wrapper import HOST
 
 # What a call, and a byte that passes in it, cost in fuel: they take about as long as this many instructions
 # (`make bench` measures both).

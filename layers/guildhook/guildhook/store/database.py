@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from guildhook.aws.secrets import Rotating
 from guildhook.errors import InfrastructureError
-from guildhook.secret import Rotating
 
 _DEFAULT_PORT = 5432
 _TOKEN_SECONDS = 900
@@ -68,7 +68,7 @@ class IamTokens:
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        from guildhook.aws import Aws  # noqa: PLC0415
+        from guildhook.aws.requests import Aws  # noqa: PLC0415
 
         data = {"Action": "connect", "DBUser": self._user}
         request = AWSRequest("GET", f"https://{self._host}:{self._port}/", data=data)

@@ -9,7 +9,7 @@ from guildhook.admin.call import CurrentCall, answer
 from guildhook.admin.endpoints import Access, Endpoints
 from guildhook.admin.models import Document, Health, SignIn
 from guildhook.admin.problems import ProblemError
-from guildhook.store.schema import MIGRATIONS
+from guildhook.store.needed_migrations import MIGRATIONS
 
 endpoints = Endpoints("service", Access.ANYBODY, "/api")
 

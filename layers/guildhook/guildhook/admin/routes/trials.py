@@ -18,7 +18,7 @@ from guildhook.admin.problems import ProblemError
 from guildhook.admin.rates import TEST_RUN_COST
 from guildhook.admin.routes.live import ready
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
-from guildhook.trial import TrialFailure, TrialRequest, TrialResult
+from guildhook.trials import TrialFailure, TrialRequest, TrialResult
 
 endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 

@@ -1,0 +1,1 @@
+"""Amazon Web Services: signed requests, queues, functions, secrets and custom resources."""

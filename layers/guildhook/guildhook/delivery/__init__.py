@@ -1,6 +1,0 @@
-"""Sends what runs asked for, in the time a batch has left, and leaves a chat server alone that fails or asks for it."""
-
-from guildhook.delivery.breaker import BreakerRules, CircuitBreaker
-from guildhook.delivery.sender import Sender
-
-__all__ = ["BreakerRules", "CircuitBreaker", "Sender"]

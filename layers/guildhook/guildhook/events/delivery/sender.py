@@ -1,0 +1,123 @@
+"""Sends intents: channels at the same time, in order within one, and never past the deadline."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from math import isinf
+from typing import Final
+
+from guildhook.chat import Answer, ChatApi
+from guildhook.events.delivery.breaker import CircuitBreaker
+from guildhook.events.delivery.pauses import Pauses
+from guildhook.model import Delivery, DeliveryState, Outgoing
+
+_MAX_THREADS: Final = 16
+_ATTEMPTS: Final = 3
+"""In one batch; then the queue brings the message back later."""
+_FIRST_BACKOFF_SECONDS: Final = 0.2
+"""The most that is waited after the first attempt; twice as much after the second."""
+_LONGEST_WAIT_SECONDS: Final = 5
+"""For a pause that the server asks for. What takes longer waits in the queue, which costs nothing."""
+_LEAST_SECONDS: Final = 0.2
+"""With less time left than this nothing is begun."""
+
+
+class Sender:
+    def __init__(
+        self,
+        chat: ChatApi,
+        breaker: CircuitBreaker,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._chat = chat
+        self.breaker = breaker
+        self._pauses = Pauses()
+        self._last_failure = ""
+        self._now = now
+        self._sleep = sleep
+
+    def connect(self) -> None:
+        """Raises InfrastructureError."""
+        self._chat.connect()
+
+    def close(self) -> None:
+        self._chat.close()
+
+    def send(self, outgoing: Iterable[Outgoing], deadline: float) -> list[Delivery]:
+        """One result for every intent that was tried; those behind a pending one in its channel are not.
+
+        Returns by `deadline`, of the same clock, whatever the chat server does. What is under way then has no result:
+        it is sent again later, under the same key.
+        """
+        channels: dict[str, list[Outgoing]] = {}
+        for each in outgoing:
+            channels.setdefault(each.intent.channel_id, []).append(each)
+        if not channels:
+            return []
+        results: dict[str, Delivery] = {}
+        pool = ThreadPoolExecutor(min(len(channels), _MAX_THREADS), thread_name_prefix="delivery")
+        tasks = [pool.submit(self._in_order, queue, deadline, results) for queue in channels.values()]
+        left = max(deadline - self._now(), 0)
+        done, late = wait(tasks, timeout=None if isinf(left) else left)
+        # Not to be waited for: a server can hold a thread for as long as it sends a byte now and then.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for task in done:
+            task.result()  # raises what no chat API may raise
+        for channel_id, task in zip(channels, tasks, strict=True):
+            if task in late and not task.cancelled():
+                self._note_failure(channel_id, "no answer in the time that was left")
+        return list(results.copy().values())
+
+    def _in_order(self, queue: Sequence[Outgoing], deadline: float, results: dict[str, Delivery]) -> None:
+        for outgoing in queue:
+            delivery = results[outgoing.intent.key] = self._deliver(outgoing, deadline)
+            if delivery.state is DeliveryState.PENDING:
+                return
+
+    def _deliver(self, outgoing: Outgoing, deadline: float) -> Delivery:
+        """Try until there is an answer for good, or no use or no time in going on."""
+        intent = outgoing.intent
+        for attempt in range(1, _ATTEMPTS + 1):
+            pause = self._pauses.seconds_to_wait(intent.channel_id, self._now())
+            if pause and pause > min(_LONGEST_WAIT_SECONDS, deadline - self._now() - _LEAST_SECONDS):
+                return _pending(intent.key, f"the chat API asks to wait for {pause:.1f} s", pause)
+            self._wait(pause)
+            if deadline - self._now() < _LEAST_SECONDS:
+                return _pending(intent.key, "no time was left to send it", 0)
+            closed_for = self.breaker.seconds_to_wait(self._now())
+            if closed_for:
+                reason = f"not tried for {closed_for:.1f} s more, since the circuit is open: {self._last_failure}"
+                return _pending(intent.key, reason, closed_for)
+            answer = self._attempt(outgoing, deadline)
+            if answer.state is not DeliveryState.PENDING:
+                return Delivery(intent.key, answer.state, answer.detail)
+            # Full jitter: all that failed at the same time must not come back at the same time.
+            backoff = random.uniform(0, _FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))  # noqa: S311 - no secret
+            if attempt == _ATTEMPTS or backoff > deadline - self._now() - _LEAST_SECONDS:
+                break
+            self._wait(backoff)
+        return _pending(intent.key, answer.detail, self._pauses.seconds_to_wait(intent.channel_id, self._now()))
+
+    def _attempt(self, outgoing: Outgoing, deadline: float) -> Answer:
+        answer = self._chat.send(outgoing, deadline - self._now())
+        if answer.pause:
+            self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())
+        if answer.server_failed:
+            self._note_failure(outgoing.intent.channel_id, answer.detail)
+        else:
+            self.breaker.succeeded()
+        return answer
+
+    def _note_failure(self, channel_id: str, detail: str) -> None:
+        self._last_failure = detail
+        self.breaker.failed(channel_id, self._now())
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self._sleep(seconds)
+
+
+def _pending(key: str, reason: str, retry_seconds: float) -> Delivery:
+    return Delivery(key, DeliveryState.PENDING, reason, retry_seconds)

@@ -1,0 +1,1 @@
+"""Reads and writes the binary format of WebAssembly components, without wasmtime."""

@@ -1,0 +1,301 @@
+"""What a component is made of, as far as the sandbox must know it: names, and what an instance of it has.
+
+Reads the binary alone and compiles nothing. What could hide a memory from the count is refused, and so is what is too
+much for the compiler.
+Format: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from guildhook.model import MemoryType
+from guildhook.sandbox.binary.core_module import CoreModule, read_core_module
+from guildhook.sandbox.binary.reading import Reader, RefusedError
+from guildhook.sandbox.binary.tally import Counted, Tally
+
+COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
+
+SCHEMA_SECTION = "guildhook:settings-schema"
+"""The custom section in which a plugin says what settings it has."""
+MAX_SCHEMA_BYTES = 64 * 1024
+
+_MAX_NESTING = 8
+# Of one instance. A component can instantiate one module again and again, and nested ones multiply; a run has limits
+# of its own, which are lower as a rule.
+_MAX_INSTANCES = 1_000
+_MAX_MEMORIES = 64
+_MAX_TABLES = 100
+_MAX_TABLE_ELEMENTS = 1_000_000
+
+_Item = TypeVar("_Item")
+
+# What a name stands for: a core sort is two bytes, the others one.
+_Sort = tuple[int, ...]
+_CORE_MODULE: _Sort = (0x00, 0x11)
+_COMPONENT: _Sort = (0x04,)
+
+
+@dataclass(slots=True)
+class Component:
+    imports: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    uses: set[str] = field(default_factory=set)
+    """Names taken out of instances, at any level: a function must be named here before it can be called."""
+    memories: list[MemoryType] = field(default_factory=list)
+    """One for each memory that an instance has."""
+    tables: list[int] = field(default_factory=list)
+    """One for each table that an instance has: how many elements it has at least."""
+    instances: int = 0
+    """How many instances an instance has inside."""
+    definitions: int = 0
+    """How many definitions the compiler takes an instance through, those of the instances inside included."""
+    modules: list[CoreModule] = field(default_factory=list)
+    """Core modules by their index."""
+    name_sections: list[int] = field(default_factory=list)
+    """Those of all core modules, at any level; see CoreModule."""
+    components: list["Component"] = field(default_factory=list)
+    """Nested components by their index."""
+    settings_schema: bytes | None = None
+    """As it is: nothing is known of what it says."""
+
+
+def read_component(wasm: bytes) -> Component:
+    """Raises RefusedError."""
+    reader = Reader(wasm, 0, len(wasm))
+    reader.expect(COMPONENT_HEADER, "not a component")
+    return _Parser().component(reader, ())
+
+
+def without_section(wasm: bytes, name: str) -> bytes:
+    """A component without its custom sections of this name. Raises RefusedError."""
+    reader = Reader(wasm, 0, len(wasm))
+    reader.expect(COMPONENT_HEADER, "not a component")
+    kept = [COMPONENT_HEADER]
+    while not reader.exhausted:
+        start = reader.position
+        section, body = reader.section()
+        if section != 0 or body.name() != name:
+            kept.append(wasm[start : reader.position])
+    return b"".join(kept)
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self._tally = Tally()
+
+    def component(self, reader: Reader, outer: tuple[Component, ...]) -> Component:
+        """`outer` are the components around this one, from the outside in."""
+        if len(outer) >= _MAX_NESTING:
+            raise RefusedError(f"components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}")
+        this = Component()
+        while not reader.exhausted:
+            section, body = reader.section()
+            self._tally.add(Counted.SECTIONS, 1)
+            match section:
+                case 0:
+                    self._custom(body, this, outer)
+                case 1:
+                    module = read_core_module(body, self._tally)
+                    this.modules.append(module)
+                    this.name_sections.extend(module.name_sections)
+                case 4:
+                    this.components.append(self._nested(body, this, outer))
+                case 2 | 5 | 6 | 8 | 10 | 11:
+                    for _ in self._counted(body, this):
+                        self._definition(section, body, this, outer)
+                case 3 | 7:
+                    self._tally.add(Counted.TYPE_BYTES, body.remaining)
+                    self._counted(body, this)
+                case _:
+                    raise RefusedError(f"section {section} of a component is not supported")
+        return this
+
+    def _custom(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+        name = reader.name()
+        if name == "component-name":
+            self._tally.add(Counted.NAME_BYTES, reader.remaining)
+        elif name == SCHEMA_SECTION and not outer:
+            # What a component inside says is of its own settings.
+            _settings_schema(reader, this)
+
+    def _counted(self, reader: Reader, this: Component) -> Iterable[int]:
+        count = reader.number()
+        self._tally.add(Counted.DEFINITIONS, count)
+        this.definitions += count
+        return range(count)
+
+    def _nested(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> Component:
+        reader.expect(COMPONENT_HEADER, "a component in it has another version")
+        nested = self.component(reader, (*outer, this))
+        this.uses |= nested.uses
+        this.name_sections.extend(nested.name_sections)
+        return nested
+
+    def _definition(self, section: int, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+        match section:
+            case 2:
+                self._core_instance(reader, this)
+            case 5:
+                self._instance(reader, this)
+            case 6:
+                _alias(reader, this, outer)
+            case 8:
+                _canonical_function(reader)
+            case 10:
+                this.imports.append(_extern_name(reader))
+                _refuse_code(_extern_type(reader), "imports")
+            case 11:
+                _export(reader, this)
+
+    def _core_instance(self, reader: Reader, this: Component) -> None:
+        if _kind(reader, "core instance", 2) == 0:
+            module = _at(this.modules, reader.number(), "core module")
+            this.definitions += module.imports
+            _instantiate(this, module.memories, module.tables)
+        for _ in self._counted(reader, this):
+            reader.name()
+            reader.byte()
+            reader.number()
+
+    def _instance(self, reader: Reader, this: Component) -> None:
+        of_component = _kind(reader, "instance", 2) == 0
+        if of_component:
+            component = _at(this.components, reader.number(), "component")
+            this.instances += component.instances
+            this.definitions += component.definitions
+            _instantiate(this, component.memories, component.tables)
+        for _ in self._counted(reader, this):
+            if of_component:
+                reader.name()
+            else:
+                _extern_name(reader)
+            _refuse_code(_sort(reader), "passes on")
+            reader.number()
+
+
+def _settings_schema(reader: Reader, this: Component) -> None:
+    if this.settings_schema is not None:
+        raise RefusedError(f"it has the section {SCHEMA_SECTION} twice")
+    if reader.remaining > MAX_SCHEMA_BYTES:
+        raise RefusedError(
+            f"its section {SCHEMA_SECTION} has {reader.remaining} bytes; the limit is {MAX_SCHEMA_BYTES}"
+        )
+    this.settings_schema = reader.take(reader.remaining)
+
+
+def _instantiate(this: Component, memories: Sequence[MemoryType], tables: Sequence[int]) -> None:
+    this.instances += 1
+    this.memories.extend(memories)
+    this.tables.extend(tables)
+    for count, what, most in (
+        (this.instances, "instances inside", _MAX_INSTANCES),
+        (this.definitions, "definitions, those of the instances inside included", Counted.DEFINITIONS.most),
+        (len(this.memories), "memories", _MAX_MEMORIES),
+        (len(this.tables), "tables", _MAX_TABLES),
+        (sum(this.tables), "table elements", _MAX_TABLE_ELEMENTS),
+    ):
+        if count > most:
+            raise RefusedError(f"an instance of it has at least {count} {what}; the limit is {most}")
+
+
+def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
+    sort = _sort(reader)
+    kind = _kind(reader, "alias", 3)
+    first = reader.number()
+    if kind == 0:
+        this.uses.add(reader.name())
+        _refuse_code(sort, "takes out of an instance")
+    elif kind == 1:
+        reader.name()
+    else:
+        index = reader.number()
+        if sort in (_CORE_MODULE, _COMPONENT):
+            scope = _at((this, *reversed(outer)), first, "enclosing component")
+            if sort == _CORE_MODULE:
+                this.modules.append(_at(scope.modules, index, "core module"))
+            else:
+                this.components.append(_at(scope.components, index, "component"))
+
+
+def _canonical_function(reader: Reader) -> None:
+    kind = reader.byte()
+    match kind:
+        case 0x00:  # lift
+            _kind(reader, "canonical function", 1)
+            reader.number()
+            _canonical_options(reader)
+            reader.number()
+        case 0x01:  # lower
+            _kind(reader, "canonical function", 1)
+            reader.number()
+            _canonical_options(reader)
+        case 0x02 | 0x03 | 0x04:  # new, drop and rep of a resource
+            reader.number()
+        case _:
+            raise RefusedError(f"it uses the canonical function 0x{kind:02x} of component async; build it synchronous")
+
+
+def _canonical_options(reader: Reader) -> None:
+    for _ in range(reader.number()):
+        option = reader.byte()
+        match option:
+            case 0x00:
+                pass  # UTF-8
+            case 0x01 | 0x02:
+                # The host would copy such a text two or three times as large.
+                raise RefusedError("it passes text that is not encoded in UTF-8, which is not supported")
+            case 0x03 | 0x04 | 0x05:  # memory, realloc, post-return
+                reader.number()
+            case _:
+                raise RefusedError(
+                    f"it uses the canonical option 0x{option:02x} of component async; build it synchronous"
+                )
+
+
+def _export(reader: Reader, this: Component) -> None:
+    this.exports.append(_extern_name(reader))
+    _refuse_code(_sort(reader), "exports")
+    reader.number()
+    if _kind(reader, "export type", 2) == 1:
+        _extern_type(reader)
+
+
+def _sort(reader: Reader) -> _Sort:
+    sort = reader.byte()
+    return (sort, reader.byte()) if sort == 0x00 else (sort,)
+
+
+def _extern_name(reader: Reader) -> str:
+    _kind(reader, "import and export name", 2)
+    return reader.name()
+
+
+def _extern_type(reader: Reader) -> _Sort:
+    sort = _sort(reader)
+    match sort[0]:
+        case 0x02:
+            raise RefusedError("it imports or exports a value, which is not supported")
+        case 0x03 if _kind(reader, "type bound", 2) == 1:
+            pass  # a fresh resource type
+        case _:
+            reader.number()
+    return sort
+
+
+def _kind(reader: Reader, what: str, known: int) -> int:
+    kind = reader.byte()
+    if kind >= known:
+        raise RefusedError(f"{what} of kind {kind} is not supported")
+    return kind
+
+
+def _refuse_code(sort: _Sort, verb: str) -> None:
+    if sort in (_CORE_MODULE, _COMPONENT):
+        raise RefusedError(f"it {verb} a module or a component, which hides how many memories an instance has")
+
+
+def _at(space: Sequence[_Item], index: int, what: str) -> _Item:
+    if index >= len(space):
+        raise RefusedError(f"{what} {index} does not exist")
+    return space[index]

@@ -1,0 +1,132 @@
+"""One run of a plugin without effects: what somebody tries out, and a recorded run given again.
+
+It happens in a function of its own, which has neither database nor secrets, and may read compiled plugins alone.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+
+from guildhook.aws.functions import LambdaFunction
+from guildhook.errors import InfrastructureError
+from guildhook.model import Artifact, Message, RunResult
+from guildhook.modules import ModuleCache, Unavailable, Wanted
+from guildhook.sandbox import Limits, Module, Plugin, Sandbox
+
+_MAX_BYTES: Final = 5 * 1024 * 1024
+"""Of a request or a result as JSON; Lambda takes and gives a sixth more."""
+
+
+class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a run depends on. The same again gives the same result."""
+
+    artifacts: tuple[Artifact, ...]
+    """Of one wasm, for every engine that it was compiled for."""
+    plugin_id: UUID
+    guild_id: UUID
+    settings: Mapping[str, Any]
+    """With secrets among them."""
+    permissions: frozenset[str]
+    state: Mapping[str, str]
+    message_id: UUID
+    channel_id: UUID
+    message: str
+    """What the plugin is given: compact JSON."""
+    now: Annotated[datetime, msgspec.Meta(tz=True)]
+    """When the message was created."""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    limits: Limits
+
+    def __repr__(self) -> str:
+        """Without what nobody may read in a log."""
+        return f"TrialRequest(plugin_id={self.plugin_id}, message_id={self.message_id})"
+
+
+class TrialFailure(StrEnum):
+    """Why there is no run."""
+
+    NOT_COMPILED = "not_compiled"
+    """By the engine of the function; the compile function can be asked."""
+    UNAVAILABLE = "unavailable"
+    """This time."""
+    INVALID = "invalid"
+    """The request, or a result that is too large; `detail` says it."""
+
+
+class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Either a result or a failure."""
+
+    result: RunResult | None = None
+    failure: TrialFailure | None = None
+    detail: str = ""
+
+
+class Trials:
+    """As the admin API has them done."""
+
+    def __init__(self, function: str) -> None:
+        self._function = LambdaFunction(function, "GUILDHOOK_TEST_RUN_FUNCTION")
+
+    def run(self, request: TrialRequest) -> TrialResult:
+        """Raises InfrastructureError."""
+        payload = msgspec.json.encode(request)
+        if len(payload) > _MAX_BYTES:
+            detail = f"the run would be given {len(payload)} bytes; the limit is {_MAX_BYTES}"
+            return TrialResult(failure=TrialFailure.INVALID, detail=detail)
+        answer = self._function.invoke(payload)
+        try:
+            return msgspec.json.decode(answer, type=TrialResult)
+        except ValueError:
+            raise InfrastructureError("the function test_run gave an answer that is not a result") from None
+
+
+class TrialRunner:
+    """As the function does them."""
+
+    def __init__(self, engine: str, sandbox: Sandbox, modules: ModuleCache[Module]) -> None:
+        """`engine` is the fingerprint of the one that the sandbox has."""
+        self._engine = engine
+        self._sandbox = sandbox
+        self._modules = modules
+
+    def run(self, request: TrialRequest) -> TrialResult:
+        """Raises nothing that a request could bring about."""
+        artifact = next((each for each in request.artifacts if each.engine == self._engine), None)
+        if artifact is None:
+            return TrialResult(failure=TrialFailure.NOT_COMPILED, detail="it is not compiled for this engine yet")
+        module = self._modules.find([Wanted(artifact.wasm_sha256, artifact)]).get(artifact.wasm_sha256)
+        if isinstance(module, Unavailable):
+            return TrialResult(failure=TrialFailure.UNAVAILABLE, detail=module.reason)
+        if not isinstance(module, Module):
+            # Its object is gone or damaged; the compile function sees that as well, and compiles it anew.
+            return TrialResult(failure=TrialFailure.NOT_COMPILED, detail="its compiled form is gone, or damaged")
+        message = Message(
+            id=request.message_id,
+            guild_id=request.guild_id,
+            channel_id=request.channel_id,
+            created_at=request.now,
+            payload=request.message,
+        )
+        plugin = Plugin(request.plugin_id, module, request.permissions, request.limits)
+        result = self._sandbox.run(plugin, message, request.settings, request.now, request.seed, request.state)
+        return _bounded(result)
+
+
+def _bounded(result: RunResult) -> TrialResult:
+    size = len(msgspec.json.encode(result))
+    if size > _MAX_BYTES:
+        detail = f"what the run did has {size} bytes; a trial can show {_MAX_BYTES}"
+        return TrialResult(failure=TrialFailure.INVALID, detail=detail)
+    return TrialResult(result)
+
+
+def read_request(event: object) -> TrialRequest | TrialResult:
+    """What a function was invoked with, or what is wrong with it; no value of it is quoted."""
+    try:
+        return msgspec.convert(event, TrialRequest)
+    except msgspec.ValidationError as error:
+        return TrialResult(failure=TrialFailure.INVALID, detail=str(error))

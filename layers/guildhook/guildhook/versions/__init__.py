@@ -1,0 +1,1 @@
+"""The way of a version, from its upload to ready: checked, compiled and started once."""

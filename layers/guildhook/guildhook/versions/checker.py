@@ -1,0 +1,103 @@
+"""An uploaded version: whether it is what was announced, whether it is accepted, and that it compiles.
+
+Nothing of an upload or of S3's notice of it is believed: what counts is the row that an admin's request has made.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from guildhook.errors import InvalidSchemaError
+from guildhook.model import Artifact, Refusal
+from guildhook.plugin_settings.schema import check_schema
+from guildhook.sandbox import MAX_WASM_BYTES, inspect
+from guildhook.stage import Stage
+from guildhook.store import Findings, UncheckedVersion, VersionStore
+from guildhook.versions.compiler import Compiler
+from guildhook.versions.uploads import uploaded_version
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    compiler: Compiler
+    versions: VersionStore
+    stage: Stage = nullcontext
+
+    def check_upload(self, key: str) -> Artifact | Refusal | None:
+        """Check the version that a key of the bucket is the upload of; None if there is no such version, or it was done
+        already. Raises InfrastructureError.
+        """
+        version_id = uploaded_version(key)
+        version = version_id and self.versions.begin(version_id, stored=False)
+        if not version:
+            return None
+        if version.wasm is not None:
+            return self._check(version, version.wasm)
+        with self.stage("fetch"):
+            # One byte more than announced shows a longer file without reading all of it.
+            wasm = self.compiler.bucket.get_upload(key, min(version.wasm_bytes, MAX_WASM_BYTES) + 1)
+        return (
+            self._refuse(version.id, ["the file is gone; upload it again"])
+            if wasm is None
+            else self._check(version, wasm)
+        )
+
+    def check_stored(self, version_id: UUID) -> Artifact | Refusal | None:
+        """The same for a version whose wasm Postgres has; one that is ready is only compiled for this engine.
+
+        Raises InfrastructureError.
+        """
+        version = self.versions.begin(version_id, stored=True)
+        if version and version.wasm is not None:
+            return self._check(version, version.wasm)
+        digest = self.versions.ready_sha256(version_id)
+        if digest is None:
+            return None
+        artifact = self.compiler.published(digest)
+        if artifact:
+            return artifact
+        with self.stage("fetch"):
+            wasm = self.versions.ready_wasm(version_id)
+        return None if wasm is None else self.compiler.compile(wasm)
+
+    def _check(self, version: UncheckedVersion, wasm: bytes) -> Artifact | Refusal | None:
+        if not version.accepted:
+            with self.stage("inspect"):
+                findings = _not_as_announced(version, wasm) or self._inspected(wasm)
+            if not isinstance(findings, Findings):
+                return self._refuse(version.id, findings)
+            if not self.versions.accept(version.id, wasm, findings):
+                return None
+        compiled = self.compiler.published(version.wasm_sha256) or self.compiler.compile(wasm)
+        if isinstance(compiled, Refusal):
+            return self._refuse(version.id, [compiled.reason])
+        return compiled if self.versions.ready(version.id) else None
+
+    def _inspected(self, wasm: bytes) -> Findings | Sequence[str]:
+        """What the wasm is, or why it is refused."""
+        inspection = inspect(wasm, self.compiler.limits.memory_bytes)
+        if not inspection.accepted:
+            return inspection.reasons
+        try:
+            schema = None if inspection.settings_schema is None else check_schema(inspection.settings_schema)
+        except InvalidSchemaError as error:
+            return [f"its settings schema is refused: {error}"]
+        return Findings(inspection.imports, inspection.unavailable, inspection.needs, schema)
+
+    def _refuse(self, version_id: UUID, reasons: Sequence[str]) -> Refusal | None:
+        return Refusal("; ".join(reasons)) if self.versions.refuse(version_id, reasons) else None
+
+
+def _not_as_announced(version: UncheckedVersion, wasm: bytes) -> Sequence[str]:
+    if version.wasm_bytes > MAX_WASM_BYTES:
+        return [f"the file was announced with {version.wasm_bytes} bytes; the limit is {MAX_WASM_BYTES}"]
+    if len(wasm) > version.wasm_bytes:
+        return [f"the file has more than the {version.wasm_bytes} bytes that were announced"]
+    if len(wasm) < version.wasm_bytes:
+        return [f"the file has {len(wasm)} bytes; {version.wasm_bytes} were announced"]
+    digest = sha256(wasm).digest()
+    if digest != version.wasm_sha256:
+        return [f"the file's SHA-256 is {digest.hex()}; announced was {version.wasm_sha256.hex()}"]
+    return []

@@ -1,0 +1,75 @@
+"""The queue of the compile function: what it is asked to compile."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+from guildhook.aws.queues import Queue, QueueMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Wasm that Postgres holds."""
+
+    wasm_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version whose wasm Postgres holds."""
+
+    version_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Wasm that was put into the bucket."""
+
+    key: str
+
+
+class CompileQueue:
+    def __init__(self, url: str) -> None:
+        self._queue = Queue(url, "GUILDHOOK_COMPILE_QUEUE_URL")
+
+    def ask(self, wasm_sha256: Iterable[bytes]) -> None:
+        """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""
+        self._queue.send([QueueMessage(json.dumps({"wasm_sha256": digest.hex()})) for digest in wasm_sha256])
+
+    def ask_versions(self, version_ids: Iterable[UUID]) -> None:
+        """Ask for versions whose wasm Postgres holds: the rest of `ask` holds for them as well."""
+        self._queue.send([QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids])
+
+
+Request = Stored | StoredVersion | Upload
+
+
+def read_requests(body: str) -> list[Request]:
+    """What a message of the queue asks for: by `ask`, or by S3, which tells of uploads. Raises ValueError."""
+    match _parsed(body):
+        case {"wasm_sha256": str(digest)} if len(digest) == 64:
+            return [Stored(bytes.fromhex(digest))]
+        case {"version_id": str(version_id)}:
+            return [StoredVersion(UUID(version_id))]
+        case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
+            return []  # S3 sends it once, to see that it may
+        case {"Records": [*records]}:
+            return [_upload(record) for record in records]
+    raise ValueError("the body is neither a request to compile nor a notice of an upload")
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+def _upload(record: Any) -> Upload:
+    match record:
+        case {"eventSource": "aws:s3", "s3": {"object": {"key": str(key)}}}:
+            return Upload(unquote_plus(key))
+    raise ValueError("a record of the body is not a notice of an upload to S3")

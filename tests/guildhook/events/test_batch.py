@@ -1,0 +1,56 @@
+import json
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from guildhook.events.batch import QueueRecord, read_batch
+from guildhook.events.queue_events import DeliveryDue
+from samples import event
+
+NOW = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
+
+
+def records(*bodies):
+    return [
+        QueueRecord(str(i), body if isinstance(body, str) else json.dumps(body), NOW) for i, body in enumerate(bodies)
+    ]
+
+
+def ids(batch, message_id):
+    return [record.id for record in batch.records[message_id]]
+
+
+def test_every_record_is_a_message_or_skipped_or_malformed():
+    message = event()
+    batch = read_batch(records("{", event(encrypted=True), message))
+    (message_id,) = batch.messages
+    assert str(message_id) == message["message"]["id"]
+    assert batch.guilds == {message_id: UUID(message["guild_id"])}
+    assert ids(batch, message_id) == ["2"]
+    assert batch.skipped == {"1": "encrypted message"}
+    assert list(batch.malformed) == ["0"]
+
+
+def test_the_same_message_twice_is_one_message_of_two_records():
+    message = event()
+    batch = read_batch(records(message, message))
+    (message_id,) = batch.messages
+    assert ids(batch, message_id) == ["0", "1"]
+
+
+def test_of_two_bodies_with_one_message_id_the_second_comes_back_to_be_judged_by_what_is_recorded():
+    first = event(content="first")
+    second = {**first, "message": {**first["message"], "content": "second"}}
+    batch = read_batch(records(first, second))
+    (message,) = batch.messages.values()
+    assert json.loads(message.payload)["content"] == "first"
+    assert ids(batch, message.id) == ["0"]
+    assert [record.id for record in batch.second_bodies] == ["1"]
+    assert batch.skipped == {}
+
+
+def test_what_is_due_has_a_guild_and_no_message():
+    due = DeliveryDue(guild_id=uuid4(), message_id=uuid4())
+    batch = read_batch(records(due.to_json()))
+    assert batch.messages == {}
+    assert batch.guilds == {due.message_id: due.guild_id}
+    assert ids(batch, due.message_id) == ["0"]

@@ -1,0 +1,253 @@
+import json
+from dataclasses import fields
+from uuid import uuid4
+
+import pytest
+
+from guildhook.aws.secrets import Secret
+from guildhook.configuration import (
+    WANTS,
+    AdminConfiguration,
+    CompileFunctionConfiguration,
+    CompilerConfiguration,
+    MigrateConfiguration,
+    SweepConfiguration,
+    TrialConfiguration,
+    WorkerConfiguration,
+    load_configuration,
+)
+from guildhook.errors import ConfigurationError
+from guildhook.events.backoff import Backoff
+from guildhook.events.budgets import Budget
+from guildhook.model import QuarantineRules
+from guildhook.sandbox import Limits
+from guildhook.store.database import Database, IamTokens
+
+REQUIRED = {
+    "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@db:5432/chat",
+    "GUILDHOOK_CHAT_API_URL": "https://chat.example",
+    "GUILDHOOK_CHAT_SECRET": "chat",
+    "GUILDHOOK_ARTIFACT_BUCKET": "artifacts",
+    "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
+    "GUILDHOOK_EVENT_QUEUE_URL": "https://sqs.example/events",
+}
+REQUIRED_BY_ADMIN = {
+    "GUILDHOOK_SETTINGS_SECRET": "settings",
+    "GUILDHOOK_TEST_RUN_FUNCTION": "test-run",
+    "GUILDHOOK_JWT_ISSUER": "https://login.example/pool",
+    "GUILDHOOK_JWT_AUDIENCE": "guildhook",
+    "GUILDHOOK_JWT_CLIENT_ID": "page",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name, value in (REQUIRED | REQUIRED_BY_ADMIN).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_environment_becomes_typed_settings(environment):
+    environment.setenv("GUILDHOOK_LIMITS__FUEL", "5000")
+    environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "1000")
+    settings = load_configuration(WorkerConfiguration)
+    assert settings.limits == Limits(fuel=5000)
+    assert settings.memory_cache_bytes == 1000
+    assert settings.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_variable_is_named_in_one_line(environment, name):
+    environment.delenv(name)
+    with pytest.raises(ConfigurationError) as raised:
+        load_configuration(WorkerConfiguration)
+    wants = WANTS[name.removeprefix("GUILDHOOK_").lower()]
+    assert str(raised.value) == f"wrong environment: {name}: missing; wants: {wants}"
+    assert "\n" not in str(raised.value)
+
+
+def test_every_setting_says_what_it_wants():
+    kinds = (
+        AdminConfiguration,
+        CompileFunctionConfiguration,
+        MigrateConfiguration,
+        SweepConfiguration,
+        TrialConfiguration,
+        WorkerConfiguration,
+    )
+    assert set(WANTS) == {setting.name for kind in kinds for setting in fields(kind)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@[db/chat"),
+        ("GUILDHOOK_DATABASE_URL", "s3cret"),
+        ("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@db..example/chat"),
+        ("GUILDHOOK_CHAT_API_URL", "ftp://s3cret@chat"),
+        ("GUILDHOOK_LIMITS__FUEL", "much"),
+        ("GUILDHOOK_LIMITS__FUEL", "-1"),
+        ("GUILDHOOK_LIMITS__FULE", "1"),
+        ("GUILDHOOK_ARTIFACT_BUCKET", ""),
+        ("GUILDHOOK_MEMORY_CACHE_BYTES", "0"),
+        ("GUILDHOOK_DISK_CACHE_BYTES", "67108863"),
+        ("GUILDHOOK_RETRY_SECONDS", "-1"),
+        ("GUILDHOOK_DATABASE_SECRET", ""),
+        ("GUILDHOOK_DATABASE_IAM", "s3cret"),
+        ("GUILDHOOK_CHAT_SECRET", ""),
+        ("GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW", "0"),
+        ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
+        ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": "s3cret"}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fule": 1}}'),
+        ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": -1}}'),
+    ],
+)
+def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, name, value):
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load_configuration(WorkerConfiguration)
+    assert str(raised.value).startswith(f"wrong environment: {name}: ")
+    assert "s3cret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL"}))
+def test_the_admin_api_does_not_start_without_what_it_needs(environment, name):
+    environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
+        load_configuration(AdminConfiguration)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["login.example", "ftp://login.example", "https://", "https://[", "https://me:s3cret@login.example",
+               "https://login.example?s3cret", "https://login.example/#s3cret"]
+)  # fmt: skip
+def test_an_issuer_is_a_plain_url(environment, issuer):
+    environment.setenv("GUILDHOOK_JWT_ISSUER", issuer)
+    with pytest.raises(ConfigurationError) as raised:
+        load_configuration(AdminConfiguration)
+    assert str(raised.value).startswith("wrong environment: GUILDHOOK_JWT_ISSUER: ")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_test_run_has_neither_database_nor_secrets(environment):
+    for name in REQUIRED_BY_ADMIN.keys() | REQUIRED.keys() - {"GUILDHOOK_ARTIFACT_BUCKET"}:
+        environment.delenv(name)
+    assert load_configuration(TrialConfiguration).artifact_bucket == "artifacts"
+    environment.setenv("GUILDHOOK_DISK_CACHE_BYTES", "67108864")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DISK_CACHE_BYTES: 67108864 is less than"):
+        load_configuration(TrialConfiguration)
+
+
+def test_messages_are_handled_without_a_key_of_settings(environment):
+    environment.delenv("GUILDHOOK_SETTINGS_SECRET")
+    assert load_configuration(WorkerConfiguration).settings_secret is None
+
+
+def test_a_guild_can_have_limits_of_its_own(environment):
+    guild, other = uuid4(), uuid4()
+    environment.setenv("GUILDHOOK_LIMITS__SENDS", "7")
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}}))
+    settings = load_configuration(WorkerConfiguration)
+    assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
+    assert settings.limits_of(other) == Limits(sends=7)
+
+
+def test_a_guild_can_have_a_budget_of_its_own(environment):
+    guild, other = uuid4(), uuid4()
+    environment.setenv("GUILDHOOK_GUILD_SENDS_PER_MINUTE", "7")
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}}))
+    settings = load_configuration(WorkerConfiguration)
+    assert settings.budget_of(guild) == Budget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
+    assert settings.budget_of(other) == Budget(guild_sends_per_minute=7)
+    assert settings.limits_of(guild) == Limits(fuel=5)
+
+
+def test_waits_and_quarantine_are_settings(environment):
+    for name, value in [("RETRY_SECONDS", 1), ("LONGEST_RETRY_SECONDS", 2), ("QUARANTINE_FAILURES_IN_A_ROW", 3),
+                        ("QUARANTINE_FAILURES_IN_AN_HOUR", 4), ("QUARANTINE_SECONDS", 5),
+                        ("LONGEST_QUARANTINE_SECONDS", 6)]:  # fmt: skip
+        environment.setenv(f"GUILDHOOK_{name}", str(value))
+    settings = load_configuration(WorkerConfiguration)
+    assert settings.backoff == Backoff(first_seconds=1, longest_seconds=2)
+    assert settings.quarantine == QuarantineRules(
+        most_in_a_row=3, most_in_an_hour=4, pause_seconds=5, longest_pause_seconds=6
+    )
+
+
+def test_runs_are_kept_for_as_long_as_their_event_can_come_back(environment):
+    assert load_configuration(SweepConfiguration).keep_runs_days == 30
+    environment.setenv("GUILDHOOK_KEEP_RUNS_DAYS", "28")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_KEEP_RUNS_DAYS: Expected `int` >= 29"):
+        load_configuration(SweepConfiguration)
+
+
+def test_every_wrong_variable_is_named_at_once(environment):
+    environment.delenv("GUILDHOOK_CHAT_SECRET")
+    environment.setenv("GUILDHOOK_LIMITS__FUEL", "much")
+    with pytest.raises(ConfigurationError) as raised:
+        load_configuration(WorkerConfiguration)
+    assert str(raised.value) == (
+        "wrong environment: GUILDHOOK_LIMITS__FUEL: Expected `int`, got `str`; wants: a whole number from 0 on, under "
+        "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of "
+        "a secret in Secrets Manager, JSON with `chat_api_token`, the service token"
+    )
+
+
+def test_the_databases_password_is_of_one_kind(environment):
+    url = "postgresql://ada@db/chat?sslmode=require"
+    environment.setenv("GUILDHOOK_DATABASE_URL", url)
+    assert load_configuration(SweepConfiguration).database == Database(url)
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
+    assert isinstance(load_configuration(SweepConfiguration).database.credentials, IamTokens)
+    environment.setenv("GUILDHOOK_DATABASE_SECRET", "database")
+    with pytest.raises(ConfigurationError, match="DATABASE_IAM: is true, and GUILDHOOK_DATABASE_SECRET is set"):
+        load_configuration(SweepConfiguration)
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "false")
+    assert isinstance(load_configuration(SweepConfiguration).database.credentials, Secret)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SECRET", "database"), ("IAM", "true")])
+def test_a_password_in_the_url_beside_another_is_refused(environment, name, value):
+    environment.setenv(f"GUILDHOOK_DATABASE_{name}", value)
+    environment.setenv("GUILDHOOK_DATABASE_URL", f"{REQUIRED['GUILDHOOK_DATABASE_URL']}?sslmode=require")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: has a password, which is") as raised:
+        load_configuration(SweepConfiguration)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_an_iam_token_goes_over_tls_alone(environment):
+    environment.setenv("GUILDHOOK_DATABASE_URL", "postgresql://ada@db/chat")
+    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: an IAM token needs TLS: sslmode=require or"):
+        load_configuration(SweepConfiguration)
+
+
+def test_more_memory_than_disk_is_refused(environment):
+    environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "500000000")
+    with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
+        load_configuration(WorkerConfiguration)
+    with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
+        load_configuration(TrialConfiguration)
+
+
+def test_trials_need_neither_a_database_nor_a_secret(environment):
+    for name in REQUIRED:
+        if name != "GUILDHOOK_ARTIFACT_BUCKET":
+            environment.delenv(name)
+    assert load_configuration(TrialConfiguration).artifact_bucket == "artifacts"
+
+
+@pytest.mark.parametrize("kind", [CompilerConfiguration, CompileFunctionConfiguration])
+def test_what_compiles_needs_no_chat_server(environment, kind):
+    environment.delenv("GUILDHOOK_CHAT_API_URL")
+    environment.delenv("GUILDHOOK_CHAT_SECRET")
+    assert load_configuration(kind).artifact_bucket == "artifacts"
+
+
+def test_a_plugin_may_need_what_the_most_generous_guild_allows(environment):
+    guilds = {str(uuid4()): {"fuel": 5, "deadline_ms": 900}, str(uuid4()): {"fuel": 10**9}}
+    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps(guilds))
+    assert load_configuration(CompilerConfiguration).largest_limits() == Limits(fuel=10**9, deadline_ms=900)

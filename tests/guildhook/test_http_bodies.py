@@ -1,0 +1,26 @@
+import pytest
+import urllib3
+
+from guildhook.http_bodies import EndlessAnswerError, read_whole
+from http_server import Answer, http_server
+
+
+def read(server, max_bytes=1_000, total_seconds=60):
+    with urllib3.PoolManager().request("GET", server.url, preload_content=False) as answer:
+        return read_whole(answer, max_bytes, total_seconds)
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 1_000])
+def test_an_answer_is_read_to_its_end(body):
+    with http_server(Answer(body, pieces=4)) as server:
+        assert read(server) == body
+
+
+def test_an_answer_that_is_too_large_is_not():
+    with http_server(Answer(b"x" * 1_001)) as server, pytest.raises(EndlessAnswerError, match="more than 1000 bytes"):
+        read(server)
+
+
+def test_an_answer_that_trickles_is_given_up():
+    with http_server(Answer(b"x" * 100, length=200)) as server, pytest.raises(EndlessAnswerError, match="and no end"):
+        read(server, total_seconds=-1)

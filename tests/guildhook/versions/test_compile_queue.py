@@ -1,0 +1,57 @@
+import json
+from uuid import UUID, uuid4
+
+import pytest
+
+from guildhook.errors import InfrastructureError
+from guildhook.versions.compile_queue import CompileQueue, Stored, StoredVersion, Upload, read_requests
+from guildhook_local.aws import create_queue
+
+DIGESTS = [bytes([number]) * 32 for number in range(23)]
+VERSIONS = [UUID(int=number) for number in range(3)]
+
+
+def test_what_is_asked_is_what_is_read(aws):
+    queue = create_queue(aws, f"compile-{uuid4().hex}", visibility_timeout_seconds=60, max_receive_count=3)
+    CompileQueue(queue.url).ask(DIGESTS)
+    CompileQueue(queue.url).ask([])
+    CompileQueue(queue.url).ask_versions(VERSIONS)
+    read, sqs = [], aws.client("sqs")
+    while messages := sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10).get("Messages"):
+        read += [request for message in messages for request in read_requests(message["Body"])]
+    assert sorted(request.wasm_sha256 for request in read if isinstance(request, Stored)) == DIGESTS
+    assert sorted(request.version_id for request in read if isinstance(request, StoredVersion)) == VERSIONS
+
+
+def test_a_queue_that_is_not_there_is_named(aws):
+    with pytest.raises(InfrastructureError, match=r"/nowhere \(GUILDHOOK_COMPILE_QUEUE_URL\): "):
+        CompileQueue(f"{aws.endpoint}/000000000000/nowhere").ask(DIGESTS[:1])
+
+
+def notice(key):
+    return {"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": key, "size": 1}}}
+
+
+def test_a_notice_of_uploads_names_their_keys():
+    body = json.dumps({"Records": [notice("uploads/a+b%C3%BC.wasm"), notice("uploads/c")]})
+    assert read_requests(body) == [Upload("uploads/a bü.wasm"), Upload("uploads/c")]
+
+
+def test_s3_may_try_whether_it_may_send():
+    assert read_requests(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})) == []
+
+
+def test_a_request_is_a_digest():
+    assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex()})) == [Stored(DIGESTS[1])]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "[", "[" * 100_000, "null", "{}",
+     '{"wasm_sha256": "00"}', '{"wasm_sha256": 7}', json.dumps({"wasm_sha256": "x" * 64}),
+     '{"version_id": "ping"}', '{"version_id": 7}',
+     '{"Records": [{"eventSource": "aws:sqs"}]}', '{"Records": [null]}'],
+)  # fmt: skip
+def test_anything_else_is_refused(body):
+    with pytest.raises(ValueError):  # noqa: PT011 - whoever finds it wrong, json included
+        read_requests(body)

@@ -1,0 +1,183 @@
+import re
+from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+from botocore.exceptions import ClientError
+
+import wat
+from artifacts import signed_off
+from guildhook.errors import InfrastructureError
+from guildhook.model import Artifact, Refusal
+from guildhook.modules import ArtifactBucket, artifact_key, compress
+from guildhook.sandbox import Limits
+from guildhook.store import Store
+from guildhook.versions.compiler import Compiler
+from samples import limits
+
+
+@pytest.fixture
+def store(system):
+    with closing(Store(system.database)) as store:
+        yield store
+
+
+@pytest.fixture
+def s3(system):
+    return system.aws.client("s3")
+
+
+@pytest.fixture
+def compiler(system, engine, store):
+    """The environment that its S3 client reads is the stack's."""
+    return Compiler(engine, limits(), ArtifactBucket(system.bucket), store)
+
+
+def digest(data):
+    return sha256(data).digest()
+
+
+def key(artifact):
+    return artifact_key(artifact.wasm_sha256, artifact.engine)
+
+
+def objects(system, s3):
+    return {item["Key"] for item in s3.list_objects_v2(Bucket=system.bucket).get("Contents", ())}
+
+
+def test_an_artifact_is_published_with_its_digests_and_sizes(system, compiler, engine, store, s3):
+    artifact = compiler.compile(wat.SILENT)
+    native = engine.compile_here(wat.SILENT)
+    assert (artifact.wasm_sha256, artifact.engine) == (digest(wat.SILENT), engine.fingerprint)
+    assert (artifact.sha256, artifact.size) == (digest(native), len(native))
+    body = s3.get_object(Bucket=system.bucket, Key=key(artifact))["Body"].read()
+    assert (artifact.object_sha256, artifact.object_size) == (digest(body), len(body))
+    assert len(body) < len(native) / 2
+    assert b"".join(ArtifactBucket(system.bucket).get(artifact)) == native
+    assert store.artifact(digest(wat.SILENT), engine.fingerprint) == artifact
+
+
+def test_what_is_refused_is_recorded_with_the_reason(system, compiler, s3, query):
+    refusal = compiler.compile(b"garbage")
+    assert "not a WebAssembly component" in refusal.reason
+    assert query("SELECT wasm_sha256, reason FROM plugin_refusals") == [(digest(b"garbage"), refusal.reason)]
+    assert objects(system, s3) == set()
+    assert query("SELECT * FROM plugin_artifacts") == []
+
+
+@pytest.mark.parametrize(
+    ("wasm", "fields", "reason"),
+    [
+        (wat.plugin(wat.on_message("", "(func $start (unreachable)) (start $start)")), {}, "invalid: .*unreachable"),
+        (wat.plugin(wat.on_message("", "(func $s (loop (br 0))) (start $s)")), {"fuel": 1_000}, "out_of_fuel: .* 1000"),
+        (wat.SILENT, {"memory_bytes": 0}, "out_of_memory: .* limit of 0 bytes"),
+    ],
+)
+def test_what_does_not_start_is_refused(compiler, wasm, fields, reason):
+    refusal = replace(compiler, limits=limits(**fields)).compile(wasm)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith("it does not start: ")
+    assert re.search(reason, refusal.reason)
+
+
+def test_what_starts_only_under_higher_limits_is_compiled_for_the_guild_that_has_them(compiler):
+    wasm = wat.plugin(wat.on_message("", "(func $s (local i32) (local.set 0 (i32.const 1))) (start $s)"))
+    assert isinstance(replace(compiler, limits=Limits(fuel=1)).compile(wasm), Refusal)
+    assert isinstance(compiler.compile(wasm), Artifact)
+
+
+def test_an_artifact_takes_the_place_of_a_refusal(compiler, store, query, engine):
+    store.add_refusal(digest(wat.SILENT), engine.fingerprint, Refusal("the compiler was busy"))
+    compiler.compile(wat.SILENT)
+    assert query("SELECT * FROM plugin_refusals") == []
+
+
+def test_the_object_is_there_before_postgres_vouches_for_it(compiler, engine, store):
+    nowhere = replace(compiler, bucket=ArtifactBucket("no-such-bucket"))
+    with pytest.raises(InfrastructureError, match="no-such-bucket"):
+        nowhere.compile(wat.SILENT)
+    assert store.artifact(digest(wat.SILENT), engine.fingerprint) is None
+
+
+def install(system, *plugins):
+    guild = system.add_guild()
+    for wasm in plugins:
+        system.install(guild, "plugin", wasm)
+
+
+def test_what_is_good_already_is_not_compiled_again(system, compiler, query, s3):
+    install(system, wat.SILENT)
+    first = compiler.compile_stored(digest(wat.SILENT))
+    (before,) = query("SELECT created_at FROM plugin_artifacts")
+    assert compiler.compile_stored(digest(wat.SILENT)) == first
+    assert query("SELECT created_at FROM plugin_artifacts") == [before]
+
+
+@pytest.mark.parametrize("damage", [lambda body: body[:-1], lambda body: bytes(len(body)), None])
+def test_a_damaged_or_missing_object_is_written_again(system, compiler, s3, damage):
+    install(system, wat.SILENT)
+    artifact = compiler.compile_stored(digest(wat.SILENT))
+    good = s3.get_object(Bucket=system.bucket, Key=key(artifact))["Body"].read()
+    if damage:
+        s3.put_object(Bucket=system.bucket, Key=key(artifact), Body=damage(good))
+    else:
+        s3.delete_object(Bucket=system.bucket, Key=key(artifact))
+    assert compiler.compile_stored(digest(wat.SILENT)) == artifact
+    assert s3.get_object(Bucket=system.bucket, Key=key(artifact))["Body"].read() == good
+
+
+def test_an_artifact_that_does_not_load_is_written_again(system, compiler, engine, store):
+    install(system, wat.SILENT)
+    native = engine.compile_here(wat.SILENT).replace(b"\x0250", b"\x0249")
+    unreadable, data = signed_off(wat.SILENT, engine.fingerprint, native, compress(native), ())
+    compiler.bucket.put(unreadable, data)
+    store.add_artifact(unreadable)
+    mended = compiler.compile_stored(digest(wat.SILENT))
+    assert mended != unreadable
+    assert store.artifact(digest(wat.SILENT), engine.fingerprint) == mended
+    assert b"".join(compiler.bucket.get(mended)) == engine.compile_here(wat.SILENT)
+
+
+def test_wasm_that_no_plugin_has_any_more_is_none(compiler):
+    assert compiler.compile_stored(digest(wat.SILENT)) is None
+
+
+def test_after_an_update_of_wasmtime_everything_enabled_is_uncompiled(system, compiler, store, query):
+    install(system, wat.SILENT, wat.TRAPS, wat.SILENT)
+    for wasm in (wat.SILENT, wat.TRAPS):
+        compiler.compile(wasm)
+    assert compiler.uncompiled() == []
+    # The rows of another engine are what an update leaves, and what a downgrade finds again.
+    query("UPDATE plugin_artifacts SET engine = 'wasmtime-49'")
+    assert compiler.uncompiled() == sorted([digest(wat.SILENT), digest(wat.TRAPS)])
+    for wasm_sha256 in compiler.uncompiled():
+        assert isinstance(compiler.compile_stored(wasm_sha256), Artifact)
+    assert compiler.uncompiled() == []
+    assert query("SELECT count(*) FROM plugin_artifacts WHERE engine = 'wasmtime-49'") == [(2,)]
+
+
+def test_pruning_deletes_what_is_old_and_not_needed(system, compiler, store, query, s3):
+    install(system, wat.SILENT)
+    kept, gone = compiler.compile_stored(digest(wat.SILENT)), compiler.compile(wat.TRAPS)
+    young = compiler.compile(wat.logs("young"))
+    query("UPDATE plugin_artifacts SET created_at = now() - interval '40 days'")
+    query(f"UPDATE plugin_artifacts SET created_at = now() WHERE wasm_sha256 = '\\x{young.wasm_sha256.hex()}'")
+    assert compiler.prune(days=41) == 0
+    assert compiler.prune(days=30) == 1
+    assert objects(system, s3) == {key(kept), key(young)}
+    assert store.artifact(gone.wasm_sha256, gone.engine) is None
+    assert compiler.prune(days=30) == 0
+
+
+def test_pruning_that_cannot_delete_forgets_nothing(system, compiler, store, query, s3):
+    gone = compiler.compile(wat.TRAPS)
+    query("UPDATE plugin_artifacts SET created_at = now() - interval '40 days'")
+    with pytest.raises(InfrastructureError, match="no-such-bucket"):
+        replace(compiler, bucket=ArtifactBucket("no-such-bucket")).prune(days=30)
+    assert store.artifact(gone.wasm_sha256, gone.engine) == gone
+    # The object may be gone already when the next one comes.
+    s3.delete_object(Bucket=system.bucket, Key=key(gone))
+    assert compiler.prune(days=30) == 1
+    with pytest.raises(ClientError):
+        s3.head_object(Bucket=system.bucket, Key=key(gone))

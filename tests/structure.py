@@ -1,0 +1,64 @@
+"""The library's rooms, which are the folders and files at its top, and the imports between them: `make structure`."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+LIBRARY = Path(__file__).parents[1] / "layers" / "guildhook" / "guildhook"
+
+Arrows = Mapping[str, frozenset[str]]
+"""The rooms that each room imports from."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of the modules that a file imports, also inside of functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
+
+
+def library_imports(folder: Path = LIBRARY) -> dict[str, set[str]]:
+    """Imports by file, as paths below the library."""
+    return {str(path.relative_to(LIBRARY)): set(imports(path)) for path in sorted(folder.rglob("*.py"))}
+
+
+def arrows() -> Arrows:
+    rooms: dict[str, set[str]] = {}
+    for path, names in library_imports().items():
+        room = _room(path.removesuffix(".py"), "/")
+        if room == "__init__":
+            continue
+        found = rooms.setdefault(room, set())
+        found |= {_room(name.removeprefix("guildhook."), ".") for name in names if name.startswith("guildhook.")}
+    return {room: frozenset(found - {room}) for room, found in rooms.items()}
+
+
+def layers(between: Arrows) -> list[list[str]]:
+    """Rooms by their height, the lowest first: each imports from lower ones only. Raises ValueError for a circle."""
+    placed: list[list[str]] = []
+    left = dict(between)
+    while left:
+        layer = sorted(room for room, found in left.items() if not found & left.keys())
+        if not layer:
+            raise ValueError(f"these rooms import each other in a circle: {', '.join(sorted(left))}")
+        placed.append(layer)
+        left = {room: found for room, found in left.items() if room not in layer}
+    return placed
+
+
+def _room(path: str, separator: str) -> str:
+    return path.split(separator, maxsplit=1)[0]
+
+
+def main() -> None:
+    between = arrows()
+    for height, layer in reversed(list(enumerate(layers(between)))):
+        for room in layer:
+            print(f"{height}  {room:16} {', '.join(sorted(between[room])) or '-'}")
+    print(f"{len(between)} rooms, {sum(map(len, between.values()))} arrows, no circle")
+
+
+if __name__ == "__main__":
+    main()
