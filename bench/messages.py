@@ -19,7 +19,7 @@ from extism.extism import CompiledPlugin
 from bench import builds
 from bench.report import Figure, Goal
 from guildhook.model import Message, Outcome
-from guildhook.sandbox import Engine, Limits, Plugin, Sandbox
+from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox
 from guildhook.sandbox.engine import FLAGS, SWITCHED_OFF, target
 from guildhook.sandbox.memory import limit_per_memory
 
@@ -40,7 +40,7 @@ OTHERS = Goal("at most", 1.15)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    plugin: Plugin
+    plugin: LoadedPlugin
     path: Path
 
 
@@ -63,10 +63,10 @@ def load(engine: Engine, wasm: bytes, path: Path) -> Loaded:
     module = builds.compiled(engine, wasm)
     path.write_bytes(module.artifact)
     permissions = frozenset({"SEND_MESSAGES"})
-    return Loaded(Plugin(UUID(CHANNEL), engine.load(path, module.memories), permissions, LIMITS), path)
+    return Loaded(LoadedPlugin(UUID(CHANNEL), engine.load(path, module.memories), permissions, LIMITS), path)
 
 
-def runner(sandbox: Sandbox, plugin: Plugin) -> Callable[[int], float]:
+def runner(sandbox: Sandbox, plugin: LoadedPlugin) -> Callable[[int], float]:
     """Runs that many messages in one batch, and returns the seconds they took."""
 
     def run(count: int) -> float:

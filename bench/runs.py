@@ -16,7 +16,7 @@ from wasmtime import wat2wasm
 
 from bench import process
 from guildhook.model import Message, Outcome
-from guildhook.sandbox import Engine, Limits, Plugin, Sandbox
+from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox
 
 PROJECT = Path(__file__).parents[1]
 HOSTILE = PROJECT / "tests" / "hostile" / "cases"
@@ -83,11 +83,11 @@ def main(runs: int) -> int:
     return 0 if grown <= GOAL_MIB else 1
 
 
-def load(engine: Engine, kind: Kind, directory: Path) -> Plugin:
+def load(engine: Engine, kind: Kind, directory: Path) -> LoadedPlugin:
     compiled = engine.compile(kind.wasm)
     path = directory / f"{KINDS.index(kind)}.cwasm"
     path.write_bytes(compiled.artifact)
-    return Plugin(CHANNEL, engine.load(path, compiled.memories), frozenset({"SEND_MESSAGES"}), kind.limits)
+    return LoadedPlugin(CHANNEL, engine.load(path, compiled.memories), frozenset({"SEND_MESSAGES"}), kind.limits)
 
 
 if __name__ == "__main__":

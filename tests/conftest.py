@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 import samples
 from guildhook.model import Message, RunResult
-from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from guildhook.sandbox import Engine, Limits, LoadedPlugin, Module, Sandbox, inspect
 from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
@@ -131,7 +131,7 @@ def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunRes
         state: Mapping[str, str] | None = None,
     ) -> RunResult:
         module = load(wasm) if isinstance(wasm, bytes) else wasm
-        plugin = Plugin(PLUGIN_ID, module, permissions, limits or samples.limits())
+        plugin = LoadedPlugin(PLUGIN_ID, module, permissions, limits or samples.limits())
         return Sandbox(engine).run(plugin, message, settings or {}, now, seed, state or {})
 
     return run

@@ -29,7 +29,16 @@ from guildhook.errors import (
 from guildhook.events.queue_events import MalformedEventError
 from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
 from guildhook.plugin_settings.schema import check_schema, secret_names
-from guildhook.sandbox import Engine, Inspection, Limits, Plugin, Sandbox, inspect, printable, with_settings_schema
+from guildhook.sandbox import (
+    Engine,
+    Inspection,
+    Limits,
+    LoadedPlugin,
+    Sandbox,
+    inspect,
+    printable,
+    with_settings_schema,
+)
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 from guildhook_local.sample import sample_message
 
@@ -301,7 +310,7 @@ def _run(
     with tempfile.NamedTemporaryFile(prefix="guildhook-", suffix=".cwasm") as file:
         file.write(compiled.artifact)
         file.flush()
-        plugin = Plugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions, limits)
+        plugin = LoadedPlugin(plugin_id, engine.load(Path(file.name), compiled.memories), permissions, limits)
         return Sandbox(engine).run(plugin, message, settings, message.created_at, seed=0, state=state)
 
 

@@ -20,7 +20,7 @@ import msgspec
 import wat
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, Message, Outcome, Permission, RunResult
-from guildhook.sandbox import Engine, Limits, Module, Plugin, Sandbox, inspect
+from guildhook.sandbox import Engine, Limits, LoadedPlugin, Module, Sandbox, inspect
 from samples import MESSAGE, PLUGIN_ID, TIME, limits
 
 # Fuel ends a guest long before. What is still at it by then hangs.
@@ -122,7 +122,7 @@ class _Judge:
         self._engine = Engine()
         self._sandbox = Sandbox(self._engine)
         neighbour = self._load(self._compile(wat.ECHOES_TO_LOG))
-        self._neighbour = Plugin(_NEIGHBOUR_ID, neighbour, frozenset(), limits())
+        self._neighbour = LoadedPlugin(_NEIGHBOUR_ID, neighbour, frozenset(), limits())
 
     def verdict(self, case: Case) -> Verdict:
         try:
@@ -180,7 +180,7 @@ class _Judge:
             path.unlink()  # it stays mapped: the next one is another file
 
     def _run(self, case: Case, module: Module) -> RunResult:
-        plugin = Plugin(PLUGIN_ID, module, case.permissions, case.limits)
+        plugin = LoadedPlugin(PLUGIN_ID, module, case.permissions, case.limits)
         return self._sandbox.run(plugin, case.message, case.settings, TIME, case.seed, case.state)
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Message
-from guildhook.sandbox import Engine, Limits, Plugin, Sandbox, inspect
+from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox, inspect
 from guildhook.sandbox.compiling.child import CompileLimits
 
 CHANNEL = UUID("6a1d0000-0000-4000-8000-000000000003")
@@ -79,7 +79,7 @@ def attempt(
         except InvalidPluginError as error:
             ending.outcome, ending.detail = "invalid", str(error)
             return ending
-        plugin = Plugin(_PLUGIN_ID, module, frozenset(permissions), Limits(**limits))
+        plugin = LoadedPlugin(_PLUGIN_ID, module, frozenset(permissions), Limits(**limits))
         with _step(ending, "run"):
             result = Sandbox(engine).run(plugin, _MESSAGE, settings, _TIME, 1)
     ending.outcome, ending.detail, ending.logs = result.outcome.value, result.detail, result.logs

@@ -14,8 +14,8 @@ import msgspec
 from guildhook.aws.functions import LambdaFunction
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Message, RunResult
-from guildhook.modules import ModuleCache, Unavailable, Wanted
-from guildhook.sandbox import Limits, Module, Plugin, Sandbox
+from guildhook.modules import ModuleCache, NeededModule, UnavailableModule
+from guildhook.sandbox import Limits, LoadedPlugin, Module, Sandbox
 
 _MAX_BYTES: Final = 5 * 1024 * 1024
 """Of a request or a result as JSON; Lambda takes and gives a sixth more."""
@@ -98,8 +98,8 @@ class TrialRunner:
         artifact = next((each for each in request.artifacts if each.engine == self._engine), None)
         if artifact is None:
             return TrialResult(failure=TrialFailure.NOT_COMPILED, detail="it is not compiled for this engine yet")
-        module = self._modules.find([Wanted(artifact.wasm_sha256, artifact)]).get(artifact.wasm_sha256)
-        if isinstance(module, Unavailable):
+        module = self._modules.find([NeededModule(artifact.wasm_sha256, artifact)]).get(artifact.wasm_sha256)
+        if isinstance(module, UnavailableModule):
             return TrialResult(failure=TrialFailure.UNAVAILABLE, detail=module.reason)
         if not isinstance(module, Module):
             # Its object is gone or damaged; the compile function sees that as well, and compiles it anew.
@@ -111,7 +111,7 @@ class TrialRunner:
             created_at=request.now,
             payload=request.message,
         )
-        plugin = Plugin(request.plugin_id, module, request.permissions, request.limits)
+        plugin = LoadedPlugin(request.plugin_id, module, request.permissions, request.limits)
         result = self._sandbox.run(plugin, message, request.settings, request.now, request.seed, request.state)
         return _bounded(result)
 

@@ -8,7 +8,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.events.budgets import Budget
 from guildhook.events.runner import Postponed, Runner, judge
 from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult, Spent
-from guildhook.modules import Unavailable
+from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Sandbox
 from guildhook.store import Delayed, RunRecord, Snapshot
@@ -54,7 +54,7 @@ def modules(load):
         b"traps": load(wat.TRAPS),
         b"counts": load(wat.remembers(("set", "n", "x" * 10))),
     }
-    return {**loaded, b"gone": Unavailable("it is not compiled"), b"refused": Refusal("no component")}
+    return {**loaded, b"gone": UnavailableModule("it is not compiled"), b"refused": Refusal("no component")}
 
 
 def outcomes(ran):

@@ -13,7 +13,15 @@ import wat
 from artifacts import compiled, signed_off
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache, Unavailable, Wanted, artifact_key, compress
+from guildhook.modules import (
+    ArtifactBucket,
+    CacheEvent,
+    ModuleCache,
+    NeededModule,
+    UnavailableModule,
+    artifact_key,
+    compress,
+)
 from guildhook.sandbox import Module
 from guildhook_local.aws import create_bucket
 from http_server import Answer, http_server
@@ -72,7 +80,7 @@ def digest(wasm):
 
 def find(modules, artifact):
     """The module, and what the cache counted."""
-    found = modules.find([Wanted(artifact.wasm_sha256, artifact)])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
     return found.get(artifact.wasm_sha256), dict(modules.take_events())
 
 
@@ -137,7 +145,7 @@ def test_a_module_is_not_changed_by_what_becomes_of_its_file(cache, publish, tmp
 def test_many_modules_are_found_at_once(cache, publish):
     artifacts = [publish(wat.logs(f"number {number}")) for number in range(12)]
     modules = cache()
-    found = modules.find([Wanted(artifact.wasm_sha256, artifact) for artifact in artifacts])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in artifacts])
     assert list(found) == [artifact.wasm_sha256 for artifact in artifacts]
     assert modules.take_events() == {CacheEvent.S3: 12}
 
@@ -164,7 +172,7 @@ def test_threads_that_want_the_same_module_share_one_download(cache, engine, mon
 
 def test_what_was_never_compiled_is_not_found_and_compiled_here_while_the_compile_function_is_asked(cache, asked):
     modules = cache()
-    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
     compiled = compile_here(modules, wat.SILENT, wat.TRAPS)
     assert {name: type(module) for name, module in compiled.items()} == {
         digest(wat.SILENT): Module,
@@ -172,7 +180,7 @@ def test_what_was_never_compiled_is_not_found_and_compiled_here_while_the_compil
     }
     assert asked == [digest(wat.SILENT), digest(wat.TRAPS)]
     assert modules.take_events() == {CacheEvent.COMPILED: 2}
-    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {digest(wat.SILENT): compiled[digest(wat.SILENT)]}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {digest(wat.SILENT): compiled[digest(wat.SILENT)]}
 
 
 def test_threads_that_want_the_same_compile_share_it(cache):
@@ -195,29 +203,29 @@ def test_a_compile_goes_on_when_the_compile_function_cannot_be_asked(cache, capl
 def test_what_cannot_be_compiled_in_time_is_left_to_the_compile_function(cache, asked):
     modules = cache()
     (unavailable,) = compile_here(modules, wat.SILENT, latest_start=0).values()
-    assert unavailable == Unavailable("it is not compiled yet; the compile function was asked")
+    assert unavailable == UnavailableModule("it is not compiled yet; the compile function was asked")
     assert asked == [digest(wat.SILENT)]
     assert modules.take_events() == {CacheEvent.UNAVAILABLE: 1}
 
 
 def test_a_plugin_deleted_meanwhile_is_unavailable(cache):
     gone = digest(b"gone")
-    assert cache().compile([gone], lambda _: {}, IN_TIME) == {gone: Unavailable("the plugin was deleted")}
+    assert cache().compile([gone], lambda _: {}, IN_TIME) == {gone: UnavailableModule("the plugin was deleted")}
 
 
 def test_what_cannot_be_compiled_is_refused_and_remembered(cache):
     modules = cache()
     (refusal,) = compile_here(modules, b"garbage").values()
     assert "not a WebAssembly component" in refusal.reason
-    assert modules.find([Wanted(digest(b"garbage"), None)]) == {digest(b"garbage"): refusal}
+    assert modules.find([NeededModule(digest(b"garbage"), None)]) == {digest(b"garbage"): refusal}
     assert modules.take_events() == {CacheEvent.REFUSED: 2}
 
 
 def test_a_refusal_that_postgres_has_is_taken_as_it_is(cache):
     modules, refusal = cache(), Refusal("too large")
-    assert modules.find([Wanted(digest(wat.SILENT), refusal)]) == {digest(wat.SILENT): refusal}
+    assert modules.find([NeededModule(digest(wat.SILENT), refusal)]) == {digest(wat.SILENT): refusal}
     # Nothing of it stays: what Postgres says next counts.
-    assert modules.find([Wanted(digest(wat.SILENT), None)]) == {}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
 
 
 def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, engine):
@@ -302,10 +310,10 @@ def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, publish
     on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
     find(cache(), on_disk)
     modules = ModuleCache(engine, ArtifactBucket("no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
-    found = modules.find([Wanted(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
     assert isinstance(found[on_disk.wasm_sha256], Module)
     unavailable = found[in_s3.wasm_sha256]
-    assert isinstance(unavailable, Unavailable)
+    assert isinstance(unavailable, UnavailableModule)
     assert "no-such-bucket (GUILDHOOK_ARTIFACT_BUCKET): HTTP 404 NoSuchBucket" in unavailable.reason
     assert modules.take_events() == {CacheEvent.DISK: 1, CacheEvent.UNAVAILABLE: 1}
 
@@ -319,14 +327,14 @@ def test_a_disk_that_cannot_be_written_leaves_it_unavailable(cache, publish, tmp
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
-from guildhook.modules import ArtifactBucket, ModuleCache, Wanted
+from guildhook.modules import ArtifactBucket, ModuleCache, NeededModule
 from guildhook.model import Artifact, MemoryType
 from guildhook.sandbox import Engine
 
 artifact = eval(sys.argv[3])
 modules = ModuleCache(Engine(), ArtifactBucket(sys.argv[1]), print, Path(sys.argv[2]), 2**20, 2**20)
 sys.stdin.readline()
-found = modules.find([Wanted(artifact.wasm_sha256, artifact)])
+found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
 print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
 """
 

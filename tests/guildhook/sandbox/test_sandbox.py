@@ -11,7 +11,7 @@ from wasmtime import wat2wasm
 
 import wat
 from guildhook.model import Outcome, SendMessage, idempotency_key
-from guildhook.sandbox import Plugin, Sandbox
+from guildhook.sandbox import LoadedPlugin, Sandbox
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME, limits
 
 
@@ -330,7 +330,7 @@ WRITES_STATE = wat.remembers(("set", "key", "value"), ("get", "key"), ("set", ""
 
 @pytest.mark.parametrize("wasm", [wat.SILENT, wat.TRAPS, wat.LOOPS, ENVIRONMENT, WRITES_STATE])
 def test_nothing_of_a_run_outlives_it(engine, load, wasm):
-    sandbox, plugin = Sandbox(engine), Plugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=50_000))
+    sandbox, plugin = Sandbox(engine), LoadedPlugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=50_000))
     sandbox.run(plugin, MESSAGE, {}, TIME, 1)
     gc.collect()
     gc.disable()  # what is left must not even need a collection
@@ -405,7 +405,7 @@ def test_a_time_before_the_epoch_is_the_epoch(run):
 
 def test_the_same_arguments_give_the_same_run(engine, load):
     sandbox = Sandbox(engine)
-    plugin = Plugin(PLUGIN_ID, load(wat.sends((CHANNEL, "hello"))), frozenset({"SEND_MESSAGES"}), limits())
+    plugin = LoadedPlugin(PLUGIN_ID, load(wat.sends((CHANNEL, "hello"))), frozenset({"SEND_MESSAGES"}), limits())
     one, two = (sandbox.run(plugin, MESSAGE, {}, TIME, 1) for _ in range(2))
     assert (one.fuel_used, one.intents, one.logs) == (two.fuel_used, two.intents, two.logs)
 
@@ -415,7 +415,7 @@ def test_nothing_of_a_run_is_left_for_the_next(engine, load):
         """(i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
         (if (i32.ne (i32.load (i32.const 0)) (i32.const 1)) (then unreachable))"""
     )
-    sandbox, plugin = Sandbox(engine), Plugin(uuid4(), load(wat.plugin(count)), frozenset(), limits())
+    sandbox, plugin = Sandbox(engine), LoadedPlugin(uuid4(), load(wat.plugin(count)), frozenset(), limits())
     assert [sandbox.run(plugin, MESSAGE, {}, TIME, 1).outcome for _ in range(3)] == [Outcome.OK] * 3
 
 

@@ -13,9 +13,9 @@ from uuid import UUID
 from guildhook.errors import InfrastructureError, UnsealableError
 from guildhook.events.budgets import Budget, Budgets
 from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
-from guildhook.modules import Unavailable
+from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
-from guildhook.sandbox import Limits, Module, Plugin, Sandbox
+from guildhook.sandbox import Limits, LoadedPlugin, Module, Sandbox
 from guildhook.store import BatchRecord, Delayed, Judgement, RunKey, RunRecord, Snapshot
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -28,7 +28,7 @@ _SHADOW_SECONDS: Final = 1
 """Of one batch, for all runs of shadows: what live versions want to send waits until these are recorded as well."""
 
 Todo = tuple[Message, InstalledPlugin]
-Found = Mapping[bytes, Module | Refusal | Unavailable]
+Found = Mapping[bytes, Module | Refusal | UnavailableModule]
 """Modules by the digest of their wasm, or why there is none."""
 
 
@@ -109,7 +109,7 @@ class Runner:
             for message, plugin in todo:
                 module = modules[plugin.wasm_sha256]
                 exceeded = self._budgets.exceeded(plugin.guild_id)
-                if isinstance(module, Unavailable):
+                if isinstance(module, UnavailableModule):
                     postponed[message.id] = Postponed(module.reason)
                 elif time.monotonic() > self._latest_start:
                     postponed[message.id] = Postponed("no time was left to run all of its plugins")
@@ -169,7 +169,7 @@ class Runner:
             module, opened = modules.get(plugin.wasm_sha256), settings[plugin.id]
             if time.monotonic() > latest_start or most_bytes <= 0:
                 break
-            if module is None or isinstance(module, Unavailable) or isinstance(opened, Postponed):
+            if module is None or isinstance(module, UnavailableModule) or isinstance(opened, Postponed):
                 continue
             if self._budgets.exceeded(plugin.guild_id) or self._budgets.is_half_used(plugin.guild_id):
                 continue
@@ -194,7 +194,7 @@ class Runner:
         if isinstance(settings, Unopened):
             return RunRecord(plugin, message, 0, _not_run(Outcome.INTERNAL, settings.reason), limits.fuel)
         seed = secrets.randbits(63)
-        granted = Plugin(plugin.id, module, plugin.permissions, limits)
+        granted = LoadedPlugin(plugin.id, module, plugin.permissions, limits)
         result = self._sandbox.run(granted, message, settings, message.created_at, seed, state.entries)
         return RunRecord(plugin, message, seed, result, limits.fuel)
 

@@ -16,7 +16,7 @@ from guildhook.events.budgets import Budget
 from guildhook.events.delivery import Sender
 from guildhook.events.runner import Found, PassedOver, Postponed, Ran, Runner, Todo
 from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outgoing, QuarantineRules
-from guildhook.modules import CacheEvent, ModuleCache, Unavailable, Wanted
+from guildhook.modules import CacheEvent, ModuleCache, NeededModule, UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, Module, Sandbox
 from guildhook.stage import Stage
@@ -99,7 +99,7 @@ class Worker:
         self._sender = sender
         self._stage = stage
         self._sealer = sealer
-        self._resting: dict[Wanted, float] = {}
+        self._resting: dict[NeededModule, float] = {}
         """Modules of shadows that are not looked for before these times."""
 
     def connect(self) -> list[InfrastructureError]:
@@ -194,7 +194,9 @@ class Worker:
         wanted = [each for each in _wanted(plugin for _, plugin in shadows) if each not in self._resting]
         with self._stage("shadows"):
             found = self._modules.find(wanted)
-            missing = [each for each in wanted if isinstance(found.get(each.wasm_sha256, _UNCOMPILED), Unavailable)]
+            missing = [
+                each for each in wanted if isinstance(found.get(each.wasm_sha256, _UNCOMPILED), UnavailableModule)
+            ]
             self._resting |= dict.fromkeys(missing, now + _SHADOW_REST_SECONDS)
             if uncompiled := [each.wasm_sha256 for each in missing if each.wasm_sha256 not in found]:
                 self._modules.ask(uncompiled)
@@ -325,8 +327,8 @@ class Worker:
         }
 
 
-_UNCOMPILED: Final = Unavailable("it is not compiled yet")
-_UPDATED: Final = Unavailable("the plugin was updated meanwhile")
+_UNCOMPILED: Final = UnavailableModule("it is not compiled yet")
+_UPDATED: Final = UnavailableModule("the plugin was updated meanwhile")
 _OVERTAKEN: Final = Postponed("another delivery of the same message is under way")
 _BEING_DELETED: Final = Postponed("its plugin is being deleted")
 
@@ -433,6 +435,6 @@ def _has_another_body(message: Message, snapshot: Snapshot) -> bool:
     return bool(digests) and digests != {message.sha256}
 
 
-def _wanted(plugins: Iterable[InstalledPlugin]) -> Iterable[Wanted]:
+def _wanted(plugins: Iterable[InstalledPlugin]) -> Iterable[NeededModule]:
     by_digest = {plugin.wasm_sha256: plugin.compiled for plugin in plugins}
-    return [Wanted(digest, compiled) for digest, compiled in by_digest.items()]
+    return [NeededModule(digest, compiled) for digest, compiled in by_digest.items()]

@@ -1,7 +1,7 @@
 """The precompiled module cache: memory, then the disk, then S3, then a compile of what Postgres holds."""
 
 from guildhook.modules.artifacts import ArtifactBucket, DamagedError, artifact_key, compress
-from guildhook.modules.cache import CacheEvent, Loader, ModuleCache, Unavailable, Wanted
+from guildhook.modules.cache import CacheEvent, Loader, ModuleCache, NeededModule, UnavailableModule
 
 __all__ = [
     "ArtifactBucket",
@@ -9,8 +9,8 @@ __all__ = [
     "DamagedError",
     "Loader",
     "ModuleCache",
-    "Unavailable",
-    "Wanted",
+    "NeededModule",
+    "UnavailableModule",
     "artifact_key",
     "compress",
 ]

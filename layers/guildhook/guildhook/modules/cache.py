@@ -37,15 +37,15 @@ _MAX_REFUSALS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class UnavailableModule:
     """The module could not be had this time."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A module by the digest of its wasm, and what Postgres says of it: None if nobody has compiled it."""
+class NeededModule:
+    """A module by the digest of its wasm; `compiled` is what Postgres holds of it, or None if nobody compiled it."""
 
     wasm_sha256: bytes
     compiled: Artifact | Refusal | None
@@ -110,41 +110,41 @@ class ModuleCache(Generic[Module]):
         self._compiles: SingleFlight[bytes, Module | Refusal] = SingleFlight()
         self._events: Counter[CacheEvent] = Counter()
 
-    def find(self, wanted: Iterable[Wanted]) -> dict[bytes, Module | Refusal | Unavailable]:
+    def find(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal | UnavailableModule]:
         """What need not be compiled, by the digest of its wasm; S3 is asked for several at the same time."""
-        found: dict[bytes, Module | Refusal | Unavailable] = {}
+        found: dict[bytes, Module | Refusal | UnavailableModule] = {}
         distant: list[Artifact] = []
-        for want in wanted:
-            # What Postgres says of a refusal counts before what this process found.
-            module = self._refused(want) or self._recall(want.wasm_sha256)
-            if module is not None:
-                found[want.wasm_sha256] = module
-            elif isinstance(want.compiled, Artifact):
-                distant.append(want.compiled)
+        for module in needed:
+            # A refusal that Postgres holds counts before one that this process made.
+            known = self._refused(module) or self._recall(module.wasm_sha256)
+            if known is not None:
+                found[module.wasm_sha256] = known
+            elif isinstance(module.compiled, Artifact):
+                distant.append(module.compiled)
         for artifact, fetched in zip(distant, _in_threads(self._fetched, distant), strict=True):
             if fetched is not None:
                 found[artifact.wasm_sha256] = fetched
         return found
 
-    def at_hand(self, wanted: Iterable[Wanted]) -> dict[bytes, Module | Refusal]:
+    def at_hand(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal]:
         """What this process has in its memory, by the digest of its wasm."""
-        found = {want.wasm_sha256: self._refused(want) or self._recall(want.wasm_sha256) for want in wanted}
-        return {digest: module for digest, module in found.items() if module is not None}
+        found = {module.wasm_sha256: self._refused(module) or self._recall(module.wasm_sha256) for module in needed}
+        return {digest: known for digest, known in found.items() if known is not None}
 
     def compile(
         self,
         wasm_sha256: Sequence[bytes],
         fetch_wasm: Callable[[Sequence[bytes]], Mapping[bytes, bytes]],
         latest_start: float,
-    ) -> dict[bytes, Module | Refusal | Unavailable]:
+    ) -> dict[bytes, Module | Refusal | UnavailableModule]:
         """What `find` did not find, compiled for this process alone while the compile function is asked.
 
-        `fetch_wasm` reads the wasm, all in one call; what it does not return is Unavailable, and so is what would be
-        begun after `latest_start`, by time.monotonic().
+        `fetch_wasm` reads the wasm, all in one call; what it does not return is an UnavailableModule, and so is
+        what would be begun after `latest_start`, by time.monotonic().
         """
         self.ask(wasm_sha256)
         wasm = fetch_wasm(wasm_sha256)
-        modules: dict[bytes, Module | Refusal | Unavailable] = {}
+        modules: dict[bytes, Module | Refusal | UnavailableModule] = {}
         for digest in wasm_sha256:
             if digest not in wasm:
                 modules[digest] = self._unavailable("the plugin was deleted")
@@ -167,8 +167,8 @@ class ModuleCache(Generic[Module]):
             events, self._events = self._events, Counter()
         return events
 
-    def _refused(self, want: Wanted) -> Refusal | None:
-        refusal = want.compiled or self._refusals.get(want.wasm_sha256)
+    def _refused(self, module: NeededModule) -> Refusal | None:
+        refusal = module.compiled or self._refusals.get(module.wasm_sha256)
         if not isinstance(refusal, Refusal):
             return None
         self._count(CacheEvent.REFUSED)
@@ -185,7 +185,7 @@ class ModuleCache(Generic[Module]):
         self._count(CacheEvent.MEMORY)
         return entry.module
 
-    def _fetched(self, artifact: Artifact) -> Module | Unavailable | None:
+    def _fetched(self, artifact: Artifact) -> Module | UnavailableModule | None:
         def fetch() -> Module | None:
             # Another thread may have fetched it since.
             return self._recall(artifact.wasm_sha256) or self._fetch(artifact)
@@ -220,7 +220,7 @@ class ModuleCache(Generic[Module]):
             raise DamagedError("S3 has no such object")
         return self._disk.add(artifact.sha256, artifact.size, pieces)
 
-    def _compiled(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal | Unavailable:
+    def _compiled(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal | UnavailableModule:
         def compile_wasm() -> Module | Refusal:
             return self._recall(wasm_sha256) or self._compile(wasm_sha256, wasm)
 
@@ -261,9 +261,9 @@ class ModuleCache(Generic[Module]):
                 self._used_bytes -= self._memory.popitem(last=False)[1].size
         self._count(source)
 
-    def _unavailable(self, reason: str) -> Unavailable:
+    def _unavailable(self, reason: str) -> UnavailableModule:
         self._count(CacheEvent.UNAVAILABLE)
-        return Unavailable(reason)
+        return UnavailableModule(reason)
 
     def _count(self, event: CacheEvent) -> None:
         with self._lock:

@@ -3,15 +3,15 @@
 from guildhook.sandbox.compiling.inspection import MAX_WASM_BYTES, Inspection, inspect, with_settings_schema
 from guildhook.sandbox.engine import Engine, Module, printable
 from guildhook.sandbox.limits import Limits
-from guildhook.sandbox.sandbox import Plugin, Sandbox
+from guildhook.sandbox.sandbox import LoadedPlugin, Sandbox
 
 __all__ = [
     "MAX_WASM_BYTES",
     "Engine",
     "Inspection",
     "Limits",
+    "LoadedPlugin",
     "Module",
-    "Plugin",
     "Sandbox",
     "inspect",
     "printable",

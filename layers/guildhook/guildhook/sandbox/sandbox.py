@@ -24,7 +24,7 @@ _NO_STATE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Plugin:
+class LoadedPlugin:
     """A module together with what its guild granted it."""
 
     id: UUID
@@ -55,7 +55,7 @@ class Sandbox:
 
     def run(
         self,
-        plugin: Plugin,
+        plugin: LoadedPlugin,
         message: Message,
         settings: Mapping[str, Any],
         now: datetime,
@@ -80,13 +80,13 @@ class Sandbox:
         message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
         with self.batch():
             _, outcome, detail, _ = self._enter(
-                Plugin(nobody, module, frozenset(), limits), None, message, {}, never, 0, _NO_STATE
+                LoadedPlugin(nobody, module, frozenset(), limits), None, message, {}, never, 0, _NO_STATE
             )
         return outcome, detail
 
     def _run(
         self,
-        plugin: Plugin,
+        plugin: LoadedPlugin,
         message: Message,
         settings: Mapping[str, Any],
         now: datetime,
@@ -110,7 +110,7 @@ class Sandbox:
 
     def _enter(
         self,
-        plugin: Plugin,
+        plugin: LoadedPlugin,
         payload: bytes | None,
         message: Message,
         settings: Mapping[str, Any],
