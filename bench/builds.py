@@ -15,7 +15,7 @@ import wasmtime
 
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox import Engine, inspect
-from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox.compiling.child_process import CompileLimits
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = PROJECT / "bench" / "plugins"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import process
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
-from guildhook.sandbox.binary.tally import Counted
+from guildhook.sandbox.binary.tally import PartKind
 
 COMPONENT, MODULE = b"\0asm\x0d\0\x01\0", b"\0asm\x01\0\0\0"
 EMPTY = b"\0\x81\x80\x80\x80\0\0"
@@ -54,7 +54,7 @@ def functions(count: int, declarations: int) -> bytes:
 
 
 def function_names(count: int) -> bytes:
-    name_bytes = Counted.NAME_BYTES.most // (count + 1) - len(number(0)) * 2
+    name_bytes = PartKind.NAME_BYTES.most // (count + 1) - len(number(0)) * 2
     return section(0, number(4) + b"name" + repeated(1, number(0) + named(name_bytes), count))
 
 
@@ -67,20 +67,20 @@ def nested(depth: int, contents: bytes) -> bytes:
 
 
 def everything() -> bytes:
-    code = functions(Counted.FUNCTIONS.most, Counted.LOCALS.most // Counted.FUNCTIONS.most)
-    names = function_names(Counted.FUNCTION_NAMES.most)
-    return filled(EMPTY * (Counted.SECTIONS.most - 20), module(code, names), imports(Counted.DEFINITIONS.most, 900))
+    code = functions(PartKind.FUNCTIONS.most, PartKind.LOCALS.most // PartKind.FUNCTIONS.most)
+    names = function_names(PartKind.FUNCTION_NAMES.most)
+    return filled(EMPTY * (PartKind.SECTIONS.most - 20), module(code, names), imports(PartKind.DEFINITIONS.most, 900))
 
 
 CASES: dict[str, Callable[[], bytes]] = {
     "sections": lambda: COMPONENT + EMPTY * (MAX_WASM_BYTES // len(EMPTY) - 2),
     "sections of a module": lambda: COMPONENT + module(EMPTY * (MAX_WASM_BYTES // len(EMPTY) - 4)),
     "functions past the limit": lambda: filled(module(functions(2_900_000, 0))),
-    "functions": lambda: filled(module(functions(Counted.FUNCTIONS.most, 0))),
+    "functions": lambda: filled(module(functions(PartKind.FUNCTIONS.most, 0))),
     "locals": lambda: filled(module(functions(50_000, 7))),
     "locals past the limit": lambda: filled(module(functions(1_000, 4_000))),
-    "function names": lambda: filled(module(function_names(Counted.FUNCTION_NAMES.most))),
-    "imports": lambda: filled(imports(Counted.DEFINITIONS.most, 1_000)),
+    "function names": lambda: filled(module(function_names(PartKind.FUNCTION_NAMES.most))),
+    "imports": lambda: filled(imports(PartKind.DEFINITIONS.most, 1_000)),
     "nesting past the limit": lambda: filled(nested(500, b"")),
     "everything": everything,
 }

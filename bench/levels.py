@@ -16,7 +16,7 @@ from bench.messages import CHANNEL, LIMITS, MESSAGE
 from bench.report import Figure, Goal
 from guildhook.model import Artifact
 from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache, NeededModule, artifact_key, compress
-from guildhook.sandbox import Engine, LoadedPlugin, Module, Sandbox
+from guildhook.sandbox import Engine, LoadedModule, LoadedPlugin, Sandbox
 from guildhook_local.aws import aws_server, create_bucket
 
 ROUNDS = 15
@@ -113,19 +113,19 @@ class _Level:
             data = b""
         self._mapped()
 
-    def _cache(self, directory: str) -> ModuleCache[Module]:
+    def _cache(self, directory: str) -> ModuleCache[LoadedModule]:
         return ModuleCache(self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB)
 
-    def _find(self, modules: ModuleCache[Module], level: CacheEvent) -> None:
+    def _find(self, modules: ModuleCache[LoadedModule], level: CacheEvent) -> None:
         module = modules.find([NeededModule(self._artifact.wasm_sha256, self._artifact)])[self._artifact.wasm_sha256]
-        if modules.take_events() != {level: 1} or not isinstance(module, Module):
+        if modules.take_events() != {level: 1} or not isinstance(module, LoadedModule):
             raise SystemExit(f"bench: the module was not found in {level}: {module}")
         self._run(module)
 
-    def _loaded(self) -> Module:
+    def _loaded(self) -> LoadedModule:
         return self._engine.load(self._native, self._artifact.memories)
 
-    def _run(self, module: Module) -> None:
+    def _run(self, module: LoadedModule) -> None:
         plugin = LoadedPlugin(MESSAGE.id, module, frozenset({"SEND_MESSAGES"}), LIMITS)
         if len(self._sandbox.run(plugin, MESSAGE, {}, MESSAGE.created_at, 0).intents) != 1:
             raise SystemExit(f"bench: {self._name} sends nothing to {CHANNEL}")

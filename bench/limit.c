@@ -79,7 +79,7 @@ static const char HOST[] = "guildhook:sandbox/host";
 static const char *const FUNCTIONS[] = {"log",       "send-message", "get-settings", "state-get", "state-set", "state-delete",
                                         "environment", "write",      "now",          "seed",      "exit",      "refuse"};
 static const char ANSWER[] = "6a1d0000-0000-5000-8000-000000000001"; /* as long as an idempotency key */
-static const uint64_t FUEL_PER_CALL = 5000, FUEL_PER_BYTE = 4;       /* as host.py has them */
+static const uint64_t FUEL_PER_CALL = 5000, FUEL_PER_BYTE = 4;       /* as host_functions.py has them */
 
 static char record[1 << 20];
 static size_t recorded, calls;

@@ -21,7 +21,7 @@ from bench.report import Figure, Goal
 from guildhook.model import Message, Outcome
 from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox
 from guildhook.sandbox.engine import FLAGS, SWITCHED_OFF, target
-from guildhook.sandbox.memory import limit_per_memory
+from guildhook.sandbox.memory_limit import limit_per_memory
 
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 MESSAGE = Message(

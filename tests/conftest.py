@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 import samples
 from guildhook.model import Message, RunResult
-from guildhook.sandbox import Engine, Limits, LoadedPlugin, Module, Sandbox, inspect
+from guildhook.sandbox import Engine, Limits, LoadedModule, LoadedPlugin, Sandbox, inspect
 from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.stack import Servers, Stack, servers, stack
@@ -107,8 +107,8 @@ def query(system: Stack) -> Iterator[Callable[[LiteralString], list[tuple[Any, .
 
 
 @pytest.fixture
-def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
-    def load(wasm: bytes) -> Module:
+def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], LoadedModule]:
+    def load(wasm: bytes) -> LoadedModule:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.cwasm"
         path.write_bytes(engine.compile_here(wasm))
         return engine.load(path, inspect(wasm).memories)
@@ -117,11 +117,11 @@ def load(engine: Engine, tmp_path: Path) -> Callable[[bytes], Module]:
 
 
 @pytest.fixture
-def run(engine: Engine, load: Callable[[bytes], Module]) -> Callable[..., RunResult]:
+def run(engine: Engine, load: Callable[[bytes], LoadedModule]) -> Callable[..., RunResult]:
     """Runs a plugin, with SEND_MESSAGES granted unless `permissions` say otherwise."""
 
     def run(
-        wasm: bytes | Module,
+        wasm: bytes | LoadedModule,
         permissions: frozenset[str] = frozenset({"SEND_MESSAGES"}),
         settings: dict[str, Any] | None = None,
         limits: Limits | None = None,

@@ -19,7 +19,7 @@ from fuzz.driver import Case, state_bytes
 from fuzz.host_wat import DELETE_STATE, GET_SETTINGS, GET_STATE, LOG, SEND, SET_STATE
 from guildhook.model import HostCall, Outcome, Permission, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import Limits
-from guildhook.sandbox.host import _refuse_send
+from guildhook.sandbox.host_functions import _refuse_send
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, limits
 
 T = TypeVar("T")
@@ -290,7 +290,7 @@ class _Model:
         return None
 
     def _host_calls(self) -> Any:
-        """As much of HostCalls as a refusal looks at."""
+        """As much of RunRecord as a refusal looks at."""
         return SimpleNamespace(permissions=self.program.permissions, limits=self.program.limits, intents=self.intents)
 
     def _refuse(self, reason: str) -> None:

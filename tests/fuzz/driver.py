@@ -20,7 +20,7 @@ import msgspec
 import wat
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, Message, Outcome, Permission, RunResult
-from guildhook.sandbox import Engine, Limits, LoadedPlugin, Module, Sandbox, inspect
+from guildhook.sandbox import Engine, Limits, LoadedModule, LoadedPlugin, Sandbox, inspect
 from samples import MESSAGE, PLUGIN_ID, TIME, limits
 
 # Fuel ends a guest long before. What is still at it by then hangs.
@@ -171,7 +171,7 @@ class _Judge:
         except InvalidPluginError:
             return expected is None
 
-    def _load(self, compiled: CompiledModule) -> Module:
+    def _load(self, compiled: CompiledModule) -> LoadedModule:
         path = self._folder / "artifact"
         path.write_bytes(compiled.artifact)
         try:
@@ -179,7 +179,7 @@ class _Judge:
         finally:
             path.unlink()  # it stays mapped: the next one is another file
 
-    def _run(self, case: Case, module: Module) -> RunResult:
+    def _run(self, case: Case, module: LoadedModule) -> RunResult:
         plugin = LoadedPlugin(PLUGIN_ID, module, case.permissions, case.limits)
         return self._sandbox.run(plugin, case.message, case.settings, TIME, case.seed, case.state)
 

@@ -16,7 +16,7 @@ from fuzz import host_wat
 from fuzz.driver import Case
 from guildhook.model import Permission
 from guildhook.sandbox import Limits
-from guildhook.sandbox.binary.reading import Reader, RefusedError
+from guildhook.sandbox.binary.reading import Reader, RefusedBinaryError
 from project import ROOT
 from samples import limits
 from wasm import section
@@ -89,7 +89,7 @@ def _template(with_wasi: bool) -> bytes:
 
 
 def _sections(wasm: bytes) -> list[tuple[int, bytes]]:
-    """Of a component or a core module. Raises RefusedError where it has none."""
+    """Of a component or a core module. Raises RefusedBinaryError where it has none."""
     reader, found = Reader(wasm, 0, len(wasm)), []
     reader.skip(_HEADER_BYTES)
     while not reader.exhausted:
@@ -228,7 +228,7 @@ def _damaged(random: Random, contents: bytes) -> bytes:
     """The lengths of the sections around stay right, so that damage deep inside is read at all."""
     try:
         sections = _sections(contents) if contents.startswith(_MAGIC) else []
-    except RefusedError:  # it was damaged before
+    except RefusedBinaryError:  # it was damaged before
         sections = []
     if not sections or random.random() < 0.1:
         return _bytes_damaged(random, contents)

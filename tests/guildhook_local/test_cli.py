@@ -160,7 +160,7 @@ def test_a_plugins_text_cannot_steer_the_terminal(guildhook, tmp_path):
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypatch, command):
     with monkeypatch.context() as broken:
-        broken.setattr("guildhook.sandbox.compiling.child.sys.executable", "/no/such/python")
+        broken.setattr("guildhook.sandbox.compiling.child_process.sys.executable", "/no/such/python")
         line = last_words(command, PING)
     assert line == "guildhook: cannot start a process to compile in: No such file or directory"
 

@@ -19,7 +19,7 @@ from uuid import UUID
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Message
 from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox, inspect
-from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox.compiling.child_process import CompileLimits
 
 CHANNEL = UUID("6a1d0000-0000-4000-8000-000000000003")
 """Where the cases send to."""

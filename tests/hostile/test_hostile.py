@@ -9,7 +9,7 @@ import pytest
 
 import samples
 from guildhook.sandbox import Engine
-from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox.compiling.child_process import CompileLimits
 from hostile import run
 from hostile.attempt import attempt
 from hostile.pack import Case, read_cases

@@ -12,7 +12,7 @@ from guildhook.configuration import SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import Budget
 from guildhook.model import QuarantineRules
-from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox.compiling.child_process import CompileLimits
 from infra.templates import (
     BY_PASSWORD,
     BY_TOKEN,

@@ -15,7 +15,7 @@ from guildhook.aws.functions import LambdaFunction
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Message, RunResult
 from guildhook.modules import ModuleCache, NeededModule, UnavailableModule
-from guildhook.sandbox import Limits, LoadedPlugin, Module, Sandbox
+from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
 
 _MAX_BYTES: Final = 5 * 1024 * 1024
 """Of a request or a result as JSON; Lambda takes and gives a sixth more."""
@@ -87,7 +87,7 @@ class Trials:
 class TrialRunner:
     """As the function does them."""
 
-    def __init__(self, engine: str, sandbox: Sandbox, modules: ModuleCache[Module]) -> None:
+    def __init__(self, engine: str, sandbox: Sandbox, modules: ModuleCache[LoadedModule]) -> None:
         """`engine` is the fingerprint of the one that the sandbox has."""
         self._engine = engine
         self._sandbox = sandbox
@@ -101,7 +101,7 @@ class TrialRunner:
         module = self._modules.find([NeededModule(artifact.wasm_sha256, artifact)]).get(artifact.wasm_sha256)
         if isinstance(module, UnavailableModule):
             return TrialResult(failure=TrialFailure.UNAVAILABLE, detail=module.reason)
-        if not isinstance(module, Module):
+        if not isinstance(module, LoadedModule):
             # Its object is gone or damaged; the compile function sees that as well, and compiles it anew.
             return TrialResult(failure=TrialFailure.NOT_COMPILED, detail="its compiled form is gone, or damaged")
         message = Message(

@@ -22,7 +22,7 @@ from guildhook.modules import (
     artifact_key,
     compress,
 )
-from guildhook.sandbox import Module
+from guildhook.sandbox import LoadedModule
 from guildhook_local.aws import create_bucket
 from http_server import Answer, http_server
 
@@ -92,7 +92,7 @@ def compile_here(modules, *plugins, latest_start=IN_TIME):
 def test_a_module_comes_from_s3_once_and_then_from_memory(cache, publish, s3, bucket):
     artifact, modules = publish(wat.SILENT), cache()
     first, events = find(modules, artifact)
-    assert isinstance(first, Module)
+    assert isinstance(first, LoadedModule)
     assert first.memories == artifact.memories
     assert events == {CacheEvent.S3: 1}
     s3.delete_object(Bucket=bucket, Key=key(artifact))
@@ -104,7 +104,7 @@ def test_a_new_process_finds_it_on_the_disk(cache, publish, s3, bucket):
     find(cache(), artifact)
     s3.delete_object(Bucket=bucket, Key=key(artifact))
     module, events = find(cache(), artifact)
-    assert isinstance(module, Module)
+    assert isinstance(module, LoadedModule)
     assert events == {CacheEvent.DISK: 1}
 
 
@@ -166,7 +166,7 @@ def test_threads_that_want_the_same_module_share_one_download(cache, engine, mon
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: want(), range(8)))
     assert len(server.requests) == 1
-    assert isinstance(found[0], Module)
+    assert isinstance(found[0], LoadedModule)
     assert all(module is found[0] for module in found)
 
 
@@ -175,8 +175,8 @@ def test_what_was_never_compiled_is_not_found_and_compiled_here_while_the_compil
     assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
     compiled = compile_here(modules, wat.SILENT, wat.TRAPS)
     assert {name: type(module) for name, module in compiled.items()} == {
-        digest(wat.SILENT): Module,
-        digest(wat.TRAPS): Module,
+        digest(wat.SILENT): LoadedModule,
+        digest(wat.TRAPS): LoadedModule,
     }
     assert asked == [digest(wat.SILENT), digest(wat.TRAPS)]
     assert modules.take_events() == {CacheEvent.COMPILED: 2}
@@ -196,7 +196,7 @@ def test_a_compile_goes_on_when_the_compile_function_cannot_be_asked(cache, capl
         raise InfrastructureError("no such queue")
 
     with caplog.at_level(logging.ERROR):
-        assert isinstance(compile_here(cache(ask=ask), wat.SILENT)[digest(wat.SILENT)], Module)
+        assert isinstance(compile_here(cache(ask=ask), wat.SILENT)[digest(wat.SILENT)], LoadedModule)
     assert "the compile function is not asked: no such queue" in caplog.text
 
 
@@ -234,7 +234,7 @@ def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, 
     # As if the compile here had only run out of memory.
     artifact = replace(publish(wat.SILENT), wasm_sha256=digest(b"garbage"))
     publish_as(modules, artifact, engine)
-    assert isinstance(find(modules, artifact)[0], Module)
+    assert isinstance(find(modules, artifact)[0], LoadedModule)
 
 
 def publish_as(modules, artifact, engine):
@@ -263,7 +263,7 @@ def test_an_object_that_does_not_match_its_digest_is_never_loaded(cache, publish
     (discarded,) = (line for line in caplog.records if line.message.startswith("an artifact is discarded: "))
     assert discarded.wasm_sha256 == artifact.wasm_sha256.hex()
     assert list((tmp_path / "cache").glob("*")) == []
-    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], Module)
+    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
 
 
 def bomb(native):
@@ -289,7 +289,7 @@ def test_native_code_of_another_wasmtime_is_signed_off_and_not_loaded(cache, eng
     modules = cache()
     # Twice: as it comes from S3, and the file that it left.
     assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}, {CacheEvent.DISCARDED: 2}]
-    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], Module)
+    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
 
 
 def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, tmp_path):
@@ -301,7 +301,7 @@ def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, t
     # This process has checked it before.
     file.write_bytes(b"native code of somebody else")
     module, events = find(modules, artifact)
-    assert isinstance(module, Module)
+    assert isinstance(module, LoadedModule)
     assert events == {CacheEvent.DISCARDED: 1, CacheEvent.S3: 1}
     assert digest(file.read_bytes()) == artifact.sha256
 
@@ -311,7 +311,7 @@ def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, publish
     find(cache(), on_disk)
     modules = ModuleCache(engine, ArtifactBucket("no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
     found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
-    assert isinstance(found[on_disk.wasm_sha256], Module)
+    assert isinstance(found[on_disk.wasm_sha256], LoadedModule)
     unavailable = found[in_s3.wasm_sha256]
     assert isinstance(unavailable, UnavailableModule)
     assert "no-such-bucket (GUILDHOOK_ARTIFACT_BUCKET): HTTP 404 NoSuchBucket" in unavailable.reason
@@ -348,6 +348,6 @@ def test_two_processes_that_fill_the_same_file_both_load_it(publish, bucket, tmp
             process.stdin.write("now\n")
             process.stdin.flush()
         outputs = [process.communicate()[0].split() for process in (one, other)]
-    assert [output[0] for output in outputs] == ["Module", "Module"]
+    assert [output[0] for output in outputs] == ["LoadedModule", "LoadedModule"]
     (file,) = (tmp_path / "cache").iterdir()
     assert digest(file.read_bytes()) == artifact.sha256

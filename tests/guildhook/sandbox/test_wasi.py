@@ -11,8 +11,8 @@ from wasmtime import wat2wasm
 
 from builds import BIN, dummy_component
 from guildhook.model import HostCall, Outcome, RunResult
-from guildhook.sandbox import Engine, Module, inspect
-from guildhook.sandbox.compiling.child import CompileLimits
+from guildhook.sandbox import Engine, LoadedModule, inspect
+from guildhook.sandbox.compiling.child_process import CompileLimits
 from guildhook.sandbox.compiling.wrapper import linked
 from project import ROOT
 from samples import MESSAGE, TIME, limits
@@ -36,7 +36,9 @@ class WitWorld(wit_world.WitWorld):
 
 
 @pytest.fixture(scope="session")
-def python_plugin(engine: Engine, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[bytes, Module]:
+def python_plugin(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> tuple[bytes, LoadedModule]:
     """What componentize-py builds by default; built and compiled once for all processes of the test run."""
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "python-plugin"
@@ -54,7 +56,7 @@ def python_plugin(engine: Engine, tmp_path_factory: pytest.TempPathFactory, work
 
 
 @pytest.fixture
-def python(run: Callable[..., RunResult], python_plugin: tuple[bytes, Module]) -> Callable[..., RunResult]:
+def python(run: Callable[..., RunResult], python_plugin: tuple[bytes, LoadedModule]) -> Callable[..., RunResult]:
     """Runs a program in the Python plugin."""
 
     def python(program: str, **arguments: object) -> RunResult:

@@ -1,6 +1,6 @@
 """Chat servers behind one protocol."""
 
-from guildhook.chat.api import Answer, ChatApi, Members, Membership, Pause, ServiceToken
+from guildhook.chat.protocol import ChatApi, Members, Membership, Pause, SendResult, ServiceToken
 from guildhook.chat.rest import RestChatApi
 
-__all__ = ["Answer", "ChatApi", "Members", "Membership", "Pause", "RestChatApi", "ServiceToken"]
+__all__ = ["ChatApi", "Members", "Membership", "Pause", "RestChatApi", "SendResult", "ServiceToken"]

@@ -11,7 +11,7 @@ import msgspec
 import urllib3
 
 from guildhook.aws.secrets import Rotating
-from guildhook.chat.api import Answer, Membership, Pause, ServiceToken
+from guildhook.chat.protocol import Membership, Pause, SendResult, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import read_whole
 from guildhook.model import DeliveryState, Outgoing
@@ -61,7 +61,7 @@ class RestChatApi:
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
 
-    def send(self, outgoing: Outgoing, timeout_seconds: float) -> Answer:
+    def send(self, outgoing: Outgoing, timeout_seconds: float) -> SendResult:
         ends = self._now() + timeout_seconds
         try:
             token = self._token.current()
@@ -76,7 +76,7 @@ class RestChatApi:
                 if replaced and left > 0:
                     status, headers, answer = self._post(outgoing, replaced, left)
         except InfrastructureError as error:
-            return Answer(DeliveryState.PENDING, str(error), server_failed=True)
+            return SendResult(DeliveryState.PENDING, str(error), server_failed=True)
         except urllib3.exceptions.HTTPError as error:
             return self._pending(_reason(error), server_failed=True)
         return self._understood(status, headers, answer)
@@ -153,9 +153,9 @@ class RestChatApi:
         with response:
             return response.status, read_whole(response, _MAX_MEMBERSHIPS_BYTES, _MEMBERSHIPS_SECONDS)
 
-    def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> Answer:
+    def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> SendResult:
         if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
-            return Answer(DeliveryState.DELIVERED, _text(answer.get("id")))
+            return SendResult(DeliveryState.DELIVERED, _text(answer.get("id")))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._pending(f"HTTP {status}", pause=_pause(headers))
         # The operator's to mend, not the plugin's: a wrong token.
@@ -163,14 +163,14 @@ class RestChatApi:
             pause = _pause(headers) if "Retry-After" in headers else None
             return self._pending(f"HTTP {status}", server_failed=True, pause=pause)
         if status >= HTTPStatus.BAD_REQUEST:
-            return Answer(DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {status}")
+            return SendResult(DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {status}")
         return self._pending(f"HTTP {status}, which is no answer to a send", server_failed=True)
 
     def close(self) -> None:
         self._http.clear()
 
-    def _pending(self, reason: str, *, server_failed: bool = False, pause: Pause | None = None) -> Answer:
-        return Answer(DeliveryState.PENDING, self._failure(reason), server_failed, pause)
+    def _pending(self, reason: str, *, server_failed: bool = False, pause: Pause | None = None) -> SendResult:
+        return SendResult(DeliveryState.PENDING, self._failure(reason), server_failed, pause)
 
     def _failure(self, reason: str) -> str:
         return f"chat API at {self._address} (GUILDHOOK_CHAT_API_URL): {reason}"

@@ -15,7 +15,7 @@ from guildhook.events.budgets import Budget, Budgets
 from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
-from guildhook.sandbox import Limits, LoadedPlugin, Module, Sandbox
+from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
 from guildhook.store import BatchRecord, Delayed, Judgement, RunKey, RunRecord, Snapshot
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -28,7 +28,7 @@ _SHADOW_SECONDS: Final = 1
 """Of one batch, for all runs of shadows: what live versions want to send waits until these are recorded as well."""
 
 Todo = tuple[Message, InstalledPlugin]
-Found = Mapping[bytes, Module | Refusal | UnavailableModule]
+Found = Mapping[bytes, LoadedModule | Refusal | UnavailableModule]
 """Modules by the digest of their wasm, or why there is none."""
 
 
@@ -184,7 +184,7 @@ class Runner:
         self,
         message: Message,
         plugin: InstalledPlugin,
-        module: Module | Refusal,
+        module: LoadedModule | Refusal,
         state: PluginState,
         settings: Mapping[str, Any] | Unopened,
     ) -> RunRecord:

@@ -18,7 +18,7 @@ from guildhook.events.runner import Found, PassedOver, Postponed, Ran, Runner, T
 from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outgoing, QuarantineRules
 from guildhook.modules import CacheEvent, ModuleCache, NeededModule, UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
-from guildhook.sandbox import Limits, Module, Sandbox
+from guildhook.sandbox import Limits, LoadedModule, Sandbox
 from guildhook.stage import Stage
 from guildhook.store import Quarantined, Recorded, RunRecord, Snapshot, Store
 
@@ -81,7 +81,7 @@ class Worker:
         engine: str,
         sandbox: Sandbox,
         rules: Rules,
-        modules: ModuleCache[Module],
+        modules: ModuleCache[LoadedModule],
         store: Store,
         sender: Sender,
         stage: Stage = nullcontext,

@@ -19,9 +19,9 @@ from typing import Generic, Protocol, TypeVar
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import Artifact, CompiledModule, MemoryType, Refusal
-from guildhook.modules.artifacts import ArtifactBucket, DamagedError
-from guildhook.modules.disk import DiskCache
-from guildhook.modules.flights import SingleFlight
+from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError
+from guildhook.modules.disk_cache import DiskCache
+from guildhook.modules.single_flight import SingleFlight
 
 _logger = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class ModuleCache(Generic[Module]):
             try:
                 path = find(artifact)
                 module = path and self._load(path, artifact.memories)
-            except (DamagedError, InvalidPluginError) as error:
+            except (DamagedArtifactError, InvalidPluginError) as error:
                 ids = {"wasm_sha256": artifact.wasm_sha256.hex()}
                 _logger.warning("an artifact is discarded: %s", error, extra=ids)
                 self._count(CacheEvent.DISCARDED)
@@ -217,7 +217,7 @@ class ModuleCache(Generic[Module]):
     def _download(self, artifact: Artifact) -> Path:
         pieces = self._bucket.get(artifact)
         if pieces is None:
-            raise DamagedError("S3 has no such object")
+            raise DamagedArtifactError("S3 has no such object")
         return self._disk.add(artifact.sha256, artifact.size, pieces)
 
     def _compiled(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal | UnavailableModule:

@@ -1,7 +1,7 @@
 """Runs plugins under fuel, memory and time limits. Everything that touches wasmtime is here, and nothing else."""
 
 from guildhook.sandbox.compiling.inspection import MAX_WASM_BYTES, Inspection, inspect, with_settings_schema
-from guildhook.sandbox.engine import Engine, Module, printable
+from guildhook.sandbox.engine import Engine, LoadedModule, printable
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.sandbox import LoadedPlugin, Sandbox
 
@@ -10,8 +10,8 @@ __all__ = [
     "Engine",
     "Inspection",
     "Limits",
+    "LoadedModule",
     "LoadedPlugin",
-    "Module",
     "Sandbox",
     "inspect",
     "printable",

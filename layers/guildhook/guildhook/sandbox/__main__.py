@@ -1,4 +1,4 @@
-"""The child process of child.py: wasm on stdin; the artifact on stdout, which is a file.
+"""The child process of child_process.py: wasm on stdin; the artifact on stdout, which is a file.
 
 Usage: -m guildhook.sandbox MEMORY_BYTES ARTIFACT_BYTES START
 START is null, or what the plugin may use when it is started once, and its memories, as JSON.
@@ -12,7 +12,7 @@ import msgspec
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Outcome
-from guildhook.sandbox.compiling.child import REFUSED_STATUS, Start
+from guildhook.sandbox.compiling.child_process import REFUSED_STATUS, FirstStart
 from guildhook.sandbox.engine import Engine
 from guildhook.sandbox.sandbox import Sandbox
 
@@ -35,14 +35,14 @@ def compile_within(engine: Engine, memory_bytes: int, artifact_bytes: int, wasm:
     return artifact
 
 
-def start_once(engine: Engine, artifact: Path, start: Start) -> None:
+def start_once(engine: Engine, artifact: Path, start: FirstStart) -> None:
     """Raises InvalidPluginError."""
     outcome, detail = Sandbox(engine).start(engine.load(artifact, start.memories), start.limits)
     if outcome is not Outcome.OK:
         raise InvalidPluginError(f"it does not start: {outcome}: {detail}")
 
 
-def main(memory_bytes: int, artifact_bytes: int, start: Start | None) -> None:
+def main(memory_bytes: int, artifact_bytes: int, start: FirstStart | None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     engine = Engine()
     try:
@@ -55,4 +55,4 @@ def main(memory_bytes: int, artifact_bytes: int, start: Start | None) -> None:
         sys.exit(REFUSED_STATUS)
 
 
-main(int(sys.argv[1]), int(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Start | None))
+main(int(sys.argv[1]), int(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=FirstStart | None))

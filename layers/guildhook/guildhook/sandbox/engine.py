@@ -19,10 +19,10 @@ from wasmtime.component import Component, ExportIndex
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
-from guildhook.sandbox.binary.reading import RefusedError
-from guildhook.sandbox.binary.structure import read_component
-from guildhook.sandbox.capi import address
-from guildhook.sandbox.compiling.child import CompileLimits, Start, compile_in_child
+from guildhook.sandbox.binary.component import read_component
+from guildhook.sandbox.binary.reading import RefusedBinaryError
+from guildhook.sandbox.c_api import address
+from guildhook.sandbox.compiling.child_process import CompileLimits, FirstStart, compile_in_child
 from guildhook.sandbox.compiling.inspection import inspect
 from guildhook.sandbox.compiling.wrapper import wrap, wrapper_digest
 from guildhook.sandbox.limits import Limits
@@ -70,7 +70,7 @@ _REASON_CHARS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class LoadedModule:
     """A plugin's code, loaded and ready to be instantiated any number of times."""
 
     component: Component
@@ -102,7 +102,7 @@ class Engine:
         inspection = inspect(wasm)
         if not inspection.accepted:
             raise InvalidPluginError("; ".join(inspection.reasons)[:_REASON_CHARS])
-        start = Start(start_limits, inspection.memories) if start_limits else None
+        start = FirstStart(start_limits, inspection.memories) if start_limits else None
         return CompiledModule(compile_in_child(wasm, self._compile_limits, start), inspection.memories)
 
     def compile_here(self, wasm: bytes) -> bytes:
@@ -113,12 +113,12 @@ class Engine:
         try:
             with Component(self.wasmtime, wrap(wasm, read_component(wasm))) as component:
                 return bytes(component.serialize())
-        except RefusedError as refused:
+        except RefusedBinaryError as refused:
             raise InvalidPluginError(str(refused)) from None
         except WasmtimeError as error:
             raise InvalidPluginError(f"it does not compile: {_causes(error)}") from None
 
-    def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module:
+    def load(self, path: Path, memories: tuple[MemoryType, ...]) -> LoadedModule:
         """Map a compiled artifact. The file must never change while the module lives.
 
         Loading runs native code: the caller has checked that the bytes are the compiler's.
@@ -131,7 +131,7 @@ class Engine:
         on_message = component.get_export_index("on-message")
         if on_message is None:
             raise InvalidPluginError("it exports no function on-message")
-        return Module(component, on_message, memories, (address(component), address(on_message)))
+        return LoadedModule(component, on_message, memories, (address(component), address(on_message)))
 
 
 def last_cause(error: WasmtimeError) -> str:

@@ -13,12 +13,12 @@ from uuid import UUID
 from wasmtime import WasmtimeError
 
 from guildhook.model import Message, Outcome, RunResult
-from guildhook.sandbox.capi import Store, address
-from guildhook.sandbox.engine import Engine, Module, last_cause, ticks
-from guildhook.sandbox.host import Host, HostCalls, late_detail, out_of_fuel_detail
-from guildhook.sandbox.interrupts import deferred_signals
+from guildhook.sandbox.c_api import Store, address
+from guildhook.sandbox.engine import Engine, LoadedModule, last_cause, ticks
+from guildhook.sandbox.host_functions import HostFunctions, RunRecord, late_detail, out_of_fuel_detail
 from guildhook.sandbox.limits import Limits
-from guildhook.sandbox.memory import limit_per_memory, too_much_memory
+from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
+from guildhook.sandbox.signals import deferred_signals
 
 _NO_STATE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -28,7 +28,7 @@ class LoadedPlugin:
     """A module together with what its guild granted it."""
 
     id: UUID
-    module: Module
+    module: LoadedModule
     permissions: frozenset[str]
     limits: Limits
 
@@ -39,7 +39,7 @@ class Sandbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._engine_address = address(engine.wasmtime)
-        self._host = Host(engine.wasmtime)
+        self._host = HostFunctions(engine.wasmtime)
         self._turn = threading.RLock()
         self._in_batch = False
 
@@ -74,7 +74,7 @@ class Sandbox:
             with self.batch():
                 return self._run(plugin, message, settings, now, seed, state)
 
-    def start(self, module: Module, limits: Limits) -> tuple[Outcome, str]:
+    def start(self, module: LoadedModule, limits: Limits) -> tuple[Outcome, str]:
         """Make an instance and give it nothing, neither message nor settings nor state: how that ended, and why."""
         nobody, never = UUID(int=0), datetime.fromtimestamp(0, UTC)
         message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
@@ -117,10 +117,10 @@ class Sandbox:
         now: datetime,
         seed: int,
         state: Mapping[str, str],
-    ) -> tuple[HostCalls, Outcome, str, int]:
+    ) -> tuple[RunRecord, Outcome, str, int]:
         """The record of a run, how it ended and why, and the fuel that is left."""
         with Store(self._engine_address) as store:
-            run = HostCalls(
+            run = RunRecord(
                 store=store,
                 plugin_id=plugin.id,
                 permissions=plugin.permissions,
@@ -139,7 +139,7 @@ class Sandbox:
             finally:
                 self._host.run = None
 
-    def _call(self, module: Module, run: HostCalls, payload: bytes | None) -> tuple[Outcome, str]:
+    def _call(self, module: LoadedModule, run: RunRecord, payload: bytes | None) -> tuple[Outcome, str]:
         """Make an instance, and call it unless `payload` is None."""
         store, limits = run.store, run.limits
         # Before anything of the guest runs: a start function runs while the module is instantiated.
@@ -171,7 +171,7 @@ class Sandbox:
         return _classify(run, reached, late, cause)
 
 
-def _classify(run: HostCalls, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
+def _classify(run: RunRecord, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
     """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """

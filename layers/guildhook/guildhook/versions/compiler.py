@@ -8,7 +8,7 @@ from pathlib import Path
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, DamagedError, compress
+from guildhook.modules import ArtifactBucket, DamagedArtifactError, compress
 from guildhook.sandbox import Engine, Limits
 from guildhook.stage import Stage
 from guildhook.store import Store
@@ -100,6 +100,6 @@ class Compiler:
                 file.writelines(pieces)
                 file.flush()
                 self.engine.load(Path(file.name), artifact.memories)
-            except (DamagedError, InvalidPluginError):
+            except (DamagedArtifactError, InvalidPluginError):
                 return False
         return True

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 
 from guildhook.aws.requests import Aws
 from guildhook.errors import InfrastructureError
-from guildhook.modules.objects import bucket_url
+from guildhook.modules.s3_objects import bucket_url
 
 _PREFIX: Final = "uploads/"
 _VALID: Final = timedelta(minutes=15)

@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from guildhook.chat import Answer, Pause
+from guildhook.chat import Pause, SendResult
 from guildhook.events.delivery import BreakerRules, CircuitBreaker, Sender
 from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
 
-DELIVERED = Answer(DeliveryState.DELIVERED, "id")
-REFUSED = Answer(DeliveryState.REFUSED, "FORBIDDEN")
-FAILED = Answer(DeliveryState.PENDING, "HTTP 500", server_failed=True)
-LIMITED = Answer(DeliveryState.PENDING, "HTTP 429", pause=Pause(2, everywhere=False))
+DELIVERED = SendResult(DeliveryState.DELIVERED, "id")
+REFUSED = SendResult(DeliveryState.REFUSED, "FORBIDDEN")
+FAILED = SendResult(DeliveryState.PENDING, "HTTP 500", server_failed=True)
+LIMITED = SendResult(DeliveryState.PENDING, "HTTP 429", pause=Pause(2, everywhere=False))
 
 
 class Clock:

@@ -3,7 +3,7 @@ from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
 from guildhook.sandbox.binary.core_module import MODULE_HEADER, CoreModule, read_core_module
-from guildhook.sandbox.binary.reading import Reader, RefusedError
+from guildhook.sandbox.binary.reading import Reader, RefusedBinaryError
 from guildhook.sandbox.binary.tally import Tally
 from wasm import number, section
 
@@ -56,7 +56,7 @@ def test_an_empty_module_has_nothing():
     ],
 )
 def test_what_is_too_much_for_the_compiler_is_refused(module, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         read(module)
 
 
@@ -80,11 +80,11 @@ def test_what_is_too_much_for_the_compiler_is_refused(module, reason):
     ],
 )
 def test_no_number_in_the_file_is_believed(module, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         read(module)
 
 
 def test_debug_names_are_bounded_and_what_the_compiler_does_not_read_is_not():
     read(section(0, b"\x0b.debug_info" + bytes(6_000_001)))
-    with pytest.raises(RefusedError, match="at least 6000001 bytes of debug names; the limit is 6000000"):
+    with pytest.raises(RefusedBinaryError, match="at least 6000001 bytes of debug names; the limit is 6000000"):
         read(section(0, b"\4name" + bytes(6_000_001)))

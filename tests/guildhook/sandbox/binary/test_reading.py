@@ -1,6 +1,6 @@
 import pytest
 
-from guildhook.sandbox.binary.reading import Reader, RefusedError
+from guildhook.sandbox.binary.reading import Reader, RefusedBinaryError
 
 
 def reader(data: bytes) -> Reader:
@@ -36,7 +36,7 @@ def test_numbers(data, value):
     ],
 )
 def test_what_is_no_number_is_refused(data, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         reader(data).number()
 
 
@@ -44,7 +44,7 @@ def test_a_part_ends_where_it_says_though_more_bytes_follow():
     whole = reader(b"\x80\x01\x02")
     part = whole.part(1)
     assert part.remaining == 1
-    with pytest.raises(RefusedError, match="cut off at byte 1"):
+    with pytest.raises(RefusedBinaryError, match="cut off at byte 1"):
         part.number()
     assert whole.take(2) == b"\x01\x02"
 
@@ -59,7 +59,7 @@ def test_a_section_is_its_id_and_its_contents():
 
 @pytest.mark.parametrize("read", [Reader.byte, lambda r: r.take(1), lambda r: r.skip(1), lambda r: r.part(1)])
 def test_nothing_reads_past_the_end(read):
-    with pytest.raises(RefusedError, match="cut off at byte 3: 1 bytes should follow, 0 do"):
+    with pytest.raises(RefusedBinaryError, match="cut off at byte 3: 1 bytes should follow, 0 do"):
         read(Reader(b"abcd", 3, 3))
 
 
@@ -74,11 +74,11 @@ def test_nothing_reads_past_the_end(read):
 )
 def test_what_is_no_name_is_refused(data, reason):
     assert reader(b"\x04n\xc3\xa4m").name() == "näm"
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         reader(data).name()
 
 
 def test_another_header_is_refused():
     reader(b"ab").expect(b"ab", "another version")
-    with pytest.raises(RefusedError, match="another version"):
+    with pytest.raises(RefusedBinaryError, match="another version"):
         reader(b"ac").expect(b"ab", "another version")

@@ -7,7 +7,7 @@ from guildhook.errors import InvalidPluginError
 from guildhook.model import MemoryType, Outcome, Permission
 from guildhook.plugin_settings import schema as settings_schema
 from guildhook.sandbox import MAX_WASM_BYTES, inspect, with_settings_schema
-from guildhook.sandbox.binary.structure import MAX_SCHEMA_BYTES
+from guildhook.sandbox.binary.component import MAX_SCHEMA_BYTES
 from project import ROOT
 from wasm import number, section
 

@@ -4,7 +4,7 @@ from wasmtime.component import U64, Bool, Component, OptionType, ResultType, Str
 import wat
 from guildhook.model import MemoryType, Outcome
 from guildhook.sandbox import inspect
-from guildhook.sandbox.binary.structure import read_component
+from guildhook.sandbox.binary.component import read_component
 from guildhook.sandbox.compiling import wrapper
 from guildhook.sandbox.compiling.wrapper import (
     HOST,

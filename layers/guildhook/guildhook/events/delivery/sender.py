@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from math import isinf
 from typing import Final
 
-from guildhook.chat import Answer, ChatApi
+from guildhook.chat import ChatApi, SendResult
 from guildhook.events.delivery.breaker import CircuitBreaker
 from guildhook.events.delivery.pauses import Pauses
 from guildhook.model import Delivery, DeliveryState, Outgoing
@@ -100,7 +100,7 @@ class Sender:
             self._wait(backoff)
         return _pending(intent.key, answer.detail, self._pauses.seconds_to_wait(intent.channel_id, self._now()))
 
-    def _attempt(self, outgoing: Outgoing, deadline: float) -> Answer:
+    def _attempt(self, outgoing: Outgoing, deadline: float) -> SendResult:
         answer = self._chat.send(outgoing, deadline - self._now())
         if answer.pause:
             self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())

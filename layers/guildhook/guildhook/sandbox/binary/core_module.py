@@ -7,8 +7,8 @@ compiled. Format: https://webassembly.github.io/spec/core/binary/modules.html
 from dataclasses import dataclass, field
 
 from guildhook.model import MemoryType
-from guildhook.sandbox.binary.reading import Reader, RefusedError
-from guildhook.sandbox.binary.tally import Counted, Tally
+from guildhook.sandbox.binary.reading import Reader, RefusedBinaryError
+from guildhook.sandbox.binary.tally import PartKind, Tally
 
 MODULE_HEADER = b"\0asm\x01\0\0\0"
 
@@ -22,10 +22,10 @@ _VALUE_TYPES = frozenset({0x7F, 0x7E, 0x7D, 0x7C, 0x7B, _FUNCREF, _EXTERNREF})
 
 # Sections of which only the number of entries matters.
 _COUNTED = {
-    6: Counted.GLOBALS,
-    7: Counted.CORE_EXPORTS,
-    9: Counted.ELEMENTS,
-    11: Counted.DATA,
+    6: PartKind.GLOBALS,
+    7: PartKind.CORE_EXPORTS,
+    9: PartKind.ELEMENTS,
+    11: PartKind.DATA,
 }
 _IGNORED = (8, 12)
 """The start function, and the number of data segments."""
@@ -45,12 +45,12 @@ class CoreModule:
 
 
 def read_core_module(reader: Reader, tally: Tally) -> CoreModule:
-    """Raises RefusedError."""
+    """Raises RefusedBinaryError."""
     reader.expect(MODULE_HEADER, "a core module in it has another version")
     module = CoreModule()
     while not reader.exhausted:
         section, body = reader.section()
-        tally.add(Counted.SECTIONS, 1)
+        tally.add(PartKind.SECTIONS, 1)
         if section in _COUNTED:
             tally.add(_COUNTED[section], body.number())
         elif section not in _IGNORED:
@@ -63,23 +63,23 @@ def _read_section(section: int, body: Reader, module: CoreModule, tally: Tally) 
         case 0:
             _custom(body, module, tally)
         case 1:
-            tally.add(Counted.TYPE_BYTES, body.remaining)
-            tally.add(Counted.CORE_TYPES, body.number())
+            tally.add(PartKind.TYPE_BYTES, body.remaining)
+            tally.add(PartKind.CORE_TYPES, body.number())
         case 2:
-            module.imports += len(_counted(body, Counted.CORE_IMPORTS, tally))
+            module.imports += len(_counted(body, PartKind.CORE_IMPORTS, tally))
         case 3:
-            module.functions += len(_counted(body, Counted.FUNCTIONS, tally))
+            module.functions += len(_counted(body, PartKind.FUNCTIONS, tally))
         case 4:
-            module.tables.extend(_table(body) for _ in _counted(body, Counted.TABLES, tally))
+            module.tables.extend(_table(body) for _ in _counted(body, PartKind.TABLES, tally))
         case 5:
-            module.memories.extend(_memory(body) for _ in _counted(body, Counted.MEMORIES, tally))
+            module.memories.extend(_memory(body) for _ in _counted(body, PartKind.MEMORIES, tally))
         case 10:
             _code(body, module.functions, tally)
         case _:
-            raise RefusedError(f"section {section} of a core module is not supported")
+            raise RefusedBinaryError(f"section {section} of a core module is not supported")
 
 
-def _counted(reader: Reader, what: Counted, tally: Tally) -> range:
+def _counted(reader: Reader, what: PartKind, tally: Tally) -> range:
     count = reader.number()
     tally.add(what, count)
     return range(count)
@@ -90,15 +90,15 @@ def _custom(reader: Reader, module: CoreModule, tally: Tally) -> None:
     if reader.name() != "name":
         return
     module.name_sections.append(reader.position - len("name"))
-    tally.add(Counted.NAME_BYTES, reader.remaining)
+    tally.add(PartKind.NAME_BYTES, reader.remaining)
     while not reader.exhausted:
         subsection, body = reader.section()
-        tally.add(Counted.SECTIONS, 1)
+        tally.add(PartKind.SECTIONS, 1)
         if subsection == 0:
             body.name()  # the module's
         elif subsection == 1:
             names = body.number()
-            tally.add(Counted.FUNCTION_NAMES, names)
+            tally.add(PartKind.FUNCTION_NAMES, names)
             for _ in range(names):
                 _function_name(body)
 
@@ -106,7 +106,7 @@ def _custom(reader: Reader, module: CoreModule, tally: Tally) -> None:
 def _function_name(reader: Reader) -> None:
     function, length = reader.number(), reader.number()
     if length > _MAX_FUNCTION_NAME_BYTES:
-        raise RefusedError(
+        raise RefusedBinaryError(
             f"the name of function {function} has {length} bytes; the limit is {_MAX_FUNCTION_NAME_BYTES}"
         )
     reader.skip(length)
@@ -115,9 +115,9 @@ def _function_name(reader: Reader) -> None:
 def _code(reader: Reader, functions: int, tally: Tally) -> None:
     bodies = reader.number()
     if bodies != functions:
-        raise RefusedError(f"a core module declares {functions} functions, and has code for {bodies}")
+        raise RefusedBinaryError(f"a core module declares {functions} functions, and has code for {bodies}")
     for function in range(bodies):
-        tally.add(Counted.LOCALS, _locals(reader.part(reader.number()), function))
+        tally.add(PartKind.LOCALS, _locals(reader.part(reader.number()), function))
 
 
 def _locals(reader: Reader, function: int) -> int:
@@ -126,9 +126,9 @@ def _locals(reader: Reader, function: int) -> int:
         # A declaration of no locals is a step all the same.
         declared += max(reader.number(), 1)
         if declared > _MAX_LOCALS:
-            raise RefusedError(f"{_nth(function)} has at least {declared} locals; the limit is {_MAX_LOCALS}")
+            raise RefusedBinaryError(f"{_nth(function)} has at least {declared} locals; the limit is {_MAX_LOCALS}")
         if reader.byte() not in _VALUE_TYPES:
-            raise RefusedError(f"{_nth(function)} has a local of a type that is not supported")
+            raise RefusedBinaryError(f"{_nth(function)} has a local of a type that is not supported")
     return declared
 
 
@@ -138,10 +138,12 @@ def _nth(function: int) -> str:
 
 def _table(reader: Reader) -> int:
     if reader.byte() not in (_FUNCREF, _EXTERNREF):
-        raise RefusedError("a table in it holds neither functions nor external references; nothing else is supported")
+        raise RefusedBinaryError(
+            "a table in it holds neither functions nor external references; nothing else is supported"
+        )
     flags = reader.byte()
     if flags > 1:
-        raise RefusedError("a table in it is shared or 64-bit; neither is supported")
+        raise RefusedBinaryError("a table in it is shared or 64-bit; neither is supported")
     minimum = reader.number()
     if flags:
         reader.number()
@@ -151,5 +153,5 @@ def _table(reader: Reader) -> int:
 def _memory(reader: Reader) -> MemoryType:
     flags = reader.byte()
     if flags > 1:
-        raise RefusedError("a memory in it is shared, 64-bit or has pages of its own size; none is supported")
+        raise RefusedBinaryError("a memory in it is shared, 64-bit or has pages of its own size; none is supported")
     return MemoryType(minimum=reader.number(), maximum=reader.number() if flags else None)

@@ -3,12 +3,12 @@
 _MAX_NAME_BYTES = 1_000
 
 
-class RefusedError(Exception):
+class RefusedBinaryError(Exception):
     """The binary is malformed, too large in some way, or holds what is not supported. The text is the reason."""
 
 
 class Reader:
-    """Reads `data` from `position` up to `end`, and never past it. Everything here raises RefusedError."""
+    """Reads `data` from `position` up to `end`, and never past it. Everything here raises RefusedBinaryError."""
 
     __slots__ = ("_data", "_end", "_position")
 
@@ -39,7 +39,7 @@ class Reader:
     def expect(self, header: bytes, otherwise: str) -> None:
         """Pass over `header`; `otherwise` is the reason to refuse what has another."""
         if self.take(len(header)) != header:
-            raise RefusedError(otherwise)
+            raise RefusedBinaryError(otherwise)
 
     def skip(self, length: int) -> None:
         self._advance(length)
@@ -60,7 +60,7 @@ class Reader:
         value = 0
         for shift in range(0, 35, 7):
             if position >= end:
-                raise RefusedError(f"cut off at byte {position}: a number ends after it")
+                raise RefusedBinaryError(f"cut off at byte {position}: a number ends after it")
             byte = data[position]
             position += 1
             value |= (byte & 0x7F) << shift
@@ -69,22 +69,22 @@ class Reader:
         else:
             value = 1 << 32
         if value >> 32:
-            raise RefusedError(f"the number before byte {position} does not fit 32 bits")
+            raise RefusedBinaryError(f"the number before byte {position} does not fit 32 bits")
         self._position = position
         return value
 
     def name(self) -> str:
         length = self.number()
         if length > _MAX_NAME_BYTES:
-            raise RefusedError(f"a name has {length} bytes; the limit is {_MAX_NAME_BYTES}")
+            raise RefusedBinaryError(f"a name has {length} bytes; the limit is {_MAX_NAME_BYTES}")
         try:
             return self.take(length).decode()
         except UnicodeDecodeError:
-            raise RefusedError(f"the name before byte {self._position} is not UTF-8") from None
+            raise RefusedBinaryError(f"the name before byte {self._position} is not UTF-8") from None
 
     def _advance(self, length: int) -> int:
         start = self._position
         if length > self._end - start:
-            raise RefusedError(f"cut off at byte {start}: {length} bytes should follow, {self._end - start} do")
+            raise RefusedBinaryError(f"cut off at byte {start}: {length} bytes should follow, {self._end - start} do")
         self._position = start + length
         return start

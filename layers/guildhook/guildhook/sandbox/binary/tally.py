@@ -2,10 +2,10 @@
 
 from enum import Enum
 
-from guildhook.sandbox.binary.reading import RefusedError
+from guildhook.sandbox.binary.reading import RefusedBinaryError
 
 
-class Counted(Enum):
+class PartKind(Enum):
     """What is counted, and how much of it there may be.
 
     Each limit is at least three times what the largest plugin of componentize-py, componentize-js (also its debug
@@ -36,11 +36,11 @@ class Tally:
     """Counts while an upload is read. What is counted is counted before it is walked, which bounds the walk."""
 
     def __init__(self) -> None:
-        self._counts = dict.fromkeys(Counted, 0)
+        self._counts = dict.fromkeys(PartKind, 0)
 
-    def add(self, what: Counted, count: int) -> None:
-        """Raises RefusedError past the limit."""
+    def add(self, what: PartKind, count: int) -> None:
+        """Raises RefusedBinaryError past the limit."""
         total = self._counts[what] + count
         if total > what.most:
-            raise RefusedError(f"it has at least {total} {what.plural}; the limit is {what.most}")
+            raise RefusedBinaryError(f"it has at least {total} {what.plural}; the limit is {what.most}")
         self._counts[what] = total

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import MemoryType, Permission
-from guildhook.sandbox.binary.core_module import MODULE_HEADER
-from guildhook.sandbox.binary.reading import RefusedError
-from guildhook.sandbox.binary.structure import (
+from guildhook.sandbox.binary.component import (
     COMPONENT_HEADER,
     SCHEMA_SECTION,
     Component,
     read_component,
     without_section,
 )
+from guildhook.sandbox.binary.core_module import MODULE_HEADER
+from guildhook.sandbox.binary.reading import RefusedBinaryError
 from guildhook.sandbox.binary.writing import encoded_name, encoded_section
 from guildhook.sandbox.compiling.wrapper import available, linked, needs_wasi, wasi_memories
-from guildhook.sandbox.memory import limit_per_memory, too_much_memory
+from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
 
 MAX_WASM_BYTES = 32 * 1024 * 1024
 _MAX_REASONS = 20
@@ -65,7 +65,7 @@ def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
             reasons = _broken_rules(component)
             if memory_bytes is not None and limit_per_memory(memories, memory_bytes) is None:
                 reasons.append(too_much_memory(memories, memory_bytes))
-        except RefusedError as refused:
+        except RefusedBinaryError as refused:
             reasons = [str(refused)]
     return Inspection(
         reasons=tuple(reasons[:_MAX_REASONS]),
@@ -88,7 +88,7 @@ def with_settings_schema(wasm: bytes, schema: bytes) -> bytes:
         raise InvalidPluginError(reason)
     try:
         return without_section(wasm, SCHEMA_SECTION) + encoded_section(b"\0", encoded_name(SCHEMA_SECTION) + schema)
-    except RefusedError as refused:
+    except RefusedBinaryError as refused:
         raise InvalidPluginError(str(refused)) from None
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
-from guildhook.sandbox.binary.structure import Component, read_component
+from guildhook.sandbox.binary.component import Component, read_component
 from guildhook.sandbox.binary.writing import encoded_name, encoded_number, encoded_section
 
 HOST: Final = "guildhook:sandbox/host"
@@ -62,7 +62,7 @@ _OURS: Final[Mapping[str, int]] = {
 }
 """Instances of the base, by the interface and the part of its version that must agree."""
 
-# Sections and sorts of a component binary, see structure.py.
+# Sections and sorts of a component binary, see component.py.
 _COMPONENT, _INSTANCE, _ALIAS, _EXPORT = b"\x04", b"\x05", b"\x06", b"\x0b"
 _SORT_FUNCTION, _SORT_INSTANCE = b"\x01", b"\x05"
 

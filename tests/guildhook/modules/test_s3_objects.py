@@ -4,7 +4,7 @@ import pytest
 
 from guildhook.aws.requests import Aws
 from guildhook.errors import InfrastructureError
-from guildhook.modules.objects import ObjectReader, bucket_url
+from guildhook.modules.s3_objects import ObjectReader, bucket_url
 from http_server import Answer, http_server
 
 KEY = "artifacts/engine/name.zst"

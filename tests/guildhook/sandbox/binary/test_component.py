@@ -2,8 +2,8 @@ import pytest
 from wasmtime import wat2wasm
 
 from guildhook.model import MemoryType
-from guildhook.sandbox.binary.reading import RefusedError
-from guildhook.sandbox.binary.structure import COMPONENT_HEADER, Component, read_component, without_section
+from guildhook.sandbox.binary.component import COMPONENT_HEADER, Component, read_component, without_section
+from guildhook.sandbox.binary.reading import RefusedBinaryError
 from wasm import section
 
 MEMORY_AND_TABLE = "(core module $m (memory 3 5) (table 7 funcref)) (core instance (instantiate $m))"
@@ -71,7 +71,7 @@ def test_text_in_utf_8_is_read():
 
 @pytest.mark.parametrize("encoding", ["utf16", "latin1+utf16"])
 def test_text_in_another_encoding_is_refused(encoding):
-    with pytest.raises(RefusedError, match="not encoded in UTF-8"):
+    with pytest.raises(RefusedBinaryError, match="not encoded in UTF-8"):
         read(lowered(f"string-encoding={encoding}"))
 
 
@@ -83,7 +83,7 @@ def test_text_in_another_encoding_is_refused(encoding):
     ],
 )
 def test_component_async_is_refused(functions, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         read_component(COMPONENT_HEADER + section(8, functions))
 
 
@@ -128,19 +128,19 @@ def test_component_async_is_refused(functions, reason):
     ],
 )
 def test_what_is_too_much_for_the_compiler_is_refused(component, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         read(component)
 
 
 def test_debug_names_of_components_are_bounded():
-    with pytest.raises(RefusedError, match="at least 6000001 bytes of debug names"):
+    with pytest.raises(RefusedBinaryError, match="at least 6000001 bytes of debug names"):
         read_component(COMPONENT_HEADER + section(0, b"\x0ecomponent-name" + bytes(6_000_001)))
 
 
 def test_a_nested_component_or_module_of_another_version_is_refused():
-    with pytest.raises(RefusedError, match="a component in it has another version"):
+    with pytest.raises(RefusedBinaryError, match="a component in it has another version"):
         read_component(COMPONENT_HEADER + section(4, b"\0asm\x0e\0\1\0"))
-    with pytest.raises(RefusedError, match="a core module in it has another version"):
+    with pytest.raises(RefusedBinaryError, match="a core module in it has another version"):
         read_component(COMPONENT_HEADER + section(1, b"\0asm\x02\0\0\0"))
 
 
@@ -173,7 +173,7 @@ def test_what_others_say_is_not_taken_for_it():
     ],
 )
 def test_a_section_that_is_too_long_or_there_twice_is_refused(sections, reason):
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(RefusedBinaryError, match=reason):
         read_component(COMPONENT_HEADER + sections)
 
 

@@ -35,14 +35,14 @@ class CompileLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class FirstStart:
     """The first start of a plugin: what it may use, and the memories that inspection found."""
 
     limits: Limits
     memories: tuple[MemoryType, ...]
 
 
-def compile_in_child(wasm: bytes, limits: CompileLimits, start: Start | None = None) -> bytes:
+def compile_in_child(wasm: bytes, limits: CompileLimits, start: FirstStart | None = None) -> bytes:
     """The artifact of what inspection accepted, started once if `start` says so.
 
     Raises InvalidPluginError for what does not compile within the limits, or does not start; InfrastructureError if no
@@ -66,7 +66,7 @@ def compile_in_child(wasm: bytes, limits: CompileLimits, start: Start | None = N
 
 
 def _run(
-    wasm: bytes, artifact: IO[bytes], limits: CompileLimits, start: Start | None
+    wasm: bytes, artifact: IO[bytes], limits: CompileLimits, start: FirstStart | None
 ) -> subprocess.CompletedProcess[bytes]:
     arguments = [str(limits.memory_bytes), str(limits.artifact_bytes), msgspec.json.encode(start).decode()]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}

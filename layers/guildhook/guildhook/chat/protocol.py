@@ -31,7 +31,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """What the chat server made of one attempt: `detail` is the id of the message, or why there is none."""
 
     state: DeliveryState
@@ -42,7 +42,7 @@ class Answer:
 
 
 class ChatApi(Protocol):
-    def send(self, outgoing: Outgoing, timeout_seconds: float) -> Answer:
+    def send(self, outgoing: Outgoing, timeout_seconds: float) -> SendResult:
         """Try once to deliver a message under its idempotency key. Called from several threads at once.
 
         Never raises for what the server or the network did: a fault that may pass leaves it pending,

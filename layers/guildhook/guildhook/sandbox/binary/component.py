@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from guildhook.model import MemoryType
 from guildhook.sandbox.binary.core_module import CoreModule, read_core_module
-from guildhook.sandbox.binary.reading import Reader, RefusedError
-from guildhook.sandbox.binary.tally import Counted, Tally
+from guildhook.sandbox.binary.reading import Reader, RefusedBinaryError
+from guildhook.sandbox.binary.tally import PartKind, Tally
 
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 
@@ -61,14 +61,14 @@ class Component:
 
 
 def read_component(wasm: bytes) -> Component:
-    """Raises RefusedError."""
+    """Raises RefusedBinaryError."""
     reader = Reader(wasm, 0, len(wasm))
     reader.expect(COMPONENT_HEADER, "not a component")
     return _Parser().component(reader, ())
 
 
 def without_section(wasm: bytes, name: str) -> bytes:
-    """A component without its custom sections of this name. Raises RefusedError."""
+    """A component without its custom sections of this name. Raises RefusedBinaryError."""
     reader = Reader(wasm, 0, len(wasm))
     reader.expect(COMPONENT_HEADER, "not a component")
     kept = [COMPONENT_HEADER]
@@ -87,11 +87,13 @@ class _Parser:
     def component(self, reader: Reader, outer: tuple[Component, ...]) -> Component:
         """`outer` are the components around this one, from the outside in."""
         if len(outer) >= _MAX_NESTING:
-            raise RefusedError(f"components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}")
+            raise RefusedBinaryError(
+                f"components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}"
+            )
         this = Component()
         while not reader.exhausted:
             section, body = reader.section()
-            self._tally.add(Counted.SECTIONS, 1)
+            self._tally.add(PartKind.SECTIONS, 1)
             match section:
                 case 0:
                     self._custom(body, this, outer)
@@ -105,23 +107,23 @@ class _Parser:
                     for _ in self._counted(body, this):
                         self._definition(section, body, this, outer)
                 case 3 | 7:
-                    self._tally.add(Counted.TYPE_BYTES, body.remaining)
+                    self._tally.add(PartKind.TYPE_BYTES, body.remaining)
                     self._counted(body, this)
                 case _:
-                    raise RefusedError(f"section {section} of a component is not supported")
+                    raise RefusedBinaryError(f"section {section} of a component is not supported")
         return this
 
     def _custom(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
         name = reader.name()
         if name == "component-name":
-            self._tally.add(Counted.NAME_BYTES, reader.remaining)
+            self._tally.add(PartKind.NAME_BYTES, reader.remaining)
         elif name == SCHEMA_SECTION and not outer:
             # What a component inside says is of its own settings.
             _settings_schema(reader, this)
 
     def _counted(self, reader: Reader, this: Component) -> Iterable[int]:
         count = reader.number()
-        self._tally.add(Counted.DEFINITIONS, count)
+        self._tally.add(PartKind.DEFINITIONS, count)
         this.definitions += count
         return range(count)
 
@@ -176,9 +178,9 @@ class _Parser:
 
 def _settings_schema(reader: Reader, this: Component) -> None:
     if this.settings_schema is not None:
-        raise RefusedError(f"it has the section {SCHEMA_SECTION} twice")
+        raise RefusedBinaryError(f"it has the section {SCHEMA_SECTION} twice")
     if reader.remaining > MAX_SCHEMA_BYTES:
-        raise RefusedError(
+        raise RefusedBinaryError(
             f"its section {SCHEMA_SECTION} has {reader.remaining} bytes; the limit is {MAX_SCHEMA_BYTES}"
         )
     this.settings_schema = reader.take(reader.remaining)
@@ -190,13 +192,13 @@ def _instantiate(this: Component, memories: Sequence[MemoryType], tables: Sequen
     this.tables.extend(tables)
     for count, what, most in (
         (this.instances, "instances inside", _MAX_INSTANCES),
-        (this.definitions, "definitions, those of the instances inside included", Counted.DEFINITIONS.most),
+        (this.definitions, "definitions, those of the instances inside included", PartKind.DEFINITIONS.most),
         (len(this.memories), "memories", _MAX_MEMORIES),
         (len(this.tables), "tables", _MAX_TABLES),
         (sum(this.tables), "table elements", _MAX_TABLE_ELEMENTS),
     ):
         if count > most:
-            raise RefusedError(f"an instance of it has at least {count} {what}; the limit is {most}")
+            raise RefusedBinaryError(f"an instance of it has at least {count} {what}; the limit is {most}")
 
 
 def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
@@ -233,7 +235,9 @@ def _canonical_function(reader: Reader) -> None:
         case 0x02 | 0x03 | 0x04:  # new, drop and rep of a resource
             reader.number()
         case _:
-            raise RefusedError(f"it uses the canonical function 0x{kind:02x} of component async; build it synchronous")
+            raise RefusedBinaryError(
+                f"it uses the canonical function 0x{kind:02x} of component async; build it synchronous"
+            )
 
 
 def _canonical_options(reader: Reader) -> None:
@@ -244,11 +248,11 @@ def _canonical_options(reader: Reader) -> None:
                 pass  # UTF-8
             case 0x01 | 0x02:
                 # The host would copy such a text two or three times as large.
-                raise RefusedError("it passes text that is not encoded in UTF-8, which is not supported")
+                raise RefusedBinaryError("it passes text that is not encoded in UTF-8, which is not supported")
             case 0x03 | 0x04 | 0x05:  # memory, realloc, post-return
                 reader.number()
             case _:
-                raise RefusedError(
+                raise RefusedBinaryError(
                     f"it uses the canonical option 0x{option:02x} of component async; build it synchronous"
                 )
 
@@ -275,7 +279,7 @@ def _extern_type(reader: Reader) -> _Sort:
     sort = _sort(reader)
     match sort[0]:
         case 0x02:
-            raise RefusedError("it imports or exports a value, which is not supported")
+            raise RefusedBinaryError("it imports or exports a value, which is not supported")
         case 0x03 if _kind(reader, "type bound", 2) == 1:
             pass  # a fresh resource type
         case _:
@@ -286,16 +290,16 @@ def _extern_type(reader: Reader) -> _Sort:
 def _kind(reader: Reader, what: str, known: int) -> int:
     kind = reader.byte()
     if kind >= known:
-        raise RefusedError(f"{what} of kind {kind} is not supported")
+        raise RefusedBinaryError(f"{what} of kind {kind} is not supported")
     return kind
 
 
 def _refuse_code(sort: _Sort, verb: str) -> None:
     if sort in (_CORE_MODULE, _COMPONENT):
-        raise RefusedError(f"it {verb} a module or a component, which hides how many memories an instance has")
+        raise RefusedBinaryError(f"it {verb} a module or a component, which hides how many memories an instance has")
 
 
 def _at(space: Sequence[_Item], index: int, what: str) -> _Item:
     if index >= len(space):
-        raise RefusedError(f"{what} {index} does not exist")
+        raise RefusedBinaryError(f"{what} {index} does not exist")
     return space[index]

@@ -1,7 +1,7 @@
-"""What a plugin can call, and the record of what it did.
+"""The functions that a plugin can call, and the record of one run.
 
-Host functions check, meter and append; none waits, reaches out or touches anything but the record of its own run.
-wrapper.py has their types.
+Host functions check, meter and append. None of them waits, and none touches anything but the record of its own run.
+Their types are in wrapper.py.
 """
 
 import json
@@ -17,8 +17,8 @@ from wasmtime import Engine
 from wasmtime.component import Linker
 
 from guildhook.model import HostCall, Message, Outcome, Permission, SendMessage, idempotency_key
-from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Answer, Argument, Err, Ok, Option, Store, Text
+from guildhook.sandbox import c_api
+from guildhook.sandbox.c_api import Argument, Err, HostResult, Ok, Option, Store, Text
 from guildhook.sandbox.compiling.wrapper import HOST
 from guildhook.sandbox.limits import Limits
 
@@ -44,7 +44,7 @@ class _EndedError(Exception):
     """The record has its outcome; the guest must not go on."""
 
 
-class HostCalls(msgspec.Struct):
+class RunRecord(msgspec.Struct):
     """The record of one run. It becomes part of the run's result; nothing of it outlives the run."""
 
     store: Store
@@ -92,7 +92,9 @@ class HostCalls(msgspec.Struct):
     def end_over(self, what: str, used: int, limit: int) -> NoReturn:
         self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
 
-    def answer(self, function: Callable[..., Answer], call: HostCall | None, arguments: list[Argument]) -> Answer:
+    def answer(
+        self, function: Callable[..., HostResult], call: HostCall | None, arguments: list[Argument]
+    ) -> HostResult:
         """Let a host function answer. Neither fuel nor epoch stops a guest inside the host, so both are looked at here,
         before the function does anything.
 
@@ -189,19 +191,19 @@ def _size(text: str) -> int:
     return len(text.encode(errors="replace"))
 
 
-def late_detail(run: HostCalls) -> str:
+def late_detail(run: RunRecord) -> str:
     return f"ran for {run.elapsed_ms} ms; the limit is {run.limits.deadline_ms} ms"
 
 
-def out_of_fuel_detail(run: HostCalls) -> str:
+def out_of_fuel_detail(run: RunRecord) -> str:
     return f"used all of its fuel; the limit is {run.limits.fuel}"
 
 
-def _log(run: HostCalls, line: Text) -> None:
+def _log(run: RunRecord, line: Text) -> None:
     run.append_log(line.read(run.limits.log_line_bytes))
 
 
-def _send_message(run: HostCalls, channel_id: Text, content: Text) -> Ok | Err:
+def _send_message(run: RunRecord, channel_id: Text, content: Text) -> Ok | Err:
     channel = channel_id.read(_CHANNEL_ID_BYTES)
     # One character more than allowed is enough to see that it is too long, and a character has up to four bytes.
     text = content.read(4 * (run.limits.content_chars + 1))
@@ -214,7 +216,7 @@ def _send_message(run: HostCalls, channel_id: Text, content: Text) -> Ok | Err:
     return Ok(key)
 
 
-def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
+def _refuse_send(run: RunRecord, channel_id: str, content: str) -> str | None:
     if _SEND_MESSAGES not in run.permissions:
         return f"the plugin lacks the permission {Permission.SEND_MESSAGES}; an admin of the guild can grant it"
     if not _UUID.fullmatch(channel_id):
@@ -230,11 +232,11 @@ def _refuse_send(run: HostCalls, channel_id: str, content: str) -> str | None:
     return None
 
 
-def _get_settings(run: HostCalls) -> str:
+def _get_settings(run: RunRecord) -> str:
     return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
 
 
-def _present(run: HostCalls, key: Text) -> str | None:
+def _present(run: RunRecord, key: Text) -> str | None:
     """The key if it is there; one that is too long for that is not read."""
     # The limit alone does not say: a state may be from before an operator lowered it.
     if key.size > run.limits.state_key_bytes and all(_size(name) < key.size for name in run.seen_state):
@@ -243,17 +245,17 @@ def _present(run: HostCalls, key: Text) -> str | None:
     return name if name in run.seen_state else None
 
 
-def _get_state(run: HostCalls, key: Text) -> Option:
+def _get_state(run: RunRecord, key: Text) -> Option:
     name = _present(run, key)
     return Option(None if name is None else run.seen_state[name])
 
 
-def _set_state(run: HostCalls, key: Text, value: Text) -> Ok | Err:
+def _set_state(run: RunRecord, key: Text, value: Text) -> Ok | Err:
     refusal = _write_state(run, key, value)
     return run.refuse(refusal) if refusal else Ok()
 
 
-def _write_state(run: HostCalls, key: Text, value: Text) -> str | None:
+def _write_state(run: RunRecord, key: Text, value: Text) -> str | None:
     """Why it is refused. What is too long is not read, so nothing is stored that was cut."""
     limits = run.limits
     if key.size == 0:
@@ -280,7 +282,7 @@ def _write_state(run: HostCalls, key: Text, value: Text) -> str | None:
     return None
 
 
-def _delete_state(run: HostCalls, key: Text) -> None:
+def _delete_state(run: RunRecord, key: Text) -> None:
     name = _present(run, key)
     if name is not None:
         value = run.own_state().pop(name)
@@ -291,7 +293,7 @@ def _delete_state(run: HostCalls, key: Text) -> None:
 # cannot know how often its language writes: log limits, bytes and fuel bound it.
 
 
-def _environment(run: HostCalls) -> str:
+def _environment(run: RunRecord) -> str:
     entries = [
         text.replace("\0", _NUL_REPLACEMENT)
         for name, value in run.settings.items()
@@ -305,7 +307,7 @@ def _environment(run: HostCalls) -> str:
     return environment
 
 
-def _write(run: HostCalls, to_stderr: bool, latin1: Text) -> None:
+def _write(run: RunRecord, to_stderr: bool, latin1: Text) -> None:
     written = latin1.read(latin1.size).encode("latin-1")
     *lines, rest = (run.unfinished.get(to_stderr, b"") + written).split(b"\n")
     for line in lines:
@@ -313,23 +315,23 @@ def _write(run: HostCalls, to_stderr: bool, latin1: Text) -> None:
     run.unfinished[to_stderr] = rest[: run.limits.log_line_bytes]
 
 
-def _now(run: HostCalls) -> int:
+def _now(run: RunRecord) -> int:
     return max((run.now - _EPOCH) // timedelta(microseconds=1) * 1000, 0)
 
 
-def _seed(run: HostCalls) -> int:
+def _seed(run: RunRecord) -> int:
     return run.seed
 
 
-def _exit(run: HostCalls, success: bool) -> NoReturn:
+def _exit(run: RunRecord, success: bool) -> NoReturn:
     run.end(*((Outcome.OK, "") if success else (Outcome.TRAP, "the plugin called exit with a failure")))
 
 
-def _refuse(run: HostCalls, what: Text) -> NoReturn:
+def _refuse(run: RunRecord, what: Text) -> NoReturn:
     run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
 
 
-_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Answer], HostCall | None]]] = {
+_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., HostResult], HostCall | None]]] = {
     "log": (_log, HostCall("log", None)),
     "send-message": (_send_message, HostCall("send-message", None)),
     "get-settings": (_get_settings, HostCall("settings.get", None)),
@@ -346,24 +348,24 @@ _FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Answer], HostCall | None]]] =
 """What each does, and what is recorded of a call that is counted: one object for all calls that are not denied."""
 
 
-class Host:
+class HostFunctions:
     """The linker of all runs, and the record of the one that is under way.
 
     A linker per run, with functions that hold the store, leaks 17 kB each time.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.run: HostCalls | None = None
+        self.run: RunRecord | None = None
         self._linker = Linker(engine)
-        self.linker = capi.address(self._linker)
+        self.linker = c_api.address(self._linker)
         with self._linker.root() as root, root.add_instance(HOST) as instance:
             self._callbacks = [
-                capi.define(instance, name, self._answering(function, call), self._failed)
+                c_api.define(instance, name, self._answering(function, call), self._failed)
                 for name, (function, call) in _FUNCTIONS.items()
             ]
 
-    def _answering(self, function: Callable[..., Answer], call: HostCall | None) -> capi.HostFunction:
-        def answering(arguments: list[Argument]) -> Answer:
+    def _answering(self, function: Callable[..., HostResult], call: HostCall | None) -> c_api.HostFunction:
+        def answering(arguments: list[Argument]) -> HostResult:
             if self.run is None:
                 raise RuntimeError("a host function was called outside a run")
             return self.run.answer(function, call, arguments)

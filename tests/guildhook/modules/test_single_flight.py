@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guildhook.modules.flights import SingleFlight
+from guildhook.modules.single_flight import SingleFlight
 
 
 class Key:

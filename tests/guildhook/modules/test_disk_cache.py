@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from guildhook.errors import InfrastructureError
-from guildhook.modules import DamagedError
-from guildhook.modules.disk import DiskCache
+from guildhook.modules import DamagedArtifactError
+from guildhook.modules.disk_cache import DiskCache
 
 A, B, C = (bytes([byte]) * 1_000 for byte in b"abc")
 
@@ -43,7 +43,7 @@ def test_another_process_finds_it_and_looks_at_its_bytes(folder):
     path = add(DiskCache(folder, 10_000), A)
     assert DiskCache(folder, 10_000).find(digest(A)) == path
     path.write_bytes(B)
-    with pytest.raises(DamagedError, match="do not match their digest"):
+    with pytest.raises(DamagedArtifactError, match="do not match their digest"):
         DiskCache(folder, 10_000).find(digest(A))
     assert not path.exists()
 
@@ -54,7 +54,7 @@ def test_a_file_that_changed_after_it_was_checked_is_noticed(folder, change):
     path = add(disk, A)
     disk.find(digest(A))
     change(path)
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedArtifactError):
         disk.find(digest(A))
     assert disk.find(digest(A)) is None
 
@@ -81,12 +81,12 @@ def test_what_other_processes_left_goes_by_its_age(folder):
 def test_what_is_written_again_or_fails_does_not_count_twice(folder):
     def broken():
         yield A[:500]
-        raise DamagedError("the rest is missing")
+        raise DamagedArtifactError("the rest is missing")
 
     disk = DiskCache(folder, 2_000)
     for _ in range(3):
         add(disk, A)
-        with pytest.raises(DamagedError):
+        with pytest.raises(DamagedArtifactError):
             disk.add(digest(B), len(B), broken())
     add(disk, B)
     assert kept(folder) == {b"a", b"b"}
@@ -100,10 +100,10 @@ def test_what_is_larger_than_the_limit_is_refused_by_the_limits_name(folder):
 def test_what_cannot_be_read_to_the_end_leaves_nothing(folder):
     def broken():
         yield A[:500]
-        raise DamagedError("the rest is missing")
+        raise DamagedArtifactError("the rest is missing")
 
     disk = DiskCache(folder, 10_000)
-    with pytest.raises(DamagedError, match="the rest is missing"):
+    with pytest.raises(DamagedArtifactError, match="the rest is missing"):
         disk.add(digest(A), len(A), broken())
     assert list(folder.iterdir()) == []
     assert disk.find(digest(A)) is None

@@ -9,7 +9,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact
 
 if TYPE_CHECKING:
-    from guildhook.modules.objects import ObjectReader
+    from guildhook.modules.s3_objects import ObjectReader
 
 # What S3 needs is imported where it is first needed: a warm path never does, and the clients take longer to import
 # and build than a batch to handle.
@@ -21,7 +21,7 @@ _DELETED_AT_ONCE = 1_000
 """What S3 takes in one request."""
 
 
-class DamagedError(Exception):
+class DamagedArtifactError(Exception):
     """The bytes are not those that Postgres vouches for. The text says what is wrong with them."""
 
 
@@ -40,9 +40,10 @@ class ArtifactBucket:
         self._name = name
 
     def get(self, artifact: Artifact) -> Iterator[bytes] | None:
-        """The native code in pieces, since the largest have tens of megabytes; None where there is no object.
+        """The native code in pieces, since it can have tens of megabytes; None if there is no such object.
 
-        Raises InfrastructureError; DamagedError, also while it is read: what was read before is then worth nothing.
+        Raises InfrastructureError; and DamagedArtifactError, also while the pieces are read: the earlier pieces are
+        then worthless.
         """
         key = artifact_key(artifact.wasm_sha256, artifact.engine)
         # One byte more than expected shows a longer object without reading all of it.
@@ -51,7 +52,7 @@ class ArtifactBucket:
             return None
         # Checked before anything else, so that nobody else's bytes reach even the decompressor.
         if sha256(data).digest() != artifact.object_sha256:
-            raise DamagedError(f"the object's {len(data)} bytes do not match their digest")
+            raise DamagedArtifactError(f"the object's {len(data)} bytes do not match their digest")
         return _decompressed(data, artifact.size)
 
     def get_upload(self, key: str, max_bytes: int) -> bytes | None:
@@ -72,7 +73,7 @@ class ArtifactBucket:
 
     @cached_property
     def _objects(self) -> "ObjectReader":
-        from guildhook.modules.objects import ObjectReader  # noqa: PLC0415
+        from guildhook.modules.s3_objects import ObjectReader  # noqa: PLC0415
 
         return ObjectReader(self._name)
 
@@ -104,10 +105,10 @@ def _decompressed(data: bytes, size: int) -> Iterator[bytes]:
         try:
             piece = decompressor.decompress(data, max_length=_PIECE_BYTES)
         except zstd.ZstdError as error:
-            raise DamagedError(str(error)) from None
+            raise DamagedArtifactError(str(error)) from None
         data, left = b"", left - len(piece)
         if left < 0 or not (piece or decompressor.eof):
             break
         yield piece
     if left or not decompressor.eof:
-        raise DamagedError(f"the object does not decompress to {size} bytes")
+        raise DamagedArtifactError(f"the object does not decompress to {size} bytes")

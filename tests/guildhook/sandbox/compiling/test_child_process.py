@@ -4,7 +4,7 @@ import pytest
 
 import wat
 from guildhook.errors import InfrastructureError, InvalidPluginError
-from guildhook.sandbox.compiling.child import CompileLimits, compile_in_child
+from guildhook.sandbox.compiling.child_process import CompileLimits, compile_in_child
 
 MIB = 1024 * 1024
 

@@ -113,11 +113,11 @@ class Option(msgspec.Struct, frozen=True, gc=False):
 
 
 Argument = Text | bool
-Answer = None | int | str | Ok | Err | Option
+HostResult = None | int | str | Ok | Err | Option
 """What a host function returns, as WIT has it: nothing, u64, string, result<string, string> or result<_, string>,
 option<string>."""
 
-HostFunction = Callable[[list[Argument]], Answer]
+HostFunction = Callable[[list[Argument]], HostResult]
 
 
 class Store:
@@ -153,15 +153,15 @@ class Store:
     def set_fuel(self, fuel: int) -> None:
         _check(_set_fuel(self._context, fuel))
 
-    def instantiate(self, linker: int, component: int, export: int) -> "Function | None":
+    def instantiate(self, linker: int, component: int, export: int) -> "GuestFunction | None":
         """The function that an instance of its own exports; all by address. Raises WasmtimeError."""
         instance, function = _Instance(), _Function()
         _check(_instantiate(linker, self._context, component, instance))
         found = _get_function(instance, self._context, export, function)
-        return Function(self._context, function) if found else None
+        return GuestFunction(self._context, function) if found else None
 
 
-class Function:
+class GuestFunction:
     """A function of the guest's that takes one text and returns nothing."""
 
     __slots__ = ("_context", "_function")
@@ -221,7 +221,7 @@ def _read(address: int, count: int) -> list[Argument]:
     return arguments
 
 
-def _write(answer: Answer, results: int, count: int) -> None:
+def _write(answer: HostResult, results: int, count: int) -> None:
     """wasmtime takes over what is written, and refuses what is not of the function's type."""
     if (answer is None) != (count == 0):
         raise TypeError(f"an answer of type {type(answer).__name__}, where {count} results are expected")

@@ -1,7 +1,7 @@
 import pytest
 
 from guildhook.model import MemoryType
-from guildhook.sandbox.memory import limit_per_memory
+from guildhook.sandbox.memory_limit import limit_per_memory
 
 PAGE = 64 * 1024
 MIB = 1024 * 1024

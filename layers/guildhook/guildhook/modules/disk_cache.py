@@ -15,7 +15,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from guildhook.errors import InfrastructureError
-from guildhook.modules.artifacts import DamagedError
+from guildhook.modules.artifact_bucket import DamagedArtifactError
 
 _UNFINISHED = ".new-"
 # Nobody writes a file for that long: what is older was left by a process that was killed.
@@ -39,9 +39,9 @@ class DiskCache:
         """By these files, and by those that are being written."""
 
     def find(self, sha256: bytes) -> Path | None:
-        """The file whose bytes have this digest.
+        """The file whose bytes have this digest; None if there is no such file.
 
-        Raises DamagedError for one whose bytes do not, and which is deleted then; InfrastructureError where the disk
+        Raises DamagedArtifactError if the bytes do not match, and deletes the file; InfrastructureError if the disk
         cannot be read.
         """
         path = self._directory / sha256.hex()
@@ -52,7 +52,7 @@ class DiskCache:
                 with path.open("rb") as file:
                     if file_digest(file, "sha256").digest() != sha256:
                         self._delete(path.name)
-                        raise DamagedError(f"the bytes of {path} do not match their digest")
+                        raise DamagedArtifactError(f"the bytes of {path} do not match their digest")
                 self._checked[path.name] = identity
         except FileNotFoundError:
             return None

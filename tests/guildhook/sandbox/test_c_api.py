@@ -7,8 +7,8 @@ from wasmtime import WasmtimeError, _bindings
 from wasmtime import _ffi as ffi
 from wasmtime.component import Component, Linker
 
-from guildhook.sandbox import capi
-from guildhook.sandbox.capi import Err, Ok, Option, Store, address
+from guildhook.sandbox import c_api
+from guildhook.sandbox.c_api import Err, Ok, Option, Store, address
 
 # Calls a host function of any type with the text at 16, and exports `call`.
 CALLER = """
@@ -48,7 +48,7 @@ def call(engine):
     def call(function, type_, core, code, data="", text=""):
         failures, linker = [], Linker(engine.wasmtime)
         with linker.root() as root:
-            keep = capi.define(root, "f", function, failures.append)
+            keep = c_api.define(root, "f", function, failures.append)
         wat = CALLER.format(type=type_, core=core, call=code, data=data)
         try:
             guest_call(engine, linker, wat, text)
@@ -145,7 +145,7 @@ def test_whatever_a_host_function_raises_is_handed_over_and_ends_the_guest(engin
 
     failures, linker = [], Linker(engine.wasmtime)
     with linker.root() as root:
-        keep = capi.define(root, "f", function, failures.append)
+        keep = c_api.define(root, "f", function, failures.append)
     with pytest.raises(WasmtimeError):
         guest_call(engine, linker, CALLER.format(type="", core="", call="(call $f)", data=""))
     assert failures == [error]
@@ -201,7 +201,7 @@ def test_a_store_has_limits(engine, limits, reason):
 
 def test_values_lie_as_declared():
     value, union = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valunion_t
-    assert ctypes.sizeof(value) == 8 * capi.VALUE_WORDS
+    assert ctypes.sizeof(value) == 8 * c_api.VALUE_WORDS
     assert (value.kind.offset, value.kind.size, value.of.offset) == (0, 1, 8)
     assert (union.boolean.offset, union.boolean.size) == (0, 1)
     assert (union.u64.offset, union.u64.size) == (0, 8)
@@ -223,12 +223,12 @@ def test_kinds_have_the_numbers_declared():
             ffi.WASMTIME_COMPONENT_OPTION,
             ffi.WASMTIME_COMPONENT_RESULT,
         )
-    ] == [capi.BOOL, capi.U64, capi.STRING, capi.OPTION, capi.RESULT]
+    ] == [c_api.BOOL, c_api.U64, c_api.STRING, c_api.OPTION, c_api.RESULT]
 
 
 def test_instances_and_functions_have_the_sizes_declared():
-    assert ctypes.sizeof(ffi.wasmtime_component_instance_t) == 8 * capi.INSTANCE_WORDS
-    assert ctypes.sizeof(ffi.wasmtime_component_func_t) == 8 * capi.FUNCTION_WORDS
+    assert ctypes.sizeof(ffi.wasmtime_component_instance_t) == 8 * c_api.INSTANCE_WORDS
+    assert ctypes.sizeof(ffi.wasmtime_component_func_t) == 8 * c_api.FUNCTION_WORDS
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_instances_and_functions_have_the_sizes_declared():
 )  # fmt: skip
 def test_functions_take_and_return_what_is_declared(name):
     """As many arguments, each as wide; signs and what pointers point to are not told apart."""
-    (ours,) = (function for function in vars(capi).values() if getattr(function, "__name__", "") == name)
+    (ours,) = (function for function in vars(c_api).values() if getattr(function, "__name__", "") == name)
     declared = getattr(_bindings, f"_{name}")
     assert [ctypes.sizeof(kind) for kind in ours.argtypes] == [ctypes.sizeof(kind) for kind in declared.argtypes]
     assert (ours.restype and ctypes.sizeof(ours.restype)) == (declared.restype and ctypes.sizeof(declared.restype))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from guildhook.sandbox.interrupts import deferred_signals
+from guildhook.sandbox.signals import deferred_signals
 
 
 @pytest.fixture(autouse=True)
