@@ -9,7 +9,7 @@ import psycopg
 from bench import builds
 from bench.handler import handler, ping
 from bench.report import Figure, Goal
-from guildhook_local.stack import Guild, Stack, servers, stack
+from guildhook_local.stack import LocalGuild, Stack, servers, stack
 
 FEW, MANY = 10, 10_000
 PLUGINS_OF_A_GUILD = 10
@@ -40,10 +40,10 @@ def measure() -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _populate(system: Stack, count: int) -> list[Guild]:
+def _populate(system: Stack, count: int) -> list[LocalGuild]:
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         rows: list[tuple[UUID, UUID]] = connection.execute(ADD_GUILDS, {"count": count}).fetchall()
-        guilds = [Guild(*row) for row in rows]
+        guilds = [LocalGuild(*row) for row in rows]
         parameters = {"guilds": [guild.id for guild in guilds], "plugins": PLUGINS_OF_A_GUILD, "wasm": builds.c()}
         connection.execute(ADD_PLUGINS, parameters)
         connection.execute("ANALYZE")
@@ -53,7 +53,7 @@ def _populate(system: Stack, count: int) -> list[Guild]:
     return guilds
 
 
-def _cpu_us(system: Stack, guilds: list[Guild]) -> float:
+def _cpu_us(system: Stack, guilds: list[LocalGuild]) -> float:
     """Of the function's process; each batch has other guilds."""
     choice = random.Random(1)
     with handler(system.environment) as function:

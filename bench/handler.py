@@ -23,7 +23,7 @@ from uuid import uuid4
 from bench import process
 from guildhook.events.delivery import sender
 from guildhook_local.poller import LambdaContext
-from guildhook_local.stack import ON_MESSAGE, Guild
+from guildhook_local.stack import ON_MESSAGE, LocalGuild
 
 Body = Mapping[str, Any]
 
@@ -88,7 +88,7 @@ def handler(environment: Mapping[str, str], *options: str) -> Iterator[Handler]:
         child.stdin.close()
 
 
-def ping(guild: Guild) -> Body:
+def ping(guild: LocalGuild) -> Body:
     """A message-created event that the plugins answer."""
     message = {
         "id": str(uuid4()),

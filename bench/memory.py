@@ -14,7 +14,7 @@ from guildhook.model import Artifact
 from guildhook.modules import ArtifactBucket, compress
 from guildhook.sandbox import Engine
 from guildhook.store import Store
-from guildhook_local.stack import Guild, Stack, servers, stack
+from guildhook_local.stack import LocalGuild, Stack, servers, stack
 
 GUILDS, PLUGINS = 100, 300
 LIMIT_MIB = 512
@@ -66,13 +66,13 @@ def _distinct(system: Stack) -> Iterator[Figure]:
     yield Figure(name, peak, "MiB", limited, LIMIT_MIB, Goal("at most", 1))
 
 
-def _install(system: Stack, wasm: bytes) -> Guild:
+def _install(system: Stack, wasm: bytes) -> LocalGuild:
     guild = system.add_guild()
     system.install(guild, "echo", wasm, {"SEND_MESSAGES"})
     return guild
 
 
-def _publish(system: Stack) -> Iterator[Guild]:
+def _publish(system: Stack) -> Iterator[LocalGuild]:
     """Guilds with a plugin each. The same plugin but for a number in its text, which compiled is where it was: that
     saves compiling three hundred.
     """

@@ -10,7 +10,7 @@ from bench import builds
 from bench.handler import handler, ping
 from bench.report import Figure, Goal
 from guildhook_local.chat_server import ChatServer, Fault
-from guildhook_local.stack import Guild, Stack, servers, stack
+from guildhook_local.stack import LocalGuild, Stack, servers, stack
 
 GUILDS, MESSAGES = 100, 2_000
 BATCH_SIZE = 10
@@ -41,7 +41,7 @@ def measure() -> Iterator[Figure]:
     yield Figure("SQL statements a batch, at most", statements, "", "goal", STATEMENTS, Goal("at most", 1))
 
 
-def _guilds(system: Stack, chat: ChatServer) -> Iterator[Guild]:
+def _guilds(system: Stack, chat: ChatServer) -> Iterator[LocalGuild]:
     for _ in range(GUILDS):
         guild = system.add_guild()
         chat.add_channel(guild.id, guild.channel_id)
@@ -50,7 +50,7 @@ def _guilds(system: Stack, chat: ChatServer) -> Iterator[Guild]:
     system.compile(builds.c())
 
 
-def _rate(environment: dict[str, str], guilds: list[Guild], messages: int, *options: str) -> tuple[float, int]:
+def _rate(environment: dict[str, str], guilds: list[LocalGuild], messages: int, *options: str) -> tuple[float, int]:
     """Messages a second, and the most statements that a batch took."""
     shuffled = random.Random(1)
     with handler(environment, *options) as function:

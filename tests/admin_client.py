@@ -15,7 +15,7 @@ import wat
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.issuer import Person
 from guildhook_local.poller import Handler, LambdaContext
-from guildhook_local.stack import Guild, Stack
+from guildhook_local.stack import LocalGuild, Stack
 from samples import http_request
 
 PROBLEM = "application/problem+json"
@@ -102,7 +102,7 @@ class AdminSystem:
     """A guild of a stack with somebody who manages it."""
 
     stack: Stack
-    guild: Guild
+    guild: LocalGuild
     manager_id: UUID
 
     @property
@@ -114,7 +114,7 @@ class AdminSystem:
         token = self.stack.chat.issuer.issue(self.manager_id, "Ada", **claims)
         return Client(self.stack.admin_handler, token, self.path)
 
-    def member(self, *permissions: str, guild: Guild | None = None) -> Client:
+    def member(self, *permissions: str, guild: LocalGuild | None = None) -> Client:
         """Somebody else, who has these permissions in the guild or in another one."""
         user_id = uuid4()
         self.stack.chat.add_person(user_id, Person("Bob"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.scaling.log import LogBytes
-from bench.scaling.model import Outcome, Scenario
+from bench.scaling.model import Scenario, SimulationResult
 
 HOURS = 730
 DAYS = HOURS / 24
@@ -37,7 +37,7 @@ def of_a_mean_day(scenario: Scenario) -> Scenario:
     return replace(scenario, workload=replace(scenario.workload, peak=1))
 
 
-def bill(scenario: Scenario, outcome: Outcome, log: LogBytes) -> Bill:
+def bill(scenario: Scenario, outcome: SimulationResult, log: LogBytes) -> Bill:
     """`outcome` is that of simulating `scenario`."""
     workload = scenario.workload
     million = _Million(scenario, outcome)
@@ -63,7 +63,7 @@ def bill(scenario: Scenario, outcome: Outcome, log: LogBytes) -> Bill:
 class _Million:
     """What a million messages use."""
 
-    def __init__(self, scenario: Scenario, outcome: Outcome) -> None:
+    def __init__(self, scenario: Scenario, outcome: SimulationResult) -> None:
         self.messages = 1e6
         self.batches = self.messages / outcome.batch
         self.seconds = self.messages * outcome.sandboxes / outcome.messages_per_second
@@ -125,7 +125,7 @@ def _watching(scenario: Scenario) -> Part:
     return Part("CloudWatch: metrics, alarms, dashboard", usd, 0)
 
 
-def _tracing(scenario: Scenario, outcome: Outcome, million: _Million) -> Part:
+def _tracing(scenario: Scenario, outcome: SimulationResult, million: _Million) -> Part:
     installation = scenario.installation
     rate = outcome.messages_per_second / outcome.batch
     sampled = min(rate, installation.traced_a_second)
@@ -133,7 +133,7 @@ def _tracing(scenario: Scenario, outcome: Outcome, million: _Million) -> Part:
     return Part("X-Ray", 0, million.batches * sampled / rate * scenario.prices.trace)
 
 
-def _database(scenario: Scenario, outcome: Outcome, million: _Million) -> Sequence[Part]:
+def _database(scenario: Scenario, outcome: SimulationResult, million: _Million) -> Sequence[Part]:
     prices, installation = scenario.prices, scenario.installation
     acus = outcome.statements_per_second / installation.statements_per_acu
     kept_gb = _plugin_gb(scenario, million) + million.answers * installation.run_bytes / GB
@@ -149,7 +149,7 @@ def _database(scenario: Scenario, outcome: Outcome, million: _Million) -> Sequen
     ]
 
 
-def _capacity(name: str, acus: float, least: float, usd_an_hour: float, outcome: Outcome) -> Part:
+def _capacity(name: str, acus: float, least: float, usd_an_hour: float, outcome: SimulationResult) -> Part:
     """What is there anyway, and what the messages need beyond that."""
     hours_of_a_million = 1e6 / outcome.messages_per_second / 3600
     return Part(name, least * usd_an_hour * HOURS, max(0, acus - least) * usd_an_hour * hours_of_a_million)

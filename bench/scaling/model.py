@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.scaling.parameters import Deployment, Installation, Limits, Platform, Prices, Workload
+from bench.scaling.parameters import AccountLimits, Deployment, Installation, Platform, Prices, Workload
 
 DAY_SECONDS = 86_400
 FEW_SANDBOXES = 32
@@ -27,7 +27,7 @@ class Scenario:
     workload: Workload = field(default_factory=Workload)
     deployment: Deployment = field(default_factory=Deployment)
     platform: Platform = field(default_factory=Platform)
-    limits: Limits = field(default_factory=Limits)
+    limits: AccountLimits = field(default_factory=AccountLimits)
     installation: Installation = field(default_factory=Installation)
     prices: Prices = field(default_factory=Prices)
 
@@ -38,7 +38,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulationResult:
     """What the busiest minutes are like."""
 
     guilds: int
@@ -83,7 +83,7 @@ class Lru:
 
 
 @dataclass(slots=True)
-class Sandbox:
+class LambdaSandbox:
     memory: Lru
     disk: Lru
     batches: int = 0
@@ -140,7 +140,7 @@ def uniform(key: int, salt: int) -> float:
     return (x ^ x >> 31) / 2**64
 
 
-def simulate(scenario: Scenario, lookups: int = 60_000, seed: int = 1) -> Outcome:
+def simulate(scenario: Scenario, lookups: int = 60_000, seed: int = 1) -> SimulationResult:
     """`lookups` of modules are counted, after half as many that fill the caches."""
     random = np.random.default_rng(seed)
     messages = max(1, lookups // scenario.workload.plugins_per_guild)
@@ -155,8 +155,8 @@ def simulate(scenario: Scenario, lookups: int = 60_000, seed: int = 1) -> Outcom
 def _all_sandboxes(scenario: Scenario, total: int, counted: int, random: np.random.Generator) -> Counts:
     """Every batch of a stream goes to a sandbox that is idle and warm, or starts another."""
     population, counts = Population(scenario), Counts()
-    idle: list[tuple[float, Sandbox]] = []
-    busy: list[tuple[float, int, Sandbox]] = []
+    idle: list[tuple[float, LambdaSandbox]] = []
+    busy: list[tuple[float, int, LambdaSandbox]] = []
     seen = 0
     for number, (time, guilds) in enumerate(_batches(scenario, *_stream(scenario, total, random))):
         while busy and busy[0][0] <= time:
@@ -214,7 +214,7 @@ def _batches(scenario: Scenario, times: np.ndarray, guilds: np.ndarray) -> Itera
 def _handle(
     scenario: Scenario,
     population: Population,
-    sandbox: Sandbox,
+    sandbox: LambdaSandbox,
     guilds: Sequence[int],
     counts: Counts,
     cold: bool,
@@ -249,15 +249,15 @@ def _handle(
     return seconds
 
 
-def _new_sandbox(scenario: Scenario) -> Sandbox:
-    return Sandbox(Lru(scenario.deployment.memory_cache_bytes), Lru(scenario.deployment.disk_cache_bytes))
+def _new_sandbox(scenario: Scenario) -> LambdaSandbox:
+    return LambdaSandbox(Lru(scenario.deployment.memory_cache_bytes), Lru(scenario.deployment.disk_cache_bytes))
 
 
 def _sandboxes(scenario: Scenario, batch: float, seconds: float) -> float:
     return scenario.messages_per_second / batch * seconds
 
 
-def _outcome(scenario: Scenario, counts: Counts) -> Outcome:
+def _outcome(scenario: Scenario, counts: Counts) -> SimulationResult:
     deployment, prices, limits = scenario.deployment, scenario.prices, scenario.limits
     batch, seconds = counts.messages / counts.batches, counts.busy_seconds / counts.batches
     lookups = sum(counts.lookups.values())
@@ -285,7 +285,7 @@ def _outcome(scenario: Scenario, counts: Counts) -> Outcome:
         + 2 * queue_request
     )
     message_usd = batch_usd / batch + queue_request + plugins * rates["s3"] * prices.s3_get
-    return Outcome(
+    return SimulationResult(
         guilds=scenario.guilds,
         messages_per_second=rate,
         batch=batch,

@@ -83,7 +83,7 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AccountLimits:
     """Defaults of a new account where they can be raised, November 2026."""
 
     lambda_concurrency: int = 1_000

@@ -12,10 +12,10 @@ mpl.rcParams["svg.fonttype"] = "none"
 from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
 from matplotlib.axes import Axes  # noqa: E402
 
-from bench.scaling.model import Outcome  # noqa: E402
+from bench.scaling.model import SimulationResult  # noqa: E402
 
 
-def hit_rates(outcomes: Sequence[Outcome], path: Path) -> None:
+def hit_rates(outcomes: Sequence[SimulationResult], path: Path) -> None:
     axes = _axes("guilds", "of all lookups of a module")
     guilds = [outcome.guilds for outcome in outcomes]
     levels = [[getattr(o, f"{level}_hits") for o in outcomes] for level in ("memory", "disk", "s3")]
@@ -25,7 +25,7 @@ def hit_rates(outcomes: Sequence[Outcome], path: Path) -> None:
     _save(axes, path)
 
 
-def sandboxes(outcomes: Sequence[Outcome], path: Path) -> None:
+def sandboxes(outcomes: Sequence[SimulationResult], path: Path) -> None:
     axes = _axes("guilds", "a second, or at the same time")
     guilds = [outcome.guilds for outcome in outcomes]
     axes.loglog(guilds, [o.sandboxes for o in outcomes], marker="o", label="busy sandboxes")
@@ -35,14 +35,14 @@ def sandboxes(outcomes: Sequence[Outcome], path: Path) -> None:
     _save(axes, path)
 
 
-def batches(outcomes: Mapping[tuple[int, float], Outcome], path: Path) -> None:
+def batches(outcomes: Mapping[tuple[int, float], SimulationResult], path: Path) -> None:
     axes = _axes("batch size, window", "US dollars for a million messages")
     names = [f"{size}, {window:g} s" for size, window in outcomes]
     axes.bar(names, [outcome.usd_per_million for outcome in outcomes.values()], color="#59d", label="cost")
     _save(axes, path)
 
 
-def caches(outcomes: Mapping[tuple[int, int], Outcome], path: Path) -> None:
+def caches(outcomes: Mapping[tuple[int, int], SimulationResult], path: Path) -> None:
     axes = _axes("MiB in memory, MiB in /tmp", "of all lookups of a module")
     names = [f"{memory}, {disk:,}" for memory, disk in outcomes]
     memory = [outcome.memory_hits for outcome in outcomes.values()]

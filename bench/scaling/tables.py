@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.scaling.costs import Bill, Part
-from bench.scaling.model import Outcome
+from bench.scaling.model import SimulationResult
 
 
 def filled(document: str, tables: Mapping[str, str]) -> str:
@@ -18,7 +18,7 @@ def filled(document: str, tables: Mapping[str, str]) -> str:
     return document
 
 
-def growth(outcomes: Iterable[Outcome]) -> str:
+def growth(outcomes: Iterable[SimulationResult]) -> str:
     headings = ("guilds", "messages/s", "a batch", "sandboxes", "memory", "/tmp", "S3", "S3 GET/s", "statements/s",
                 "USD a million", "nearest limit", "used")  # fmt: skip
     return _table(headings, [
@@ -29,7 +29,7 @@ def growth(outcomes: Iterable[Outcome]) -> str:
     ])  # fmt: skip
 
 
-def sweep(names: tuple[str, str], outcomes: Mapping[tuple[str, str], Outcome]) -> str:
+def sweep(names: tuple[str, str], outcomes: Mapping[tuple[str, str], SimulationResult]) -> str:
     headings = (*names, "a batch", "sandboxes", "memory", "/tmp", "S3", "S3 GET/s", "statements/s", "USD a million")
     return _table(headings, [
         (*chosen, f"{o.batch:.1f}", _number(o.sandboxes), f"{o.memory_hits:.0%}", f"{o.disk_hits:.0%}",

@@ -21,7 +21,14 @@ from guildhook.observability import create_telemetry, report_compile
 from guildhook.sandbox import Engine
 from guildhook.store import Store, VersionStore
 from guildhook.versions.checker import Checker
-from guildhook.versions.compile_queue import CompileQueue, Request, Stored, StoredVersion, Upload, read_requests
+from guildhook.versions.compile_queue import (
+    CompileQueue,
+    CompileRequest,
+    UploadNotice,
+    VersionRequest,
+    WasmRequest,
+    read_requests,
+)
 from guildhook.versions.compiler import Compiler
 from guildhook.versions.recompilation import recompile
 
@@ -94,12 +101,12 @@ def compile_record(record: SQSRecord) -> None:
         raise
 
 
-def compile_requested(request: Request) -> Artifact | Refusal | None:
+def compile_requested(request: CompileRequest) -> Artifact | Refusal | None:
     """None if there is nothing to do. Raises InfrastructureError."""
     match request:
-        case Stored(wasm_sha256):
+        case WasmRequest(wasm_sha256):
             return compiler.compile_stored(wasm_sha256)
-        case StoredVersion(version_id):
+        case VersionRequest(version_id):
             return checker.check_stored(version_id)
-        case Upload(key):
+        case UploadNotice(key):
             return checker.check_upload(key)

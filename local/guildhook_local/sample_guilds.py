@@ -14,7 +14,7 @@ import urllib3
 
 from guildhook_local.issuer import Person
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
-from guildhook_local.stack import Guild, Stack
+from guildhook_local.stack import LocalGuild, Stack
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -92,9 +92,9 @@ def add_sample_guilds(system: Stack) -> None:
     chat = system.chat
     for user_id, person in PEOPLE.items():
         chat.add_person(user_id, person)
-    system.add_guild(Guild(GUILD_ID, CHANNEL_ID), "Harbour")
+    system.add_guild(LocalGuild(GUILD_ID, CHANNEL_ID), "Harbour")
     system.add_channel(GUILD_ID, TRIPS_CHANNEL_ID, "trips")
-    system.add_guild(Guild(LIGHTHOUSE_ID, LIGHTHOUSE_CHANNEL_ID), "Lighthouse")
+    system.add_guild(LocalGuild(LIGHTHOUSE_ID, LIGHTHOUSE_CHANNEL_ID), "Lighthouse")
     for guild_id, user_id, permissions in (
         (GUILD_ID, ADA, _MANAGES),
         (GUILD_ID, BEN, ("SEND_MESSAGES",)),

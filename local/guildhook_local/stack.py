@@ -50,7 +50,7 @@ class Servers:
 
 
 @dataclass(frozen=True, slots=True)
-class Guild:
+class LocalGuild:
     id: UUID = field(default_factory=uuid4)
     channel_id: UUID = field(default_factory=uuid4)
 
@@ -82,9 +82,9 @@ class Stack:
     def database(self) -> Database:
         return Database(self.database_url)
 
-    def add_guild(self, guild: Guild | None = None, name: str | None = None) -> Guild:
+    def add_guild(self, guild: LocalGuild | None = None, name: str | None = None) -> LocalGuild:
         """A guild with one channel, in the database and in the chat server; a new one unless it is given."""
-        guild = guild or Guild()
+        guild = guild or LocalGuild()
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("INSERT INTO guilds (id) VALUES (%s)", [guild.id])
         self.chat.add_guild(guild.id, name or str(guild.id))
@@ -99,7 +99,7 @@ class Stack:
 
     def install(
         self,
-        guild: Guild,
+        guild: LocalGuild,
         name: str,
         wasm: bytes,
         permissions: Collection[str] = (),

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from admin_client import Client, add_plugin
-from guildhook_local.stack import Guild
+from guildhook_local.stack import LocalGuild
 from project import ROOT
 
 DOCUMENT = json.loads((ROOT / "web" / "openapi.json").read_text())
@@ -105,7 +105,7 @@ def test_a_member_without_the_permission_may_not(admin, parameters, unchanged, m
 
 @pytest.mark.parametrize(("method", "path", "operation"), OF_A_GUILD)
 def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, unchanged, method, path, operation):
-    theirs = Guild()
+    theirs = LocalGuild()
     admin.stack.chat.add_guild(theirs.id, "Theirs")
     token = admin.member("MANAGE_GUILD", guild=theirs).token
     answer = ask(admin, parameters, method, path, token)
@@ -119,7 +119,7 @@ def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, u
 )
 def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, method, path, operation):
     """The same person manages both, and asks for the plugin of one in the other."""
-    second = Guild()
+    second = LocalGuild()
     admin.stack.chat.add_guild(second.id, "Second")
     admin.stack.chat.add_member(second.id, admin.manager_id, ["MANAGE_GUILD"])
     answer = ask(admin, {**parameters, "guild_id": str(second.id)}, method, path, admin.client().token)

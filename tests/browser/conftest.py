@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page, started_browser
 from guildhook_local.issuer import Person
 from guildhook_local.serve import Served, serving
-from guildhook_local.stack import Guild
+from guildhook_local.stack import LocalGuild
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ class OwnGuild:
 def own_guild(served: Served) -> OwnGuild:
     """Without a plugin yet, and with an admin who manages nothing else."""
     word = uuid4().hex[:8]
-    guild, admin_id = Guild(), uuid4()
+    guild, admin_id = LocalGuild(), uuid4()
     own = OwnGuild(guild.id, f"Guild {word}", guild.channel_id, admin_id, f"Dana {word}")
     served.system.add_guild(guild, own.name)
     served.system.chat.add_person(admin_id, Person(own.admin))

@@ -29,7 +29,7 @@ from guildhook_local.aws import aws_server
 from guildhook_local.chat_server import Fault as ChatFault
 from guildhook_local.poller import LambdaContext
 from guildhook_local.postgres import Postgres, restartable_postgres
-from guildhook_local.stack import Guild, Servers, Stack, stack
+from guildhook_local.stack import LocalGuild, Servers, Stack, stack
 from project import ROOT
 from wasm import section
 from wat import TRAPS, on_message, plugin
@@ -85,7 +85,7 @@ class System:
         postgres: Postgres,
         proxies: Mapping[str, Proxy],
         handlers: Handlers,
-        guilds: Sequence[Guild],
+        guilds: Sequence[LocalGuild],
     ) -> None:
         self.stack = stack
         self.handlers = handlers
@@ -338,7 +338,7 @@ def running(
             system.close()
 
 
-def _wasm(name: str, number: int, guild: Guild) -> bytes:
+def _wasm(name: str, number: int, guild: LocalGuild) -> bytes:
     match name:
         case "counter":
             # A section that nobody reads makes another module of it.

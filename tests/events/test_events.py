@@ -7,7 +7,7 @@ from hashlib import md5, sha256
 import pytest
 
 from guildhook.events.queue_events import Event, MalformedEventError, parse_event
-from guildhook.versions.compile_queue import Stored, Upload, read_requests
+from guildhook.versions.compile_queue import UploadNotice, WasmRequest, read_requests
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
 from project import ROOT
 
@@ -45,12 +45,12 @@ def test_what_is_malformed_is_malformed(name, position):
 
 def test_what_is_asked_for_is_ping():
     (request,) = bodies("compile-request")
-    assert read_requests(request) == [Stored(sha256(PING.read_bytes()).digest())]
+    assert read_requests(request) == [WasmRequest(sha256(PING.read_bytes()).digest())]
 
 
 def test_what_is_uploaded_is_a_version():
     (notice,) = bodies("upload")
-    assert read_requests(notice) == [Upload("uploads/6a1d0000-0000-4000-8000-00000000000a")]
+    assert read_requests(notice) == [UploadNotice("uploads/6a1d0000-0000-4000-8000-00000000000a")]
 
 
 def test_ids_are_not_used_twice_and_digests_are_right():

@@ -17,7 +17,7 @@ import wat
 from fuzz import host_wat
 from fuzz.driver import Case, state_bytes
 from fuzz.host_wat import DELETE_STATE, GET_SETTINGS, GET_STATE, LOG, SEND, SET_STATE
-from guildhook.model import HostCall, Outcome, Permission, RunResult, SendMessage, idempotency_key
+from guildhook.model import HostFunctionCall, Outcome, Permission, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import Limits
 from guildhook.sandbox.host_functions import _refuse_send
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, limits
@@ -203,7 +203,7 @@ class _Model:
     """The guest's memory, and what the host has seen."""
 
     program: Program
-    calls: list[HostCall] = field(default_factory=list)
+    calls: list[HostFunctionCall] = field(default_factory=list)
     passed: int = 0
     logs: list[str] = field(default_factory=list)
     log_bytes: int = 0
@@ -295,12 +295,12 @@ class _Model:
 
     def _refuse(self, reason: str) -> None:
         function = self.calls[-1].function
-        self.calls[-1] = HostCall(function, reason)
+        self.calls[-1] = HostFunctionCall(function, reason)
         self._log(f"guildhook: {function} refused: {reason}".encode())
 
     def _count(self, function: str, size: int) -> None:
         """A call, and the bytes that its texts have."""
-        self.calls.append(HostCall(function, None))
+        self.calls.append(HostFunctionCall(function, None))
         self.passed += size
         self._end_if(len(self.calls) > self.program.limits.host_calls)
         self._pass(0)
@@ -376,7 +376,7 @@ def contradictions(program: Program, result: RunResult) -> list[str]:
     # Out of fuel, a run can have ended between two calls.
     ended_in_call = [outcome is Outcome.HOST_CALL_LIMIT, *(call.denied == result.detail for call in result.calls[-1:])]
     if outcome not in (Outcome.OK, Outcome.TRAP) and model.calls and any(ended_in_call):
-        model.calls[-1] = HostCall(model.calls[-1].function, result.detail)
+        model.calls[-1] = HostFunctionCall(model.calls[-1].function, result.detail)
     intents = tuple(model.intents) if outcome is Outcome.OK else ()
     state = model.state if outcome is Outcome.OK and model.state != program.state else None
     expected = (outcome, tuple(model.calls), model.passed, tuple(model.logs), intents, state)

@@ -18,7 +18,7 @@ from guildhook.configuration import (
 )
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Database, IamTokens
@@ -160,8 +160,8 @@ def test_a_guild_can_have_a_budget_of_its_own(environment):
     environment.setenv("GUILDHOOK_GUILD_SENDS_PER_MINUTE", "7")
     environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}}))
     settings = load_configuration(WorkerConfiguration)
-    assert settings.budget_of(guild) == Budget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
-    assert settings.budget_of(other) == Budget(guild_sends_per_minute=7)
+    assert settings.budget_of(guild) == GuildBudget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
+    assert settings.budget_of(other) == GuildBudget(guild_sends_per_minute=7)
     assert settings.limits_of(guild) == Limits(fuel=5)
 
 

@@ -10,7 +10,7 @@ from guildhook.admin.endpoints import Access
 from guildhook.aws.functions import _TOTAL_SECONDS
 from guildhook.configuration import SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.model import QuarantineRules
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from infra.templates import (
@@ -123,8 +123,8 @@ def test_what_is_put_back_is_in_no_queue_and_in_no_function_any_more(stack):
 
 def test_the_parameters_defaults_are_the_librarys():
     defaults = {name: parameter.get("Default") for name, parameter in read_template()["Parameters"].items()}
-    assert defaults["GuildFuelPerMinute"] == Budget().guild_fuel_per_minute
-    assert defaults["GuildSendsPerMinute"] == Budget().guild_sends_per_minute
+    assert defaults["GuildFuelPerMinute"] == GuildBudget().guild_fuel_per_minute
+    assert defaults["GuildSendsPerMinute"] == GuildBudget().guild_sends_per_minute
     assert defaults["QuarantineFailuresInARow"] == QuarantineRules().most_in_a_row
     assert defaults["QuarantineFailuresInAnHour"] == QuarantineRules().most_in_an_hour
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from builds import rebuild
-from guildhook.model import HostCall, Outcome
+from guildhook.model import HostFunctionCall, Outcome
 from guildhook.plugin_settings.schema import check_schema, check_settings, secret_names
 from guildhook.sandbox import inspect
 from project import ROOT
@@ -93,7 +93,9 @@ def test_the_greeting_is_as_the_settings_have_it(welcome, settings, answer):
 def test_whether_it_has_its_secret_is_logged_and_nothing_of_it(ran, settings, line):
     result = ran(settings)
     assert result.logs == (line,)
-    assert result.calls == tuple(HostCall(function, None) for function in ("settings.get", "log", "send-message"))
+    assert result.calls == tuple(
+        HostFunctionCall(function, None) for function in ("settings.get", "log", "send-message")
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import samples
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
 from guildhook_local.serve import write_environment
-from guildhook_local.stack import Guild, Servers, Stack, servers, stack
+from guildhook_local.stack import LocalGuild, Servers, Stack, servers, stack
 from sam_local.sam import DockerMissingError, Sam, host_address
 
 
@@ -50,8 +50,8 @@ def system(reachable: Servers) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def guild(system: Stack) -> Guild:
-    return system.add_guild(Guild(GUILD_ID, CHANNEL_ID))
+def guild(system: Stack) -> LocalGuild:
+    return system.add_guild(LocalGuild(GUILD_ID, CHANNEL_ID))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import msgspec
 from guildhook.aws.secrets import Secret
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
@@ -134,18 +134,18 @@ class GuildConfiguration(CompilerConfiguration):
     compile_queue_url: _Text
     chat_api_url: _Text
     chat_secret: _Text
-    guild_fuel_per_minute: _Count = Budget().guild_fuel_per_minute
-    guild_sends_per_minute: _Count = Budget().guild_sends_per_minute
-    guild_log_bytes_per_minute: _Count = Budget().guild_log_bytes_per_minute
-    guild_state_bytes: _Count = Budget().guild_state_bytes
+    guild_fuel_per_minute: _Count = GuildBudget().guild_fuel_per_minute
+    guild_sends_per_minute: _Count = GuildBudget().guild_sends_per_minute
+    guild_log_bytes_per_minute: _Count = GuildBudget().guild_log_bytes_per_minute
+    guild_state_bytes: _Count = GuildBudget().guild_state_bytes
 
     def __post_init__(self) -> None:
         CompilerConfiguration.__post_init__(self)
         with _naming("CHAT_API_URL"):
             _check_url(self.chat_api_url)
 
-    def budget_of(self, guild_id: UUID) -> Budget:
-        everywhere = Budget(**{name: getattr(self, name) for name in _BUDGET_NAMES})
+    def budget_of(self, guild_id: UUID) -> GuildBudget:
+        everywhere = GuildBudget(**{name: getattr(self, name) for name in _BUDGET_NAMES})
         return _overridden(everywhere, _BUDGET_NAMES, self.guild_limits.get(guild_id))
 
 
@@ -267,10 +267,10 @@ WANTS: Final = {
 """What an operator is told of a variable that is missing or malformed, and what docs/configuration.md begins with."""
 
 _LIMIT_NAMES = frozenset(limit.name for limit in fields(Limits))
-_BUDGET_NAMES = frozenset(part.name for part in fields(Budget))
+_BUDGET_NAMES = frozenset(part.name for part in fields(GuildBudget))
 
 ConfigurationType = TypeVar("ConfigurationType", bound=DatabaseConfiguration | TrialConfiguration)
-Overridden = TypeVar("Overridden", Limits, Budget)
+Overridden = TypeVar("Overridden", Limits, GuildBudget)
 
 
 def load_configuration(kind: type[ConfigurationType]) -> ConfigurationType:

@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Causality:
     """What a bot's message goes back to. It travels with everything that is sent, so that bots that answer bots end."""
 
     root_id: UUID
@@ -54,7 +54,7 @@ class Message:
     channel_id: UUID
     created_at: datetime
     payload: str
-    cause: Cause | None = None
+    causality: Causality | None = None
     """None for a message of a person."""
 
     @property
@@ -63,8 +63,8 @@ class Message:
         return sha256(self.payload.encode()).digest()
 
     @property
-    def cause_of_answers(self) -> Cause:
-        return Cause(self.cause.root_id, self.cause.hops + 1) if self.cause else Cause(self.id, 1)
+    def causality_of_answers(self) -> Causality:
+        return Causality(self.causality.root_id, self.causality.hops + 1) if self.causality else Causality(self.id, 1)
 
 
 class SendMessage(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ def _uuid5(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
-class HostCall(msgspec.Struct, frozen=True, gc=False):
+class HostFunctionCall(msgspec.Struct, frozen=True, gc=False):
     """A call that a plugin made of one of the host's functions."""
 
     function: str
@@ -119,7 +119,7 @@ class RunResult(msgspec.Struct, frozen=True):
     """Of text that passed in host calls, both ways together."""
     state: Mapping[str, str] | None = None
     """The whole new state, of a run that ended ok and changed it."""
-    calls: tuple[HostCall, ...] = ()
+    calls: tuple[HostFunctionCall, ...] = ()
     """In their order, as many as `host_calls`: the limit and one more at the most. One in which the run ended is the
     last, and denied.
     """
@@ -176,7 +176,7 @@ class PluginState:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class PluginHealth:
     """How a plugin has fared, as far as its next run must know."""
 
     failing: bool = False
@@ -198,7 +198,7 @@ class InstalledPlugin:
     bot_messages: bool = False
     """Whether it is given messages of bots."""
     state: PluginState = PluginState()
-    health: Health = Health()
+    health: PluginHealth = PluginHealth()
     version_id: UUID | None = None
     """None if its wasm was written into its row directly."""
     sealed: Mapping[str, bytes] = field(default_factory=dict)
@@ -209,14 +209,14 @@ class InstalledPlugin:
     """It is a version that is not live: it runs on the same messages, and nothing comes of that but a record."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class OutgoingIntent(msgspec.Struct, frozen=True):
     """An intent on its way to the chat server, the message that it answers, and whose answer it is."""
 
     message_id: UUID
     guild_id: UUID
     plugin_id: UUID
     intent: SendMessage
-    cause: Cause
+    causality: Causality
 
 
 class DeliveryState(StrEnum):
@@ -251,14 +251,14 @@ class QuarantineRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class SpentBudget:
     """What a guild has used of this minute's budget."""
 
     fuel: int = 0
     sends: int = 0
     log_bytes: int = 0
 
-    def __add__(self, other: "Spent") -> "Spent":
-        return Spent(
+    def __add__(self, other: "SpentBudget") -> "SpentBudget":
+        return SpentBudget(
             fuel=self.fuel + other.fuel, sends=self.sends + other.sends, log_bytes=self.log_bytes + other.log_bytes
         )

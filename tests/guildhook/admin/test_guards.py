@@ -10,7 +10,7 @@ from guildhook.admin.api import ENDPOINTS, described_api
 from guildhook.admin.endpoints import Access
 from guildhook.admin.guards import check_json
 from guildhook.admin.problems import ProblemError
-from guildhook_local.stack import Guild
+from guildhook_local.stack import LocalGuild
 from samples import http_request
 
 
@@ -124,7 +124,7 @@ def test_a_token_that_does_not_hold_is_told_why(admin, claims, said):
 
 def test_who_may_not_manage_the_guild_is_kept_out(admin):
     member = admin.member("SEND_MESSAGES").get("/plugins")
-    stranger = admin.member("MANAGE_GUILD", guild=Guild()).get("/plugins")
+    stranger = admin.member("MANAGE_GUILD", guild=LocalGuild()).get("/plugins")
     assert (member.kind, stranger.kind) == ("forbidden", "not-found")
     client = admin.client()
     paths = [f"/api/guilds/{guild}" for guild in (uuid4(), "x", str(admin.guild.id).upper(), f"{{{admin.guild.id}}}")]

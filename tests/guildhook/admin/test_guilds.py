@@ -1,13 +1,13 @@
 from uuid import uuid4
 
-from guildhook_local.stack import Guild
+from guildhook_local.stack import LocalGuild
 
 
 def test_the_guilds_are_those_that_somebody_manages(admin, client):
-    second = Guild()
+    second = LocalGuild()
     admin.stack.chat.add_guild(second.id, "Atoll")
     admin.stack.chat.add_member(second.id, admin.manager_id, ["MANAGE_GUILD", "SEND_MESSAGES"])
-    third = Guild()
+    third = LocalGuild()
     admin.stack.chat.add_guild(third.id, "Lagoon")
     admin.stack.chat.add_member(third.id, admin.manager_id, ["SEND_MESSAGES"])
     everything = type(client)(client.handler, client.token).get("/api/guilds").ok()
@@ -52,7 +52,7 @@ def test_what_holds_for_a_guild_is_changed_over_what_was_read(admin, client):
 
 
 def test_a_guild_that_the_database_has_not_seen_gets_its_first_plugin(admin):
-    new = Guild()
+    new = LocalGuild()
     admin.stack.chat.add_guild(new.id, "New")
     admin.stack.chat.add_member(new.id, admin.manager_id, ["MANAGE_GUILD"])
     client = admin.client()

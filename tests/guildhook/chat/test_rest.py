@@ -6,7 +6,7 @@ import pytest
 
 from guildhook.chat import Membership, Pause, RestChatApi, ServiceToken
 from guildhook.errors import InfrastructureError
-from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
+from guildhook.model import Causality, DeliveryState, OutgoingIntent, SendMessage
 from guildhook_local.chat_server import Fault
 from http_server import Answer, http_server
 from samples import MESSAGE, PLUGIN_ID, SERVICE_TOKEN, FixedToken
@@ -34,7 +34,7 @@ def answering(status, headers, body=b""):
 
 def outgoing(channel, content="hello"):
     intent = SendMessage(str(uuid4()), 0, str(channel), content)
-    return Outgoing(MESSAGE.id, MESSAGE.guild_id, PLUGIN_ID, intent, Cause(MESSAGE.id, 1))
+    return OutgoingIntent(MESSAGE.id, MESSAGE.guild_id, PLUGIN_ID, intent, Causality(MESSAGE.id, 1))
 
 
 def send(api, what):

@@ -2,19 +2,19 @@ from uuid import uuid4
 
 import pytest
 
-from guildhook.events.budgets import Budget, Budgets
-from guildhook.model import Spent
+from guildhook.events.budgets import Budgets, GuildBudget
+from guildhook.model import SpentBudget
 
-BUDGET = Budget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
+BUDGET = GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
 
 
 @pytest.mark.parametrize(
     ("spent", "reason"),
     [
-        (Spent(fuel=99, sends=2, log_bytes=49), None),
-        (Spent(fuel=100), "its plugins used 100 fuel in a minute; the limit is 100"),
-        (Spent(sends=4), "its plugins sent 4 messages in a minute; the limit is 3"),
-        (Spent(log_bytes=50), "its plugins logged 50 bytes in a minute; the limit is 50"),
+        (SpentBudget(fuel=99, sends=2, log_bytes=49), None),
+        (SpentBudget(fuel=100), "its plugins used 100 fuel in a minute; the limit is 100"),
+        (SpentBudget(sends=4), "its plugins sent 4 messages in a minute; the limit is 3"),
+        (SpentBudget(log_bytes=50), "its plugins logged 50 bytes in a minute; the limit is 50"),
     ],
 )
 def test_a_budget_says_what_of_it_is_used_up(spent, reason):
@@ -24,9 +24,9 @@ def test_a_budget_says_what_of_it_is_used_up(spent, reason):
 @pytest.mark.parametrize(
     ("spent", "half"),
     [
-        (Spent(fuel=49, sends=3, log_bytes=24), False),
-        (Spent(fuel=50), True),
-        (Spent(log_bytes=25), True),
+        (SpentBudget(fuel=49, sends=3, log_bytes=24), False),
+        (SpentBudget(fuel=50), True),
+        (SpentBudget(log_bytes=25), True),
     ],
 )
 def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, half):
@@ -36,9 +36,9 @@ def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, half):
 
 def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
     guild, other = uuid4(), uuid4()
-    budgets = Budgets(lambda _guild: BUDGET, {guild: Spent(fuel=60)})
-    budgets.spend(guild, Spent(fuel=39, sends=1, log_bytes=1))
+    budgets = Budgets(lambda _guild: BUDGET, {guild: SpentBudget(fuel=60)})
+    budgets.spend(guild, SpentBudget(fuel=39, sends=1, log_bytes=1))
     assert budgets.exceeded(guild) is None
-    budgets.spend(guild, Spent(fuel=1))
+    budgets.spend(guild, SpentBudget(fuel=1))
     assert budgets.exceeded(guild) == "its plugins used 100 fuel in a minute; the limit is 100"
     assert budgets.exceeded(other) is None

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, MalformedEventError, parse_event
-from guildhook.model import Cause
+from guildhook.model import Causality
 from samples import TIME, event
 
 SENT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ BOT = {"id": "1", "bot": True}
 ROOT = UUID("6a1d0000-0000-4000-8000-00000000000a")
 
 
-def cause(hops):
+def causality_of(hops):
     return {"root": str(ROOT), "hops": hops}
 
 
@@ -68,7 +68,7 @@ def cause(hops):
     ("fields", "reason"),
     [
         ({"author": BOT}, "author is a bot, and its message does not say what it goes back to"),
-        ({"author": BOT, "causality": cause(5)}, "author is a bot, 5 hops away from a person; the limit is 4"),
+        ({"author": BOT, "causality": causality_of(5)}, "author is a bot, 5 hops away from a person; the limit is 4"),
         ({"message_type": "system"}, "system message"),
         ({"encrypted": True}, "encrypted message"),
     ],
@@ -78,16 +78,16 @@ def test_some_messages_are_not_for_plugins(fields, reason):
 
 
 def test_a_bots_message_that_says_what_it_goes_back_to_may_be_answered_one_hop_further():
-    parsed = parse_event(json.dumps(event(author=BOT, causality=cause(MAX_HOPS))), SENT)
+    parsed = parse_event(json.dumps(event(author=BOT, causality=causality_of(MAX_HOPS))), SENT)
     assert parsed.skip is None
-    assert parsed.message.cause == Cause(ROOT, MAX_HOPS)
-    assert parsed.message.cause_of_answers == Cause(ROOT, MAX_HOPS + 1)
+    assert parsed.message.causality == Causality(ROOT, MAX_HOPS)
+    assert parsed.message.causality_of_answers == Causality(ROOT, MAX_HOPS + 1)
 
 
 def test_a_persons_message_is_a_beginning_whatever_it_claims():
-    parsed = parse_event(json.dumps(event(causality=cause(MAX_HOPS + 1))), SENT)
-    assert (parsed.skip, parsed.message.cause) == (None, None)
-    assert parsed.message.cause_of_answers == Cause(parsed.message.id, 1)
+    parsed = parse_event(json.dumps(event(causality=causality_of(MAX_HOPS + 1))), SENT)
+    assert (parsed.skip, parsed.message.causality) == (None, None)
+    assert parsed.message.causality_of_answers == Causality(parsed.message.id, 1)
 
 
 def test_what_is_due_is_read_as_it_was_written():

@@ -5,9 +5,18 @@ import pytest
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.events.runner import Postponed, Runner, judge
-from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult, Spent
+from guildhook.model import (
+    InstalledPlugin,
+    Message,
+    Outcome,
+    PluginHealth,
+    PluginState,
+    Refusal,
+    RunResult,
+    SpentBudget,
+)
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Sandbox
@@ -16,7 +25,7 @@ from samples import CHANNEL, MESSAGE, FixedKeys, limits
 
 IN_TIME = float("inf")
 GUILD = MESSAGE.guild_id
-BUDGET = Budget()
+BUDGET = GuildBudget()
 
 
 def installed(wasm=b"", guild=GUILD, **fields):
@@ -79,8 +88,8 @@ def test_without_time_nothing_is_begun(create_runner, modules):
 def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go_on(create_runner, modules):
     rich, poor = installed(b"sends"), installed(b"sends", guild=uuid4())
     todo = [(message(plugin.guild_id), plugin) for plugin in (poor, rich, poor, rich)]
-    budget = Budget(guild_sends_per_minute=3)
-    runner = create_runner(rich, poor, budget=budget, spent={poor.guild_id: Spent(sends=2)})
+    budget = GuildBudget(guild_sends_per_minute=3)
+    runner = create_runner(rich, poor, budget=budget, spent={poor.guild_id: SpentBudget(sends=2)})
     ran = runner.run(todo, modules)
     assert [run.plugin for run in ran.record.runs] == [poor, rich, rich]
     late = todo[2][0]
@@ -94,13 +103,13 @@ def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go
 
 def test_fuel_that_one_run_used_counts_for_the_next(create_runner, modules):
     plugin = installed(b"sends")
-    runner = create_runner(plugin, budget=Budget(guild_fuel_per_minute=1))
+    runner = create_runner(plugin, budget=GuildBudget(guild_fuel_per_minute=1))
     ran = runner.run([(message(), plugin), (message(), plugin)], modules)
     assert len(ran.record.runs) == len(ran.postponed) == len(ran.record.delayed) == 1
 
 
 def test_a_quarantined_plugin_is_passed_over(create_runner, modules):
-    plugin = installed(b"sends", health=Health(failing=True, quarantine_seconds=5))
+    plugin = installed(b"sends", health=PluginHealth(failing=True, quarantine_seconds=5))
     todo = [(message(), plugin), (message(), plugin)]
     ran = create_runner(plugin).run(todo, modules)
     assert [passed.message_id for passed in ran.passed_over] == [m.id for m, _ in todo]
@@ -110,7 +119,7 @@ def test_a_quarantined_plugin_is_passed_over(create_runner, modules):
 
 @pytest.mark.parametrize(("wasm", "runs"), [(b"sends", 3), (b"traps", 1)])
 def test_after_the_pause_one_run_decides_about_the_others_of_the_batch(create_runner, modules, wasm, runs):
-    plugin = installed(wasm, health=Health(failing=True, quarantine_seconds=-1))
+    plugin = installed(wasm, health=PluginHealth(failing=True, quarantine_seconds=-1))
     ran = create_runner(plugin).run([(message(), plugin) for _ in range(3)], modules)
     assert (len(ran.record.runs), len(ran.passed_over)) == (runs, 3 - runs)
 
@@ -134,13 +143,13 @@ def test_a_run_that_fails_leaves_the_state_alone(create_runner, load):
 def test_a_guilds_plugins_share_the_room_for_their_state(create_runner, modules, used_by_others, kept):
     plugin = installed(b"counts")
     other = installed(b"sends", state=PluginState(1, {"k": "x" * (used_by_others - 1)}))
-    ran = create_runner(plugin, other, budget=Budget(guild_state_bytes=100)).run([(message(), plugin)], modules)
+    ran = create_runner(plugin, other, budget=GuildBudget(guild_state_bytes=100)).run([(message(), plugin)], modules)
     assert bool(ran.record.states) == kept
 
 
 def test_what_one_plugin_of_a_guild_writes_leaves_less_room_for_the_next(create_runner, modules):
     plugins = [installed(b"counts") for _ in range(3)]
-    runner = create_runner(*plugins, budget=Budget(guild_state_bytes=25))
+    runner = create_runner(*plugins, budget=GuildBudget(guild_state_bytes=25))
     ran = runner.run([(message(), plugin) for plugin in plugins], modules)
     assert list(ran.record.states) == [plugin.id for plugin in plugins[:2]]
 
@@ -149,7 +158,7 @@ def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create
     modules = {b"floods": load(wat.logs("x" * 4_000, times=16))}
     plugin = installed(b"floods")
     todo = [(message(), plugin) for _ in range(200)]
-    ran = create_runner(plugin, budget=Budget(guild_log_bytes_per_minute=10**9)).run(todo, modules)
+    ran = create_runner(plugin, budget=GuildBudget(guild_log_bytes_per_minute=10**9)).run(todo, modules)
     assert 8 * 1024**2 <= sum(len(line) for run in ran.record.runs for line in run.result.logs) < 9 * 1024**2
     assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
     assert len(ran.postponed) + len(ran.record.runs) == 200
@@ -187,7 +196,7 @@ def test_good_runs_and_faults_of_guildhook_are_not_judged(outcome):
 
 
 def test_a_good_run_of_a_plugin_that_had_failed_is():
-    (judgement,) = judge([record(installed(health=Health(failing=True)), Outcome.OK)])
+    (judgement,) = judge([record(installed(health=PluginHealth(failing=True)), Outcome.OK)])
     assert (judgement.failures, judgement.recovered, judgement.last_error) == (0, True, "")
 
 
@@ -234,7 +243,7 @@ def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runn
     plugin = installed(b"sends")
     todo = [(message(), shadow_of(plugin, b"sends"))]
     late = create_runner(plugin, latest_start=0).run([], modules, todo)
-    poor = create_runner(plugin, spent={GUILD: Spent(sends=BUDGET.guild_sends_per_minute)}).run([], modules, todo)
+    poor = create_runner(plugin, spent={GUILD: SpentBudget(sends=BUDGET.guild_sends_per_minute)}).run([], modules, todo)
     for ran in (late, poor):
         assert ran.record.empty
         assert ran.postponed == {}
@@ -243,16 +252,16 @@ def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runn
 def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, modules):
     plugin = installed(b"sends")
     shadows = [(message(), shadow_of(plugin, b"sends")) for _ in range(2)]
-    few_sends = create_runner(plugin, budget=Budget(guild_sends_per_minute=1)).run([], modules, shadows)
-    little_fuel = create_runner(plugin, budget=Budget(guild_fuel_per_minute=1)).run([], modules, shadows)
+    few_sends = create_runner(plugin, budget=GuildBudget(guild_sends_per_minute=1)).run([], modules, shadows)
+    little_fuel = create_runner(plugin, budget=GuildBudget(guild_fuel_per_minute=1)).run([], modules, shadows)
     assert [len(ran.record.shadow_runs) for ran in (few_sends, little_fuel)] == [2, 1]
 
 
 @pytest.mark.parametrize(
     "spent",
     [
-        Spent(fuel=BUDGET.guild_fuel_per_minute // 2),
-        Spent(log_bytes=BUDGET.guild_log_bytes_per_minute // 2),
+        SpentBudget(fuel=BUDGET.guild_fuel_per_minute // 2),
+        SpentBudget(log_bytes=BUDGET.guild_log_bytes_per_minute // 2),
     ],
 )
 def test_shadows_leave_half_of_a_minute_to_live_versions(create_runner, modules, spent):
@@ -267,7 +276,7 @@ def test_what_shadows_write_down_is_bounded_by_the_guilds_log(create_runner, loa
     modules = {b"floods": load(wat.logs("x" * 4_000, times=10))}
     plugin = installed(b"floods")
     todo = [(message(), shadow_of(plugin, b"floods")) for _ in range(10)]
-    ran = create_runner(plugin, budget=Budget(guild_log_bytes_per_minute=200_000)).run([], modules, todo)
+    ran = create_runner(plugin, budget=GuildBudget(guild_log_bytes_per_minute=200_000)).run([], modules, todo)
     assert len(ran.record.shadow_runs) == 3
 
 
@@ -299,8 +308,8 @@ def test_a_message_that_comes_back_is_not_given_to_the_shadow_yet(create_runner,
 
 
 def test_the_shadow_of_a_quarantined_plugin_runs(create_runner, modules):
-    plugin = installed(b"traps", health=Health(failing=True, quarantine_seconds=5))
-    shadow = replace(shadow_of(plugin, b"sends"), health=Health())
+    plugin = installed(b"traps", health=PluginHealth(failing=True, quarantine_seconds=5))
+    shadow = replace(shadow_of(plugin, b"sends"), health=PluginHealth())
     first = message()
     ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow)])
     assert (len(ran.passed_over), len(ran.record.shadow_runs)) == (1, 1)
@@ -340,7 +349,7 @@ def test_while_there_is_no_key_plugins_with_secrets_wait_and_others_go_on(create
 
 
 def test_a_quarantined_plugin_is_passed_over_whether_or_not_there_is_a_key(create_runner, modules):
-    plugin = with_secret(b"sends", health=Health(failing=True, quarantine_seconds=5))
+    plugin = with_secret(b"sends", health=PluginHealth(failing=True, quarantine_seconds=5))
     ran = create_runner(plugin, sealer=Sealer(NoKeys())).run([(message(), plugin)], modules)
     assert (len(ran.passed_over), ran.postponed) == (1, {})
 

@@ -20,7 +20,7 @@ from guildhook.chat import RestChatApi
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.events.backoff import Backoff
 from guildhook.events.batch import ANOTHER_BODY, QueueRecord
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import CircuitBreaker, Sender
 from guildhook.events.queue_events import DeliveryDue
 from guildhook.events.worker import Rules, Worker
@@ -30,14 +30,14 @@ from guildhook.sandbox import Sandbox
 from guildhook.store import Database, Snapshot, Store, queries
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.chat_server import Fault
-from guildhook_local.stack import Guild
+from guildhook_local.stack import LocalGuild
 from project import ROOT
 from samples import FixedToken, event, limits
 
 IN_TIME = float("inf")
 RULES = Rules(
     limits_of=lambda _guild_id: limits(),
-    budget_of=lambda _guild_id: Budget(),
+    budget_of=lambda _guild_id: GuildBudget(),
     quarantine=QuarantineRules(),
     backoff=Backoff(first_seconds=0),
 )
@@ -205,7 +205,7 @@ def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, 
     worker = create_worker(Watched(system.database))
     assert worker.process(records(bodies[0]), IN_TIME).failures == {}
     new = wat.logs("nobody compiled this")
-    system.install(Guild(UUID(bodies[1]["guild_id"]), UUID(bodies[1]["message"]["channel_id"])), "new", new)
+    system.install(LocalGuild(UUID(bodies[1]["guild_id"]), UUID(bodies[1]["message"]["channel_id"])), "new", new)
     order.clear()
     report = worker.process(records(*populate_again(bodies)), IN_TIME)
     assert report.failures == {}
@@ -485,7 +485,7 @@ class RefusingStore(Store):
 
 def test_a_run_that_postgres_does_not_take_brings_back_its_message_and_stops_no_other_run(system, create_worker):
     bodies = populate(system, 3)
-    guild = Guild(UUID(bodies[0]["guild_id"]), UUID(bodies[0]["message"]["channel_id"]))
+    guild = LocalGuild(UUID(bodies[0]["guild_id"]), UUID(bodies[0]["message"]["channel_id"]))
     odd = system.install(guild, "odd", wat.logs("odd"))
     report = create_worker(RefusingStore(system.database, odd)).process(records(*bodies), IN_TIME)
     assert reasons(report) == {"0": "no such time"}
@@ -624,8 +624,8 @@ def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are
     (rich,) = populate(system, 1)
     poor = system.add_guild()
     system.install(poor, "ping", PING, {"SEND_MESSAGES"})
-    budgets = {poor.id: Budget(guild_sends_per_minute=1)}
-    worker = create_worker(store, budget_of=lambda guild: budgets.get(guild, Budget()))
+    budgets = {poor.id: GuildBudget(guild_sends_per_minute=1)}
+    worker = create_worker(store, budget_of=lambda guild: budgets.get(guild, GuildBudget()))
     first, second = (event(poor.id, poor.channel_id) for _ in range(2))
     report = worker.process(records(first, second, rich), IN_TIME)
     (late,) = report.failures.values()

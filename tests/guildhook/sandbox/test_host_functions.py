@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 import wat
-from guildhook.model import HostCall, Outcome
+from guildhook.model import HostFunctionCall, Outcome
 from samples import CHANNEL, limits
 
 STATE = MappingProxyType({"count": "5", "grüß": "welt \U0001f600"})
@@ -196,7 +196,7 @@ def test_halves_of_characters_in_a_state_are_question_marks(run):
 def test_calls_are_recorded_in_their_order(run):
     result = run(wat.remembers(("set", "a", "1"), ("get", "a"), ("delete", "a")), state=STATE)
     functions = ["state.set", "state.get", "log", "state.delete"]
-    assert result.calls == tuple(HostCall(function, None) for function in functions)
+    assert result.calls == tuple(HostFunctionCall(function, None) for function in functions)
     assert result.host_calls == len(result.calls)
 
 
@@ -206,15 +206,15 @@ def test_a_run_without_calls_has_none(run):
 
 def test_denied_calls_are_recorded_with_the_reason(run):
     lacking = "the plugin lacks the permission SEND_MESSAGES; an admin of the guild can grant it"
-    assert run(wat.sends((CHANNEL, "x")), permissions=frozenset()).calls == (HostCall("send-message", lacking),)
+    assert run(wat.sends((CHANNEL, "x")), permissions=frozenset()).calls == (HostFunctionCall("send-message", lacking),)
     assert run(wat.sends(("general", "x"), (CHANNEL, "x"))).calls == (
-        HostCall("send-message", "the channel id is not a UUID"),
-        HostCall("send-message", None),
+        HostFunctionCall("send-message", "the channel id is not a UUID"),
+        HostFunctionCall("send-message", None),
     )
     assert run(wat.remembers(("set", "", "x"), ("set", "a", "x"))).calls == (
-        HostCall("state.set", "the key is empty"),
-        HostCall("log", None),
-        HostCall("state.set", None),
+        HostFunctionCall("state.set", "the key is empty"),
+        HostFunctionCall("log", None),
+        HostFunctionCall("state.set", None),
     )
 
 
@@ -232,16 +232,16 @@ def test_denied_calls_are_recorded_with_the_reason(run):
 def test_the_call_in_which_a_run_ended_is_the_last_and_denied_with_the_same_words(run, options, calls):
     result = run(wat.logs("abc", times=9), limits=limits(**options))
     assert result.outcome in (Outcome.HOST_CALL_LIMIT, Outcome.OUT_OF_FUEL)
-    assert result.calls == (*[HostCall("log", None)] * (calls - 1), HostCall("log", result.detail))
+    assert result.calls == (*[HostFunctionCall("log", None)] * (calls - 1), HostFunctionCall("log", result.detail))
     assert result.host_calls == calls
 
 
 def test_a_refusal_that_the_log_has_no_room_for_is_denied_for_that(run):
     result = run(wat.sends(("general", "x")), limits=limits(log_lines=0))
     assert result.outcome is Outcome.HOST_CALL_LIMIT
-    assert result.calls == (HostCall("send-message", result.detail),)
+    assert result.calls == (HostFunctionCall("send-message", result.detail),)
 
 
 def test_a_run_that_ends_after_a_call_leaves_it_as_it_was(run):
     result = run(wat.sends((CHANNEL, "x"), then="unreachable"))
-    assert (result.outcome, result.calls) == (Outcome.TRAP, (HostCall("send-message", None),))
+    assert (result.outcome, result.calls) == (Outcome.TRAP, (HostFunctionCall("send-message", None),))

@@ -10,7 +10,7 @@ from fasteners import InterProcessLock
 from wasmtime import wat2wasm
 
 from builds import BIN, dummy_component
-from guildhook.model import HostCall, Outcome, RunResult
+from guildhook.model import HostFunctionCall, Outcome, RunResult
 from guildhook.sandbox import Engine, LoadedModule, inspect
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from guildhook.sandbox.compiling.wrapper import linked
@@ -102,7 +102,7 @@ def test_printing_is_bounded_by_the_log_limits_and_not_by_the_number_of_host_cal
 def test_calls_of_wasi_are_not_among_those_that_are_recorded(python):
     result = python("print('x'); settings.get(); print(time.time(), os.urandom(1)); raise ValueError('x')")
     assert result.outcome is Outcome.TRAP
-    assert result.calls == (HostCall("settings.get", None),)
+    assert result.calls == (HostFunctionCall("settings.get", None),)
 
 
 def test_an_error_that_nobody_catches_is_in_the_log(python):

@@ -16,20 +16,20 @@ import wat
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.model import (
     Artifact,
-    Cause,
+    Causality,
     Delivery,
     DeliveryState,
-    Health,
-    HostCall,
+    HostFunctionCall,
     MemoryType,
     Message,
     Outcome,
+    PluginHealth,
     PluginState,
     QuarantineRules,
     Refusal,
     RunResult,
     SendMessage,
-    Spent,
+    SpentBudget,
     idempotency_key,
 )
 from guildhook.store import BatchRecord, Database, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store, queries
@@ -386,11 +386,11 @@ def test_a_missing_migration_is_named(empty_database):
 
 def test_a_run_keeps_what_it_was_given_and_what_its_messages_go_back_to(store, guild, channel, installed):
     root, message = uuid4(), uuid4()
-    run = record(installed, channel, sending(installed, message, channel), message, cause=Cause(root, 2))
+    run = record(installed, channel, sending(installed, message, channel), message, causality=Causality(root, 2))
     save(store, run)
     recorded = store.snapshot([guild], [message], "engine").runs[message, installed.id]
     assert recorded.message_sha256 == sha256(b"{}").digest()
-    assert recorded.pending[0].cause == Cause(root, 3)
+    assert recorded.pending[0].causality == Causality(root, 3)
 
 
 def test_what_the_version_before_recorded_is_still_delivered(store, guild, channel, installed, database):
@@ -407,7 +407,7 @@ def test_what_the_version_before_recorded_is_still_delivered(store, guild, chann
     )
     recorded = store.snapshot([guild], [message], "engine").runs[message, installed.id]
     assert recorded.message_sha256 is None
-    assert [(out.intent.key, out.cause) for out in recorded.pending] == [(str(key), Cause(message, 1))]
+    assert [(out.intent.key, out.causality) for out in recorded.pending] == [(str(key), Causality(message, 1))]
 
 
 # --- state ---------------------------------------------------------------------------------------------------
@@ -529,9 +529,9 @@ def later(database, seconds):
 
 
 def test_failures_in_a_row_quarantine_across_batches(judge, health, installed, database):
-    assert health() == Health()
+    assert health() == PluginHealth()
     assert judge(2) == ()
-    assert health() == Health(failing=True)
+    assert health() == PluginHealth(failing=True)
     (quarantined,) = judge(1, error="trap: the last")
     assert quarantined == Quarantined(installed.id, "failed 3 times in a row", "trap: the last", 60, 1)
     assert health().quarantine_seconds == pytest.approx(60, abs=30)
@@ -548,7 +548,7 @@ def test_one_batch_can_be_enough(judge):
 def test_a_good_run_begins_the_row_anew(judge, health):
     judge(2)
     assert judge(0, recovered=True) == ()
-    assert health() == Health()
+    assert health() == PluginHealth()
     assert judge(2) == ()
 
 
@@ -588,7 +588,7 @@ def test_a_good_trial_ends_the_quarantine_and_what_was_counted(judge, health, da
     later(database, 1_000)
     assert health().quarantine_seconds < 0
     assert judge(0, recovered=True) == ()
-    assert health() == Health()
+    assert health() == PluginHealth()
     assert judge(2) == ()
     assert database.execute("SELECT quarantined_at, reason, retry_at, pauses FROM plugin_health").fetchone() == (
         None, None, None, 0,
@@ -619,7 +619,7 @@ def test_what_a_plugin_did_before_its_update_does_not_count(judge, store, databa
 def test_another_upload_of_the_plugin_starts_afresh(judge, health, store, database, guild):
     judge(3)
     database.execute("UPDATE plugins SET wasm_blob = %s", [wat.TRAPS])
-    assert health() == Health()
+    assert health() == PluginHealth()
     (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
     assert judge(2, plugin=plugin) == ()
 
@@ -677,7 +677,7 @@ def test_fuel_sends_and_log_are_counted_by_guild_in_this_minute(store, database,
     began = None
     while began != minute():  # a minute may have ended meanwhile
         began, snapshot = minute(), spend()
-    assert snapshot.spent == {guild: Spent(fuel=40, sends=1, log_bytes=5)}
+    assert snapshot.spent == {guild: SpentBudget(fuel=40, sends=1, log_bytes=5)}
     assert 0 < snapshot.minute_seconds_left <= 60
 
 
@@ -817,7 +817,7 @@ def test_quarantine_is_of_the_live_version_alone(judge, store, guild, installed,
     add_version(database, installed.id, wat.SILENT, shadow=True)
     judge(10)
     live, shadow = store.snapshot([guild], [], "engine").plugins[guild]
-    assert (live.health.failing, shadow.health) == (True, Health())
+    assert (live.health.failing, shadow.health) == (True, PluginHealth())
 
 
 @pytest.mark.parametrize("state", ["expected", "compiling", "refused"])
@@ -890,7 +890,7 @@ def test_secrets_are_read_as_they_are_sealed_with_their_plugin_alone(store, data
 def test_a_run_is_recorded_with_its_version_fuel_limit_and_calls(store, database, guild, channel, installed):
     version_id = add_version(database, installed.id, wat.SILENT, live=True)
     (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
-    calls = (HostCall("get-settings", None), HostCall("send-message", "the content is empty"))
+    calls = (HostFunctionCall("get-settings", None), HostFunctionCall("send-message", "the content is empty"))
     save(store, record(plugin, channel, msgspec.structs.replace(OK, logs=("line",), calls=calls)))
     assert database.execute("SELECT version_id, fuel_limit, calls, message FROM plugin_runs").fetchall() == [
         (version_id, 1_000, [["get-settings", None], ["send-message", "the content is empty"]], None)

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from guildhook.errors import InfrastructureError
-from guildhook.versions.compile_queue import CompileQueue, Stored, StoredVersion, Upload, read_requests
+from guildhook.versions.compile_queue import CompileQueue, UploadNotice, VersionRequest, WasmRequest, read_requests
 from guildhook_local.aws import create_queue
 
 DIGESTS = [bytes([number]) * 32 for number in range(23)]
@@ -19,8 +19,8 @@ def test_what_is_asked_is_what_is_read(aws):
     read, sqs = [], aws.client("sqs")
     while messages := sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10).get("Messages"):
         read += [request for message in messages for request in read_requests(message["Body"])]
-    assert sorted(request.wasm_sha256 for request in read if isinstance(request, Stored)) == DIGESTS
-    assert sorted(request.version_id for request in read if isinstance(request, StoredVersion)) == VERSIONS
+    assert sorted(request.wasm_sha256 for request in read if isinstance(request, WasmRequest)) == DIGESTS
+    assert sorted(request.version_id for request in read if isinstance(request, VersionRequest)) == VERSIONS
 
 
 def test_a_queue_that_is_not_there_is_named(aws):
@@ -34,7 +34,7 @@ def notice(key):
 
 def test_a_notice_of_uploads_names_their_keys():
     body = json.dumps({"Records": [notice("uploads/a+b%C3%BC.wasm"), notice("uploads/c")]})
-    assert read_requests(body) == [Upload("uploads/a bü.wasm"), Upload("uploads/c")]
+    assert read_requests(body) == [UploadNotice("uploads/a bü.wasm"), UploadNotice("uploads/c")]
 
 
 def test_s3_may_try_whether_it_may_send():
@@ -42,7 +42,7 @@ def test_s3_may_try_whether_it_may_send():
 
 
 def test_a_request_is_a_digest():
-    assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex()})) == [Stored(DIGESTS[1])]
+    assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex()})) == [WasmRequest(DIGESTS[1])]
 
 
 @pytest.mark.parametrize(

@@ -58,17 +58,17 @@ Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Strictly = Strict()
 
 
-class _Given(BaseModel):
+class _RequestBody(BaseModel):
     """A request's body. What is not known is refused, so that nobody believes it had an effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class _Answer(BaseModel):
+class _ResponseBody(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class Health(_Answer):
+class Health(_ResponseBody):
     model_config = ConfigDict(populate_by_name=True)
 
     status: Literal["ok"]
@@ -77,7 +77,7 @@ class Health(_Answer):
     """The newest migration of the database."""
 
 
-class Problem(_Answer):
+class Problem(_ResponseBody):
     """Problem details (RFC 9457)."""
 
     type: str
@@ -92,7 +92,7 @@ class Problem(_Answer):
     """What going live newly grants, of consent-required; else empty."""
 
 
-class FieldError(_Answer):
+class FieldError(_ResponseBody):
     pointer: str
     """JSON pointer into the body, or the name of a parameter."""
     message: str
@@ -102,7 +102,7 @@ class Document(RootModel[dict[str, Any]]):
     """An OpenAPI document."""
 
 
-class SignIn(_Answer):
+class SignIn(_ResponseBody):
     """What the page needs to sign somebody in. Public."""
 
     issuer: str
@@ -112,16 +112,16 @@ class SignIn(_Answer):
     """What an upload may have at the most."""
 
 
-class GuildSummary(_Answer):
+class GuildSummary(_ResponseBody):
     id: UUID
     name: str
 
 
-class GuildList(_Answer):
+class GuildList(_ResponseBody):
     items: list[GuildSummary]
 
 
-class Budget(_Answer):
+class Budget(_ResponseBody):
     """What a guild may use in a minute, and has used of this one."""
 
     fuel: int
@@ -136,7 +136,7 @@ class Budget(_Answer):
     over_reason: str | None
 
 
-class Guild(_Answer):
+class Guild(_ResponseBody):
     id: UUID
     name: str
     keep_content: bool
@@ -148,7 +148,7 @@ class Guild(_Answer):
     etag: str
 
 
-class GuildChange(_Given):
+class GuildChange(_RequestBody):
     keep_content: Annotated[bool, Strictly]
 
 
@@ -162,7 +162,7 @@ class VersionState(StrEnum):
     REFUSED = "refused"
 
 
-class Version(_Answer):
+class Version(_ResponseBody):
     """An upload. It never changes once it is ready."""
 
     id: UUID
@@ -186,19 +186,19 @@ class Version(_Answer):
     updated_at: Time
 
 
-class VersionPage(_Answer):
+class VersionPage(_ResponseBody):
     items: list[Version]
     next_cursor: str | None
 
 
-class VersionCreate(_Given):
+class VersionCreate(_RequestBody):
     """What is about to be uploaded; nothing else is taken then."""
 
     wasm_sha256: Sha256
     wasm_bytes: Annotated[int, Strictly, Field(ge=1, le=MAX_WASM_BYTES)]
 
 
-class Upload(_Answer):
+class Upload(_ResponseBody):
     """Where to send the file: a form of `fields` and, as the last one, `file`, by POST and within `expires_at`."""
 
     url: str
@@ -206,13 +206,13 @@ class Upload(_Answer):
     expires_at: Time
 
 
-class VersionCreated(_Answer):
+class VersionCreated(_ResponseBody):
     version: Version
     upload: Upload | None
     """None if the file is there already."""
 
 
-class Quarantine(_Answer):
+class Quarantine(_ResponseBody):
     since: Time
     reason: str
     last_error: str
@@ -220,14 +220,14 @@ class Quarantine(_Answer):
     pauses: int
 
 
-class SecretInfo(_Answer):
+class SecretInfo(_ResponseBody):
     """That there is one; what it is nobody is told."""
 
     name: str
     updated_at: Time
 
 
-class Plugin(_Answer):
+class Plugin(_ResponseBody):
     id: UUID
     guild_id: UUID
     name: str
@@ -254,17 +254,17 @@ class Plugin(_Answer):
     """For If-Match; also the answer's ETag."""
 
 
-class PluginPage(_Answer):
+class PluginPage(_ResponseBody):
     items: list[Plugin]
     next_cursor: str | None
 
 
-class PluginCreate(_Given):
+class PluginCreate(_RequestBody):
     name: Name
     description: Description = ""
 
 
-class PluginChange(_Given):
+class PluginChange(_RequestBody):
     """Only what is given changes."""
 
     name: Name | None = None
@@ -275,7 +275,7 @@ class PluginChange(_Given):
     bot_messages: Annotated[bool, Strictly] | None = None
 
 
-class GoLive(_Given):
+class GoLive(_RequestBody):
     version: Annotated[Number, Strictly]
     consent: list[Permission] = []
     """Exactly what the version newly needs."""
@@ -283,25 +283,25 @@ class GoLive(_Given):
     """New settings, in the same step: a version may come with another schema."""
 
 
-class RollBack(_Given):
+class RollBack(_RequestBody):
     consent: list[Permission] = []
 
 
-class ShadowChange(_Given):
+class ShadowChange(_RequestBody):
     version: Annotated[Number, Strictly] | None
 
 
-class SecretChange(_Given):
+class SecretChange(_RequestBody):
     value: SecretValue
 
 
-class HostCall(_Answer):
+class HostCall(_ResponseBody):
     function: str
     denied: str | None
     """Why, if it was."""
 
 
-class Intent(_Answer):
+class Intent(_ResponseBody):
     kind: Literal["send_message"]
     channel_id: UUID
     content: str
@@ -313,7 +313,7 @@ class Intent(_Answer):
     """Why it was refused, or is still waiting."""
 
 
-class RunSummary(_Answer):
+class RunSummary(_ResponseBody):
     id: UUID
     message_id: UUID
     version: int | None
@@ -331,7 +331,7 @@ class RunSummary(_Answer):
     created_at: Time
 
 
-class RunPage(_Answer):
+class RunPage(_ResponseBody):
     items: list[RunSummary]
     next_cursor: str | None
 
@@ -347,7 +347,7 @@ class Run(RunSummary):
     message_time: Time
 
 
-class UsageHour(_Answer):
+class UsageHour(_ResponseBody):
     hour: Time
     outcome: str
     """Of Outcome, or `quarantined` for messages that a quarantined plugin was not given."""
@@ -356,18 +356,18 @@ class UsageHour(_Answer):
     duration_us: int
 
 
-class Usage(_Answer):
+class Usage(_ResponseBody):
     items: list[UsageHour]
     """Hours without a run are left out."""
 
 
-class TestMessage(_Given):
+class TestMessage(_RequestBody):
     content: Annotated[str, StringConstraints(max_length=4_000)]
     author_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "you"
     channel_id: UUID | None = None
 
 
-class TestRunRequest(_Given):
+class TestRunRequest(_RequestBody):
     version: Annotated[Number, Strictly]
     message: TestMessage
     settings: Settings | None = None
@@ -378,14 +378,14 @@ class TestRunRequest(_Given):
     """Whether it begins with what the plugin remembers now; what it writes is shown and not kept."""
 
 
-class ReplayRequest(_Given):
+class ReplayRequest(_RequestBody):
     version: Annotated[Number, Strictly]
     settings: Settings | None = None
     message: TestMessage | None = None
     """Needed where the guild does not keep what runs were given."""
 
 
-class TestRun(_Answer):
+class TestRun(_ResponseBody):
     """A run in the real sandbox, of which nothing is sent or kept."""
 
     version: int
@@ -415,10 +415,10 @@ class Cause(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-class Explanation(_Answer):
+class Explanation(_ResponseBody):
     """Why a plugin did, or did not, answer a message."""
 
-    class Reason(_Answer):
+    class Reason(_ResponseBody):
         cause: Cause
         certain: bool
         """False where it is one of several that may be."""
@@ -430,7 +430,7 @@ class Explanation(_Answer):
     """The likeliest first; never empty."""
 
 
-class AuditEntry(_Answer):
+class AuditEntry(_ResponseBody):
     id: int
     at: Time
     plugin_id: UUID | None
@@ -440,6 +440,6 @@ class AuditEntry(_Answer):
     detail: dict[str, Any]
 
 
-class AuditPage(_Answer):
+class AuditPage(_ResponseBody):
     items: list[AuditEntry]
     next_cursor: str | None

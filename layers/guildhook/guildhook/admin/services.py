@@ -9,7 +9,7 @@ from guildhook.admin.access import GuildAccess
 from guildhook.admin.models import SignIn
 from guildhook.admin.rates import Rates
 from guildhook.admin.tokens import TokenVerifier
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits
 from guildhook.store.admin import AdminStore
@@ -48,7 +48,7 @@ class Services:
     sealer: Sealer
     sign_in: SignIn
     limits_of: Callable[[UUID], Limits]
-    budget_of: Callable[[UUID], Budget]
+    budget_of: Callable[[UUID], GuildBudget]
     guild_plugins: int
     """How many a guild may have."""
     guild_wasm_bytes: int

@@ -23,7 +23,7 @@ from guildhook.admin.models import (
     Version,
     VersionState,
 )
-from guildhook.events.budgets import Budget as GuildBudget
+from guildhook.events.budgets import GuildBudget
 from guildhook.model import DeliveryState, Outcome, Permission, RunResult
 from guildhook.sandbox import Limits
 from guildhook.store.admin_records import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from guildhook.model import DeliveryState, Outgoing
+from guildhook.model import DeliveryState, OutgoingIntent
 
 _TOKEN = re.compile(r"[!-~]+")
 """What a header takes: visible ASCII."""
@@ -42,7 +42,7 @@ class SendResult:
 
 
 class ChatApi(Protocol):
-    def send(self, outgoing: Outgoing, timeout_seconds: float) -> SendResult:
+    def send(self, outgoing: OutgoingIntent, timeout_seconds: float) -> SendResult:
         """Try once to deliver a message under its idempotency key. Called from several threads at once.
 
         Never raises for what the server or the network did: a fault that may pass leaves it pending,

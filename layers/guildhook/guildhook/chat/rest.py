@@ -14,7 +14,7 @@ from guildhook.aws.secrets import Rotating
 from guildhook.chat.protocol import Membership, Pause, SendResult, ServiceToken
 from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import read_whole
-from guildhook.model import DeliveryState, Outgoing
+from guildhook.model import DeliveryState, OutgoingIntent
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
@@ -61,7 +61,7 @@ class RestChatApi:
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
 
-    def send(self, outgoing: Outgoing, timeout_seconds: float) -> SendResult:
+    def send(self, outgoing: OutgoingIntent, timeout_seconds: float) -> SendResult:
         ends = self._now() + timeout_seconds
         try:
             token = self._token.current()
@@ -82,14 +82,14 @@ class RestChatApi:
         return self._understood(status, headers, answer)
 
     def _post(
-        self, outgoing: Outgoing, token: ServiceToken, timeout_seconds: float
+        self, outgoing: OutgoingIntent, token: ServiceToken, timeout_seconds: float
     ) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
         """Status, headers and body. Raises urllib3's HTTPError."""
-        intent, cause = outgoing.intent, outgoing.cause
+        intent, causality = outgoing.intent, outgoing.causality
         body = {
             "content": intent.content,
             "nonce": intent.key,
-            "causality": {"root": str(cause.root_id), "hops": cause.hops},
+            "causality": {"root": str(causality.root_id), "hops": causality.hops},
         }
         response = self._http.request(
             "POST",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from guildhook.model import Cause, Message
+from guildhook.model import Causality, Message
 
 # SNS in EventBridge in SQS is the deepest chain in use.
 _MAX_WRAPPERS = 2
@@ -109,7 +109,7 @@ def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue:
             channel_id=message.channel_id,
             created_at=_in_utc(message.created_at or sent_at),
             payload=_payload(raw["message"], guild_id),
-            cause=_cause(message),
+            causality=_causality(message),
         ),
         skip=_reason_to_skip(message),
     )
@@ -159,11 +159,11 @@ def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
         raise MalformedEventError(f"the message is nested too deeply: {error}") from None
 
 
-def _cause(message: _Message) -> Cause | None:
+def _causality(message: _Message) -> Causality | None:
     # What a person's message claims is not believed: it is a beginning.
     if not message.author.bot or message.causality is None:
         return None
-    return Cause(message.causality.root, message.causality.hops)
+    return Causality(message.causality.root, message.causality.hops)
 
 
 def _reason_to_skip(message: _Message) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from guildhook.errors import InfrastructureError, UnsealableError
-from guildhook.events.budgets import Budget, Budgets
-from guildhook.model import Health, InstalledPlugin, Message, Outcome, PluginState, Refusal, RunResult
+from guildhook.events.budgets import Budgets, GuildBudget
+from guildhook.model import InstalledPlugin, Message, Outcome, PluginHealth, PluginState, Refusal, RunResult
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
@@ -70,7 +70,7 @@ class Runner:
         self,
         sandbox: Sandbox,
         limits_of: Callable[[UUID], Limits],
-        budget_of: Callable[[UUID], Budget],
+        budget_of: Callable[[UUID], GuildBudget],
         snapshot: Snapshot,
         latest_start: float,
         sealer: Sealer | None = None,
@@ -99,7 +99,7 @@ class Runner:
         """
         runs: list[RunRecord] = []
         states: dict[UUID, PluginState] = {}
-        health: dict[UUID, Health] = {}
+        health: dict[UUID, PluginHealth] = {}
         passed_over: list[PassedOver] = []
         postponed: dict[UUID, Postponed] = {}
         over_budget: dict[UUID, str] = {}
@@ -265,11 +265,13 @@ def failure_of_the_plugin(result: RunResult) -> bool:
     return result.outcome not in (Outcome.OK, Outcome.INTERNAL)
 
 
-def _health_after(plugin: InstalledPlugin, result: RunResult) -> Health:
+def _health_after(plugin: InstalledPlugin, result: RunResult) -> PluginHealth:
     """Within the batch: a quarantined plugin has one run to prove itself."""
     if plugin.health.quarantine_seconds is None:
         return plugin.health
-    return Health() if result.outcome is Outcome.OK else Health(failing=True, quarantine_seconds=float("inf"))
+    return (
+        PluginHealth() if result.outcome is Outcome.OK else PluginHealth(failing=True, quarantine_seconds=float("inf"))
+    )
 
 
 def _not_run(outcome: Outcome, reason: str) -> RunResult:

@@ -12,10 +12,10 @@ from uuid import UUID
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.events.backoff import Backoff
 from guildhook.events.batch import ANOTHER_BODY, Batch, QueueRecord, Subject, read_batch
-from guildhook.events.budgets import Budget
+from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import Sender
 from guildhook.events.runner import Found, PassedOver, Postponed, Ran, Runner, Todo
-from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, Outgoing, QuarantineRules
+from guildhook.model import Delivery, DeliveryState, InstalledPlugin, Message, OutgoingIntent, QuarantineRules
 from guildhook.modules import CacheEvent, ModuleCache, NeededModule, UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, Sandbox
@@ -43,7 +43,7 @@ class Rules:
 
     limits_of: Callable[[UUID], Limits]
     """Of a guild's runs."""
-    budget_of: Callable[[UUID], Budget]
+    budget_of: Callable[[UUID], GuildBudget]
     quarantine: QuarantineRules
     backoff: Backoff
 
@@ -63,7 +63,7 @@ class BatchReport:
     passed_over: Sequence[PassedOver]
     runs: Sequence[RunRecord]
     quarantined: Sequence[Quarantined]
-    outgoing: Mapping[str, Outgoing]
+    outgoing: Mapping[str, OutgoingIntent]
     """What was to be sent, by its key."""
     deliveries: Sequence[Delivery]
     orphaned: Sequence[str]
@@ -223,7 +223,7 @@ class Worker:
         runner: Runner,
         todo: Sequence[Todo],
         modules: Found,
-        left: Sequence[Outgoing],
+        left: Sequence[OutgoingIntent],
         deadline: float,
         progress: "_Progress",
         shadows: Sequence[Todo] = (),
@@ -250,11 +250,11 @@ class Worker:
         modules: Found,
         progress: "_Progress",
         shadows: Sequence[Todo] = (),
-    ) -> list[Outgoing]:
+    ) -> list[OutgoingIntent]:
         """What is to be sent now. One write, before anything is sent; more only where another batch wrote the state of
         the same plugin first. A run is pure, so it can be run again on what the other has left.
         """
-        pending: list[Outgoing] = []
+        pending: list[OutgoingIntent] = []
         for race in range(1, _RACES + 1):
             with self._stage("run"):
                 ran = runner.run(todo, modules, shadows)
@@ -305,7 +305,7 @@ class Worker:
         modules: Found,
         progress: "_Progress",
         error: UnwritableError,
-    ) -> list[Outgoing]:
+    ) -> list[OutgoingIntent]:
         """Run by run, so that what Postgres does not take of one brings back no other's message."""
         if len(todo) == 1:
             progress.postpone((message.id for message, _ in todo), Postponed(str(error)))
@@ -344,7 +344,7 @@ class _Progress:
     passed_over: list[PassedOver] = field(default_factory=list)
     runs: list[RunRecord] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    outgoing: dict[str, Outgoing] = field(default_factory=dict)
+    outgoing: dict[str, OutgoingIntent] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
     blocked_channels: set[str] = field(default_factory=set)
@@ -359,7 +359,7 @@ class _Progress:
             before = self.postponed.get(message_id, why)
             self.postponed[message_id] = Postponed(before.reason, max(before.seconds, why.seconds))
 
-    def note_recorded(self, ran: Ran, recorded: Recorded) -> list[Outgoing]:
+    def note_recorded(self, ran: Ran, recorded: Recorded) -> list[OutgoingIntent]:
         """What of it is to be sent."""
         runs = [run for run in ran.record.runs if run.plugin.id not in recorded.stale | recorded.busy]
         self.runs += runs
@@ -369,7 +369,7 @@ class _Progress:
         self.postpone((run.message.id for run in ran.record.runs if run.plugin.id in recorded.busy), _BEING_DELETED)
         return [outgoing for run in runs for outgoing in run.outgoing() if outgoing.intent.key in recorded.pending]
 
-    def note_undelivered(self, pending: Iterable[Outgoing], deliveries: Iterable[Delivery]) -> None:
+    def note_undelivered(self, pending: Iterable[OutgoingIntent], deliveries: Iterable[Delivery]) -> None:
         results = {delivery.key: delivery for delivery in deliveries}
         for outgoing in pending:
             result = results.get(outgoing.intent.key, _NOT_TRIED)
@@ -427,7 +427,9 @@ def _unseen(messages: Iterable[Message], snapshot: Snapshot) -> dict[UUID, str]:
 
 def _takers(message: Message, snapshot: Snapshot, *, shadow: bool = False) -> list[InstalledPlugin]:
     plugins = snapshot.plugins.get(message.guild_id, ())
-    return [plugin for plugin in plugins if plugin.shadow is shadow and (message.cause is None or plugin.bot_messages)]
+    return [
+        plugin for plugin in plugins if plugin.shadow is shadow and (message.causality is None or plugin.bot_messages)
+    ]
 
 
 def _has_another_body(message: Message, snapshot: Snapshot) -> bool:

@@ -16,11 +16,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from guildhook.events.batch import QueueRecord, Subject
 from guildhook.events.runner import failure_of_the_plugin
 from guildhook.events.worker import BatchReport
-from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, Outgoing, Refusal, run_id
+from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
 from guildhook.observability.telemetry import Telemetry
 from guildhook.store import RunRecord
 from guildhook.sweeper import Swept
-from guildhook.versions.compile_queue import Request, Stored, StoredVersion, Upload
+from guildhook.versions.compile_queue import CompileRequest, UploadNotice, VersionRequest, WasmRequest
 
 if TYPE_CHECKING:
     from guildhook.admin.services import RequestReport  # which the other functions do without
@@ -147,7 +147,7 @@ class _Ids:
     def of_run(self, run: RunRecord) -> dict[str, str]:
         return {**self.of_plugin(run.message.id, run.plugin.guild_id, run.plugin.id), "run_id": run.id}
 
-    def of_send(self, outgoing: Outgoing) -> dict[str, str]:
+    def of_send(self, outgoing: OutgoingIntent) -> dict[str, str]:
         plugin = self.of_plugin(outgoing.message_id, outgoing.guild_id, outgoing.plugin_id)
         return {**plugin, "run_id": run_id(outgoing.message_id, outgoing.plugin_id), "key": outgoing.intent.key}
 
@@ -178,7 +178,9 @@ def report_sweep(telemetry: Telemetry, swept: Swept) -> None:
     telemetry.annotate(deliveries_given_up=len(swept.given_up), deliveries_requeued=swept.requeued)
 
 
-def report_compile(telemetry: Telemetry, event_id: str, request: Request, compiled: Artifact | Refusal | None) -> None:
+def report_compile(
+    telemetry: Telemetry, event_id: str, request: CompileRequest, compiled: Artifact | Refusal | None
+) -> None:
     """`event_id` is that of the record that asked for it."""
     logger, metrics = telemetry.logger, telemetry.metrics
     ids = {"event_id": event_id, **_wanted(request)}
@@ -194,13 +196,13 @@ def report_compile(telemetry: Telemetry, event_id: str, request: Request, compil
             logger.info("nothing to compile: it is gone, or done already", extra=ids)
 
 
-def _wanted(request: Request) -> dict[str, str]:
+def _wanted(request: CompileRequest) -> dict[str, str]:
     match request:
-        case Stored(wasm_sha256):
+        case WasmRequest(wasm_sha256):
             return {"wasm_sha256": wasm_sha256.hex()}
-        case StoredVersion(version_id):
+        case VersionRequest(version_id):
             return {"version_id": str(version_id)}
-        case Upload(key):
+        case UploadNotice(key):
             return {"upload": key}
 
 

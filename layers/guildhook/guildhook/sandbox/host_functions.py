@@ -16,7 +16,7 @@ import msgspec
 from wasmtime import Engine
 from wasmtime.component import Linker
 
-from guildhook.model import HostCall, Message, Outcome, Permission, SendMessage, idempotency_key
+from guildhook.model import HostFunctionCall, Message, Outcome, Permission, SendMessage, idempotency_key
 from guildhook.sandbox import c_api
 from guildhook.sandbox.c_api import Argument, Err, HostResult, Ok, Option, Store, Text
 from guildhook.sandbox.compiling.wrapper import HOST
@@ -59,7 +59,7 @@ class RunRecord(msgspec.Struct):
     seed: int
     started: float
     """By time.monotonic()."""
-    calls: list[HostCall] = []
+    calls: list[HostFunctionCall] = []
     bytes_passed: int = 0
     """In texts, both ways together."""
     logs: list[str] = []
@@ -93,7 +93,7 @@ class RunRecord(msgspec.Struct):
         self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
 
     def answer(
-        self, function: Callable[..., HostResult], call: HostCall | None, arguments: list[Argument]
+        self, function: Callable[..., HostResult], call: HostFunctionCall | None, arguments: list[Argument]
     ) -> HostResult:
         """Let a host function answer. Neither fuel nor epoch stops a guest inside the host, so both are looked at here,
         before the function does anything.
@@ -135,14 +135,14 @@ class RunRecord(msgspec.Struct):
         if self.bytes_passed > self.limits.host_call_bytes:
             self.end_over("bytes passed in host calls", self.bytes_passed, self.limits.host_call_bytes)
 
-    def _count(self, call: HostCall) -> None:
+    def _count(self, call: HostFunctionCall) -> None:
         self.calls.append(call)
         if len(self.calls) > self.limits.host_calls:
             self.end_over("host calls", len(self.calls), self.limits.host_calls)
 
     def deny(self, reason: str) -> None:
         """What the call under way asks for."""
-        self.calls[-1] = HostCall(self.calls[-1].function, reason)
+        self.calls[-1] = HostFunctionCall(self.calls[-1].function, reason)
 
     def refuse(self, reason: str) -> Err:
         """Deny what the call under way asks for, tell the guild's admins, and let the plugin go on."""
@@ -331,13 +331,13 @@ def _refuse(run: RunRecord, what: Text) -> NoReturn:
     run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
 
 
-_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., HostResult], HostCall | None]]] = {
-    "log": (_log, HostCall("log", None)),
-    "send-message": (_send_message, HostCall("send-message", None)),
-    "get-settings": (_get_settings, HostCall("settings.get", None)),
-    "state-get": (_get_state, HostCall("state.get", None)),
-    "state-set": (_set_state, HostCall("state.set", None)),
-    "state-delete": (_delete_state, HostCall("state.delete", None)),
+_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., HostResult], HostFunctionCall | None]]] = {
+    "log": (_log, HostFunctionCall("log", None)),
+    "send-message": (_send_message, HostFunctionCall("send-message", None)),
+    "get-settings": (_get_settings, HostFunctionCall("settings.get", None)),
+    "state-get": (_get_state, HostFunctionCall("state.get", None)),
+    "state-set": (_set_state, HostFunctionCall("state.set", None)),
+    "state-delete": (_delete_state, HostFunctionCall("state.delete", None)),
     "environment": (_environment, None),
     "write": (_write, None),
     "now": (_now, None),
@@ -364,7 +364,7 @@ class HostFunctions:
                 for name, (function, call) in _FUNCTIONS.items()
             ]
 
-    def _answering(self, function: Callable[..., HostResult], call: HostCall | None) -> c_api.HostFunction:
+    def _answering(self, function: Callable[..., HostResult], call: HostFunctionCall | None) -> c_api.HostFunction:
         def answering(arguments: list[Argument]) -> HostResult:
             if self.run is None:
                 raise RuntimeError("a host function was called outside a run")

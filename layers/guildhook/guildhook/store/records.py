@@ -4,7 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from guildhook.model import InstalledPlugin, Message, Outcome, Outgoing, PluginState, RunResult, Spent, run_id
+from guildhook.model import (
+    InstalledPlugin,
+    Message,
+    Outcome,
+    OutgoingIntent,
+    PluginState,
+    RunResult,
+    SpentBudget,
+    run_id,
+)
 
 RunKey = tuple[UUID, UUID]
 """Message id and plugin id."""
@@ -20,7 +29,7 @@ class RecordedRun:
     plugin_id: UUID
     message_sha256: bytes | None
     """Of what it was given; None if a version recorded it that did not keep that."""
-    pending: tuple[Outgoing, ...]
+    pending: tuple[OutgoingIntent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,7 @@ class Snapshot:
     plugins: Mapping[UUID, tuple[InstalledPlugin, ...]]
     """Enabled ones by guild, in the order of their creation; after them those versions that shadow one."""
     runs: Mapping[RunKey, RecordedRun]
-    spent: Mapping[UUID, Spent]
+    spent: Mapping[UUID, SpentBudget]
     """By guild; those that have used nothing in this minute are not there."""
     minute_seconds_left: float
     shadow_runs: frozenset[ShadowKey] = frozenset()
@@ -60,13 +69,13 @@ class RunRecord:
         return self.result.state is not None
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> SpentBudget:
         """Of its guild's budget."""
         log_bytes = sum(len(line.encode()) for line in self.result.logs)
         if self.plugin.shadow:
             # It sends nothing; what it would have sent is written down like its log.
-            return Spent(fuel=self.result.fuel_used, log_bytes=log_bytes + self.content_bytes)
-        return Spent(fuel=self.result.fuel_used, sends=len(self.result.intents), log_bytes=log_bytes)
+            return SpentBudget(fuel=self.result.fuel_used, log_bytes=log_bytes + self.content_bytes)
+        return SpentBudget(fuel=self.result.fuel_used, sends=len(self.result.intents), log_bytes=log_bytes)
 
     @property
     def content_bytes(self) -> int:
@@ -84,10 +93,10 @@ class RunRecord:
         result = self.result
         return bool(result.intents or result.logs or self.wrote_state or result.outcome is not Outcome.OK)
 
-    def outgoing(self) -> Iterator[Outgoing]:
+    def outgoing(self) -> Iterator[OutgoingIntent]:
         message, plugin = self.message, self.plugin
         for intent in self.result.intents:
-            yield Outgoing(message.id, plugin.guild_id, plugin.id, intent, message.cause_of_answers)
+            yield OutgoingIntent(message.id, plugin.guild_id, plugin.id, intent, message.causality_of_answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

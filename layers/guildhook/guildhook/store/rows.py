@@ -8,15 +8,15 @@ from psycopg.types.json import Jsonb
 
 from guildhook.model import (
     Artifact,
-    Cause,
-    Health,
+    Causality,
     InstalledPlugin,
     MemoryType,
-    Outgoing,
+    OutgoingIntent,
+    PluginHealth,
     PluginState,
     Refusal,
     SendMessage,
-    Spent,
+    SpentBudget,
 )
 from guildhook.store.records import BatchRecord, Judgement, Quarantined, Recorded, RecordedRun, RunRecord, Snapshot
 
@@ -79,8 +79,8 @@ def memories(pages: Iterable[tuple[int, int | None]]) -> tuple[MemoryType, ...]:
     return tuple(MemoryType(minimum, maximum) for minimum, maximum in pages)
 
 
-def _spent(item: Mapping[str, int]) -> Spent:
-    return Spent(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
+def _spent(item: Mapping[str, int]) -> SpentBudget:
+    return SpentBudget(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
 
 
 def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
@@ -98,7 +98,7 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
         compiled=_compiled(wasm_sha256, engine, item["artifact"], item["refusal"]),
         bot_messages=item["bot_messages"],
         state=PluginState(**item["state"]) if item["state"] else PluginState(),
-        health=Health(**item["health"]) if item["health"] else Health(),
+        health=PluginHealth(**item["health"]) if item["health"] else PluginHealth(),
         version_id=UUID(item["version_id"]) if item["version_id"] else None,
         sealed={name: bytes.fromhex(sealed) for name, sealed in item["sealed"].items()},
         keep_content=item["keep_content"],
@@ -124,18 +124,18 @@ def _compiled(
 
 def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:
     message_id, guild_id, plugin_id = (UUID(item[name]) for name in ("message_id", "guild_id", "plugin_id"))
-    cause = Cause(UUID(item["root_id"]), item["hops"])
+    causality = Causality(UUID(item["root_id"]), item["hops"])
     digest, intents = item["message_sha256"], [SendMessage(**intent) for intent in item["pending"]]
     return RecordedRun(
         message_id=message_id,
         plugin_id=plugin_id,
         message_sha256=digest and bytes.fromhex(digest),
-        pending=tuple(Outgoing(message_id, guild_id, plugin_id, intent, cause) for intent in intents),
+        pending=tuple(OutgoingIntent(message_id, guild_id, plugin_id, intent, causality) for intent in intents),
     )
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
-    message, result, cause, spent = run.message, run.result, run.message.cause_of_answers, run.spent
+    message, result, causality, spent = run.message, run.result, run.message.causality_of_answers, run.spent
     version_id = run.plugin.version_id
     return {
         "id": run.id if run.memorable else None,
@@ -152,8 +152,8 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "seed": run.seed,
         "message_time": message.created_at.isoformat(),
         "message_sha256": message.sha256.hex(),
-        "root_message_id": str(cause.root_id),
-        "hops": cause.hops,
+        "root_message_id": str(causality.root_id),
+        "hops": causality.hops,
         "version_id": version_id and str(version_id),
         "fuel_limit": run.fuel_limit,
         # Postgres is not given for nothing what a run leaves no row for.

@@ -11,21 +11,21 @@ from guildhook.aws.queues import Queue, QueueMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class WasmRequest:
     """Wasm that Postgres holds."""
 
     wasm_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class StoredVersion:
+class VersionRequest:
     """A version whose wasm Postgres holds."""
 
     version_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadNotice:
     """Wasm that was put into the bucket."""
 
     key: str
@@ -44,16 +44,16 @@ class CompileQueue:
         self._queue.send([QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids])
 
 
-Request = Stored | StoredVersion | Upload
+CompileRequest = WasmRequest | VersionRequest | UploadNotice
 
 
-def read_requests(body: str) -> list[Request]:
+def read_requests(body: str) -> list[CompileRequest]:
     """What a message of the queue asks for: by `ask`, or by S3, which tells of uploads. Raises ValueError."""
     match _parsed(body):
         case {"wasm_sha256": str(digest)} if len(digest) == 64:
-            return [Stored(bytes.fromhex(digest))]
+            return [WasmRequest(bytes.fromhex(digest))]
         case {"version_id": str(version_id)}:
-            return [StoredVersion(UUID(version_id))]
+            return [VersionRequest(UUID(version_id))]
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
             return []  # S3 sends it once, to see that it may
         case {"Records": [*records]}:
@@ -68,8 +68,8 @@ def _parsed(body: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def _upload(record: Any) -> Upload:
+def _upload(record: Any) -> UploadNotice:
     match record:
         case {"eventSource": "aws:s3", "s3": {"object": {"key": str(key)}}}:
-            return Upload(unquote_plus(key))
+            return UploadNotice(unquote_plus(key))
     raise ValueError("a record of the body is not a notice of an upload to S3")

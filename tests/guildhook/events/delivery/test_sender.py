@@ -7,7 +7,7 @@ import pytest
 
 from guildhook.chat import Pause, SendResult
 from guildhook.events.delivery import BreakerRules, CircuitBreaker, Sender
-from guildhook.model import Cause, DeliveryState, Outgoing, SendMessage
+from guildhook.model import Causality, DeliveryState, OutgoingIntent, SendMessage
 
 DELIVERED = SendResult(DeliveryState.DELIVERED, "id")
 REFUSED = SendResult(DeliveryState.REFUSED, "FORBIDDEN")
@@ -55,7 +55,7 @@ def clock():
 def outgoing(channel, *contents):
     message = uuid4()
     intents = [SendMessage(str(uuid4()), i, str(channel), content) for i, content in enumerate(contents)]
-    return [Outgoing(message, uuid4(), uuid4(), intent, Cause(message, 1)) for intent in intents]
+    return [OutgoingIntent(message, uuid4(), uuid4(), intent, Causality(message, 1)) for intent in intents]
 
 
 def sender(chat, clock, **rules):

@@ -24,7 +24,7 @@ endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Trigger:
     """What a run is given of a message."""
 
     message_id: UUID
@@ -58,7 +58,7 @@ def replay_run(
     else:
         detail = "the guild did not keep what the run was given; send a message, or let it keep those from now on"
         raise ProblemError("message-not-kept", detail)
-    given = _Given(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
+    given = _Trigger(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
     return _try(call, plugin, version, given, body.settings)
 
 
@@ -74,7 +74,7 @@ def test_run(
     version = call.version(plugin_id, body.version)
     message_id, now = uuid4(), datetime.now(UTC)
     payload = _payload(body.message, message_id, guild_id, now)
-    given = _Given(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
+    given = _Trigger(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
     return _try(call, plugin, version, given, body.settings, body.permissions, keep_state=body.keep_state)
 
 
@@ -112,7 +112,7 @@ def _try(
     call: Call,
     plugin: StoredPlugin,
     version: StoredVersion,
-    given: _Given,
+    given: _Trigger,
     settings: Settings | None,
     permissions: list[Any] | None = None,
     *,

@@ -10,7 +10,7 @@ from typing import Final
 from guildhook.chat import ChatApi, SendResult
 from guildhook.events.delivery.breaker import CircuitBreaker
 from guildhook.events.delivery.pauses import Pauses
-from guildhook.model import Delivery, DeliveryState, Outgoing
+from guildhook.model import Delivery, DeliveryState, OutgoingIntent
 
 _MAX_THREADS: Final = 16
 _ATTEMPTS: Final = 3
@@ -45,13 +45,13 @@ class Sender:
     def close(self) -> None:
         self._chat.close()
 
-    def send(self, outgoing: Iterable[Outgoing], deadline: float) -> list[Delivery]:
+    def send(self, outgoing: Iterable[OutgoingIntent], deadline: float) -> list[Delivery]:
         """One result for every intent that was tried; those behind a pending one in its channel are not.
 
         Returns by `deadline`, of the same clock, whatever the chat server does. What is under way then has no result:
         it is sent again later, under the same key.
         """
-        channels: dict[str, list[Outgoing]] = {}
+        channels: dict[str, list[OutgoingIntent]] = {}
         for each in outgoing:
             channels.setdefault(each.intent.channel_id, []).append(each)
         if not channels:
@@ -70,13 +70,13 @@ class Sender:
                 self._note_failure(channel_id, "no answer in the time that was left")
         return list(results.copy().values())
 
-    def _in_order(self, queue: Sequence[Outgoing], deadline: float, results: dict[str, Delivery]) -> None:
+    def _in_order(self, queue: Sequence[OutgoingIntent], deadline: float, results: dict[str, Delivery]) -> None:
         for outgoing in queue:
             delivery = results[outgoing.intent.key] = self._deliver(outgoing, deadline)
             if delivery.state is DeliveryState.PENDING:
                 return
 
-    def _deliver(self, outgoing: Outgoing, deadline: float) -> Delivery:
+    def _deliver(self, outgoing: OutgoingIntent, deadline: float) -> Delivery:
         """Try until there is an answer for good, or no use or no time in going on."""
         intent = outgoing.intent
         for attempt in range(1, _ATTEMPTS + 1):
@@ -100,7 +100,7 @@ class Sender:
             self._wait(backoff)
         return _pending(intent.key, answer.detail, self._pauses.seconds_to_wait(intent.channel_id, self._now()))
 
-    def _attempt(self, outgoing: Outgoing, deadline: float) -> SendResult:
+    def _attempt(self, outgoing: OutgoingIntent, deadline: float) -> SendResult:
         answer = self._chat.send(outgoing, deadline - self._now())
         if answer.pause:
             self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())
