@@ -27,7 +27,8 @@ FUNCTIONS = {
     "admin_api": AdminConfiguration,
     "test_run": TrialConfiguration,
 }
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "hostile" / "README.md"])
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 def test_every_variable_is_documented_with_its_default_and_readers():
@@ -61,13 +62,29 @@ def default(setting):
     return "needed" if setting.default is MISSING else str(setting.default)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_somewhere(document):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_decision_has_its_four_parts_and_a_row_in_the_index():
+    """Numbers run from 1 without a gap. The index has the title and the sentence of each record."""
+    assert [path.name[:4] for path in DECISIONS] == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.*) \| (.*) \|$", index, re.MULTILINE)
+    assert rows == [(path.name[:4], path.name, *heading_of(path)) for path in DECISIONS]
+    parts = ["Context", "Decision", "Consequences", "Reasons to change it"]
+    assert [path.name for path in DECISIONS if re.findall(r"^## (.*)$", path.read_text(), re.MULTILINE) != parts] == []
+
+
+def heading_of(path):
+    """The title of a record, without its number, and the sentence below it."""
+    title, sentence = path.read_text().split("\n\n")[:2]
+    return title.removeprefix(f"# {path.name[:4]}. "), sentence.replace("\n", " ")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_in_the_documents_exists(document):
     text = document.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -33,7 +33,7 @@ class Case:
     compile_seconds: float | None = None
     """Where compiling is the attack; None is guildhook's default."""
     missed_growth_mib: float = 0
-    """Where the goal is missed, and docs/decisions.md says why: what the growth must stay within all the same."""
+    """The bound for a case that misses the goal for memory growth; docs/decisions/0014-utf-8-only.md has the reason."""
 
     @cached_property
     def wasm(self) -> bytes:
