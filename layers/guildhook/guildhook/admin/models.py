@@ -65,7 +65,9 @@ class _RequestBody(BaseModel):
 
 
 class _ResponseBody(BaseModel):
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    """The body of an answer. `model_validate` takes a stored record as well, by its attributes."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
 
 
 class Health(_ResponseBody):

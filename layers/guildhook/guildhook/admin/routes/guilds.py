@@ -8,7 +8,7 @@ from guildhook.admin import cursors, views
 from guildhook.admin.call import Call, CurrentCall, answer, changed_meanwhile, etag_of, revision_of
 from guildhook.admin.cursors import ByNumber
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, IfMatch, PageLimit
-from guildhook.admin.models import AuditPage, Guild, GuildChange, GuildList, GuildSummary
+from guildhook.admin.models import AuditEntry, AuditPage, Guild, GuildChange, GuildList
 
 of_the_actor = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
 endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
@@ -18,7 +18,7 @@ endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
 def list_guilds(call: CurrentCall) -> Response[Any]:
     """The guilds whose plugins you may manage."""
     guilds = call.services.access.guilds(call.actor)
-    return answer(GuildList(items=[GuildSummary(id=guild.id, name=guild.name) for guild in guilds]))
+    return answer(GuildList.model_validate({"items": guilds}))
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
@@ -47,7 +47,7 @@ def list_audit(
     """Who has changed what, the newest first."""
     after = cursors.decode(cursor, ByNumber)
     entries = call.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
-    items, next_cursor = cursors.page(entries, limit, views.audit_entry, lambda entry: ByNumber(entry.id))
+    items, next_cursor = cursors.page(entries, limit, AuditEntry.model_validate, lambda entry: ByNumber(entry.id))
     return answer(AuditPage(items=items, next_cursor=next_cursor))
 
 

@@ -171,7 +171,7 @@ def _difference(plugin: StoredPlugin, name: str, new: Any) -> Any:
     if name == "settings":
         changed = changed_names(plugin.settings, new)
         return {"changed": changed} if changed else None
-    old = views.permissions(plugin.permissions) if name == "permissions" else getattr(plugin, name)
+    old = views.known_permissions(plugin.permissions) if name == "permissions" else getattr(plugin, name)
     if old == new:
         return None
     return {"from": old, "to": new}

@@ -64,7 +64,7 @@ def get_usage(call: CurrentCall, guild_id: Id, plugin_id: Id, hours: Hours = 48)
     stored = call.services.store.usage(key, hours)
     if not stored and not call.services.store.has_plugin(key):
         raise no_plugin()
-    return answer(Usage(items=[views.usage_hour(hour) for hour in stored]))
+    return answer(Usage.model_validate({"items": stored}))
 
 
 @endpoints.add("GET", "/explanations/{message_id}", "explainMessage", Explanation)

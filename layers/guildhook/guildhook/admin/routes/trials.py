@@ -131,7 +131,7 @@ def _try(
         plugin_id=plugin.id,
         guild_id=call.guild.id,
         settings={**chosen, **services.sealer.unseal(plugin.id, services.store.sealed(key))},
-        permissions=frozenset(views.permissions(plugin.permissions) if permissions is None else permissions),
+        permissions=frozenset(views.known_permissions(plugin.permissions) if permissions is None else permissions),
         state=stored.state if keep_state else {},
         message_id=given.message_id,
         channel_id=given.channel_id,
