@@ -1,11 +1,13 @@
 """What the documents promise that a command can show."""
 
+import json
 import re
 from dataclasses import MISSING, fields
 
 import pytest
 from typer.testing import CliRunner
 
+from guildhook.admin.problems import KINDS
 from guildhook.configuration import (
     WANTS,
     AdminConfiguration,
@@ -91,6 +93,24 @@ def test_every_command_in_the_documents_exists(document):
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands
+
+
+def test_the_admin_api_is_documented_with_its_problems_and_paths():
+    text = (ROOT / "docs" / "api.md").read_text()
+    documented = {
+        (kind, int(status))
+        for kinds, status in re.findall(r"^\| (`[^|]+`) \| (\d{3}) \|", text, re.MULTILINE)
+        for kind in re.findall(r"`([a-z-]+)`", kinds)
+    }
+    assert documented == {(kind, status) for kind, (status, _) in KINDS.items()}
+    declared = {
+        (method.upper(), path.removeprefix("/api/guilds/{guild_id}"))
+        for path, methods in json.loads((ROOT / "web" / "openapi.json").read_text())["paths"].items()
+        for method in methods
+    }
+    named = set(re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`]+)`", text))
+    assert len(named) > 8
+    assert named <= declared
 
 
 def test_help_lists_every_command():

@@ -39,7 +39,6 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "too-many-requests": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong"),
     "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Something is out of reach"),
-    "not-implemented": (HTTPStatus.NOT_IMPLEMENTED, "Not there yet"),
 }
 """Every kind of problem with its status and title."""
 
