@@ -11,7 +11,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve page test api-test page-test browser screenshots hostile fuzz chaos bench simulate
-.PHONY: lint types format structure openapi plugins lock sam sam-build sam-local containers clean
+.PHONY: lint types format docs structure openapi plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ format: .venv/dev.stamp web/node_modules/.package-lock.json ## let ruff and Biom
 	$(BIN)/ruff format
 	cd web && npm run --silent format
 
+docs: .venv/dev.stamp .venv-docs/stamp ## build the documentation site in site/, and check it: no dead link, no request to another host
+	rm -rf site
+	.venv-docs/bin/sphinx-build --conf-dir docs --fresh-env --nitpicky --fail-on-warning --keep-going --quiet --doctree-dir .venv-docs/doctrees . site
+	$(BIN)/pytest --numprocesses=0 --quiet tests/docs
+
 structure: .venv/dev.stamp ## the library's rooms, and the imports between them
 	$(BIN)/python tests/structure.py
 
@@ -106,13 +111,13 @@ containers: .venv-sam/stamp
 	else echo "no Docker Engine answers, or there is no Node: no function is run in a container"; fi
 
 lock: .venv-lock/stamp ## resolve requirements/*.in again
-	@for name in runtime runtime-interface local build dev bench sam policy lock; do \
+	@for name in runtime runtime-interface local build dev bench docs sam policy lock; do \
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-sam .venv-policy .venv-lock web/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 # What both pages are built from.
 PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
@@ -155,6 +160,11 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 .venv-sam/stamp: requirements/sam.txt
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python $(PIP_INSTALL) -r requirements/sam.txt
+	@touch $@
+
+.venv-docs/stamp: requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP_INSTALL) -r requirements/docs.txt
 	@touch $@
 
 .venv-policy/stamp: requirements/policy.txt
