@@ -179,6 +179,13 @@ def test_every_parameter_is_documented_with_its_default():
     assert documented == {name: str(each.get("Default", "needed")) or "empty" for name, each in declared.items()}
 
 
+def test_the_concurrency_that_an_account_needs_is_documented(stack):
+    """Lambda keeps 100 unreserved."""
+    reserved = sum(stack[name].get("ReservedConcurrentExecutions", 0) for name in FUNCTIONS)
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    assert re.findall(r"ConcurrentExecutions` prints less than (\d+)\.", text) == [str(100 + reserved)]
+
+
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
