@@ -8,11 +8,12 @@ from typing import Any
 from aws_lambda_powertools.logging import correlation_paths
 
 from guildhook.admin.access import GuildAccess
+from guildhook.admin.admin_page import AdminPage, add_admin_page
 from guildhook.admin.api import create_api
 from guildhook.admin.models import SignIn
-from guildhook.admin.page import Page, add_page
-from guildhook.admin.rates import Rates
-from guildhook.admin.services import RequestReport, Services
+from guildhook.admin.rate_limiter import RateLimiter
+from guildhook.admin.request_report import RequestReport
+from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import SigningKeys, TokenVerifier
 from guildhook.aws.secrets import Secret
 from guildhook.chat import RestChatApi, ServiceToken
@@ -50,13 +51,13 @@ def report(request: RequestReport) -> None:
 
 uploads = Uploads(configuration.artifact_bucket)
 api = create_api(
-    Services(
+    AdminServices(
         store=store,
         tokens=TokenVerifier(
             configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
         ),
         access=GuildAccess(chat),
-        rates=Rates(RateStore(store), configuration.admin_requests_per_minute),
+        rate_limiter=RateLimiter(RateStore(store), configuration.admin_requests_per_minute),
         uploads=uploads,
         trials=Trials(configuration.test_run_function),
         compile_queue=CompileQueue(configuration.compile_queue_url),
@@ -76,7 +77,7 @@ api = create_api(
     )
 )
 
-add_page(api, Page(Path(__file__).parent / "page", configuration.jwt_issuer, lambda: uploads.origin))
+add_admin_page(api, AdminPage(Path(__file__).parent / "page", configuration.jwt_issuer, lambda: uploads.origin))
 
 handler = telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP)
 

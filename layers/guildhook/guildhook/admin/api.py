@@ -10,8 +10,8 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import O
 from guildhook.admin.endpoints import BEARER, Access, Endpoint
 from guildhook.admin.guards import answering, guards
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.routes import guilds, live, plugins, runs, service, trials, versions
-from guildhook.admin.services import Services
+from guildhook.admin.routes import guilds, live_version, plugins, runs, service, trials, versions
+from guildhook.admin.services import AdminServices
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
     endpoint
@@ -21,7 +21,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
         guilds.endpoints,
         plugins.endpoints,
         versions.endpoints,
-        live.endpoints,
+        live_version.endpoints,
         runs.endpoints,
         trials.endpoints,
     )
@@ -29,7 +29,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
 )
 
 
-def create_api(services: Services) -> APIGatewayHttpResolver:
+def create_api(services: AdminServices) -> APIGatewayHttpResolver:
     api = described_api()
     api.use([answering(services)])
 

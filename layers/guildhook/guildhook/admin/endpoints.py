@@ -149,11 +149,12 @@ class Endpoints:
         return declare
 
 
-def _canonical(text: object) -> object:
-    """One resource has one path."""
-    if isinstance(text, str) and str(UUID(text)) != text:
+def canonical_uuid(text: str) -> UUID:
+    """Raises ValueError for any other spelling than the usual one, so that a resource has one path."""
+    parsed = UUID(text)
+    if str(parsed) != text:
         raise ValueError("not a UUID in small letters")
-    return text
+    return parsed
 
 
 def _rfc3339(text: object) -> object:
@@ -163,7 +164,7 @@ def _rfc3339(text: object) -> object:
     return text
 
 
-_Uuid = Annotated[UUID, BeforeValidator(_canonical)]
+_Uuid = Annotated[UUID, BeforeValidator(lambda text: canonical_uuid(text) if isinstance(text, str) else text)]
 
 Id = Annotated[_Uuid, Path()]
 NumberOfVersion = Annotated[Number, Path()]

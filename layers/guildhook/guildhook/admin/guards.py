@@ -17,12 +17,14 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 
 from guildhook.admin import problems
 from guildhook.admin.access import NotManagedError
-from guildhook.admin.call import Call
-from guildhook.admin.endpoints import JSON, Access, Endpoint
+from guildhook.admin.admin_request import AdminRequest
+from guildhook.admin.endpoints import JSON, Access, Endpoint, canonical_uuid
 from guildhook.admin.models import FieldError
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.rates import TooManyRequestsError
-from guildhook.admin.services import RequestReport, Services
+from guildhook.admin.rate_limiter import TooManyRequestsError
+from guildhook.admin.request_report import RequestReport
+from guildhook.admin.responses import respond_with_problem
+from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import InvalidTokenError
 from guildhook.errors import InfrastructureError, UnsealableError
 
@@ -37,20 +39,20 @@ _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 Middleware = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
 
 
-def answering(services: Services) -> Middleware:
+def answering(services: AdminServices) -> Middleware:
     """The outermost: whatever happens becomes an answer, and is reported."""
 
     def middleware(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         started = time.monotonic()
-        call = Call(services)
-        app.context["call"] = call
+        request = AdminRequest(services)
+        app.context["request"] = request
         problem: ProblemError | None = None
         fault: Exception | None = None
         try:
             response = next_middleware(app)
         except Exception as error:  # noqa: BLE001 - one that is not expected is reported, with its traceback
             problem, fault = _problem(error)
-            response = respond(problem)
+            response = respond_with_problem(problem)
         for name, value in (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")):
             response.headers.setdefault(name, value)
         services.report(
@@ -58,8 +60,8 @@ def answering(services: Services) -> Middleware:
                 operation=app.context.get("operation", ""),
                 method=app.current_event.http_method,
                 status=response.status_code,
-                actor_id=call.signed_in.id if call.signed_in else None,
-                guild_id=str(call.managed.id) if call.managed else None,
+                actor_id=request.signed_in.id if request.signed_in else None,
+                guild_id=str(request.managed.id) if request.managed else None,
                 seconds=time.monotonic() - started,
                 problem=str(problem) if problem else None,
                 fault=fault,
@@ -70,10 +72,6 @@ def answering(services: Services) -> Middleware:
     return middleware
 
 
-def respond(error: ProblemError) -> Response[Any]:
-    return Response(error.status.value, problems.CONTENT_TYPE, error.problem.model_dump_json(), dict(error.headers))
-
-
 def guards(endpoint: Endpoint) -> list[Middleware]:
     """Of one route, in their order."""
 
@@ -82,9 +80,9 @@ def guards(endpoint: Endpoint) -> list[Middleware]:
         return next_middleware(app)
 
     def signed_in(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-        call: Call = app.context["call"]
-        _sign_in(call, app.current_event.headers.get("authorization"))
-        _charge(call, endpoint.cost)
+        request: AdminRequest = app.context["request"]
+        _sign_in(request, app.current_event.headers.get("authorization"))
+        _charge(request, endpoint.cost)
         return next_middleware(app)
 
     found: list[Middleware] = [named]
@@ -132,31 +130,31 @@ def check_json(body: bytes) -> None:
         raise problems.invalid([FieldError(pointer="", message="is not a JSON object")])
 
 
-def _sign_in(call: Call, authorization: str | None) -> None:
+def _sign_in(request: AdminRequest, authorization: str | None) -> None:
     found = _TOKEN.fullmatch(authorization or "")
     if found is None:
         detail = "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in says where they come from"
         raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
     try:
-        call.signed_in = call.services.tokens.verify(found[1])
+        request.signed_in = request.services.tokens.verify(found[1])
     except InvalidTokenError as error:
         challenge = f'{_CHALLENGE}, error="invalid_token"'
         raise ProblemError("unauthorized", str(error), headers={"WWW-Authenticate": challenge}) from None
 
 
-def _charge(call: Call, cost: int) -> None:
+def _charge(request: AdminRequest, cost: int) -> None:
     try:
-        call.services.rates.charge(call.actor, cost)
+        request.services.rate_limiter.charge(request.actor, cost)
     except TooManyRequestsError as error:
         headers = {"Retry-After": str(error.retry_after_seconds)}
         raise ProblemError("too-many-requests", str(error), headers=headers) from None
 
 
 def _manages(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    call: Call = app.context["call"]
+    request: AdminRequest = app.context["request"]
     guild_id = _guild_id(app.context["_route_args"]["guild_id"])
     try:
-        call.managed = call.services.access.check(call.actor, guild_id)
+        request.managed = request.services.access.check(request.actor, guild_id)
     except NotManagedError as error:
         if error.member:
             raise ProblemError("forbidden", "it takes MANAGE_GUILD in the guild; its admins can grant it") from None
@@ -166,12 +164,9 @@ def _manages(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Re
 
 def _guild_id(text: str) -> UUID:
     try:
-        guild_id = UUID(text)
+        return canonical_uuid(text)
     except ValueError:
         raise _no_guild() from None
-    if str(guild_id) != text:
-        raise _no_guild()
-    return guild_id
 
 
 def _no_guild() -> ProblemError:

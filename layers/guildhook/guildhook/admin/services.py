@@ -1,4 +1,4 @@
-"""What the admin API is made of."""
+"""The services that the routes of the admin API use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from uuid import UUID
 
 from guildhook.admin.access import GuildAccess
 from guildhook.admin.models import SignIn
-from guildhook.admin.rates import Rates
+from guildhook.admin.rate_limiter import RateLimiter
+from guildhook.admin.request_report import RequestReport
 from guildhook.admin.tokens import TokenVerifier
 from guildhook.events.budgets import GuildBudget
 from guildhook.plugin_settings.sealing import Sealer
@@ -18,41 +19,24 @@ from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.uploads import Uploads
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReport:
-    """What is said of a request in log and metrics: nothing of what was sent or answered."""
-
-    operation: str
-    """Its operation id; empty for what is no route of the API."""
-    method: str
-    status: int
-    actor_id: UUID | None
-    guild_id: str | None
-    """As the path has it, once the actor was found to manage it."""
-    seconds: float
-    problem: str | None
-    """For operators alone."""
-    fault: Exception | None
-    """Of ours."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class AdminServices:
     store: AdminStore
     tokens: TokenVerifier
     access: GuildAccess
-    rates: Rates
+    rate_limiter: RateLimiter
     uploads: Uploads
     trials: Trials
     compile_queue: CompileQueue
     sealer: Sealer
     sign_in: SignIn
     limits_of: Callable[[UUID], Limits]
+    """The limits of a run, by guild."""
     budget_of: Callable[[UUID], GuildBudget]
     guild_plugins: int
-    """How many a guild may have."""
+    """The most plugins that a guild may have."""
     guild_wasm_bytes: int
-    """Of all their versions together."""
+    """The most bytes that all versions of a guild may have together."""
     document: Callable[[], dict[str, Any]]
-    """OpenAPI's."""
+    """Returns the OpenAPI document."""
     report: Callable[[RequestReport], None]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from guildhook.admin.call import etag_of
+from guildhook.admin.etags import etag_of
 from guildhook.admin.models import Budget, Guild, HostCall, Intent, Plugin, Run, RunSummary, TestRun, Version
 from guildhook.events.budgets import GuildBudget
 from guildhook.model import DeliveryState, Outcome, Permission, RunResult

@@ -23,7 +23,7 @@ from guildhook.sweeper import Swept
 from guildhook.versions.compile_queue import CompileRequest, UploadNotice, VersionRequest, WasmRequest
 
 if TYPE_CHECKING:
-    from guildhook.admin.services import RequestReport  # which the other functions do without
+    from guildhook.admin.request_report import RequestReport  # which the other functions do without
 
     # It brings what requests to AWS need, and the functions that handle messages start without that.
     from guildhook.trials import TrialRequest, TrialResult

@@ -5,54 +5,56 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
-from guildhook.admin.call import Call, CurrentCall, answer, changed_meanwhile, etag_of, revision_of
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest, changed_meanwhile
 from guildhook.admin.cursors import ByNumber
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, IfMatch, PageLimit
+from guildhook.admin.etags import etag_of, revision_of
 from guildhook.admin.models import AuditEntry, AuditPage, Guild, GuildChange, GuildList
+from guildhook.admin.responses import respond
 
 of_the_actor = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
 endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
 
 
 @of_the_actor.add("GET", "", "listGuilds", GuildList)
-def list_guilds(call: CurrentCall) -> Response[Any]:
+def list_guilds(request: CurrentRequest) -> Response[Any]:
     """The guilds whose plugins you may manage."""
-    guilds = call.services.access.guilds(call.actor)
-    return answer(GuildList.model_validate({"items": guilds}))
+    guilds = request.services.access.guilds(request.actor)
+    return respond(GuildList.model_validate({"items": guilds}))
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
-def get_guild(call: CurrentCall, guild_id: Id) -> Response[Any]:
+def get_guild(request: CurrentRequest, guild_id: Id) -> Response[Any]:
     """A guild with its budget of this minute."""
-    return _guild(call)
+    return _guild(request)
 
 
 @endpoints.add("PATCH", "", "changeGuild", Guild)
-def change_guild(call: CurrentCall, guild_id: Id, if_match: IfMatch, body: GuildChange) -> Response[Any]:
+def change_guild(request: CurrentRequest, guild_id: Id, if_match: IfMatch, body: GuildChange) -> Response[Any]:
     """Change what holds for all plugins of a guild."""
-    store = call.services.store
+    store = request.services.store
     stored = store.guild(guild_id)
-    change = call.change("guild.changed", keep_content={"from": stored.keep_content, "to": body.keep_content})
+    change = request.change("guild.changed", keep_content={"from": stored.keep_content, "to": body.keep_content})
     if revision_of(if_match) != stored.revision or not store.change_guild(
         guild_id, stored.revision, body.keep_content, change
     ):
         raise changed_meanwhile()
-    return _guild(call)
+    return _guild(request)
 
 
 @endpoints.add("GET", "/audit", "listAudit", AuditPage)
 def list_audit(
-    call: CurrentCall, guild_id: Id, plugin_id: IdFilter = None, cursor: Cursor = None, limit: PageLimit = 50
+    request: CurrentRequest, guild_id: Id, plugin_id: IdFilter = None, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """Who has changed what, the newest first."""
     after = cursors.decode(cursor, ByNumber)
-    entries = call.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
+    entries = request.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
     items, next_cursor = cursors.page(entries, limit, AuditEntry.model_validate, lambda entry: ByNumber(entry.id))
-    return answer(AuditPage(items=items, next_cursor=next_cursor))
+    return respond(AuditPage(items=items, next_cursor=next_cursor))
 
 
-def _guild(call: Call) -> Response[Any]:
-    services, guild = call.services, call.guild
+def _guild(request: AdminRequest) -> Response[Any]:
+    services, guild = request.services, request.guild
     stored = services.store.guild(guild.id)
     shown = views.guild(guild.id, guild.name, stored, services.guild_plugins, services.budget_of(guild.id))
-    return answer(shown, etag=etag_of(stored.revision))
+    return respond(shown, etag=etag_of(stored.revision))

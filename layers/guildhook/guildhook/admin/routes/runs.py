@@ -6,12 +6,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from guildhook.admin import cursors, views
-from guildhook.admin.call import CurrentCall, answer, no_plugin
+from guildhook.admin.admin_request import CurrentRequest, no_plugin
 from guildhook.admin.cursors import ByTime
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, PageLimit, TimeFilter
 from guildhook.admin.explanations import explain
 from guildhook.admin.models import Explanation, Number, Run, RunPage, Usage
-from guildhook.admin.problems import ProblemError
+from guildhook.admin.responses import respond
 from guildhook.model import Outcome
 from guildhook.store.admin import RunFilter
 
@@ -22,7 +22,7 @@ Hours = Annotated[int, Query(ge=1, le=2_160, description="How far back, in hours
 
 @endpoints.add("GET", "/runs", "listRuns", RunPage)
 def list_runs(
-    call: CurrentCall,
+    request: CurrentRequest,
     guild_id: Id,
     plugin_id: Id,
     outcome: Annotated[Outcome | None, Query()] = None,
@@ -39,42 +39,36 @@ def list_runs(
     A run that ended well and had nothing to say, send or remember is only counted.
     """
     after = cursors.decode(cursor, ByTime)
-    wanted = RunFilter(outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow)
-    key = call.key(plugin_id)
-    rows = call.services.store.runs(key, wanted, after.key if after else None, limit + 1)
-    if not rows and not call.services.store.has_plugin(key):
-        raise no_plugin()
+    conditions = RunFilter(
+        outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow
+    )
+    found = request.services.store.runs(request.key(plugin_id), conditions, after.key if after else None, limit + 1)
+    rows = request.of_plugin(plugin_id, found)
     items, next_cursor = cursors.page(rows, limit, lambda row: views.run_summary(row[1]), lambda row: ByTime(*row[0]))
-    return answer(RunPage(items=items, next_cursor=next_cursor))
+    return respond(RunPage(items=items, next_cursor=next_cursor))
 
 
 @endpoints.add("GET", "/runs/{run_id}", "getRun", Run)
-def get_run(call: CurrentCall, guild_id: Id, plugin_id: Id, run_id: Id) -> Response[Any]:
+def get_run(request: CurrentRequest, guild_id: Id, plugin_id: Id, run_id: Id) -> Response[Any]:
     """A run with its log, its host calls and what it sent."""
-    stored = call.services.store.run(call.key(plugin_id), run_id)
-    if stored is None:
-        raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
-    return answer(views.run(stored))
+    return respond(views.run(request.run(plugin_id, run_id)))
 
 
 @endpoints.add("GET", "/usage", "getUsage", Usage)
-def get_usage(call: CurrentCall, guild_id: Id, plugin_id: Id, hours: Hours = 48) -> Response[Any]:
+def get_usage(request: CurrentRequest, guild_id: Id, plugin_id: Id, hours: Hours = 48) -> Response[Any]:
     """How often it ran, with what outcome, fuel and time, hour by hour."""
-    key = call.key(plugin_id)
-    stored = call.services.store.usage(key, hours)
-    if not stored and not call.services.store.has_plugin(key):
-        raise no_plugin()
-    return answer(Usage.model_validate({"items": stored}))
+    hours_with_runs = request.of_plugin(plugin_id, request.services.store.usage(request.key(plugin_id), hours))
+    return respond(Usage.model_validate({"items": hours_with_runs}))
 
 
 @endpoints.add("GET", "/explanations/{message_id}", "explainMessage", Explanation)
-def explain_message(call: CurrentCall, guild_id: Id, plugin_id: Id, message_id: Id) -> Response[Any]:
+def explain_message(request: CurrentRequest, guild_id: Id, plugin_id: Id, message_id: Id) -> Response[Any]:
     """Why the plugin answered a message, or did not."""
-    store, key = call.services.store, call.key(plugin_id)
-    plugin = call.plugin(plugin_id)
+    store, key = request.services.store, request.key(plugin_id)
+    plugin = request.plugin(plugin_id)
     run = store.run_on(key, message_id)
     sighting = store.sighting(key, message_id)
     if sighting is None:
         raise no_plugin()
     reasons = explain(plugin, run, sighting, store.guild(guild_id).budget)
-    return answer(Explanation(message_id=message_id, run=run and views.run(run), reasons=reasons))
+    return respond(Explanation(message_id=message_id, run=run and views.run(run), reasons=reasons))

@@ -5,36 +5,37 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook import __version__
-from guildhook.admin.call import CurrentCall, answer
+from guildhook.admin.admin_request import CurrentRequest
 from guildhook.admin.endpoints import Access, Endpoints
 from guildhook.admin.models import Document, Health, SignIn
 from guildhook.admin.problems import ProblemError
+from guildhook.admin.responses import respond
 from guildhook.store.needed_migrations import MIGRATIONS
 
 endpoints = Endpoints("service", Access.ANYBODY, "/api")
 
 
 @endpoints.add("GET", "/health", "getHealth", Health)
-def health(call: CurrentCall) -> Response[Any]:
+def health(request: CurrentRequest) -> Response[Any]:
     """Whether the service is up, and its database as it must be."""
-    applied = call.services.store.applied_migrations()
+    applied = request.services.store.applied_migrations()
     missing = [migration for migration in MIGRATIONS if migration not in applied]
     if missing:
         operators_detail = f"migrations are missing: {', '.join(missing)}"
         raise ProblemError("unavailable", "the database is not up to date", operators_detail=operators_detail)
     # A newer version may have applied more already.
-    return answer(Health(status="ok", version=__version__, migration=max(applied)))
+    return respond(Health(status="ok", version=__version__, migration=max(applied)))
 
 
 @endpoints.add("GET", "/sign-in", "getSignIn", SignIn)
-def sign_in(call: CurrentCall) -> Response[Any]:
+def sign_in(request: CurrentRequest) -> Response[Any]:
     """Where to sign in, and what uploads are bounded by."""
-    return answer(call.services.sign_in)
+    return respond(request.services.sign_in)
 
 
 @endpoints.add("GET", "/openapi.json", "getOpenApi", Document)
-def openapi(call: CurrentCall) -> Response[Any]:
+def openapi(request: CurrentRequest) -> Response[Any]:
     """This document."""
-    response = answer(Document(call.services.document()))
+    response = respond(Document(request.services.document()))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response

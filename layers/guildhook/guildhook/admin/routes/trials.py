@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import views
-from guildhook.admin.call import Call, CurrentCall, answer
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest
 from guildhook.admin.endpoints import Access, Endpoints, Id
-from guildhook.admin.given_settings import settings_for
 from guildhook.admin.models import ReplayRequest, Settings, TestMessage, TestRun, TestRunRequest
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.rates import TEST_RUN_COST
-from guildhook.admin.routes.live import ready
+from guildhook.admin.rate_limiter import TEST_RUN_COST
+from guildhook.admin.responses import respond
+from guildhook.admin.routes.live_version import check_ready
+from guildhook.admin.settings_checks import settings_for
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult
 
@@ -25,7 +26,7 @@ endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{
 
 @dataclass(frozen=True, slots=True)
 class _Trigger:
-    """What a run is given of a message."""
+    """The message that a run handles, with the other inputs that it decides."""
 
     message_id: UUID
     channel_id: UUID
@@ -36,7 +37,7 @@ class _Trigger:
 
 @endpoints.add("POST", "/runs/{run_id}/replay", "replayRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
 def replay_run(
-    call: CurrentCall,
+    request: CurrentRequest,
     guild_id: Id,
     plugin_id: Id,
     run_id: Id,
@@ -46,11 +47,9 @@ def replay_run(
 
     It begins with what the plugin remembers now.
     """
-    plugin = call.plugin(plugin_id)
-    version = call.version(plugin_id, body.version)
-    run = call.services.store.run(call.key(plugin_id), run_id)
-    if run is None:
-        raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
+    plugin = request.plugin(plugin_id)
+    version = request.version(plugin_id, body.version)
+    run = request.run(plugin_id, run_id)
     if body.message is not None:
         payload = _payload(body.message, run.message_id, guild_id, run.message_time)
     elif run.message is not None:
@@ -58,24 +57,24 @@ def replay_run(
     else:
         detail = "the guild did not keep what the run was given; send a message, or let it keep those from now on"
         raise ProblemError("message-not-kept", detail)
-    given = _Trigger(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
-    return _try(call, plugin, version, given, body.settings)
+    trigger = _Trigger(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
+    return _try(request, plugin, version, trigger, body.settings)
 
 
 @endpoints.add("POST", "/test-runs", "testRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
 def test_run(
-    call: CurrentCall,
+    request: CurrentRequest,
     guild_id: Id,
     plugin_id: Id,
     body: TestRunRequest,
 ) -> Response[Any]:
     """Run a version on a message that you write, in the real sandbox, and send nothing."""
-    plugin = call.plugin(plugin_id)
-    version = call.version(plugin_id, body.version)
+    plugin = request.plugin(plugin_id)
+    version = request.version(plugin_id, body.version)
     message_id, now = uuid4(), datetime.now(UTC)
     payload = _payload(body.message, message_id, guild_id, now)
-    given = _Trigger(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
-    return _try(call, plugin, version, given, body.settings, body.permissions, keep_state=body.keep_state)
+    trigger = _Trigger(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
+    return _try(request, plugin, version, trigger, body.settings, body.permissions, keep_state=body.keep_state)
 
 
 def _payload(message: TestMessage, message_id: UUID, guild_id: UUID, created_at: datetime) -> str:
@@ -109,44 +108,44 @@ def _channel_id(payload: str, guild_id: UUID) -> UUID:
 
 
 def _try(
-    call: Call,
+    request: AdminRequest,
     plugin: StoredPlugin,
     version: StoredVersion,
-    given: _Trigger,
+    trigger: _Trigger,
     settings: Settings | None,
     permissions: list[Any] | None = None,
     *,
     keep_state: bool = True,
 ) -> Response[Any]:
-    services, key = call.services, call.key(plugin.id)
-    ready(version)
+    services, key = request.services, request.key(plugin.id)
+    check_ready(version)
     chosen = settings_for(version, plugin, settings)
     stored = services.store.trial(key, version.id)
     if stored is None:
         raise ProblemError("not-found", f"the plugin has no version {version.number}")
     wasm_sha256 = bytes.fromhex(version.wasm_sha256)
-    limits = services.limits_of(call.guild.id)
-    request = TrialRequest(
+    limits = services.limits_of(request.guild.id)
+    trial = TrialRequest(
         artifacts=tuple(artifact.of(wasm_sha256) for artifact in stored.artifacts),
         plugin_id=plugin.id,
-        guild_id=call.guild.id,
+        guild_id=request.guild.id,
         settings={**chosen, **services.sealer.unseal(plugin.id, services.store.sealed(key))},
         permissions=frozenset(views.known_permissions(plugin.permissions) if permissions is None else permissions),
         state=stored.state if keep_state else {},
-        message_id=given.message_id,
-        channel_id=given.channel_id,
-        message=given.payload,
-        now=given.time,
-        seed=given.seed,
+        message_id=trigger.message_id,
+        channel_id=trigger.channel_id,
+        message=trigger.payload,
+        now=trigger.time,
+        seed=trigger.seed,
         limits=limits,
     )
-    tried = services.trials.run(request) if stored.artifacts else TrialResult(failure=TrialFailure.NOT_COMPILED)
+    tried = services.trials.run(trial) if stored.artifacts else TrialResult(failure=TrialFailure.NOT_COMPILED)
     if tried.result is None:
-        raise _failure(call, version, tried, stored.refusals)
-    return answer(views.test_run(version.number, tried.result, limits))
+        raise _failure(request, version, tried, stored.refusals)
+    return respond(views.test_run(version.number, tried.result, limits))
 
 
-def _failure(call: Call, version: StoredVersion, tried: TrialResult, refusals: list[str]) -> ProblemError:
+def _failure(request: AdminRequest, version: StoredVersion, tried: TrialResult, refusals: list[str]) -> ProblemError:
     match tried.failure:
         case TrialFailure.UNAVAILABLE:
             operators_detail = f"a trial: {tried.detail}"
@@ -154,7 +153,7 @@ def _failure(call: Call, version: StoredVersion, tried: TrialResult, refusals: l
                 "unavailable", "the compiled plugin cannot be read; try again", operators_detail=operators_detail
             )
         case TrialFailure.NOT_COMPILED if not refusals:
-            call.services.compile_queue.ask_versions([version.id])
+            request.services.compile_queue.ask_versions([version.id])
             return ProblemError("compiling", f"version {version.number} is being compiled; try again in a few seconds")
         case TrialFailure.NOT_COMPILED:
             return ProblemError("cannot-run", f"version {version.number} cannot be compiled: {refusals[-1]}")

@@ -6,13 +6,14 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
-from guildhook.admin.call import Call, CurrentCall, answer, no_plugin
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest, no_plugin
 from guildhook.admin.cursors import ByNumber
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdempotencyKey, NumberOfVersion, PageLimit
+from guildhook.admin.idempotency import key_used, new_id
 from guildhook.admin.models import Upload, Version, VersionCreate, VersionCreated, VersionPage, VersionState
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.rates import UPLOAD_COST
-from guildhook.admin.routes.plugins import idempotent_id, key_used
+from guildhook.admin.rate_limiter import UPLOAD_COST
+from guildhook.admin.responses import respond
 from guildhook.store.admin import VersionLimits
 
 endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}/versions")
@@ -23,22 +24,19 @@ _LARGEST_NUMBER: Final = 2**31 - 1
 
 @endpoints.add("GET", "", "listVersions", VersionPage)
 def list_versions(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
+    request: CurrentRequest, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """The versions of a plugin, the newest first."""
     after = cursors.decode(cursor, ByNumber)
     before = min(after.number, _LARGEST_NUMBER) if after else None
-    key = call.key(plugin_id)
-    versions = call.services.store.versions(key, before, limit + 1)
-    if not versions and not call.services.store.has_plugin(key):
-        raise no_plugin()
+    versions = request.of_plugin(plugin_id, request.services.store.versions(request.key(plugin_id), before, limit + 1))
     items, next_cursor = cursors.page(versions, limit, views.version, lambda version: ByNumber(version.number))
-    return answer(VersionPage(items=items, next_cursor=next_cursor))
+    return respond(VersionPage(items=items, next_cursor=next_cursor))
 
 
 @endpoints.add("POST", "", "createVersion", VersionCreated, HTTPStatus.CREATED, conflicts=True, cost=UPLOAD_COST)
 def create_version(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
+    request: CurrentRequest, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Announce an upload, and get the form to send it with.
 
@@ -46,52 +44,52 @@ def create_version(
     have the size and the digest that were announced. Then the version is checked and compiled, and `ready` or
     `refused` within a minute.
     """
-    store, key = call.services.store, call.key(plugin_id)
-    version_id = idempotent_id(call, plugin_id, idempotency_key)
-    change = call.change("version.created", wasm_sha256=body.wasm_sha256, wasm_bytes=body.wasm_bytes)
-    limits = VersionLimits(_MOST_VERSIONS, call.services.guild_wasm_bytes)
+    store, key = request.services.store, request.key(plugin_id)
+    version_id = new_id(request.actor, plugin_id, idempotency_key)
+    change = request.change("version.created", wasm_sha256=body.wasm_sha256, wasm_bytes=body.wasm_bytes)
+    limits = VersionLimits(_MOST_VERSIONS, request.services.guild_wasm_bytes)
     made = store.create_version(key, version_id, body.wasm_sha256, body.wasm_bytes, limits, change)
     version = store.version_by_id(key, version_id)
     if version is None:
         if made or not store.has_plugin(key):
             raise no_plugin()
-        raise _limit_reached(call, body.wasm_bytes)
+        raise _limit_reached(request, body.wasm_bytes)
     if (version.wasm_sha256, version.wasm_bytes) != (body.wasm_sha256, body.wasm_bytes):
         raise key_used("another file")
     upload = None
     if version.state == VersionState.EXPECTED:
-        form = call.services.uploads.form(version.id, bytes.fromhex(version.wasm_sha256), version.wasm_bytes)
+        form = request.services.uploads.form(version.id, bytes.fromhex(version.wasm_sha256), version.wasm_bytes)
         upload = Upload(url=form.url, fields=dict(form.fields), expires_at=form.expires_at)
-    return answer(VersionCreated(version=views.version(version), upload=upload), HTTPStatus.CREATED)
+    return respond(VersionCreated(version=views.version(version), upload=upload), HTTPStatus.CREATED)
 
 
 @endpoints.add("GET", "/{number}", "getVersion", Version)
-def get_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def get_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """A version."""
-    return answer(views.version(call.version(plugin_id, number)))
+    return respond(views.version(request.version(plugin_id, number)))
 
 
 @endpoints.add("DELETE", "/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
-def delete_version(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def delete_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """Delete a version that is neither live, shadow nor the one to roll back to."""
-    version = call.version(plugin_id, number)
-    change = call.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
-    if not call.services.store.delete_version(call.key(plugin_id), number, change):
-        call.version(plugin_id, number)
+    version = request.version(plugin_id, number)
+    change = request.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
+    if not request.services.store.delete_version(request.key(plugin_id), number, change):
+        request.version(plugin_id, number)
         detail = f"version {number} is live, runs as a shadow or is the one to roll back to; let another one be that"
         raise ProblemError("in-use", detail)
-    return answer(None, HTTPStatus.NO_CONTENT)
+    return respond(None, HTTPStatus.NO_CONTENT)
 
 
 @endpoints.add("POST", "/{number}/uploaded", "confirmUpload", Version)
-def confirm_upload(call: CurrentCall, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def confirm_upload(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
     """Say that the file has been sent. The version is checked without it as well."""
-    call.services.store.confirm_upload(call.key(plugin_id), number)
-    return answer(views.version(call.version(plugin_id, number)))
+    request.services.store.confirm_upload(request.key(plugin_id), number)
+    return respond(views.version(request.version(plugin_id, number)))
 
 
-def _limit_reached(call: Call, wasm_bytes: int) -> ProblemError:
-    limit, held = call.services.guild_wasm_bytes, call.services.store.guild_wasm_bytes(call.guild.id)
+def _limit_reached(request: AdminRequest, wasm_bytes: int) -> ProblemError:
+    limit, held = request.services.guild_wasm_bytes, request.services.store.guild_wasm_bytes(request.guild.id)
     if held + wasm_bytes > limit:
         detail = f"the guild's versions would have {held + wasm_bytes} bytes together; the limit is {limit}"
     else:

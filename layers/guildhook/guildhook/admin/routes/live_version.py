@@ -5,12 +5,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import views
-from guildhook.admin.call import Call, CurrentCall
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest
 from guildhook.admin.endpoints import Access, Endpoints, Id, IfMatch
-from guildhook.admin.given_settings import changed_names, settings_for
 from guildhook.admin.models import GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.routes.plugins import show_changed
+from guildhook.admin.settings_checks import changed_names, settings_for
 from guildhook.model import Permission
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 
@@ -18,46 +18,46 @@ endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugi
 
 
 @endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
-def go_live(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
+def go_live(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
     """Let a version run on every message from now on.
 
     `consent` names exactly what the version needs and the plugin is not granted, and grants it. Settings must keep to
     the version's schema: those of the plugin, or new ones in the same step.
     """
-    plugin = call.plugin(plugin_id, if_match)
-    version = call.version(plugin_id, body.version)
-    return _switch(call, plugin, version, body.consent, body.settings, "plugin.live")
+    plugin = request.plugin(plugin_id, if_match)
+    version = request.version(plugin_id, body.version)
+    return _switch(request, plugin, version, body.consent, body.settings, "plugin.live")
 
 
 @endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
-def roll_back(call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
+def roll_back(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
     """Let the version run again that was live before."""
-    plugin = call.plugin(plugin_id, if_match)
+    plugin = request.plugin(plugin_id, if_match)
     if plugin.previous is None:
         raise ProblemError("nothing-before", "no version was live before this one")
-    version = call.version(plugin_id, plugin.previous)
-    return _switch(call, plugin, version, body.consent, None, "plugin.rolled_back")
+    version = request.version(plugin_id, plugin.previous)
+    return _switch(request, plugin, version, body.consent, None, "plugin.rolled_back")
 
 
 @endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
 def change_shadow(
-    call: CurrentCall, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
+    request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
 ) -> Response[Any]:
     """Let a version run beside the live one, and send nothing; null ends that."""
-    plugin = call.plugin(plugin_id, if_match)
-    version = None if body.version is None else call.version(plugin_id, body.version)
+    plugin = request.plugin(plugin_id, if_match)
+    version = None if body.version is None else request.version(plugin_id, body.version)
     if version is not None:
-        ready(version)
+        check_ready(version)
         if version.live:
             raise ProblemError("in-use", f"version {version.number} is live; a shadow runs beside the live version")
-    change = call.change("plugin.shadow", **{"from": plugin.shadow, "to": body.version})
+    change = request.change("plugin.shadow", **{"from": plugin.shadow, "to": body.version})
     version_id = version.id if version else None
-    done = call.services.store.set_shadow(call.key(plugin_id), plugin.revision, version_id, change)
-    return show_changed(call, plugin_id, done)
+    done = request.services.store.set_shadow(request.key(plugin_id), plugin.revision, version_id, change)
+    return show_changed(request, plugin_id, done)
 
 
-def ready(version: StoredVersion) -> None:
-    """Raises ProblemError."""
+def check_ready(version: StoredVersion) -> None:
+    """Raises ProblemError unless the version can run."""
     if version.state == VersionState.REFUSED:
         raise ProblemError("not-ready", f"version {version.number} is refused; upload one that is mended")
     if version.state != VersionState.READY:
@@ -66,14 +66,14 @@ def ready(version: StoredVersion) -> None:
 
 
 def _switch(
-    call: Call,
+    request: AdminRequest,
     plugin: StoredPlugin,
     version: StoredVersion,
     consent: list[Permission],
     settings: Settings | None,
     action: str,
 ) -> Response[Any]:
-    ready(version)
+    check_ready(version)
     if plugin.to_adopt:
         raise ProblemError(
             "not-ready", "the plugin's file was put into the database directly, and becomes a version first; try later"
@@ -90,15 +90,15 @@ def _switch(
     }
     if settings is not None:
         detail["settings"] = {"changed": changed_names(plugin.settings, settings)}
-    done = call.services.store.go_live(
-        call.key(plugin.id),
+    done = request.services.store.go_live(
+        request.key(plugin.id),
         plugin.revision,
         version.id,
         [*permissions, *granted],
         settings,
-        call.change(action, **detail),
+        request.change(action, **detail),
     )
-    return show_changed(call, plugin.id, done)
+    return show_changed(request, plugin.id, done)
 
 
 def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[Permission]) -> None:

@@ -39,7 +39,7 @@ class _File:
     etag: str
 
 
-class Page:
+class AdminPage:
     """The files of a folder. What is not in it when it is first asked for does not exist."""
 
     def __init__(self, folder: Path, issuer: str, bucket_origin: Callable[[], str]) -> None:
@@ -102,7 +102,7 @@ class Page:
         )
 
 
-def add_page(api: APIGatewayHttpResolver, page: Page) -> None:
+def add_admin_page(api: APIGatewayHttpResolver, page: AdminPage) -> None:
     def named(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         app.context["operation"] = "page"
         return next_middleware(app)

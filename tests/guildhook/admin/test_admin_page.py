@@ -3,7 +3,7 @@ import re
 import pytest
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from guildhook.admin.page import Page, add_page
+from guildhook.admin.admin_page import AdminPage, add_admin_page
 from guildhook.admin.problems import ProblemError
 from samples import http_request
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def page(folder):
-    return Page(folder, "https://issuer.example.org/realms/guild", lambda: "https://bucket.example.org")
+    return AdminPage(folder, "https://issuer.example.org/realms/guild", lambda: "https://bucket.example.org")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_nothing_else_is_served(page, path):
 
 
 def test_a_page_that_is_not_built_says_how(tmp_path):
-    page = Page(tmp_path / "page", "https://issuer.example.org", lambda: "https://bucket.example.org")
+    page = AdminPage(tmp_path / "page", "https://issuer.example.org", lambda: "https://bucket.example.org")
     with pytest.raises(ProblemError, match="make page") as raised:
         page.answer("/")
     assert raised.value.status == 503
@@ -98,7 +98,7 @@ def test_a_page_that_is_not_built_says_how(tmp_path):
 
 def test_it_is_compressed_for_browsers_that_say_so(page):
     api = APIGatewayHttpResolver()
-    add_page(api, page)
+    add_admin_page(api, page)
     event = http_request("GET", "/guilds/a/plugins/b")
     event["headers"] = {"accept-encoding": "gzip, br"}
     answer = api.resolve(event, None)

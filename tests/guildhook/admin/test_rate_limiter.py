@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 
-from guildhook.admin.rates import TEST_RUN_COST, Rates, TooManyRequestsError
+from guildhook.admin.rate_limiter import TEST_RUN_COST, RateLimiter, TooManyRequestsError
 from guildhook.admin.tokens import Actor
 from guildhook.store.database import Database
 from guildhook.store.rates import RateStore
@@ -12,7 +12,7 @@ from guildhook.store.session import Session
 @pytest.fixture
 def rates(system):
     session = Session(Database(system.database_url))
-    yield Rates(RateStore(session), 25)
+    yield RateLimiter(RateStore(session), 25)
     session.close()
 
 

@@ -24,7 +24,7 @@ class TooManyRequestsError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class Rates:
+class RateLimiter:
     def __init__(self, store: RateStore, requests_per_minute: int) -> None:
         self._store = store
         self._requests_per_minute = requests_per_minute

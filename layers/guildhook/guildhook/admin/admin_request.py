@@ -1,0 +1,93 @@
+"""The current request to the admin API, which each route gets as its first parameter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Depends, Request
+
+from guildhook.admin.access import ManagedGuild
+from guildhook.admin.etags import revision_of
+from guildhook.admin.problems import ProblemError
+from guildhook.admin.services import AdminServices
+from guildhook.admin.tokens import Actor
+from guildhook.store.admin import Change, PluginKey
+from guildhook.store.admin_records import StoredFullRun, StoredPlugin, StoredVersion
+
+Records = TypeVar("Records", bound=Sequence[Any])
+
+
+@dataclass(slots=True)
+class AdminRequest:
+    """A request with the services that answer it. The guards set `signed_in` and `managed`, as the route asks for."""
+
+    services: AdminServices
+    signed_in: Actor | None = None
+    managed: ManagedGuild | None = None
+
+    @property
+    def actor(self) -> Actor:
+        if self.signed_in is None:
+            raise LookupError("the route has no actor: it does not ask for a token")
+        return self.signed_in
+
+    @property
+    def guild(self) -> ManagedGuild:
+        if self.managed is None:
+            raise LookupError("the route has no guild: its path does not name one")
+        return self.managed
+
+    def change(self, action: str, **detail: Any) -> Change:
+        """An entry for the audit log, by the actor."""
+        return Change(str(self.actor.id), self.actor.name, action, detail)
+
+    def key(self, plugin_id: UUID) -> PluginKey:
+        return PluginKey(self.guild.id, plugin_id)
+
+    def plugin(self, plugin_id: UUID, if_match: str | None = None) -> StoredPlugin:
+        """The stored plugin. Raises ProblemError if there is none, or if it is not at the revision in `if_match`."""
+        plugin = self.services.store.plugin(self.key(plugin_id))
+        if plugin is None:
+            raise no_plugin()
+        if if_match is not None and revision_of(if_match) != plugin.revision:
+            raise changed_meanwhile()
+        return plugin
+
+    def version(self, plugin_id: UUID, number: int) -> StoredVersion:
+        """The stored version. Raises ProblemError if there is none."""
+        version = self.services.store.version(self.key(plugin_id), number)
+        if version is None:
+            raise ProblemError("not-found", f"the plugin has no version {number}")
+        return version
+
+    def run(self, plugin_id: UUID, run_id: UUID) -> StoredFullRun:
+        """The recorded run. Raises ProblemError if there is none."""
+        run = self.services.store.run(self.key(plugin_id), run_id)
+        if run is None:
+            raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
+        return run
+
+    def of_plugin(self, plugin_id: UUID, records: Records) -> Records:
+        """The records as they are. Raises ProblemError if there are none because the plugin does not exist."""
+        if not records and not self.services.store.has_plugin(self.key(plugin_id)):
+            raise no_plugin()
+        return records
+
+
+def _current(request: Request) -> AdminRequest:
+    current: AdminRequest = request.context["request"]
+    return current
+
+
+CurrentRequest = Annotated[AdminRequest, Depends(_current)]
+
+
+def no_plugin() -> ProblemError:
+    return ProblemError("not-found", "the guild has no such plugin")
+
+
+def changed_meanwhile() -> ProblemError:
+    return ProblemError(
+        "changed-meanwhile", "it is not what If-Match names any more; read it again and see what changed"
+    )
