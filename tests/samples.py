@@ -1,12 +1,13 @@
 """A message, and events that carry it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from guildhook.chat import ServiceToken
-from guildhook.model import Message
+from guildhook.model import InstalledPlugin, Message
 from guildhook.plugin_settings.sealing import SettingsKeys
 from guildhook.sandbox import Limits
 
@@ -20,6 +21,26 @@ MESSAGE = Message(
     payload='{"content":"hello"}',
 )
 SERVICE_TOKEN = "service-token"
+
+
+def new_message(guild_id: UUID = MESSAGE.guild_id) -> Message:
+    """A message like MESSAGE with an id of its own."""
+    return replace(MESSAGE, id=uuid4(), guild_id=guild_id)
+
+
+def installed_plugin(wasm_sha256: bytes = b"", guild_id: UUID = MESSAGE.guild_id, **fields: Any) -> InstalledPlugin:
+    """An installed plugin with an id of its own that may send messages; `fields` replace any other field."""
+    return InstalledPlugin(
+        **{
+            "id": uuid4(),
+            "guild_id": guild_id,
+            "settings": {},
+            "permissions": frozenset({"SEND_MESSAGES"}),
+            "wasm_sha256": wasm_sha256,
+            "compiled": None,
+            **fields,
+        }
+    )
 
 
 class FixedToken:

@@ -1,6 +1,6 @@
 import pytest
 
-from guildhook.events.backoff import Backoff
+from guildhook.events.backoff import Backoff, doubled, jittered
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,14 @@ def test_waits_grow_by_doubling_up_to_the_longest_and_half_of_them_is_drawn(rece
 
 def test_no_wait_is_no_wait():
     assert Backoff(first_seconds=0).seconds(5) == 0
+
+
+@pytest.mark.parametrize(("doublings", "seconds"), [(0, 0.5), (1, 1), (3, 4), (4, 7), (1_000_000, 7)])
+def test_a_pause_doubles_up_to_the_longest(doublings, seconds):
+    assert doubled(0.5, doublings, 7) == seconds
+
+
+def test_jitter_draws_from_the_shortest_to_the_longest():
+    drawn = {jittered(3, shortest_seconds=2) for _ in range(100)}
+    assert 2 <= min(drawn) < max(drawn) <= 3
+    assert 0 <= min(jittered(1) for _ in range(100)) < 0.5

@@ -3,7 +3,8 @@ from uuid import uuid4
 import pytest
 
 from guildhook.events.budgets import Budgets, GuildBudget
-from guildhook.model import SpentBudget
+from guildhook.model import PluginState, SpentBudget
+from samples import installed_plugin
 
 BUDGET = GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
 
@@ -42,3 +43,21 @@ def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild
     budgets.spend(guild, SpentBudget(fuel=1))
     assert budgets.exceeded(guild) == "its plugins used 100 fuel in a minute; the limit is 100"
     assert budgets.exceeded(other) is None
+
+
+def test_a_message_over_budget_waits_for_the_next_minute_and_up_to_thirty_seconds_more():
+    budgets = Budgets(lambda _guild: BUDGET, {}, minute_seconds_left=17)
+    waits = {budgets.seconds_until_next_minute() for _ in range(100)}
+    assert 17 <= min(waits) < max(waits) <= 47
+
+
+def test_plugins_of_a_guild_share_its_room_for_state():
+    budget = GuildBudget(guild_state_bytes=100)
+    plugin, neighbour = installed_plugin(), installed_plugin(state=PluginState(1, {"key": "x" * 37}))
+    stranger = installed_plugin(guild_id=uuid4(), state=PluginState(1, {"key": "x" * 97}))
+    budgets = Budgets(lambda _guild: budget, {}, [plugin, neighbour, stranger])
+    assert [budgets.room_for_state(each) for each in (plugin, neighbour, stranger)] == [60, 100, 100]
+    budgets.resize_state(plugin, 90)
+    assert [budgets.room_for_state(each) for each in (plugin, neighbour, stranger)] == [60, 10, 100]
+    budgets.resize_state(neighbour, 1_000)
+    assert budgets.room_for_state(plugin) == 0

@@ -6,44 +6,23 @@ import pytest
 import wat
 from guildhook.errors import InfrastructureError
 from guildhook.events.budgets import GuildBudget
-from guildhook.events.runner import Postponed, Runner, judge
+from guildhook.events.runner import Postponed, Runner
 from guildhook.model import (
-    InstalledPlugin,
-    Message,
     Outcome,
     PluginHealth,
     PluginState,
     Refusal,
-    RunResult,
     SpentBudget,
 )
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Sandbox
-from guildhook.store import Delayed, RunRecord, Snapshot
-from samples import CHANNEL, MESSAGE, FixedKeys, limits
+from guildhook.store import Delayed, Snapshot
+from samples import CHANNEL, MESSAGE, FixedKeys, installed_plugin, limits, new_message
 
 IN_TIME = float("inf")
 GUILD = MESSAGE.guild_id
 BUDGET = GuildBudget()
-
-
-def installed(wasm=b"", guild=GUILD, **fields):
-    return InstalledPlugin(
-        **{
-            "id": uuid4(),
-            "guild_id": guild,
-            "settings": {},
-            "permissions": frozenset({"SEND_MESSAGES"}),
-            "wasm_sha256": wasm,
-            "compiled": None,
-            **fields,
-        }
-    )
-
-
-def message(guild=GUILD):
-    return replace(MESSAGE, id=uuid4(), guild_id=guild)
 
 
 @pytest.fixture
@@ -71,23 +50,28 @@ def outcomes(ran):
 
 
 def test_each_plugin_is_run_for_each_message_and_a_failure_stops_nobody(create_runner, modules):
-    plugins = [installed(b"traps"), installed(b"sends"), installed(b"refused"), installed(b"gone")]
-    todo = [(m, plugin) for m in (message(), message()) for plugin in plugins]
+    plugins = [
+        installed_plugin(b"traps"),
+        installed_plugin(b"sends"),
+        installed_plugin(b"refused"),
+        installed_plugin(b"gone"),
+    ]
+    todo = [(m, plugin) for m in (new_message(), new_message()) for plugin in plugins]
     ran = create_runner(*plugins).run(todo, modules)
     assert outcomes(ran) == [Outcome.TRAP, Outcome.OK, Outcome.INVALID] * 2
     assert ran.postponed == {m.id: Postponed("it is not compiled") for m, _ in todo}
 
 
 def test_without_time_nothing_is_begun(create_runner, modules):
-    plugin = installed(b"sends")
-    ran = create_runner(plugin, latest_start=0).run([(first := message(), plugin)], modules)
+    plugin = installed_plugin(b"sends")
+    ran = create_runner(plugin, latest_start=0).run([(first := new_message(), plugin)], modules)
     assert ran.record.empty
     assert ran.postponed == {first.id: Postponed("no time was left to run all of its plugins")}
 
 
 def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go_on(create_runner, modules):
-    rich, poor = installed(b"sends"), installed(b"sends", guild=uuid4())
-    todo = [(message(plugin.guild_id), plugin) for plugin in (poor, rich, poor, rich)]
+    rich, poor = installed_plugin(b"sends"), installed_plugin(b"sends", guild_id=uuid4())
+    todo = [(new_message(plugin.guild_id), plugin) for plugin in (poor, rich, poor, rich)]
     budget = GuildBudget(guild_sends_per_minute=3)
     runner = create_runner(rich, poor, budget=budget, spent={poor.guild_id: SpentBudget(sends=2)})
     ran = runner.run(todo, modules)
@@ -102,15 +86,15 @@ def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go
 
 
 def test_fuel_that_one_run_used_counts_for_the_next(create_runner, modules):
-    plugin = installed(b"sends")
+    plugin = installed_plugin(b"sends")
     runner = create_runner(plugin, budget=GuildBudget(guild_fuel_per_minute=1))
-    ran = runner.run([(message(), plugin), (message(), plugin)], modules)
+    ran = runner.run([(new_message(), plugin), (new_message(), plugin)], modules)
     assert len(ran.record.runs) == len(ran.postponed) == len(ran.record.delayed) == 1
 
 
 def test_a_quarantined_plugin_is_passed_over(create_runner, modules):
-    plugin = installed(b"sends", health=PluginHealth(failing=True, quarantine_seconds=5))
-    todo = [(message(), plugin), (message(), plugin)]
+    plugin = installed_plugin(b"sends", health=PluginHealth(failing=True, quarantine_seconds=5))
+    todo = [(new_message(), plugin), (new_message(), plugin)]
     ran = create_runner(plugin).run(todo, modules)
     assert [passed.message_id for passed in ran.passed_over] == [m.id for m, _ in todo]
     assert ran.record.passed_over == {plugin.id: 2}
@@ -119,14 +103,14 @@ def test_a_quarantined_plugin_is_passed_over(create_runner, modules):
 
 @pytest.mark.parametrize(("wasm", "runs"), [(b"sends", 3), (b"traps", 1)])
 def test_after_the_pause_one_run_decides_about_the_others_of_the_batch(create_runner, modules, wasm, runs):
-    plugin = installed(wasm, health=PluginHealth(failing=True, quarantine_seconds=-1))
-    ran = create_runner(plugin).run([(message(), plugin) for _ in range(3)], modules)
+    plugin = installed_plugin(wasm, health=PluginHealth(failing=True, quarantine_seconds=-1))
+    ran = create_runner(plugin).run([(new_message(), plugin) for _ in range(3)], modules)
     assert (len(ran.record.runs), len(ran.passed_over)) == (runs, 3 - runs)
 
 
 def test_a_run_sees_the_state_that_the_one_before_it_left_and_the_last_one_is_written(create_runner, modules):
-    plugin = installed(b"counts", state=PluginState(7, {"kept": "yes"}))
-    ran = create_runner(plugin).run([(message(), plugin) for _ in range(2)], modules)
+    plugin = installed_plugin(b"counts", state=PluginState(7, {"kept": "yes"}))
+    ran = create_runner(plugin).run([(new_message(), plugin) for _ in range(2)], modules)
     assert ran.record.states == {plugin.id: PluginState(7, {"kept": "yes", "n": "x" * 10})}
     # The second run found what the first wrote, so it changed nothing.
     assert [run.wrote_state for run in ran.record.runs] == [True, False]
@@ -134,70 +118,36 @@ def test_a_run_sees_the_state_that_the_one_before_it_left_and_the_last_one_is_wr
 
 def test_a_run_that_fails_leaves_the_state_alone(create_runner, load):
     modules = {b"fails": load(wat.remembers(("set", "n", "1"), then="unreachable"))}
-    plugin = installed(b"fails")
-    ran = create_runner(plugin).run([(message(), plugin)], modules)
+    plugin = installed_plugin(b"fails")
+    ran = create_runner(plugin).run([(new_message(), plugin)], modules)
     assert (outcomes(ran), ran.record.states) == ([Outcome.TRAP], {})
 
 
 @pytest.mark.parametrize(("used_by_others", "kept"), [(80, True), (95, False), (1_000, False)])
 def test_a_guilds_plugins_share_the_room_for_their_state(create_runner, modules, used_by_others, kept):
-    plugin = installed(b"counts")
-    other = installed(b"sends", state=PluginState(1, {"k": "x" * (used_by_others - 1)}))
-    ran = create_runner(plugin, other, budget=GuildBudget(guild_state_bytes=100)).run([(message(), plugin)], modules)
+    plugin = installed_plugin(b"counts")
+    other = installed_plugin(b"sends", state=PluginState(1, {"k": "x" * (used_by_others - 1)}))
+    ran = create_runner(plugin, other, budget=GuildBudget(guild_state_bytes=100)).run(
+        [(new_message(), plugin)], modules
+    )
     assert bool(ran.record.states) == kept
 
 
 def test_what_one_plugin_of_a_guild_writes_leaves_less_room_for_the_next(create_runner, modules):
-    plugins = [installed(b"counts") for _ in range(3)]
+    plugins = [installed_plugin(b"counts") for _ in range(3)]
     runner = create_runner(*plugins, budget=GuildBudget(guild_state_bytes=25))
-    ran = runner.run([(message(), plugin) for plugin in plugins], modules)
+    ran = runner.run([(new_message(), plugin) for plugin in plugins], modules)
     assert list(ran.record.states) == [plugin.id for plugin in plugins[:2]]
 
 
 def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create_runner, load):
     modules = {b"floods": load(wat.logs("x" * 4_000, times=16))}
-    plugin = installed(b"floods")
-    todo = [(message(), plugin) for _ in range(200)]
+    plugin = installed_plugin(b"floods")
+    todo = [(new_message(), plugin) for _ in range(200)]
     ran = create_runner(plugin, budget=GuildBudget(guild_log_bytes_per_minute=10**9)).run(todo, modules)
     assert 8 * 1024**2 <= sum(len(line) for run in ran.record.runs for line in run.result.logs) < 9 * 1024**2
     assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
     assert len(ran.postponed) + len(ran.record.runs) == 200
-
-
-def record(plugin, outcome, detail=""):
-    result = RunResult(outcome, detail, fuel_used=1, duration_us=1, host_calls=0, logs=(), intents=())
-    return RunRecord(plugin, Message(uuid4(), GUILD, uuid4(), MESSAGE.created_at, "{}"), 0, result, 1_000)
-
-
-@pytest.mark.parametrize(
-    ("history", "failures", "in_a_row", "recovered"),
-    [
-        ([Outcome.TRAP], 1, 1, False),
-        ([Outcome.TRAP, Outcome.DEADLINE, Outcome.OK], 2, 0, True),
-        ([Outcome.TRAP, Outcome.OK, Outcome.INVALID, Outcome.OUT_OF_FUEL], 3, 2, True),
-        ([Outcome.TRAP, Outcome.INTERNAL, Outcome.TRAP], 2, 2, False),
-    ],
-)
-def test_a_batch_is_judged_by_its_order(history, failures, in_a_row, recovered):
-    plugin = installed()
-    (judgement,) = judge([record(plugin, outcome) for outcome in history])
-    assert (judgement.failures, judgement.failures_in_a_row, judgement.recovered) == (failures, in_a_row, recovered)
-
-
-def test_the_last_failure_is_the_one_that_is_told():
-    plugin = installed()
-    (judgement,) = judge([record(plugin, Outcome.TRAP, "first"), record(plugin, Outcome.DEADLINE, "second")])
-    assert judgement.last_error == "deadline: second"
-
-
-@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.INTERNAL])
-def test_good_runs_and_faults_of_guildhook_are_not_judged(outcome):
-    assert judge([record(installed(), outcome)]) == []
-
-
-def test_a_good_run_of_a_plugin_that_had_failed_is():
-    (judgement,) = judge([record(installed(health=PluginHealth(failing=True)), Outcome.OK)])
-    assert (judgement.failures, judgement.recovered, judgement.last_error) == (0, True, "")
 
 
 def shadow_of(plugin, wasm):
@@ -205,9 +155,9 @@ def shadow_of(plugin, wasm):
 
 
 def test_shadows_run_after_all_live_versions_and_change_neither_state_nor_health_nor_sends(create_runner, modules):
-    plugin = installed(b"sends")
+    plugin = installed_plugin(b"sends")
     shadow = shadow_of(plugin, b"traps")
-    first, second = message(), message()
+    first, second = new_message(), new_message()
     ran = create_runner(plugin, shadow).run(
         [(m, plugin) for m in (first, second)], modules, [(m, shadow) for m in (first, second)]
     )
@@ -222,9 +172,9 @@ def test_shadows_run_after_all_live_versions_and_change_neither_state_nor_health
 def test_a_shadow_is_given_the_state_that_the_live_version_was_given(create_runner, load):
     counts = wat.remembers(("set", "n", "written by the live one"))
     modules = {b"counts": load(counts), b"also": load(wat.remembers(("set", "n", "by the shadow")))}
-    plugin = installed(b"counts", state=PluginState(7, {"n": "before"}))
+    plugin = installed_plugin(b"counts", state=PluginState(7, {"n": "before"}))
     shadow = shadow_of(plugin, b"also")
-    first, second = message(), message()
+    first, second = new_message(), new_message()
     ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow), (second, shadow)])
     assert ran.record.states == {plugin.id: PluginState(7, {"n": "written by the live one"})}
     assert [run.result.state for run in ran.record.shadow_runs] == [{"n": "by the shadow"}] * 2
@@ -232,16 +182,16 @@ def test_a_shadow_is_given_the_state_that_the_live_version_was_given(create_runn
 
 @pytest.mark.parametrize("wasm", [b"gone", b"nobody has found it"])
 def test_a_shadow_without_a_module_is_left_out_and_postpones_nothing(create_runner, modules, wasm):
-    plugin = installed(b"sends")
+    plugin = installed_plugin(b"sends")
     shadow = shadow_of(plugin, wasm)
-    first = message()
+    first = new_message()
     ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow)])
     assert (outcomes(ran), ran.record.shadow_runs, ran.postponed) == ([Outcome.OK], [], {})
 
 
 def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runner, modules):
-    plugin = installed(b"sends")
-    todo = [(message(), shadow_of(plugin, b"sends"))]
+    plugin = installed_plugin(b"sends")
+    todo = [(new_message(), shadow_of(plugin, b"sends"))]
     late = create_runner(plugin, latest_start=0).run([], modules, todo)
     poor = create_runner(plugin, spent={GUILD: SpentBudget(sends=BUDGET.guild_sends_per_minute)}).run([], modules, todo)
     for ran in (late, poor):
@@ -250,8 +200,8 @@ def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runn
 
 
 def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, modules):
-    plugin = installed(b"sends")
-    shadows = [(message(), shadow_of(plugin, b"sends")) for _ in range(2)]
+    plugin = installed_plugin(b"sends")
+    shadows = [(new_message(), shadow_of(plugin, b"sends")) for _ in range(2)]
     few_sends = create_runner(plugin, budget=GuildBudget(guild_sends_per_minute=1)).run([], modules, shadows)
     little_fuel = create_runner(plugin, budget=GuildBudget(guild_fuel_per_minute=1)).run([], modules, shadows)
     assert [len(ran.record.shadow_runs) for ran in (few_sends, little_fuel)] == [2, 1]
@@ -265,8 +215,8 @@ def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, mo
     ],
 )
 def test_shadows_leave_half_of_a_minute_to_live_versions(create_runner, modules, spent):
-    plugin = installed(b"sends")
-    first = message()
+    plugin = installed_plugin(b"sends")
+    first = new_message()
     runner = create_runner(plugin, spent={GUILD: spent})
     ran = runner.run([(first, plugin)], modules, [(first, shadow_of(plugin, b"sends"))])
     assert (outcomes(ran), ran.record.shadow_runs, ran.postponed) == ([Outcome.OK], [], {})
@@ -274,16 +224,16 @@ def test_shadows_leave_half_of_a_minute_to_live_versions(create_runner, modules,
 
 def test_what_shadows_write_down_is_bounded_by_the_guilds_log(create_runner, load):
     modules = {b"floods": load(wat.logs("x" * 4_000, times=10))}
-    plugin = installed(b"floods")
-    todo = [(message(), shadow_of(plugin, b"floods")) for _ in range(10)]
+    plugin = installed_plugin(b"floods")
+    todo = [(new_message(), shadow_of(plugin, b"floods")) for _ in range(10)]
     ran = create_runner(plugin, budget=GuildBudget(guild_log_bytes_per_minute=200_000)).run([], modules, todo)
     assert len(ran.record.shadow_runs) == 3
 
 
 def test_a_shadow_that_runs_later_than_the_live_version_is_given_the_same_state(create_runner, load):
     modules = {b"counts": load(wat.remembers(("set", "n", "live"))), b"also": load(wat.remembers(("set", "n", "mine")))}
-    plugin = installed(b"counts", state=PluginState(7, {"n": "mine"}))
-    first = message()
+    plugin = installed_plugin(b"counts", state=PluginState(7, {"n": "mine"}))
+    first = new_message()
     runner = create_runner(plugin)
     runner.run([(first, plugin)], modules)
     ran = runner.run([], modules, [(first, shadow_of(plugin, b"also"))])
@@ -292,25 +242,25 @@ def test_a_shadow_that_runs_later_than_the_live_version_is_given_the_same_state(
 
 
 def test_messages_that_are_kept_count_as_what_a_batch_writes_down(create_runner, modules):
-    plugin = installed(b"sends", keep_content=True)
+    plugin = installed_plugin(b"sends", keep_content=True)
     long = "x" * 1_000_000
-    todo = [(replace(message(), payload=long), plugin) for _ in range(10)]
+    todo = [(replace(new_message(), payload=long), plugin) for _ in range(10)]
     ran = create_runner(plugin).run(todo, modules)
     assert len(ran.record.runs) == 9
     assert set(ran.postponed.values()) == {Postponed("its batch had enough to write down")}
 
 
 def test_a_message_that_comes_back_is_not_given_to_the_shadow_yet(create_runner, modules):
-    plugin = installed(b"gone")
-    first = message()
+    plugin = installed_plugin(b"gone")
+    first = new_message()
     ran = create_runner(plugin).run([(first, plugin)], modules, [(first, shadow_of(plugin, b"sends"))])
     assert (list(ran.postponed), ran.record.shadow_runs) == ([first.id], [])
 
 
 def test_the_shadow_of_a_quarantined_plugin_runs(create_runner, modules):
-    plugin = installed(b"traps", health=PluginHealth(failing=True, quarantine_seconds=5))
+    plugin = installed_plugin(b"traps", health=PluginHealth(failing=True, quarantine_seconds=5))
     shadow = replace(shadow_of(plugin, b"sends"), health=PluginHealth())
-    first = message()
+    first = new_message()
     ran = create_runner(plugin, shadow).run([(first, plugin)], modules, [(first, shadow)])
     assert (len(ran.passed_over), len(ran.record.shadow_runs)) == (1, 1)
 
@@ -326,7 +276,7 @@ class NoKeys:
 
 
 def with_secret(wasm, **fields):
-    plugin = installed(wasm, **fields)
+    plugin = installed_plugin(wasm, **fields)
     return replace(plugin, sealed={"api_key": Sealer(FixedKeys()).seal(plugin.id, "api_key", "s3cret")})
 
 
@@ -334,12 +284,12 @@ def test_a_plugins_secrets_are_settings_of_its_run_and_stand_before_what_is_open
     plugin = with_secret(b"sends", settings={"api_key": "open", "greeting": "hello"})
     runner = create_runner(plugin, sealer=Sealer(FixedKeys()))
     assert runner._settings_of([plugin]) == {plugin.id: {"api_key": "s3cret", "greeting": "hello"}}
-    assert outcomes(runner.run([(message(), plugin)], modules)) == [Outcome.OK]
+    assert outcomes(runner.run([(new_message(), plugin)], modules)) == [Outcome.OK]
 
 
 def test_while_there_is_no_key_plugins_with_secrets_wait_and_others_go_on(create_runner, modules):
-    secretive, other = with_secret(b"sends"), installed(b"sends")
-    first, second = message(), message()
+    secretive, other = with_secret(b"sends"), installed_plugin(b"sends")
+    first, second = new_message(), new_message()
     todo = [(first, secretive), (second, other)]
     ran = create_runner(secretive, other, sealer=Sealer(NoKeys())).run(
         todo, modules, [(second, shadow_of(secretive, b"sends"))]
@@ -350,7 +300,7 @@ def test_while_there_is_no_key_plugins_with_secrets_wait_and_others_go_on(create
 
 def test_a_quarantined_plugin_is_passed_over_whether_or_not_there_is_a_key(create_runner, modules):
     plugin = with_secret(b"sends", health=PluginHealth(failing=True, quarantine_seconds=5))
-    ran = create_runner(plugin, sealer=Sealer(NoKeys())).run([(message(), plugin)], modules)
+    ran = create_runner(plugin, sealer=Sealer(NoKeys())).run([(new_message(), plugin)], modules)
     assert (len(ran.passed_over), ran.postponed) == (1, {})
 
 
@@ -364,7 +314,7 @@ def test_a_quarantined_plugin_is_passed_over_whether_or_not_there_is_a_key(creat
 )
 def test_a_secret_that_does_not_open_is_named_and_is_not_the_plugins_failure(create_runner, modules, sealer, says):
     plugin = with_secret(b"sends")
-    ran = create_runner(plugin, sealer=sealer).run([(message(), plugin)], modules)
+    ran = create_runner(plugin, sealer=sealer).run([(new_message(), plugin)], modules)
     (run,) = ran.record.runs
     assert run.result.outcome is Outcome.INTERNAL
     assert says in run.result.detail
@@ -372,6 +322,6 @@ def test_a_secret_that_does_not_open_is_named_and_is_not_the_plugins_failure(cre
 
 
 def test_a_run_is_recorded_with_the_fuel_that_it_could_have_used(create_runner, modules):
-    plugins = [installed(b"sends"), installed(b"refused")]
-    ran = create_runner(*plugins).run([(message(), plugin) for plugin in plugins], modules)
+    plugins = [installed_plugin(b"sends"), installed_plugin(b"refused")]
+    ran = create_runner(*plugins).run([(new_message(), plugin) for plugin in plugins], modules)
     assert [run.fuel_limit for run in ran.record.runs] == [limits().fuel] * 2

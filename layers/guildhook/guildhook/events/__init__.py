@@ -1,1 +1,1 @@
-"""The way of an event, from a batch of the queue to the replies in the chat."""
+"""The way of an event: from a batch of the queue to the replies in the chat."""

@@ -1,25 +1,36 @@
-"""What a guild may use in a minute, so that none takes the others' share."""
+"""The share of a guild: what its plugins may use in a minute and keep as state, so that no guild takes another's."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 from uuid import UUID
 
-from guildhook.model import SpentBudget
+from guildhook.events.backoff import jittered
+from guildhook.model import InstalledPlugin, SpentBudget
+
+_SPREAD_SECONDS: Final = 30
+"""Messages that wait for the next minute return within so many seconds of its start, not all at once."""
+_NOTHING_SPENT: Final = SpentBudget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuildBudget:
-    """By the clock's minutes. A run that has begun is not cut short, so a guild can pass it by what was under way."""
+    """The limits of one guild, by the clock's minutes.
+
+    A run that has started is not interrupted, so a guild can exceed its budget by the runs that are under way.
+    """
 
     guild_fuel_per_minute: int = 20_000_000_000
-    """About twelve seconds of a CPU."""
+    """This is about twelve seconds of a CPU."""
     guild_sends_per_minute: int = 300
     guild_log_bytes_per_minute: int = 1024 * 1024
     guild_state_bytes: int = 512 * 1024
-    """What all of its plugins remember together: every batch with a message of the guild reads it."""
+    """The limit for the state of all its plugins together; every batch with a message of the guild reads all of it."""
 
     def exceeded_by(self, spent: SpentBudget) -> str | None:
-        """Which part of it is used up, or None."""
+        """Return which limit is used up, as a sentence about the guild; None if the guild may go on."""
         if spent.fuel >= self.guild_fuel_per_minute:
             return f"its plugins used {spent.fuel} fuel in a minute; the limit is {self.guild_fuel_per_minute}"
         if spent.sends >= self.guild_sends_per_minute:
@@ -31,21 +42,50 @@ class GuildBudget:
 
 
 class Budgets:
-    """Of the guilds of one batch: what they had spent before it, and what they spend in it."""
+    """The budgets of the guilds of one batch. Each run that it is told of counts for the runs after it."""
 
-    def __init__(self, budget_of: Callable[[UUID], GuildBudget], spent: Mapping[UUID, SpentBudget]) -> None:
-        self._budget_of = budget_of
+    def __init__(
+        self,
+        budget_of: Callable[[UUID], GuildBudget],
+        spent: Mapping[UUID, SpentBudget],
+        plugins: Iterable[InstalledPlugin] = (),
+        minute_seconds_left: float = 0,
+    ) -> None:
+        """`spent` is what guilds have used of this minute, which ends in `minute_seconds_left`, before the batch.
+
+        `plugins` are all plugins of the guilds, with their state; `budget_of` is called once for each guild.
+        """
+        self._budget_of = cache(budget_of)
         self._spent = dict(spent)
+        self._minute_seconds_left = minute_seconds_left
+        self._state_bytes: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+        for plugin in plugins:
+            self._state_bytes[plugin.guild_id][plugin.id] = plugin.state.size
 
     def exceeded(self, guild_id: UUID) -> str | None:
-        return self._budget_of(guild_id).exceeded_by(self._spent.get(guild_id, SpentBudget()))
+        """Return which limit the guild has used up, as a sentence about it; None if its plugins may run."""
+        return self._budget_of(guild_id).exceeded_by(self._spent.get(guild_id, _NOTHING_SPENT))
 
     def is_half_used(self, guild_id: UUID) -> bool:
-        """The rest is left to live versions: what is not sent must not keep back what is."""
-        budget, spent = self._budget_of(guild_id), self._spent.get(guild_id, SpentBudget())
+        """Return whether shadows of the guild must stop: half of its fuel and log is reserved for live versions."""
+        budget, spent = self._budget_of(guild_id), self._spent.get(guild_id, _NOTHING_SPENT)
         return (
             spent.fuel * 2 >= budget.guild_fuel_per_minute or spent.log_bytes * 2 >= budget.guild_log_bytes_per_minute
         )
 
+    def seconds_until_next_minute(self) -> float:
+        """Draw how long a message waits whose guild is over its budget."""
+        return self._minute_seconds_left + jittered(_SPREAD_SECONDS)
+
+    def room_for_state(self, plugin: InstalledPlugin) -> int:
+        """Return the bytes of state that the plugin may have, given the state of the other plugins of its guild."""
+        sizes = self._state_bytes[plugin.guild_id]
+        others = sum(sizes.values()) - sizes.get(plugin.id, 0)
+        return max(self._budget_of(plugin.guild_id).guild_state_bytes - others, 0)
+
     def spend(self, guild_id: UUID, spent: SpentBudget) -> None:
-        self._spent[guild_id] = self._spent.get(guild_id, SpentBudget()) + spent
+        self._spent[guild_id] = self._spent.get(guild_id, _NOTHING_SPENT) + spent
+
+    def resize_state(self, plugin: InstalledPlugin, size: int) -> None:
+        """Note that the plugin's state has `size` bytes now."""
+        self._state_bytes[plugin.guild_id][plugin.id] = size

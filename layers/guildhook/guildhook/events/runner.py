@@ -1,29 +1,27 @@
 """Runs the plugins of a batch, one after the other, and says what is to be written and what has to wait."""
 
-import random
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
 from guildhook.errors import InfrastructureError, UnsealableError
 from guildhook.events.budgets import Budgets, GuildBudget
+from guildhook.events.quarantine import health_after, judge, may_run
 from guildhook.model import InstalledPlugin, Message, Outcome, PluginHealth, PluginState, Refusal, RunResult
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
-from guildhook.store import BatchRecord, Delayed, Judgement, RunKey, RunRecord, Snapshot
+from guildhook.store import BatchRecord, Delayed, RunKey, RunRecord, Snapshot
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of logs and messages that one batch writes down: a statement with much more takes Postgres too long. A guild has less
 than that for a minute.
 """
-_SPREAD_SECONDS: Final = 30
-"""Over which those come back that wait for a minute to end."""
 _SHADOW_SECONDS: Final = 1
 """Of one batch, for all runs of shadows: what live versions want to send waits until these are recorded as well."""
 
@@ -78,19 +76,14 @@ class Runner:
         """No run begins after `latest_start`, by time.monotonic(). Without `sealer` no plugin with secrets is run."""
         self._sandbox = sandbox
         self._limits_of = limits_of
-        self._budget_of = cache(budget_of)  # it is asked before every run
-        self._budgets = Budgets(self._budget_of, snapshot.spent)
-        self._minute_seconds_left = snapshot.minute_seconds_left
+        plugins = chain.from_iterable(snapshot.plugins.values())
+        self._budgets = Budgets(budget_of, snapshot.spent, plugins, snapshot.minute_seconds_left)
         self._latest_start = latest_start
         self._sealer = sealer
         self._shadow_seconds = float(_SHADOW_SECONDS)
         """What shadows have left."""
         self._before: dict[RunKey, PluginState] = {}
         """What live versions began with."""
-        self._state_bytes: dict[UUID, dict[UUID, int]] = {
-            guild_id: {plugin.id: plugin.state.size for plugin in plugins}
-            for guild_id, plugins in snapshot.plugins.items()
-        }
 
     def run(self, todo: Sequence[Todo], modules: Found, shadows: Sequence[Todo] = ()) -> Ran:
         """Live versions in `todo`, and after all of them `shadows`, as far as there is time, budget and a module.
@@ -118,7 +111,7 @@ class Runner:
                 elif exceeded:
                     over_budget[message.id] = exceeded
                     postponed[message.id] = self._until_the_next_minute(plugin.guild_id, exceeded)
-                elif (health.get(plugin.id, plugin.health).quarantine_seconds or 0) > 0:
+                elif not may_run(health.get(plugin.id, plugin.health)):
                     passed_over.append(PassedOver(message.id, plugin))
                 elif isinstance(opened := settings[plugin.id], Postponed):
                     postponed[message.id] = opened
@@ -130,8 +123,8 @@ class Runner:
                     written_bytes += _written_bytes(record)
                     if record.result.state is not None:
                         states[plugin.id] = after = PluginState(state.version, record.result.state)
-                        self._state_bytes[plugin.guild_id][plugin.id] = after.size
-                    health[plugin.id] = _health_after(plugin, record.result)
+                        self._budgets.resize_state(plugin, after.size)
+                    health[plugin.id] = health_after(plugin.health, record.result)
             shadow_runs = self._run_shadows(
                 # A message that comes back is given to shadows then.
                 [(message, plugin) for message, plugin in shadows if message.id not in postponed],
@@ -215,63 +208,18 @@ class Runner:
             return Postponed(str(error))
 
     def _until_the_next_minute(self, guild_id: UUID, exceeded: str) -> Postponed:
-        wait = self._minute_seconds_left + random.uniform(0, _SPREAD_SECONDS)  # noqa: S311 - no secret
+        wait = self._budgets.seconds_until_next_minute()
         return Postponed(f"guild {guild_id} is over its budget: {exceeded}", wait)
 
     def _limits(self, plugin: InstalledPlugin) -> Limits:
         """Those of its guild, and no more state than the guild has room for."""
-        limits = self._limits_of(plugin.guild_id)
-        sizes = self._state_bytes[plugin.guild_id]
-        others = sum(sizes.values()) - sizes.get(plugin.id, 0)
-        room = self._budget_of(plugin.guild_id).guild_state_bytes - others
-        return limits if room >= limits.state_bytes else replace(limits, state_bytes=max(room, 0))
+        limits, room = self._limits_of(plugin.guild_id), self._budgets.room_for_state(plugin)
+        return limits if room >= limits.state_bytes else replace(limits, state_bytes=room)
 
 
 def _written_bytes(run: RunRecord) -> int:
     logged = sum(len(line.encode()) for line in run.result.logs)
     return logged + run.content_bytes + len((run.kept_message or "").encode())
-
-
-def judge(runs: Iterable[RunRecord]) -> list[Judgement]:
-    """How plugins fared, in the order of their runs; not those that have nothing but good runs to their name."""
-    by_plugin: dict[UUID, list[RunRecord]] = {}
-    for run in runs:
-        by_plugin.setdefault(run.plugin.id, []).append(run)
-    return [judgement for history in by_plugin.values() if (judgement := _judge(history))]
-
-
-def _judge(history: Sequence[RunRecord]) -> Judgement | None:
-    failed = [run for run in history if failure_of_the_plugin(run.result)]
-    plugin = history[0].plugin
-    if not failed and not plugin.health.failing:
-        return None
-    in_a_row = 0
-    for run in history:
-        if run.result.outcome is Outcome.OK:
-            in_a_row = 0
-        elif failure_of_the_plugin(run.result):
-            in_a_row += 1
-    return Judgement(
-        plugin=plugin,
-        failures=len(failed),
-        failures_in_a_row=in_a_row,
-        recovered=any(run.result.outcome is Outcome.OK for run in history),
-        last_error=f"{failed[-1].result.outcome}: {failed[-1].result.detail}" if failed else "",
-    )
-
-
-def failure_of_the_plugin(result: RunResult) -> bool:
-    """What is guildhook's own fault counts neither way."""
-    return result.outcome not in (Outcome.OK, Outcome.INTERNAL)
-
-
-def _health_after(plugin: InstalledPlugin, result: RunResult) -> PluginHealth:
-    """Within the batch: a quarantined plugin has one run to prove itself."""
-    if plugin.health.quarantine_seconds is None:
-        return plugin.health
-    return (
-        PluginHealth() if result.outcome is Outcome.OK else PluginHealth(failing=True, quarantine_seconds=float("inf"))
-    )
 
 
 def _not_run(outcome: Outcome, reason: str) -> RunResult:

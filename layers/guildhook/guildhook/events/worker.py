@@ -1,7 +1,6 @@
 """The way of a message, from a batch of the queue to the replies in the chat."""
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -10,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from guildhook.errors import InfrastructureError, UnwritableError
-from guildhook.events.backoff import Backoff
+from guildhook.events.backoff import Backoff, doubled, jittered
 from guildhook.events.batch import ANOTHER_BODY, Batch, QueueRecord, Subject, read_batch
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import Sender
@@ -30,6 +29,7 @@ _RECORD_AND_SEND_SECONDS: Final = 15
 _SETTLE_SECONDS: Final = 4
 _RACES: Final = 20
 """How often a batch tries to write a plugin's state, before it leaves that to others and the message to the queue."""
+_FIRST_RACE_PAUSE_SECONDS: Final = 0.01
 _LONGEST_RACE_PAUSE_SECONDS: Final = 0.1
 _SHADOW_REST_SECONDS: Final = 60
 """After the module of a shadow could not be had: S3 can take half a minute to say so."""
@@ -255,7 +255,7 @@ class Worker:
         the same plugin first. A run is pure, so it can be run again on what the other has left.
         """
         pending: list[OutgoingIntent] = []
-        for race in range(1, _RACES + 1):
+        for race in range(_RACES):
             with self._stage("run"):
                 ran = runner.run(todo, modules, shadows)
             progress.note(ran.postponed)
@@ -269,7 +269,7 @@ class Worker:
                 if not todo:
                     return pending
                 # Full jitter, so that not the same ones win each time.
-                time.sleep(random.uniform(0, min(_LONGEST_RACE_PAUSE_SECONDS, 0.005 * 2**race)))  # noqa: S311
+                time.sleep(jittered(doubled(_FIRST_RACE_PAUSE_SECONDS, race, _LONGEST_RACE_PAUSE_SECONDS)))
                 todo, shadows, modules = self._once_more(todo, modules, progress)
             except UnwritableError as error:
                 if ran.record.shadow_runs:

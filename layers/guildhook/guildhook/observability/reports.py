@@ -14,7 +14,7 @@ from uuid import UUID
 from aws_lambda_powertools.metrics import MetricUnit
 
 from guildhook.events.batch import QueueRecord, Subject
-from guildhook.events.runner import failure_of_the_plugin
+from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
 from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
 from guildhook.observability.telemetry import Telemetry
@@ -85,7 +85,7 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
         logger.info("plugin not run", extra={**extra, "reason": "it is quarantined"})
     metrics.add_metric("runs_quarantined", MetricUnit.Count, len(report.passed_over))
     # The last failure of each plugin, which is the one that was too many.
-    failed = {run.plugin.id: run for run in report.runs if failure_of_the_plugin(run.result)}
+    failed = {run.plugin.id: run for run in report.runs if is_failure(run.result)}
     for quarantined in report.quarantined:
         logger.warning(
             "plugin quarantined",

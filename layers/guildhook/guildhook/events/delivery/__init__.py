@@ -1,4 +1,4 @@
-"""Sends what runs asked for, in the time a batch has left, and leaves a chat server alone that fails or asks for it."""
+"""Sends the intents of runs in the time that a batch has left, and spares a chat server that fails or asks for it."""
 
 from guildhook.events.delivery.breaker import BreakerRules, CircuitBreaker
 from guildhook.events.delivery.sender import Sender

@@ -1,36 +1,38 @@
-"""A circuit breaker: whoever does not answer is asked again only now and then, by one request at a time."""
+"""A circuit breaker: a server that does not answer is tried only now and then, with one request at a time."""
 
 import threading
 from dataclasses import dataclass
 from typing import Final
 
+from guildhook.events.backoff import doubled
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
     channels: int = 5
-    """Failures in so many of them, and an answer in none, open the circuit: no message that the server stumbles over,
-    and no channel, stops all others.
+    """Failures in so many channels, without an answer in any, open the circuit. A single message that the server
+    cannot handle, or a single channel, thus does not stop all others.
     """
     pause_seconds: float = 5
-    """Before one request is tried; twice as long after each that fails."""
+    """The pause before one request is tried. It doubles with each trial that fails."""
     longest_pause_seconds: float = 60
 
 
-# A request that was tried and never reported back was abandoned; another takes its place.
+# A trial that has not reported back by then counts as abandoned, and another request is tried.
 _TRIAL_SECONDS: Final = 30
 
 
 class CircuitBreaker:
-    """Of one server, for all threads of a process. Times are those of one clock, in seconds."""
+    """The circuit of one server, shared by all threads of a process. Times are seconds of one clock."""
 
     def __init__(self, rules: BreakerRules = BreakerRules()) -> None:
         self._rules = rules
         self._lock = threading.Lock()
-        self._failed: set[str] = set()
-        """Channels, since the last answer."""
-        self._pause_seconds = rules.pause_seconds
+        self._failed_channels: set[str] = set()
+        """The channels that failed since the last answer."""
+        self._failed_trials = 0
         self._next_trial: float | None = None
-        """None while the circuit is closed."""
+        """The time of the next trial; None while the circuit is closed."""
         self._trying = False
         self._opened = 0
 
@@ -39,13 +41,13 @@ class CircuitBreaker:
         return self._next_trial is not None
 
     def take_opened(self) -> int:
-        """How often the circuit has opened since this was last asked."""
+        """Return how often the circuit has opened since the last call."""
         with self._lock:
             opened, self._opened = self._opened, 0
             return opened
 
     def seconds_to_wait(self, now: float) -> float:
-        """0 if a request may be made now. Whoever is told so while the circuit is open makes the trial."""
+        """Return 0 if a request may be made now. While the circuit is open, that request is the trial."""
         with self._lock:
             if self._next_trial is None:
                 return 0
@@ -55,23 +57,24 @@ class CircuitBreaker:
             return 0
 
     def succeeded(self) -> None:
-        """The server answered."""
+        """Note that the server answered."""
         with self._lock:
-            self._failed.clear()
+            self._failed_channels.clear()
+            self._failed_trials = 0
             self._trying, self._next_trial = False, None
-            self._pause_seconds = self._rules.pause_seconds
 
     def failed(self, channel_id: str, now: float) -> None:
-        """The server did not answer, or not as it should."""
+        """Note that the server did not answer, or answered with an error of its own."""
         with self._lock:
             if self._next_trial is None:
-                self._failed.add(channel_id)
-                if len(self._failed) < self._rules.channels:
+                self._failed_channels.add(channel_id)
+                if len(self._failed_channels) < self._rules.channels:
                     return
                 self._opened += 1
             elif self._trying:
                 self._trying = False
-                self._pause_seconds = min(2 * self._pause_seconds, self._rules.longest_pause_seconds)
+                self._failed_trials += 1
             else:
-                return  # it was under way when the circuit opened
-            self._next_trial = now + self._pause_seconds
+                return  # this request was under way when the circuit opened
+            pause = doubled(self._rules.pause_seconds, self._failed_trials, self._rules.longest_pause_seconds)
+            self._next_trial = now + pause

@@ -1,14 +1,15 @@
-"""Pauses that the chat server asked for, with 429 and Retry-After."""
+"""Pauses that the chat server asks for, with status 429 and Retry-After."""
 
 from typing import Final
 
 from guildhook.chat import Pause
 
 _MOST_CHANNELS: Final = 10_000
+"""With more channels than these, pauses that have ended are dropped."""
 
 
 class Pauses:
-    """Of one server. Safe for all threads of a process; times are those of one clock, in seconds."""
+    """The pauses of one server, shared by all threads of a process. Times are seconds of one clock."""
 
     def __init__(self) -> None:
         self._everywhere: float = 0

@@ -1,6 +1,5 @@
-"""Sends intents: channels at the same time, in order within one, and never past the deadline."""
+"""Sends intents: several channels at the same time, each channel in order, and never past the deadline."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -8,22 +7,25 @@ from math import isinf
 from typing import Final
 
 from guildhook.chat import ChatApi, SendResult
+from guildhook.events.backoff import doubled, jittered
 from guildhook.events.delivery.breaker import CircuitBreaker
 from guildhook.events.delivery.pauses import Pauses
 from guildhook.model import Delivery, DeliveryState, OutgoingIntent
 
 _MAX_THREADS: Final = 16
 _ATTEMPTS: Final = 3
-"""In one batch; then the queue brings the message back later."""
+"""Attempts in one batch. After them the queue brings the message back later."""
 _FIRST_BACKOFF_SECONDS: Final = 0.2
-"""The most that is waited after the first attempt; twice as much after the second."""
+"""The longest pause after the first attempt; it doubles after the second."""
 _LONGEST_WAIT_SECONDS: Final = 5
-"""For a pause that the server asks for. What takes longer waits in the queue, which costs nothing."""
+"""The longest pause within a batch. A longer one is spent in the queue, where it costs nothing."""
 _LEAST_SECONDS: Final = 0.2
-"""With less time left than this nothing is begun."""
+"""No attempt starts with less time left than this."""
 
 
 class Sender:
+    """Sends intents through one chat API. The breaker and the pauses count for all batches of the process."""
+
     def __init__(
         self,
         chat: ChatApi,
@@ -46,10 +48,11 @@ class Sender:
         self._chat.close()
 
     def send(self, outgoing: Iterable[OutgoingIntent], deadline: float) -> list[Delivery]:
-        """One result for every intent that was tried; those behind a pending one in its channel are not.
+        """Send the intents, and return a result for each one that was tried.
 
-        Returns by `deadline`, of the same clock, whatever the chat server does. What is under way then has no result:
-        it is sent again later, under the same key.
+        Intents behind a pending one of the same channel are not tried. The call returns by `deadline`, by the clock
+        `now`, even if the chat server does not answer. Requests that are under way then have no result: their
+        intents are sent again later, under the same keys.
         """
         channels: dict[str, list[OutgoingIntent]] = {}
         for each in outgoing:
@@ -61,10 +64,10 @@ class Sender:
         tasks = [pool.submit(self._in_order, queue, deadline, results) for queue in channels.values()]
         left = max(deadline - self._now(), 0)
         done, late = wait(tasks, timeout=None if isinf(left) else left)
-        # Not to be waited for: a server can hold a thread for as long as it sends a byte now and then.
+        # Do not wait for late threads: a server holds one for as long as it sends a byte now and then.
         pool.shutdown(wait=False, cancel_futures=True)
         for task in done:
-            task.result()  # raises what no chat API may raise
+            task.result()  # this raises an error that a chat API must not raise
         for channel_id, task in zip(channels, tasks, strict=True):
             if task in late and not task.cancelled():
                 self._note_failure(channel_id, "no answer in the time that was left")
@@ -77,7 +80,7 @@ class Sender:
                 return
 
     def _deliver(self, outgoing: OutgoingIntent, deadline: float) -> Delivery:
-        """Try until there is an answer for good, or no use or no time in going on."""
+        """Try until the answer is final, the attempts are used up, or the time does not suffice for another."""
         intent = outgoing.intent
         for attempt in range(1, _ATTEMPTS + 1):
             pause = self._pauses.seconds_to_wait(intent.channel_id, self._now())
@@ -93,8 +96,7 @@ class Sender:
             answer = self._attempt(outgoing, deadline)
             if answer.state is not DeliveryState.PENDING:
                 return Delivery(intent.key, answer.state, answer.detail)
-            # Full jitter: all that failed at the same time must not come back at the same time.
-            backoff = random.uniform(0, _FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))  # noqa: S311 - no secret
+            backoff = jittered(doubled(_FIRST_BACKOFF_SECONDS, attempt - 1, _LONGEST_WAIT_SECONDS))
             if attempt == _ATTEMPTS or backoff > deadline - self._now() - _LEAST_SECONDS:
                 break
             self._wait(backoff)
