@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 import pytest
 from typer.testing import CliRunner
 
+from emitted import texts
 from guildhook.admin.problems import KINDS
 from guildhook.configuration import (
     WANTS,
@@ -111,6 +112,18 @@ def test_the_admin_api_is_documented_with_its_problems_and_paths():
     named = set(re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`]+)`", text))
     assert len(named) > 8
     assert named <= declared
+
+
+def test_log_lines_and_stages_in_the_documents_are_those_of_the_source():
+    text = (ROOT / "docs" / "observability.md").read_text()
+    lines = re.findall(r"^\| (?:ERROR|WARNING|INFO|DEBUG) \| `([^`]+)`", text, re.MULTILINE)
+    assert len(lines) > 10
+    assert [line for line in lines if not any(each.startswith(line) for each in texts())] == []
+    table = text[text.index("| function | stages |") :].partition("\n\n")[0]
+    rows = re.findall(r"^\| `\w+` \| (.*) \|$", table, re.MULTILINE)
+    source = [path.read_text() for folder in ("layers", "functions") for path in (ROOT / folder).rglob("*.py")]
+    stages = {name for code in source for name in re.findall(r"\bstage\(\"(\w+)\"", code)}
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == stages - {"handler"}
 
 
 def test_help_lists_every_command():
