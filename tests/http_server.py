@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from listening import serving
+from guildhook_local.web_server import serving
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from listening import serving
+from guildhook_local.web_server import serving
 
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 _CLEARTEXT_PASSWORD = 3

@@ -1,4 +1,4 @@
-"""SQS, S3 and Secrets Manager from moto's server, spoken to with boto3 over HTTP as in AWS."""
+"""SQS, S3 and Secrets Manager from moto's server, used with boto3 over HTTP as in AWS."""
 
 import json
 import logging
@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from guildhook_local.web_server import serving
 
 _REGION = "eu-central-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """Where moto listens, and what a process needs in its environment to use it as AWS."""
+    """A running moto server."""
 
     endpoint: str
 
     @property
     def environment(self) -> Mapping[str, str]:
+        """The environment variables with which a process uses moto as AWS."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": _REGION,
@@ -29,6 +33,7 @@ class Aws:
         }
 
     def client(self, service: str) -> Any:
+        """A boto3 client of an AWS service, such as `sqs`."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
@@ -40,7 +45,7 @@ class Aws:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue of message-created events and its dead-letter queue, by URL."""
+    """The URLs of a queue and of its dead-letter queue."""
 
     url: str
     dead_letter_url: str
@@ -48,18 +53,16 @@ class Queue:
 
 @contextmanager
 def aws_server(address: str = "127.0.0.1") -> Iterator[Aws]:
+    """Run moto on a free port of `address` until the block is left."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield Aws(f"http://{host}:{port}")
-    finally:
-        server.stop()
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server(address, 0, application, threaded=True, request_handler=MotoRequestHandler)
+    with serving(server):
+        yield Aws(f"http://{address}:{server.server_port}")
 
 
 def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_receive_count: int) -> Queue:
-    """As template.yaml has them."""
+    """Create a queue and its dead-letter queue as template.yaml declares them."""
     sqs = aws.client("sqs")
     dead_letter_url = sqs.create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
@@ -76,12 +79,12 @@ def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_recei
 
 
 def create_bucket(aws: Aws, name: str) -> None:
-    """moto lets pages of every origin upload to it."""
+    """Create a bucket. moto accepts uploads from pages of every origin, so it needs no CORS rules."""
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": _REGION})
 
 
 def tell_of_uploads(aws: Aws, bucket: str, queue: Queue) -> None:
-    """Let the bucket put notices onto the queue, as template.yaml has it. S3's test event is taken off it again."""
+    """Have the bucket announce uploads on the queue, as template.yaml declares it. S3's test event is removed."""
     sqs = aws.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     rule = {
@@ -97,4 +100,5 @@ def tell_of_uploads(aws: Aws, bucket: str, queue: Queue) -> None:
 
 
 def create_secret(aws: Aws, name: str, content: Mapping[str, str]) -> None:
+    """Create a secret whose value is `content` as a JSON object."""
     aws.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))
