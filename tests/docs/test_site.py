@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.browsing import BrowserMissingError, Complaints, chromium, opened_page, started_browser
-from listening import serving
+from guildhook_local.web_server import serving
 from project import ROOT
 
 SPHINX = ROOT / ".venv-docs" / "bin" / "sphinx-build"
