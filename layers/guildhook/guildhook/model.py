@@ -1,4 +1,4 @@
-"""The small frozen types that more than one part of the library speaks of."""
+"""Small frozen types that several rooms of the library share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from uuid import UUID
 
 import msgspec
 
-# Namespace of runs' ids and idempotency keys. Changing it would send every pending message a second time.
+# The namespace of run ids and idempotency keys. A change would send every pending message a second time.
 _NAMESPACE = UUID("5f0d5c9c-6c0e-5d0e-9d8b-7a4f0c1e2b3a")
 
 
 class Permission(StrEnum):
-    """What a plugin's row can grant. The names are the chat server's."""
+    """A permission that a plugin can be granted. The names are those of the chat server."""
 
     SEND_MESSAGES = "SEND_MESSAGES"
 
 
 class Outcome(StrEnum):
-    """How a run ended. Everything but OK sends nothing."""
+    """How a run ended. Only a run that ended with OK has effects."""
 
     OK = "ok"
     TRAP = "trap"
@@ -37,17 +37,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Causality:
-    """What a bot's message goes back to. It travels with everything that is sent, so that bots that answer bots end."""
+    """The origin of a bot's message. It is sent with every message, so that chains of bots that answer bots end."""
 
     root_id: UUID
-    """The message of a person that it all began with."""
+    """The message of a person that started the chain."""
     hops: int
-    """1 for an answer to that message, 2 for an answer to the answer."""
+    """The distance from that message: 1 for an answer to it, 2 for an answer to the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was created in a guild; `payload` is what a plugin receives, as compact JSON."""
+    """A message that was created in a guild. Plugins receive its `payload`, which is compact JSON."""
 
     id: UUID
     guild_id: UUID
@@ -55,11 +55,11 @@ class Message:
     created_at: datetime
     payload: str
     causality: Causality | None = None
-    """None for a message of a person."""
+    """None for a person's message."""
 
     @property
     def sha256(self) -> bytes:
-        """Of what a plugin receives."""
+        """The digest of the payload."""
         return sha256(self.payload.encode()).digest()
 
     @property
@@ -68,7 +68,7 @@ class Message:
 
 
 class SendMessage(msgspec.Struct, frozen=True):
-    """An intent: a message that a plugin asked to be sent. Both ids are UUIDs in small letters."""
+    """An intent: a plugin asked for this message to be sent. `key` and `channel_id` are UUIDs in lower case."""
 
     key: str
     position: int
@@ -78,7 +78,7 @@ class SendMessage(msgspec.Struct, frozen=True):
 
 
 def run_id(message_id: UUID, plugin_id: UUID) -> str:
-    """Of the plugin's run for the message: a UUIDv5, so that an event that comes twice has the same run."""
+    """The id of the plugin's run for the message: a UUIDv5, so that a redelivered event has the same run."""
     return _uuid5(f"{message_id}/{plugin_id}")
 
 
@@ -88,7 +88,7 @@ def idempotency_key(message_id: UUID, plugin_id: UUID, position: int) -> str:
 
 
 def _uuid5(name: str) -> str:
-    # As uuid.uuid5 has it, without its objects: they were a tenth of a short run.
+    # This is uuid.uuid5 without its objects, which took a tenth of the time of a short run.
     digest = bytearray(sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest())
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
@@ -97,16 +97,16 @@ def _uuid5(name: str) -> str:
 
 
 class HostFunctionCall(msgspec.Struct, frozen=True, gc=False):
-    """A call that a plugin made of one of the host's functions."""
+    """A plugin's call of a host function."""
 
     function: str
-    """As in "send-message" or "state.set"."""
+    """A name such as "send-message" or "state.set"."""
     denied: str | None
-    """Why the plugin did not get what it asked for; None if it did."""
+    """The reason for which the call was denied, or None if it was not."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """What one run did. `detail` is empty for a run that ended ok."""
+    """The result of one run. `detail` says why it did not end ok, and is empty if it did."""
 
     outcome: Outcome
     detail: str
@@ -116,17 +116,17 @@ class RunResult(msgspec.Struct, frozen=True):
     logs: tuple[str, ...]
     intents: tuple[SendMessage, ...]
     host_call_bytes: int = 0
-    """Of text that passed in host calls, both ways together."""
+    """The bytes of text that host calls took and returned."""
     state: Mapping[str, str] | None = None
-    """The whole new state, of a run that ended ok and changed it."""
+    """The whole new state, if the run ended ok and changed it."""
     calls: tuple[HostFunctionCall, ...] = ()
-    """In their order, as many as `host_calls`: the limit and one more at the most. One in which the run ended is the
-    last, and denied.
+    """All host calls in their order: at most one more than the limit. A call that ended the run is the last one, and
+    is denied.
     """
 
 
 class MemoryType(msgspec.Struct, frozen=True):
-    """A linear memory as a module declares it, in pages of 64 KiB."""
+    """A linear memory that a module declares, in pages of 64 KiB."""
 
     minimum: int
     maximum: int | None
@@ -134,7 +134,7 @@ class MemoryType(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CompiledModule:
-    """Native code for one engine, and the memories that an instance of it has."""
+    """Native code for one engine, and the memories of an instance."""
 
     artifact: bytes
     memories: tuple[MemoryType, ...]
@@ -142,52 +142,52 @@ class CompiledModule:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What Postgres vouches for about one compiled module. Digests are raw SHA-256, sizes are bytes."""
+    """A compiled module as Postgres vouches for it. Digests are raw SHA-256; sizes are in bytes."""
 
     wasm_sha256: bytes
     engine: str
     sha256: bytes
-    """Of the native code."""
+    """The digest of the native code."""
     size: int
     object_sha256: bytes
-    """Of the object in S3, which is the native code compressed."""
+    """The digest of the object in S3, which is the compressed native code."""
     object_size: int
     memories: tuple[MemoryType, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The wasm cannot be compiled, and never will be by this engine."""
+    """The verdict that an engine cannot compile a wasm. It is final for that engine."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PluginState:
-    """What a plugin remembers in its guild: texts by key. It is written only over the version that was read."""
+    """The texts that a plugin remembers in its guild, by key. A write succeeds only over the version that was read."""
 
     version: int = 0
     entries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """In bytes of UTF-8, keys included."""
+        """The bytes of all keys and values in UTF-8."""
         return sum(len(key.encode()) + len(value.encode()) for key, value in self.entries.items())
 
 
 @dataclass(frozen=True, slots=True)
 class PluginHealth:
-    """How a plugin has fared, as far as its next run must know."""
+    """The failures of a plugin, as far as they matter to its next run."""
 
     failing: bool = False
-    """It has failures to its name that a good run would clear."""
+    """Failures are recorded that a successful run clears."""
     quarantine_seconds: float | None = None
-    """Until one run may be tried; 0 or less: now. None: it is not quarantined."""
+    """The time until one run may be tried; 0 or less means now. None if the plugin is not quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """A plugin as one of its versions runs, without the wasm; `compiled` is None until that was compiled or refused."""
+    """A version of a plugin that is to run. `compiled` is None until its wasm was compiled or refused."""
 
     id: UUID
     guild_id: UUID
@@ -196,21 +196,21 @@ class InstalledPlugin:
     wasm_sha256: bytes
     compiled: Artifact | Refusal | None
     bot_messages: bool = False
-    """Whether it is given messages of bots."""
+    """The plugin receives messages of bots as well."""
     state: PluginState = PluginState()
     health: PluginHealth = PluginHealth()
     version_id: UUID | None = None
-    """None if its wasm was written into its row directly."""
+    """None if the wasm was written into the plugin's row directly."""
     sealed: Mapping[str, bytes] = field(default_factory=dict)
-    """Its secrets by name; they are settings that nobody reads but the plugin."""
+    """The sealed values of the plugin's settings, by name. Only the plugin reads them in plain text."""
     keep_content: bool = False
-    """Whether its guild has its runs recorded with the messages that they were given."""
+    """The guild records runs together with their messages."""
     shadow: bool = False
-    """It is a version that is not live: it runs on the same messages, and nothing comes of that but a record."""
+    """The version is not live: it runs on the same messages, but its runs are only recorded."""
 
 
 class OutgoingIntent(msgspec.Struct, frozen=True):
-    """An intent on its way to the chat server, the message that it answers, and whose answer it is."""
+    """An intent on its way to the chat server, with the message and the plugin that it comes from."""
 
     message_id: UUID
     guild_id: UUID
@@ -220,7 +220,7 @@ class OutgoingIntent(msgspec.Struct, frozen=True):
 
 
 class DeliveryState(StrEnum):
-    """PENDING is retried; the others are final."""
+    """The state of a delivery. PENDING is retried; the others are final."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -229,30 +229,30 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the chat API made of an intent: `detail` is the id of the message, or why there is none."""
+    """The chat server's reply to an intent. `detail` is the id of the sent message, or the reason for which there is none."""
 
     key: str
     state: DeliveryState
     detail: str
     retry_seconds: float = 0
-    """A pending one is not to be tried again before these are over."""
+    """The time for which a pending delivery is not tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineRules:
-    """When a plugin is quarantined, and for how long: every pause is twice as long as the one before."""
+    """The limits after which a plugin is quarantined. Each pause is twice as long as the one before."""
 
     most_in_a_row: int = 10
-    """Failures."""
+    """The most consecutive failures."""
     most_in_an_hour: int = 100
-    """Failures, by the clock's hours."""
+    """The most failures within an hour of the clock."""
     pause_seconds: int = 300
     longest_pause_seconds: int = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpentBudget:
-    """What a guild has used of this minute's budget."""
+    """The part of this minute's budget that a guild has spent."""
 
     fuel: int = 0
     sends: int = 0
