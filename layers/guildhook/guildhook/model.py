@@ -229,7 +229,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The chat server's reply to an intent. `detail` is the id of the sent message, or the reason for which there is none."""
+    """The chat server's reply to an intent. `detail` is the sent message's id, or the reason why none was sent."""
 
     key: str
     state: DeliveryState
