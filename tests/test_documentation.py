@@ -122,7 +122,7 @@ def test_log_lines_and_stages_in_the_documents_are_those_of_the_source():
     table = text[text.index("| function | stages |") :].partition("\n\n")[0]
     rows = re.findall(r"^\| `\w+` \| (.*) \|$", table, re.MULTILINE)
     source = [path.read_text() for folder in ("layers", "functions") for path in (ROOT / folder).rglob("*.py")]
-    stages = {name for code in source for name in re.findall(r"\bstage\(\"(\w+)\"", code)}
+    stages = {name for code in source for name in re.findall(r'stage\("(\w+)"', code)}
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == stages - {"handler"}
 
 
