@@ -1,4 +1,4 @@
-"""Who may: those who manage the guild on the chat server, and nobody else."""
+"""Access to guilds: an actor may manage the guilds in which the chat server says that they may."""
 
 import time
 from collections import OrderedDict
@@ -12,10 +12,10 @@ from guildhook.admin.tokens import Actor
 from guildhook.chat import Members, Membership
 
 MANAGE_GUILD: Final = "MANAGE_GUILD"
-"""The permission that the chat server must say an actor has in a guild."""
+"""The chat server's permission that access to a guild requires."""
 
 _KEEP_SECONDS: Final = 30
-"""For so long somebody who may not any more still may."""
+"""Lost permissions keep working this long."""
 _MOST_KEPT: Final = 10_000
 
 
@@ -31,26 +31,26 @@ class NotManagedError(Exception):
     def __init__(self, *, member: bool) -> None:
         super().__init__("a member without MANAGE_GUILD" if member else "no member of such a guild")
         self.member = member
-        """Who is none is not told whether there is such a guild."""
+        """Non-members are not told whether the guild exists."""
 
 
 class GuildAccess:
-    """What the chat server says, kept for a moment. Safe for use from several threads."""
+    """Memberships by the chat server, cached for half a minute. Safe for use from several threads."""
 
     def __init__(self, members: Members, now: Callable[[], float] = time.monotonic) -> None:
         self._members = members
         self._now = now
         self._lock = Lock()
         self._kept: OrderedDict[tuple[UUID, UUID], tuple[float, Membership | None]] = OrderedDict()
-        """By guild and user, the oldest first: until when, and what the chat server said."""
+        """By guild and user, the oldest first: the end of the entry's validity, and the membership."""
 
     def guilds(self, actor: Actor) -> list[ManagedGuild]:
-        """That the actor manages, by name. Raises InfrastructureError."""
+        """The guilds that the actor manages, ordered by name. Raises InfrastructureError."""
         managed = [_managed(membership) for membership in self._members.guilds_of(actor.id) if _may(membership)]
         return sorted(managed, key=lambda guild: (guild.name.casefold(), guild.id))
 
     def check(self, actor: Actor, guild_id: UUID) -> ManagedGuild:
-        """Raises NotManagedError, and InfrastructureError if the chat server cannot be asked."""
+        """The guild, if the actor manages it. Raises NotManagedError and InfrastructureError."""
         membership = self._membership(guild_id, actor.id)
         if membership is None or not _may(membership):
             raise NotManagedError(member=membership is not None)

@@ -1,4 +1,4 @@
-"""The admin page, as `make page` builds it: its files, and what browsers may do with them."""
+"""The admin page: the files that `make page` builds, and the headers that they are served with."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ _TYPES: Final[Mapping[str, str]] = {
     ".svg": "image/svg+xml",
     ".md": "text/plain; charset=utf-8",
 }
-"""Of all that a build makes; nothing else is served."""
-# What the page itself makes of these paths is its own business: all of them are its index.
+"""The media types of all files that a build makes. Files of other types are not served."""
+# The page has a router of its own for these paths. The server answers each of them with the index.
 _OWN_ROUTES: Final = re.compile(r"/|/signed-in|/guilds(?:/[^/]+)*/?")
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _REVALIDATED: Final = "no-cache"
@@ -40,10 +40,10 @@ class _File:
 
 
 class AdminPage:
-    """The files of a folder. What is not in it when it is first asked for does not exist."""
+    """The files of a folder. They are read once, at the first request."""
 
     def __init__(self, folder: Path, issuer: str, bucket_origin: Callable[[], str]) -> None:
-        """`bucket_origin` is where the page sends uploads to. It may raise InfrastructureError."""
+        """`bucket_origin` returns the origin to which the page sends uploads. It may raise InfrastructureError."""
         self._folder = folder
         self._issuer = issuer
         self._bucket_origin = bucket_origin
@@ -67,13 +67,13 @@ class AdminPage:
 
     @cached_property
     def _files(self) -> Mapping[str, _File]:
-        """By path. Nobody's path is ever looked up in the file system."""
+        """The files by path. The path of a request is never looked up in the file system."""
         found: dict[str, _File] = {}
         for path in sorted(self._folder.rglob("*")):
             media_type = _TYPES.get(path.suffix)
             if media_type is not None and path.is_file():
                 content = path.read_bytes()
-                # Weak: it is the same for what is compressed and what is not.
+                # The tag is weak, because it is the same for the compressed file.
                 etag = f'W/"{sha256(content).hexdigest()[:32]}"'
                 found[f"/{path.relative_to(self._folder).as_posix()}"] = _File(content, media_type, etag)
         return found

@@ -41,9 +41,9 @@ def create_api(services: AdminServices) -> APIGatewayHttpResolver:
 
 
 def described_api() -> APIGatewayHttpResolver:
-    """As much of it as its OpenAPI document is made of."""
-    # POWERTOOLS_DEV would print whole requests, and answer with tracebacks.
-    # What it would validate itself comes before everything else; here who asks does.
+    """The API without services, which is enough for its OpenAPI document."""
+    # Without `debug=False`, POWERTOOLS_DEV would print whole requests and answer with tracebacks. Validation is not
+    # enabled here, because Powertools would validate before the guards; each route does it after them.
     api = APIGatewayHttpResolver(debug=False, json_body_deserializer=msgspec.json.decode)
     for endpoint in ENDPOINTS:
         api.route(
@@ -63,7 +63,7 @@ def described_api() -> APIGatewayHttpResolver:
 
 def _not_found(method: str, path: str) -> ProblemError:
     allowed = sorted({endpoint.method for endpoint in ENDPOINTS if _pattern(endpoint.path).fullmatch(path)})
-    # Powertools does not take every character in a path.
+    # Powertools does not match every character in a path, so an endpoint may have the path and the method.
     if not allowed or method in allowed:
         return ProblemError("not-found", "there is no such resource; GET /api/openapi.json has those that there are")
     takes = ", ".join(allowed)

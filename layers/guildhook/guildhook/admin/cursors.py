@@ -1,4 +1,4 @@
-"""Where a page of a list ends. A cursor begins with its kind, which changes with its form."""
+"""Cursors: the end of one page of a list. A cursor begins with its kind, which changes whenever its format does."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from guildhook.admin.problems import ProblemError
 
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Of JSON. A function may answer with six."""
+"""The size of a page as JSON. Lambda takes answers of 6 MiB."""
 
 
 class ByTime(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t1"):
@@ -39,11 +39,11 @@ def encode(cursor: ByTime | ByNumber) -> str:
 
 
 def decode(text: str | None, kind: type[CursorType]) -> CursorType | None:
-    """Raises ProblemError."""
+    """The cursor. Raises ProblemError for a text that is not a cursor of this kind."""
     if text is None:
         return None
     try:
-        # What is no base64url is passed over by Python.
+        # Python skips characters that are not base64url. The comparison below finds them.
         decoded = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         cursor = msgspec.json.decode(decoded, type=kind)
     except (ValueError, Error, RecursionError):
@@ -56,9 +56,9 @@ def decode(text: str | None, kind: type[CursorType]) -> CursorType | None:
 def page(
     rows: Sequence[Row], limit: int, item_of: Callable[[Row], Item], cursor_of: Callable[[Row], ByTime | ByNumber]
 ) -> tuple[list[Item], str | None]:
-    """The items of a page and the cursor of the next one. `rows` are one more than `limit` if there is a next one.
+    """The items of a page, and the cursor of the next page if there is one.
 
-    A page ends early where it would have too many bytes.
+    `rows` has one row more than `limit` if there is a next page. A page that would have too many bytes ends early.
     """
     items: list[Item] = []
     size = 0

@@ -1,4 +1,4 @@
-"""How a route of the admin API is declared. What one does not say, above all who may ask, it cannot be without."""
+"""The declaration of a route of the admin API. A route without a declared access cannot exist."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,38 +19,38 @@ Handler = Callable[..., Response[Any]]
 
 JSON: Final = "application/json"
 BEARER: Final = "token"
-"""Of the security scheme."""
+"""The name of the security scheme."""
 
 
 class Access(StrEnum):
-    """Who may ask."""
+    """The people who may use a route."""
 
     ANYBODY = "anybody"
     SIGNED_IN = "signed_in"
     MANAGERS = "managers"
-    """Who has MANAGE_GUILD in the guild of the path."""
+    """Actors with MANAGE_GUILD in the guild that the path names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     method: str
     path: str
-    """With `{name}` for parameters."""
+    """Parameters are written as `{name}`."""
     handler: Handler
     access: Access
     operation_id: str
     tag: str
     answer: type[BaseModel] | None
-    """None: it has no body."""
+    """None if the answer has no body."""
     status: HTTPStatus
     conflicts: bool
-    """It answers 409 as well."""
+    """The route also answers 409."""
     cost: int
-    """Of the requests that somebody may make in a minute."""
+    """The number of requests that this one counts as in the actor's limit."""
 
     def __post_init__(self) -> None:
         if (self.access is Access.MANAGERS) != ("{guild_id}" in self.path):
-            raise ValueError(f"{self.operation_id}: what is of a guild is its managers', and nothing else")
+            raise ValueError(f"{self.operation_id}: access is for managers exactly if the path has {{guild_id}}")
 
     @property
     def takes_body(self) -> bool:
@@ -69,7 +69,7 @@ class Endpoint:
         return (getdoc(self.handler) or "").partition("\n")[2].strip()
 
     def responses(self) -> dict[int, dict[str, Any]]:
-        """As OpenAPI has them."""
+        """The responses by status, in the form that Powertools makes OpenAPI from."""
         documented: dict[int, dict[str, Any]] = {self.status.value: self._success()}
         for status in self._problems():
             documented[status] = {"description": _MEANINGS[status], "content": {CONTENT_TYPE: {"model": Problem}}}
@@ -108,7 +108,7 @@ class Endpoint:
 
 
 class Endpoints:
-    """Of one tag, in the order in which they are declared."""
+    """The endpoints of one tag, in the order of their declaration."""
 
     def __init__(self, tag: str, access: Access, below: str = "") -> None:
         self._tag = tag
@@ -127,7 +127,7 @@ class Endpoints:
         conflicts: bool = False,
         cost: int = 1,
     ) -> Callable[[Handler], Handler]:
-        """Decorates the handler. Its first line of documentation is the summary, the rest the description."""
+        """A decorator for the handler. Its docstring's first line becomes the summary, the rest the description."""
 
         def declare(handler: Handler) -> Handler:
             self.declared.append(
@@ -158,7 +158,7 @@ def canonical_uuid(text: str) -> UUID:
 
 
 def _rfc3339(text: object) -> object:
-    """pydantic takes a number as well."""
+    """Raises ValueError for a number, which pydantic would take as well."""
     if isinstance(text, str) and "T" not in text.upper():
         raise ValueError("not a time such as 2026-01-25T12:00:00Z")
     return text

@@ -1,4 +1,4 @@
-"""Why a plugin answered a message, or did not: from what is recorded, and no more certain than that."""
+"""Why a plugin answered a message, or did not: the reasons follow from records, and say how certain they are."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from guildhook.store.admin_records import Sighting, StoredAuditEntry, StoredBudg
 Reason = Explanation.Reason
 
 _MOST_CHANGES: Final = 50
-"""That are looked at."""
+"""The most changes that a sighting has."""
 _LIVE_ACTIONS: Final = ("plugin.live", "plugin.rolled_back")
 _SOON: Final = timedelta(hours=1)
 
@@ -20,7 +20,7 @@ _SOON: Final = timedelta(hours=1)
 def explain(
     plugin: StoredPlugin, run: StoredFullRun | None, sighting: Sighting, budget: StoredBudget | None
 ) -> list[Reason]:
-    """The likeliest first; never empty."""
+    """The reasons, the likeliest first. There is at least one."""
     if run is not None:
         return [*_undelivered(run), _ran(run)]
     reasons = [*_not_running(plugin, sighting), *_quarantined(plugin, sighting)]
@@ -59,7 +59,7 @@ def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
 
 
 def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
-    """Disabled or without a live version, when the message came or now."""
+    """The plugin was disabled or had no live version: when the message was created if that is known, else now."""
     when = f"when the message was created ({_shown(sighting.seen_at)})" if sighting.seen_at else "now"
     known = sighting.seen_at is not None and len(sighting.changes) < _MOST_CHANGES
     was_live = plugin.live is not None or plugin.to_adopt
@@ -81,7 +81,7 @@ def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
 def _before(
     changes: Sequence[StoredAuditEntry], actions: Sequence[str], name: str, part: str | None, current: Any
 ) -> Any:
-    """What something was before all of the changes, the newest of which is the first."""
+    """The value of a field before all of the changes, which are ordered from the newest to the oldest."""
     for entry in changes:
         if entry.action in actions and name in entry.detail:
             found = entry.detail[name]

@@ -1,4 +1,4 @@
-"""What a request passes before its route is called: from the cheapest check to the dearest."""
+"""The checks that a request passes before its route is called, ordered from the cheapest to the dearest."""
 
 import re
 import time
@@ -30,7 +30,7 @@ from guildhook.errors import InfrastructureError, UnsealableError
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MAX_BODY_LEVELS: Final = 64
-"""Settings have half of them."""
+"""Settings may have half as many levels."""
 
 _TOKEN: Final = re.compile(r"(?i:bearer) +(\S+) *")
 _CHALLENGE: Final = 'Bearer realm="guildhook"'
@@ -40,7 +40,7 @@ Middleware = Callable[[APIGatewayHttpResolver, NextMiddleware], Response[Any]]
 
 
 def answering(services: AdminServices) -> Middleware:
-    """The outermost: whatever happens becomes an answer, and is reported."""
+    """The outermost middleware. It turns every error into an answer, and reports the request."""
 
     def middleware(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         started = time.monotonic()
@@ -50,7 +50,7 @@ def answering(services: AdminServices) -> Middleware:
         fault: Exception | None = None
         try:
             response = next_middleware(app)
-        except Exception as error:  # noqa: BLE001 - one that is not expected is reported, with its traceback
+        except Exception as error:  # noqa: BLE001 - an unexpected error is reported with its traceback
             problem, fault = _problem(error)
             response = respond_with_problem(problem)
         for name, value in (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")):
@@ -73,7 +73,7 @@ def answering(services: AdminServices) -> Middleware:
 
 
 def guards(endpoint: Endpoint) -> list[Middleware]:
-    """Of one route, in their order."""
+    """The middlewares of one route, in their order."""
 
     def named(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         app.context["operation"] = endpoint.operation_id
@@ -110,10 +110,10 @@ def _bounded_body(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) 
 
 
 def check_json(body: bytes) -> None:
-    """Raises ProblemError for what is not a JSON object of a bounded size and depth."""
+    """Raises ProblemError unless the body is a JSON object within the limits of size and depth."""
     if len(body) > MAX_BODY_BYTES:
         raise ProblemError("too-large", f"the body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}")
-    # Before it is parsed: a parser needs stack for every level.
+    # Levels are counted before parsing, because a parser needs stack for every level.
     level = 0
     for found in _BRACKETS.finditer(body):
         level += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(found[0], 0)
@@ -122,7 +122,7 @@ def check_json(body: bytes) -> None:
     if not body.strip():
         raise problems.invalid([FieldError(pointer="", message="send a body, a JSON object")])
     try:
-        # Not json.loads, which lets lone surrogates and NaN through.
+        # json.loads would accept lone surrogates and NaN.
         parsed = msgspec.json.decode(body)
     except ValueError as error:
         raise ProblemError("malformed", f"the body is not JSON: {error}") from None
@@ -174,7 +174,7 @@ def _no_guild() -> ProblemError:
 
 
 def _problem(error: Exception) -> tuple[ProblemError, Exception | None]:
-    """What is answered, and the error itself if it is a fault of ours."""
+    """The problem to answer with, and the error itself if guildhook is at fault."""
     match error:
         case ProblemError():
             return error, None

@@ -1,4 +1,4 @@
-"""What goes into the admin API and comes out of it. Units are in the names; times are in UTC."""
+"""The bodies of requests and answers of the admin API. Units are part of the names; times are in UTC."""
 
 import re
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, St
 from guildhook.model import DeliveryState, Outcome, Permission
 from guildhook.sandbox import MAX_WASM_BYTES
 
-# Names are shown in lists, logs and terminals: one line, and nothing that a terminal would act on or a reader not see.
-# The two joiners, U+200C and U+200D, are parts of words and of emoji.
+# Names are shown in lists, logs and terminals. They are one line without invisible and control characters. The two
+# joiners U+200C and U+200D are allowed, because words and emoji contain them.
 _UNPRINTABLE: Final = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
 )
@@ -53,13 +53,13 @@ SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = dict[str, Any]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
-"""Of a version."""
-# In JSON a number is no text, and 1 is not true.
+"""The number of a version."""
+# Strict fields take neither text for a number nor 1 for true.
 Strictly = Strict()
 
 
 class _RequestBody(BaseModel):
-    """A request's body. What is not known is refused, so that nobody believes it had an effect."""
+    """The body of a request. Unknown fields are refused, so that nobody believes that they had an effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

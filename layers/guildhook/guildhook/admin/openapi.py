@@ -23,7 +23,7 @@ _TAGS: Final = {
 
 
 def document() -> dict[str, Any]:
-    """The same for the same sources: nothing in it comes from where it runs."""
+    """The document. It depends on nothing but the source."""
     text = described_api().get_openapi_json_schema(
         title="guildhook",
         version="1",
@@ -46,13 +46,13 @@ def document() -> dict[str, Any]:
 
 
 def _number(text: str) -> float | int:
-    """Powertools makes floats of all bounds."""
+    """A bound as in the source. Powertools turns every bound into a float."""
     number = float(text)
     return int(number) if number.is_integer() else number
 
 
 def _simplify_parameters(operation: dict[str, Any]) -> None:
-    """A parameter that is left out is not null, and has its description once."""
+    """Remove null, which no parameter can be, and the second copy of the description."""
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
         schema.pop("title", None)
@@ -64,17 +64,17 @@ def _simplify_parameters(operation: dict[str, Any]) -> None:
 
 
 def _share_problems(operation: dict[str, Any], shared: dict[str, Any]) -> None:
-    """The same status means the same everywhere."""
+    """Move the problems into shared responses, since a status has one meaning everywhere."""
     for status, response in operation["responses"].items():
         if CONTENT_TYPE in response.get("content", {}):
-            # Not HTTPStatus's name: Python 3.13 has others for 413 and 422.
+            # HTTPStatus has other names for 413 and 422 in Python 3.13.
             name = f"Problem{status}"
             shared[name] = response
             operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
 
 
 def _drop_unused_schemas(found: dict[str, Any]) -> None:
-    """Powertools adds some for errors of its own."""
+    """Remove the schemas that Powertools adds for its own errors."""
     schemas = found["components"]["schemas"]
     used: set[str] = set()
     todo = [*_refs(found["paths"]), *_refs(found["components"]["responses"])]

@@ -1,4 +1,4 @@
-"""What the admin API answers instead: problem details (RFC 9457)."""
+"""The errors of the admin API, as problem details (RFC 9457)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -12,7 +12,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:guildhook:problem:"
 _MAX_ERRORS: Final = 20
 _SHOWN_CHARS: Final = 200
-"""Of a name that a request has chosen."""
+"""The characters that are shown of a name from a request."""
 
 KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
@@ -44,7 +44,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem; `detail` says what is wrong and the way out."""
+    """Ends a request with a problem. `detail` says what is wrong, and the way out."""
 
     def __init__(
         self,
@@ -71,14 +71,15 @@ class ProblemError(Exception):
 
 
 def invalid(errors: Sequence[FieldError]) -> ProblemError:
-    """`errors` is not empty."""
+    """A problem of a request that is not valid. `errors` has at least one error."""
     count = len(errors)
     return ProblemError("invalid", errors[0].message if count == 1 else f"{count} parts of it are not valid", errors)
 
 
 def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
-    """Of pydantic's errors, as Powertools hands them on: where they are begins with `path`, `query`, `header` or
-    `body`. Twenty are shown at the most: a body has room for tens of thousands.
+    """A problem from the errors of pydantic, whose `loc` Powertools begins with `path`, `query`, `header` or `body`.
+
+    At most twenty errors are shown; a body can have tens of thousands.
     """
     found = [(error["loc"][0], _field_error(error), error["type"]) for error in islice(errors, _MAX_ERRORS)]
     if any(part == "path" for part, _, _ in found):
@@ -92,7 +93,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     part, *path = error["loc"]
     where = pointer(path) if part == "body" else ".".join(map(str, path))
     if part == "header":
-        where = where.title()  # Powertools has them in small letters
+        where = where.title()  # Powertools converts names to lower case.
     if error["type"] == "extra_forbidden":
         message = f"there is no field {str(path[-1])[:_SHOWN_CHARS]!r}; leave it out"
     elif error["type"] == "missing" and not path:

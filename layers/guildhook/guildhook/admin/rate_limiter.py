@@ -1,4 +1,4 @@
-"""How much somebody may ask for in a minute."""
+"""The limit on requests of one actor within a minute."""
 
 import math
 from typing import Final
@@ -8,13 +8,13 @@ from guildhook.store.rates import RateStore
 
 REQUEST_COST: Final = 1
 TEST_RUN_COST: Final = 10
-"""Of a replay as well: a run takes a second, and another function."""
+"""The cost of a test run or a replay, which keeps another function busy for up to a second."""
 UPLOAD_COST: Final = 10
-"""Of what is announced to be uploaded: it is inspected and compiled."""
+"""The cost of an upload, which is inspected and compiled."""
 
 
 class TooManyRequestsError(Exception):
-    """The minute's requests are used up."""
+    """The actor has no requests left in this minute."""
 
     def __init__(self, retry_after_seconds: int, requests_per_minute: int) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class RateLimiter:
         self._requests_per_minute = requests_per_minute
 
     def charge(self, actor: Actor, cost: int = REQUEST_COST) -> None:
-        """Count a request of the actor's. One that is refused counts as well.
+        """Count a request of the actor. Refused requests count as well.
 
         Raises TooManyRequestsError and InfrastructureError.
         """

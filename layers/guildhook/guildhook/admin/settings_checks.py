@@ -1,4 +1,4 @@
-"""Settings that a request brings, or that a plugin has: whether a version takes them."""
+"""Checks of settings against the schema of a version."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,11 +10,11 @@ from guildhook.plugin_settings.schema import check_settings
 from guildhook.store.admin_records import StoredPlugin, StoredVersion
 
 _MOST_NAMED: Final = 50
-"""Settings whose names are in the audit log."""
+"""The most names of settings in an entry of the audit log."""
 
 
 def settings_for(version: StoredVersion, plugin: StoredPlugin, given: Settings | None) -> Settings:
-    """Those that are given, or the plugin's. Raises ProblemError for what the version does not take."""
+    """The new settings, or else those of the plugin. Raises ProblemError if the version does not take them."""
     if given is not None:
         check_given(plugin, version.settings_schema, given)
         return given
@@ -26,14 +26,14 @@ def settings_for(version: StoredVersion, plugin: StoredPlugin, given: Settings |
 
 
 def check_given(plugin: StoredPlugin, schema: Mapping[str, Any] | None, given: Settings) -> None:
-    """Raises ProblemError unless they are what the schema takes, with the secrets that the plugin has."""
+    """Raises ProblemError unless the schema takes the settings together with the plugin's secrets."""
     errors = _errors(plugin, schema, given)
     if errors:
         raise problems.invalid(errors)
 
 
 def changed_names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Of settings, as many as the audit log has room for."""
+    """The names of changed settings, as many as the audit log has room for."""
     changed = sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
     return [name[:64] for name in changed[:_MOST_NAMED]]
 

@@ -1,4 +1,4 @@
-"""Who asks: the access token of the identity provider, and the keys that it is signed with."""
+"""Access tokens of the identity provider, and the keys that they are signed with."""
 
 import re
 import time
@@ -19,7 +19,7 @@ from guildhook.http_bodies import EndlessAnswerError, read_whole
 
 _ALGORITHMS: Final = ("RS256", "ES256")
 _LEEWAY_SECONDS: Final = 30
-"""By which the clocks of the two may differ."""
+"""The most by which the clocks of issuer and server may differ."""
 _MAX_TOKEN_BYTES: Final = 8 * 1024
 _MAX_NAME_CHARS: Final = 64
 _CLAIMS_OF_NAME: Final = ("name", "preferred_username", "username")
@@ -31,29 +31,29 @@ _TIMEOUT = urllib3.Timeout(connect=2, read=3)
 _TOTAL_SECONDS: Final = 5
 _FRESH_SECONDS: Final = 300
 _USABLE_SECONDS: Final = 3_600
-"""While the issuer is out of reach."""
+"""The time for which known keys are used while the issuer is out of reach."""
 _REST_SECONDS: Final = 10
-"""Between two readings: anybody can send a token with a key that nobody knows."""
+"""The least time between two readings of the keys, since anybody can send a token with an unknown key."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class InvalidTokenError(Exception):
-    """The token does not say who asks. The text is why, for the one who sent it, and quotes nothing of it."""
+    """The token does not identify an actor. The text tells its sender why, and quotes nothing of the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     id: UUID
-    """Of a user of the chat server."""
+    """The id of a user of the chat server."""
     name: str
-    """As the token has it: one line, for people to read."""
+    """The name from the token: one line, for people to read."""
 
 
 class SigningKeys:
     """The public keys of an issuer, by OpenID Connect discovery. Safe for use from several threads.
 
-    They are read again after five minutes, and for a key that is not there; while the issuer is out of reach, those
-    that are known do for an hour.
+    Keys are read again after five minutes, and when a token names an unknown key. While the issuer is out of reach,
+    known keys are used for an hour.
     """
 
     def __init__(self, issuer: str, now: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +66,7 @@ class SigningKeys:
         self._problem = ""
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        """None if the issuer has no such key. Raises InfrastructureError if it cannot be asked."""
+        """The key, or None if the issuer does not have it. Raises InfrastructureError if the issuer is out of reach."""
         if self._now() - self._read_at < _FRESH_SECONDS and key_id in self._keys:
             return self._keys[key_id]
         with self._lock:
@@ -78,7 +78,7 @@ class SigningKeys:
             return self._keys.get(key_id)
 
     def _read(self) -> None:
-        """Afterwards the keys are those of the issuer, or there is a problem."""
+        """Read the issuer's keys, or set the problem that prevented it."""
         self._tried_at = self._now()
         try:
             self._keys, self._problem = _keys(self._get(self._discover())), ""
@@ -91,7 +91,7 @@ class SigningKeys:
             self._problem = str(error)
 
     def _discover(self) -> str:
-        """Where the keys are: they come the way of the discovery document, or a safer one.
+        """The URL of the keys. It has the discovery document's scheme, or a safer one.
 
         Raises urllib3's HTTPError, and ValueError.
         """
@@ -105,7 +105,7 @@ class SigningKeys:
         return url
 
     def _get(self, url: str) -> dict[str, Any]:
-        """Raises urllib3's HTTPError, and ValueError that says what is wrong."""
+        """The JSON object at the URL. Raises urllib3's HTTPError, and ValueError that says what is wrong."""
         with self._http.request("GET", url, redirect=False, preload_content=False) as answer:
             if answer.status != HTTPStatus.OK:
                 raise ValueError(f"HTTP {answer.status} for {urlsplit(url).path}")
@@ -118,13 +118,13 @@ class SigningKeys:
 
 class TokenVerifier:
     def __init__(self, issuer: str, audience: str, keys: SigningKeys) -> None:
-        """`audience` is what `aud` has of a token, or `client_id` if it has no `aud`."""
+        """`audience` must be in a token's `aud`, or be its `client_id` if it has no `aud`."""
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
 
     def verify(self, token: str) -> Actor:
-        """Raises InvalidTokenError, and InfrastructureError if the issuer's keys cannot be read."""
+        """The actor whom the token names. Raises InvalidTokenError, and InfrastructureError if there are no keys."""
         if len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise InvalidTokenError(f"the token has more than {_MAX_TOKEN_BYTES} bytes, or others than ASCII has")
         try:
@@ -146,7 +146,7 @@ class TokenVerifier:
         return Actor(_subject(claims), _name(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
-        """What is signed. Raises PyJWTError, InvalidTokenError and InfrastructureError."""
+        """The verified claims. Raises PyJWTError, InvalidTokenError and InfrastructureError."""
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in _ALGORITHMS:
             raise InvalidTokenError(f"the token is not signed with {' or '.join(_ALGORITHMS)}")
@@ -164,7 +164,7 @@ class TokenVerifier:
             leeway=_LEEWAY_SECONDS,
             options={
                 "require": ["exp", "iss", "sub"],
-                "verify_aud": False,  # below: tokens of some providers have client_id instead
+                "verify_aud": False,  # The audience is checked below: some providers use client_id instead.
                 "enforce_minimum_key_length": True,
             },
         )
@@ -178,7 +178,7 @@ class TokenVerifier:
 
 
 def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
-    """Those that tokens may be signed with, by their ids. Raises ValueError."""
+    """The keys that tokens may be signed with, by id. Raises ValueError."""
     found = document.get("keys")
     if not isinstance(found, list) or len(found) > _MOST_KEYS:
         raise ValueError(f"its key set has no list of keys, or one of more than {_MOST_KEYS}")
@@ -189,7 +189,7 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
         try:
             key = jwt.PyJWK(item)
         except (jwt.PyJWTError, TypeError):
-            continue  # of a kind that PyJWT does not know, or nonsense
+            continue  # PyJWT does not know this kind of key, or the key is malformed.
         if key.algorithm_name in _ALGORITHMS and getattr(key.key, "key_size", 0) <= _LARGEST_RSA_BITS:
             keys[item["kid"]] = key
     return keys
@@ -206,7 +206,7 @@ def _name(claims: Mapping[str, Any]) -> str:
     for claim in _CLAIMS_OF_NAME:
         name = claims.get(claim)
         if isinstance(name, str):
-            # It is stored, and shown in lists and logs.
+            # The name is stored, and shown in lists and logs.
             printable = "".join(character for character in name if character.isprintable()).strip()
             if printable:
                 return printable[:_MAX_NAME_CHARS]

@@ -1,1 +1,1 @@
-"""What can be asked for, a file for each kind of thing."""
+"""The routes of the admin API, a file for each kind of resource."""

@@ -1,4 +1,4 @@
-"""Guilds, and who has changed what in them."""
+"""Routes of guilds and their audit logs."""
 
 from typing import Any
 

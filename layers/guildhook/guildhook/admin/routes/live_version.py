@@ -1,4 +1,4 @@
-"""Which version of a plugin runs."""
+"""Routes that decide which version of a plugin is live, and which is its shadow."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ def _switch(
 
 
 def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[Permission]) -> None:
-    """Raises ProblemError unless it is for exactly what is newly needed: neither by habit nor for what is not shown."""
+    """Raises ProblemError unless the consent names exactly the newly needed permissions, which the page has shown."""
     needed = views.newly_needed(version, plugin.permissions)
     if set(consent) == set(needed):
         return

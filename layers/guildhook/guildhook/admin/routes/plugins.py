@@ -1,4 +1,4 @@
-"""Plugins: what they are called, may do and are set to."""
+"""Routes of plugins, their settings and their secrets."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -37,7 +37,7 @@ endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugin
 
 _MOST_SECRETS: Final = 64
 _MOST_SECRET_BYTES: Final = 32 * 1024
-"""Of all of a plugin, sealed: they are read for every message of its guild, with those of other guilds."""
+"""The size of all secrets of a plugin, sealed. They are read for every message of the plugin's guild."""
 _CREATED: Final = "plugin.created"
 
 
@@ -154,14 +154,14 @@ def show(request: AdminRequest, plugin_id: UUID, status: HTTPStatus = HTTPStatus
 
 
 def show_changed(request: AdminRequest, plugin_id: UUID, done: bool) -> Response[Any]:
-    """Raises ProblemError if it was not done, since somebody else has changed it first."""
+    """The changed plugin. Raises ProblemError if the change was not done, since another one came first."""
     if not done:
         raise changed_meanwhile()
     return show(request, plugin_id)
 
 
 def _difference(plugin: StoredPlugin, name: str, new: Any) -> Any:
-    """For the audit log: no setting's value, and nothing that stayed."""
+    """The difference for the audit log, without values of settings. None if nothing changed."""
     if name == "settings":
         changed = changed_names(plugin.settings, new)
         return {"changed": changed} if changed else None

@@ -1,4 +1,4 @@
-"""What a plugin has done, and why."""
+"""Routes of recorded runs, usage and explanations."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What everybody may ask."""
+"""Routes that anybody may use."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def health(request: CurrentRequest) -> Response[Any]:
     if missing:
         operators_detail = f"migrations are missing: {', '.join(missing)}"
         raise ProblemError("unavailable", "the database is not up to date", operators_detail=operators_detail)
-    # A newer version may have applied more already.
+    # A newer version of guildhook may have applied more migrations.
     return respond(Health(status="ok", version=__version__, migration=max(applied)))
 
 

@@ -1,4 +1,4 @@
-"""What a plugin would do: runs without effects."""
+"""Routes of test runs and replays, which have no effects."""
 
 import json
 import secrets
@@ -78,7 +78,7 @@ def test_run(
 
 
 def _payload(message: TestMessage, message_id: UUID, guild_id: UUID, created_at: datetime) -> str:
-    """As the chat server would have sent it. The guild's id stands in for a channel that is not given."""
+    """The payload that the chat server would have sent. The guild's id stands in for a missing channel id."""
     sent = {
         "id": str(message_id),
         "guild_id": str(guild_id),

@@ -1,4 +1,4 @@
-"""Versions of a plugin: what was uploaded."""
+"""Routes of a plugin's versions."""
 
 from http import HTTPStatus
 from typing import Any, Final
