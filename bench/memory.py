@@ -13,7 +13,7 @@ from bench.report import Figure, Goal
 from guildhook.model import Artifact
 from guildhook.modules import ArtifactBucket, compress
 from guildhook.sandbox import Engine
-from guildhook.store import Store
+from guildhook.store.compiling import CompileStore
 from guildhook_local.stack import LocalGuild, Stack, servers, stack
 
 GUILDS, PLUGINS = 100, 300
@@ -79,7 +79,7 @@ def _publish(system: Stack) -> Iterator[LocalGuild]:
     engine = Engine()
     wasm = builds.quickjs()
     native = builds.compiled(engine, wasm).artifact
-    store, bucket = Store(system.database), ArtifactBucket(system.bucket)
+    store, bucket = CompileStore(system.database), ArtifactBucket(system.bucket)
     for number in range(PLUGINS):
         marker = f"marker-{number:06}".encode()
         own_wasm, own_native = wasm.replace(MARKER, marker), native.replace(MARKER, marker)

@@ -41,3 +41,17 @@ def upload(system: Stack, version_id: UUID, file: bytes) -> None:
     with urllib3.PoolManager() as http:
         answer = http.request("POST", form.url, fields={**form.fields, "file": ("plugin.wasm", file)})
     assert answer.status == 204
+
+
+def add_version(database, plugin_id, wasm, state="ready", **columns):
+    """Its id. `columns` of the plugin are pointed at it: live, shadow."""
+    number = database.execute("SELECT count(*) + 1 FROM plugin_versions").fetchone()[0]
+    stored = None if state in ("expected", "refused") else wasm
+    ((version_id,),) = database.execute(
+        "INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by) "
+        "VALUES (%s, %s, %s, %s, %s, %s, 'ada') RETURNING id",
+        [plugin_id, number, state, sha256(wasm).digest(), len(wasm), stored],
+    ).fetchall()
+    for column in columns:
+        database.execute(f"UPDATE plugins SET {column}_version_id = %s WHERE id = %s", [version_id, plugin_id])
+    return version_id

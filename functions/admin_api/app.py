@@ -23,7 +23,6 @@ from guildhook.observability import create_telemetry, report_request
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import MAX_WASM_BYTES
 from guildhook.store.admin import AdminStore
-from guildhook.store.rates import RateStore
 from guildhook.trials import Trials
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.uploads import Uploads
@@ -57,7 +56,7 @@ api = create_api(
             configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
         ),
         access=GuildAccess(chat),
-        rate_limiter=RateLimiter(RateStore(store), configuration.admin_requests_per_minute),
+        rate_limiter=RateLimiter(store, configuration.admin_requests_per_minute),
         uploads=uploads,
         trials=Trials(configuration.test_run_function),
         compile_queue=CompileQueue(configuration.compile_queue_url),

@@ -19,7 +19,7 @@ from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket
 from guildhook.observability import create_telemetry, report_compile
 from guildhook.sandbox import Engine
-from guildhook.store import Store, VersionStore
+from guildhook.store.compiling import CompileStore
 from guildhook.versions.checker import Checker
 from guildhook.versions.compile_queue import (
     CompileQueue,
@@ -44,17 +44,15 @@ try:
     configuration = load_configuration(CompileFunctionConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(configuration.database)
+store = CompileStore(configuration.database)
 bucket = ArtifactBucket(configuration.artifact_bucket)
 queue = CompileQueue(configuration.compile_queue_url)
 compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, telemetry.stage)
-versions = VersionStore(configuration.database)
-checker = Checker(compiler, versions, telemetry.stage)
+checker = Checker(compiler, store, telemetry.stage)
 
 
 def close() -> None:
     store.close()
-    versions.close()
 
 
 @telemetry.handler

@@ -22,7 +22,7 @@ from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.observability import create_telemetry, report_batch, report_delays
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Engine, Sandbox
-from guildhook.store import Store
+from guildhook.store.events import EventStore
 from guildhook.versions.compile_queue import CompileQueue
 
 # What Lambda takes for "the whole batch failed": an id that names no record.
@@ -40,7 +40,7 @@ def create_worker(configuration: WorkerConfiguration) -> Worker:
         disk_bytes=configuration.disk_cache_bytes,
     )
     rules = Rules(configuration.limits_of, configuration.budget_of, configuration.quarantine, configuration.backoff)
-    store = Store(configuration.database)
+    store = EventStore(configuration.database)
     token = Secret(configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     sender = Sender(RestChatApi(configuration.chat_api_url, token), CircuitBreaker())
     return Worker(

@@ -11,7 +11,7 @@ from guildhook.aws.queues import Queue
 from guildhook.configuration import SweepConfiguration, load_configuration
 from guildhook.errors import ConfigurationError
 from guildhook.observability import create_telemetry, report_sweep
-from guildhook.store import Store, VersionStore
+from guildhook.store.upkeep import UpkeepStore
 from guildhook.sweeper import Swept, sweep
 from guildhook.versions.compile_queue import CompileQueue
 
@@ -22,15 +22,13 @@ try:
     configuration = load_configuration(SweepConfiguration)
 except ConfigurationError as error:
     sys.exit(f"guildhook: {error}")
-store = Store(configuration.database)
-versions = VersionStore(configuration.database)
+store = UpkeepStore(configuration.database)
 events = Queue(configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 compiles = CompileQueue(configuration.compile_queue_url)
 
 
 def close() -> None:
     store.close()
-    versions.close()
 
 
 @telemetry.handler
@@ -40,7 +38,6 @@ def handler(_event: Any, context: Any) -> dict[str, int]:
     try:
         sweep(
             store,
-            versions,
             events,
             compiles,
             configuration,

@@ -284,11 +284,11 @@ def _compiler() -> Iterator["Compiler"]:
     # Only here: `run` and `check` need neither database nor bucket.
     from guildhook.configuration import CompilerConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.modules import ArtifactBucket  # noqa: PLC0415
-    from guildhook.store import Store  # noqa: PLC0415
+    from guildhook.store.compiling import CompileStore  # noqa: PLC0415
     from guildhook.versions.compiler import Compiler  # noqa: PLC0415
 
     configuration = load_configuration(CompilerConfiguration)
-    with closing(Store(configuration.database)) as store:
+    with closing(CompileStore(configuration.database)) as store:
         bucket = ArtifactBucket(configuration.artifact_bucket)
         yield Compiler(Engine(), configuration.largest_limits(), bucket, store)
 

@@ -4,7 +4,7 @@ import json
 import secrets
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +15,13 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
-from guildhook.store import Database, Store
+from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
+from guildhook_local.direct_install import install_plugin
 from guildhook_local.function import loaded_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
@@ -106,8 +107,8 @@ class Stack:
         settings: Mapping[str, Any] | None = None,
     ) -> UUID:
         """Add a plugin to a guild, not compiled yet: `compile` does that, or its first message."""
-        with closing(Store(self.database)) as store:
-            return store.add_plugin(guild.id, name, wasm, settings or {}, permissions)
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return install_plugin(connection, guild.id, name, wasm, settings or {}, permissions)
 
     def compile(self, wasm: bytes) -> None:
         """Let the compile function do what it is asked for, this wasm of an installed plugin included."""

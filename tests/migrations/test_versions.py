@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,9 +16,10 @@ from psycopg.types.json import Jsonb
 
 from guildhook.events.queue_events import DeliveryDue
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
-from guildhook.store import Database, Store
+from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.store.needed_migrations import MIGRATIONS as NEEDED
+from guildhook_local.direct_install import install_plugin
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
@@ -203,8 +203,8 @@ def test_no_row_is_lost_and_the_current_code_goes_on_with_them(version, at_versi
         assert read_rows(connection, schema) == before
     assert all(before.values())
     if "plugins" not in before:
-        with closing(Store(Database(at_version))) as store:
-            store.add_plugin(GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
+        with psycopg.connect(at_version) as connection:
+            install_plugin(connection, GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
     handles_messages(system, at_version)
     pending = ["from before"] if "plugin_intents" in before else []
     assert sorted(reply["content"] for reply in system.chat.replies()) == [*pending, "pong"]
@@ -312,8 +312,8 @@ def test_the_chat_servers_own_tables_stay_as_they_are_and_guildhook_works_beside
         assert {table: newest.columns[table] for table in schema.columns} == schema.columns
         for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
             assert {definition: of for definition, of in new.items() if of[0] in schema.columns} == old
-    with closing(Store(Database(empty_database))) as store:
-        store.add_plugin(GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
+    with psycopg.connect(empty_database) as connection:
+        install_plugin(connection, GUILD, "ping", PING, {}, ["SEND_MESSAGES"])
     handles_messages(system, empty_database)
     assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
     with psycopg.connect(empty_database, autocommit=True) as connection:

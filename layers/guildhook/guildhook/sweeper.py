@@ -12,7 +12,7 @@ from guildhook.aws.queues import Queue, QueueMessage
 from guildhook.configuration import SweepConfiguration
 from guildhook.events.queue_events import DeliveryDue
 from guildhook.stage import Stage
-from guildhook.store import GivenUp, Store, VersionStore
+from guildhook.store.upkeep import ExpiredIntent, UpkeepStore
 from guildhook.versions.compile_queue import CompileQueue
 
 _AT_ONCE: Final = 1_000
@@ -32,7 +32,7 @@ class Swept:
 
     requeued: int = 0
     """Messages whose answers are due."""
-    given_up: list[GivenUp] = field(default_factory=list)
+    given_up: list[ExpiredIntent] = field(default_factory=list)
     """Refused now."""
     runs: int = 0
     """Deleted."""
@@ -49,8 +49,7 @@ class Swept:
 
 
 def sweep(
-    store: Store,
-    versions: VersionStore,
+    store: UpkeepStore,
     events: Queue,
     compiles: CompileQueue,
     configuration: SweepConfiguration,
@@ -71,27 +70,29 @@ def sweep(
             events.send([QueueMessage(message.to_json(), str(message.guild_id)) for message in messages])
             swept.requeued += len(due)
     with stage("versions"):
-        _sweep_versions(versions, compiles, in_time, swept)
+        _sweep_versions(store, compiles, in_time, swept)
     with stage("forget"):
         while in_time() and (forgotten := store.forget_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
         while in_time() and (forgotten := store.forget_usage(configuration.keep_usage_days, _AT_ONCE)):
             swept.usage += forgotten
-        while in_time() and (forgotten := versions.forget_shadow_runs(configuration.keep_runs_days, _AT_ONCE)):
+        while in_time() and (forgotten := store.forget_budgets(configuration.keep_usage_days, _AT_ONCE)):
+            swept.usage += forgotten
+        while in_time() and (forgotten := store.forget_shadow_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
-        while in_time() and (forgotten := versions.forget_audit(configuration.keep_audit_days, _AT_ONCE)):
+        while in_time() and (forgotten := store.forget_audit(configuration.keep_audit_days, _AT_ONCE)):
             swept.audit += forgotten
-        while in_time() and (forgotten := versions.forget_requests(_REQUESTS_HOURS, _AT_ONCE)):
+        while in_time() and (forgotten := store.forget_requests(_REQUESTS_HOURS, _AT_ONCE)):
             swept.usage += forgotten
 
 
-def _sweep_versions(versions: VersionStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: Swept) -> None:
-    while in_time() and (abandoned := versions.forget_abandoned(_ABANDONED_HOURS, _AT_ONCE)):
+def _sweep_versions(store: UpkeepStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: Swept) -> None:
+    while in_time() and (abandoned := store.forget_abandoned(_ABANDONED_HOURS, _AT_ONCE)):
         swept.abandoned += abandoned
-    while in_time() and (stuck := versions.refuse_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):
+    while in_time() and (stuck := store.refuse_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):
         swept.stuck += stuck
-    while in_time() and (adopted := versions.adopt(_ADOPTED_AT_ONCE)):
+    while in_time() and (adopted := store.adopt(_ADOPTED_AT_ONCE)):
         swept.adopted += adopted
         compiles.ask_versions(adopted)
-    while in_time() and (unchecked := versions.take_unchecked(_STUCK_MINUTES, _AT_ONCE)):
+    while in_time() and (unchecked := store.take_unchecked(_STUCK_MINUTES, _AT_ONCE)):
         compiles.ask_versions(unchecked)

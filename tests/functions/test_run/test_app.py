@@ -18,7 +18,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.events.queue_events import parse_event
 from guildhook.model import Outcome
 from guildhook.sandbox import Engine
-from guildhook.store import Store
+from guildhook.store.compiling import CompileStore
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
 from guildhook_local.function import loaded_function
 from guildhook_local.poller import LambdaContext
@@ -61,7 +61,7 @@ def compile_(system):
     def compile_(wasm):
         system.install(system.add_guild(), "plugin", wasm)
         system.compile(wasm)
-        with closing(Store(system.database)) as store:
+        with closing(CompileStore(system.database)) as store:
             return store.artifact(sha256(wasm).digest(), Engine().fingerprint)
 
     return compile_
@@ -136,7 +136,7 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, trials
             "SELECT key::text, position, channel_id::text, content FROM plugin_intents"
         ).fetchall()
         state = connection.execute("SELECT entries FROM plugin_state").fetchone()["entries"]
-    with closing(Store(system.database)) as store:
+    with closing(CompileStore(system.database)) as store:
         artifact = store.artifact(sha256(wasm).digest(), Engine().fingerprint)
     again = request(
         artifact,

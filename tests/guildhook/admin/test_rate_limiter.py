@@ -1,19 +1,18 @@
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
 
 from guildhook.admin.rate_limiter import TEST_RUN_COST, RateLimiter, TooManyRequestsError
 from guildhook.admin.tokens import Actor
-from guildhook.store.database import Database
-from guildhook.store.rates import RateStore
-from guildhook.store.session import Session
+from guildhook.store import Database
+from guildhook.store.admin import AdminStore
 
 
 @pytest.fixture
 def rates(system):
-    session = Session(Database(system.database_url))
-    yield RateLimiter(RateStore(session), 25)
-    session.close()
+    with closing(AdminStore(Database(system.database_url))) as store:
+        yield RateLimiter(store, 25)
 
 
 def ada():

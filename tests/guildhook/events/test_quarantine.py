@@ -4,7 +4,7 @@ import pytest
 
 from guildhook.events.quarantine import health_after, is_failure, judge, may_run
 from guildhook.model import Outcome, PluginHealth, RunResult
-from guildhook.store import RunRecord
+from guildhook.store.events import RunRecord
 from samples import installed_plugin, new_message
 
 HEALTHY = PluginHealth()

@@ -17,7 +17,7 @@ from guildhook.model import (
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Sandbox
-from guildhook.store import Delayed, Snapshot
+from guildhook.store.events import Delayed, Snapshot
 from samples import CHANNEL, MESSAGE, FixedKeys, installed_plugin, limits, new_message
 
 IN_TIME = float("inf")

@@ -27,7 +27,10 @@ from guildhook.events.worker import Rules, Worker
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache
 from guildhook.sandbox import Sandbox
-from guildhook.store import Database, Snapshot, Store, queries
+from guildhook.store import Database
+from guildhook.store.events import EventStore, Snapshot
+from guildhook.store.events.statements import RECORD, SETTLE, SNAPSHOT
+from guildhook.store.wasm import WASM
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import LocalGuild
@@ -51,7 +54,7 @@ class Statements:
         self._path = path
 
     @contextmanager
-    def counting(self, store: Store):
+    def counting(self, store: EventStore):
         store.connect()
         with self._path.open("w") as file:
             store._connection.pgconn.trace(file.fileno())
@@ -68,7 +71,7 @@ def statements(tmp_path):
     return Statements(tmp_path / "trace")
 
 
-class OvertakenStore(Store):
+class OvertakenStore(EventStore):
     """Lets something happen between the snapshot of a batch and its write."""
 
     def __init__(self, database: Database, meanwhile: Callable[[], None]) -> None:
@@ -103,7 +106,7 @@ def create_worker(system, engine, tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(system):
-    return Store(system.database)
+    return EventStore(system.database)
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system,
 
 def test_what_another_delivery_recorded_first_comes_back_and_is_not_sent(system, create_worker, worker, store):
     batch = records(*populate(system, 1))
-    other = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    other = create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
     overtaken = create_worker(OvertakenStore(system.database, lambda: other.process(batch, IN_TIME)))
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
     assert system.chat.replies() == []
@@ -197,7 +200,7 @@ def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, 
     bodies = populate(system, 2)
     order = []
 
-    class Watched(Store):
+    class Watched(EventStore):
         def record(self, batch, rules):
             order.append({run.message.id for run in batch.runs})
             return super().record(batch, rules)
@@ -252,7 +255,7 @@ def test_guilds_that_use_the_same_wasm_share_its_module(system, worker):
     assert worker.process(records(*populate_again(bodies)), IN_TIME).modules == {CacheEvent.MEMORY: 3}
 
 
-class FailingStore(Store):
+class FailingStore(EventStore):
     """Postgres goes away before one of the statements of a batch."""
 
     def __init__(self, database: Database, statement: str) -> None:
@@ -268,10 +271,10 @@ class FailingStore(Store):
 @pytest.mark.parametrize(
     ("statement", "failed"),
     [
-        (queries.SNAPSHOT, {"0", "1"}),
-        (queries.WASM, {"0", "1"}),
-        (queries.RECORD, {"0", "1"}),
-        (queries.SETTLE, {"0"}),
+        (SNAPSHOT, {"0", "1"}),
+        (WASM, {"0", "1"}),
+        (RECORD, {"0", "1"}),
+        (SETTLE, {"0"}),
     ],
 )
 def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, statement, failed):
@@ -281,13 +284,13 @@ def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, 
     batch = records(replying, event(quiet.id, quiet.channel_id))
     report = create_worker(FailingStore(system.database, statement)).process(batch, IN_TIME)
     assert reasons(report) == dict.fromkeys(failed, "the database is gone")
-    assert create_worker(Store(system.database)).process(batch, IN_TIME).failures == {}
+    assert create_worker(EventStore(system.database)).process(batch, IN_TIME).failures == {}
     # The chat server knows the key of what was sent before the database went away.
     assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
 
 
 def test_connections_that_cannot_be_opened_are_told_and_tried_again(system, create_worker):
-    worker = create_worker(Store(Database("postgresql://someone@127.0.0.1:1/chat")), chat_url="http://127.0.0.1:1")
+    worker = create_worker(EventStore(Database("postgresql://someone@127.0.0.1:1/chat")), chat_url="http://127.0.0.1:1")
     problems = [str(problem) for problem in worker.connect()]
     assert ["GUILDHOOK_DATABASE_URL" in problem for problem in problems] == [True, False]
     assert "GUILDHOOK_CHAT_API_URL" in problems[1]
@@ -330,7 +333,7 @@ def test_a_batch_counts_on_from_what_it_wrote_itself(system, worker, counting, s
 
 
 def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(system, create_worker, counting):
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
     winner.process(records(count(counting, "before")), IN_TIME)
     loser = create_worker(
         OvertakenStore(system.database, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
@@ -348,7 +351,7 @@ def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(syst
 
 def test_two_plugins_that_lost_the_race_for_one_message_are_each_run_once_again(system, create_worker, counting):
     system.install(counting, "counter too", COUNTER, {"SEND_MESSAGES"})
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
     overtake = once(lambda: winner.process(records(count(counting, "winner")), IN_TIME))
     loser = create_worker(OvertakenStore(system.database, overtake))
     assert loser.process(records(count(counting, "loser")), IN_TIME).failures == {}
@@ -361,7 +364,7 @@ def once(action):
 
 
 def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(system, create_worker, counting):
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
     tags = (str(number) for number in itertools.count())
 
     def overtake():
@@ -378,7 +381,7 @@ def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(
 
 def test_a_delivery_that_was_overtaken_by_the_same_message_counts_it_once(system, create_worker, counting):
     batch = records(count(counting, "once"))
-    other = create_worker(Store(system.database))
+    other = create_worker(EventStore(system.database))
     overtaken = create_worker(OvertakenStore(system.database, once(lambda: other.process(batch, IN_TIME))))
     overtaken.process(batch, IN_TIME)
     assert overtaken.process(batch, IN_TIME).failures == {}
@@ -390,7 +393,7 @@ def test_a_delivery_that_was_overtaken_leaves_the_event_in_the_queue_until_its_a
     system, create_worker, worker, counting
 ):
     batch = records(count(counting, "once"))
-    other = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    other = create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
     overtaken = create_worker(OvertakenStore(system.database, once(lambda: other.process(batch, IN_TIME))))
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "another delivery of the same message is under way"}
     assert worker.process(batch, IN_TIME).failures == {}
@@ -398,7 +401,7 @@ def test_a_delivery_that_was_overtaken_leaves_the_event_in_the_queue_until_its_a
 
 
 def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, create_worker, counting):
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
 
     def overtake_and_disable():
         winner.process(records(count(counting, "winner")), IN_TIME)
@@ -412,7 +415,7 @@ def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, cre
 
 def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_worker, counting):
     system.compile(COUNTER)
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
 
     def overtake_and_update():
         winner.process(records(count(counting, "winner")), IN_TIME)
@@ -427,7 +430,7 @@ def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_wor
 
 
 def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_queue(system, create_worker, counting):
-    workers = [create_worker(Store(system.database)) for _ in range(4)]
+    workers = [create_worker(EventStore(system.database)) for _ in range(4)]
     workers[0].process(records(count(counting, "first")), IN_TIME)
 
     def handle(worker):
@@ -444,7 +447,7 @@ def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_q
 def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_what_is_pending_is_sent(
     system, create_worker, worker, counting
 ):
-    first, tripped = count(counting, "first"), create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    first, tripped = count(counting, "first"), create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
     assert list(tripped.process(records(first), IN_TIME).failures) == ["0"]
     second = {**first, "message": {**first["message"], "content": "!count second"}}
     report = worker.process(records(second), IN_TIME)
@@ -470,7 +473,7 @@ def test_another_body_beside_the_first_one_does_not_take_it_along(system, create
     assert contents(system) == ["pong"]
 
 
-class RefusingStore(Store):
+class RefusingStore(EventStore):
     """Postgres takes no run of one plugin."""
 
     def __init__(self, database: Database, plugin_id: UUID) -> None:
@@ -498,7 +501,7 @@ def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back
 
     def record_without_state():
         # As if the plugin had drawn another lot there, and written nothing.
-        other = create_worker(Store(system.database))
+        other = create_worker(EventStore(system.database))
         with psycopg.connect(system.database_url) as connection:
             connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [wat.logs("no")])
             connection.commit()
@@ -531,7 +534,7 @@ def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_messa
     system, create_worker, worker, counting
 ):
     batch = records(count(counting, "a"))
-    tripped = create_worker(Store(system.database), chat_url="http://127.0.0.1:1")
+    tripped = create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
     assert list(tripped.process(batch, IN_TIME).failures) == ["0"]
     with psycopg.connect(system.database_url) as connection:
         connection.execute("DELETE FROM plugins")
@@ -540,7 +543,7 @@ def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_messa
     assert contents(system) == []
 
 
-class DeletingStore(Store):
+class DeletingStore(EventStore):
     """A table is emptied after the outbox is written and before anything is sent."""
 
     def __init__(self, database: Database, table: str) -> None:
@@ -846,7 +849,7 @@ def test_a_shadow_that_nobody_compiled_is_left_out_and_the_compile_function_is_a
 
 
 def test_what_postgres_does_not_take_of_a_shadow_is_left_out(system, create_worker, shadowed):
-    class Particular(Store):
+    class Particular(EventStore):
         def record(self, batch, rules):
             if batch.shadow_runs:
                 raise UnwritableError("no room for shadows")
@@ -863,7 +866,7 @@ def test_the_shadow_of_a_plugin_that_lost_a_race_is_recorded_once(system, create
     with psycopg.connect(system.database_url) as connection:
         ((plugin_id,),) = connection.execute("SELECT id FROM plugins").fetchall()
     add_shadow(system, plugin_id, wat.TRAPS)
-    winner = create_worker(Store(system.database))
+    winner = create_worker(EventStore(system.database))
     loser = create_worker(
         OvertakenStore(system.database, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
     )

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from guildhook.aws.secrets import Secret
 from guildhook.errors import InfrastructureError
-from guildhook.store import Store
+from guildhook.store.compiling import CompileStore
 from guildhook.store.connection import connect
 from guildhook.store.database import Credentials, Database
 from guildhook.store.migrations import migrate
@@ -91,7 +91,7 @@ def test_a_password_that_was_rotated_is_read_again_and_nobody_notices(database, 
 
 
 def test_a_function_goes_on_through_a_rotation(database, role, secrets_manager, running):
-    with closing(Store(database)) as store:
+    with closing(CompileStore(database)) as store:
         store.connect()
         role.set_password(SECOND)
         put(secrets_manager, role, password=SECOND)
@@ -99,7 +99,7 @@ def test_a_function_goes_on_through_a_rotation(database, role, secrets_manager, 
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role.name])
         # The statement reaches the server, as the role: what it lacks there is another matter.
         with pytest.raises(InfrastructureError, match=r'a migration is missing: relation "\w+" does not exist; invoke'):
-            store.snapshot([], [], "engine")
+            store.uncompiled("engine")
 
 
 def test_a_password_that_is_wrong_and_stays_wrong_is_the_servers_answer(database, role):
@@ -144,7 +144,7 @@ def test_what_the_role_may_not_do_is_said(running, empty_database, role):
     migrate(Database(empty_database), MIGRATIONS)
     url = make_conninfo(empty_database, user=role.name, password=FIRST)
     with (
-        closing(Store(Database(url))) as store,
+        closing(CompileStore(Database(url))) as store,
         pytest.raises(InfrastructureError, match=r"permission denied for table plugin_\w+: .* GUILDHOOK_DATABASE_ROLE"),
     ):
         store.uncompiled("engine")

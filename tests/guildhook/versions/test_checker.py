@@ -14,7 +14,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket
 from guildhook.sandbox import with_settings_schema
-from guildhook.store import Store, VersionStore
+from guildhook.store.compiling import CompileStore
 from guildhook.versions.checker import Checker
 from guildhook.versions.compiler import Compiler
 from guildhook.versions.uploads import upload_key
@@ -28,8 +28,8 @@ SCHEMA = b'{"type":"object","properties":{"greeting":{"type":"string"}}}'
 
 @pytest.fixture
 def checker(system, engine):
-    with closing(Store(system.database)) as store, closing(VersionStore(system.database)) as versions:
-        yield Checker(Compiler(engine, limits(), ArtifactBucket(system.bucket), store), versions)
+    with closing(CompileStore(system.database)) as store:
+        yield Checker(Compiler(engine, limits(), ArtifactBucket(system.bucket), store), store)
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, artifact_key, compress
 from guildhook.sandbox import Limits
-from guildhook.store import Store
+from guildhook.store.compiling import CompileStore
 from guildhook.versions.compiler import Compiler
 from samples import limits
 
 
 @pytest.fixture
 def store(system):
-    with closing(Store(system.database)) as store:
+    with closing(CompileStore(system.database)) as store:
         yield store
 
 

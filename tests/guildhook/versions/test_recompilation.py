@@ -4,7 +4,8 @@ import pytest
 
 import wat
 from guildhook.modules import ArtifactBucket
-from guildhook.store import Database, Store
+from guildhook.store import Database
+from guildhook.store.compiling import CompileStore
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.compiler import Compiler
 from guildhook.versions.recompilation import Recompilation, recompile
@@ -13,7 +14,7 @@ from samples import limits
 
 @pytest.fixture
 def compiler(system, engine):
-    with closing(Store(Database(system.database_url))) as store:
+    with closing(CompileStore(Database(system.database_url))) as store:
         yield Compiler(engine, limits(), ArtifactBucket(system.bucket), store)
 
 

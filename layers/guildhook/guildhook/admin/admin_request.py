@@ -12,8 +12,7 @@ from guildhook.admin.etags import revision_of
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import Actor
-from guildhook.store.admin import Change, PluginKey
-from guildhook.store.admin_records import StoredFullRun, StoredPlugin, StoredVersion
+from guildhook.store.admin import Change, PluginKey, StoredFullRun, StoredPlugin, StoredVersion
 
 Records = TypeVar("Records", bound=Sequence[Any])
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from guildhook.admin import views
 from guildhook.admin.models import Cause, Explanation
 from guildhook.model import DeliveryState, Outcome
-from guildhook.store.admin_records import Sighting, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
+from guildhook.store.admin import Sighting, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
 
 Reason = Explanation.Reason
 

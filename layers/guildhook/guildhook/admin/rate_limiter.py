@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from guildhook.admin.tokens import Actor
-from guildhook.store.rates import RateStore
+from guildhook.store.admin import AdminStore
 
 REQUEST_COST: Final = 1
 TEST_RUN_COST: Final = 10
@@ -25,7 +25,7 @@ class TooManyRequestsError(Exception):
 
 
 class RateLimiter:
-    def __init__(self, store: RateStore, requests_per_minute: int) -> None:
+    def __init__(self, store: AdminStore, requests_per_minute: int) -> None:
         self._store = store
         self._requests_per_minute = requests_per_minute
 

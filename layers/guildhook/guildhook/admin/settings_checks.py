@@ -7,7 +7,7 @@ from guildhook.admin import problems
 from guildhook.admin.models import FieldError, Settings
 from guildhook.admin.problems import ProblemError
 from guildhook.plugin_settings.schema import check_settings
-from guildhook.store.admin_records import StoredPlugin, StoredVersion
+from guildhook.store.admin import StoredPlugin, StoredVersion
 
 _MOST_NAMED: Final = 50
 """The most names of settings in an entry of the audit log."""

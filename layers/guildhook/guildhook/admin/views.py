@@ -16,7 +16,7 @@ from guildhook.admin.models import Budget, Guild, HostCall, Intent, Plugin, Run,
 from guildhook.events.budgets import GuildBudget
 from guildhook.model import DeliveryState, Outcome, Permission, RunResult
 from guildhook.sandbox import Limits
-from guildhook.store.admin_records import (
+from guildhook.store.admin import (
     StoredBudget,
     StoredFullRun,
     StoredGuild,

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from guildhook.model import Outcome, PluginHealth, RunResult
-from guildhook.store import Judgement, RunRecord
+from guildhook.store.events import Judgement, RunRecord
 
 _RECOVERED: Final = PluginHealth()
 _FAILED_AGAIN: Final = PluginHealth(failing=True, quarantine_seconds=inf)

@@ -16,7 +16,7 @@ from guildhook.model import InstalledPlugin, Message, Outcome, PluginHealth, Plu
 from guildhook.modules import UnavailableModule
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
-from guildhook.store import BatchRecord, Delayed, RunKey, RunRecord, Snapshot
+from guildhook.store.events import BatchRecord, Delayed, RunKey, RunRecord, Snapshot
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of logs and messages that one batch writes down: a statement with much more takes Postgres too long. A guild has less

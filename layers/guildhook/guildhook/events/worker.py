@@ -19,7 +19,7 @@ from guildhook.modules import CacheEvent, ModuleCache, NeededModule, Unavailable
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, Sandbox
 from guildhook.stage import Stage
-from guildhook.store import Quarantined, Recorded, RunRecord, Snapshot, Store
+from guildhook.store.events import EventStore, Quarantined, RecordedBatch, RunRecord, Snapshot
 
 # A compile may take 25 s, and what it was for is still to be run, written and sent.
 _COMPILE_AND_FINISH_SECONDS: Final = 40
@@ -82,7 +82,7 @@ class Worker:
         sandbox: Sandbox,
         rules: Rules,
         modules: ModuleCache[LoadedModule],
-        store: Store,
+        store: EventStore,
         sender: Sender,
         stage: Stage = nullcontext,
         sealer: Sealer | None = None,
@@ -359,7 +359,7 @@ class _Progress:
             before = self.postponed.get(message_id, why)
             self.postponed[message_id] = Postponed(before.reason, max(before.seconds, why.seconds))
 
-    def note_recorded(self, ran: Ran, recorded: Recorded) -> list[OutgoingIntent]:
+    def note_recorded(self, ran: Ran, recorded: RecordedBatch) -> list[OutgoingIntent]:
         """What of it is to be sent."""
         runs = [run for run in ran.record.runs if run.plugin.id not in recorded.stale | recorded.busy]
         self.runs += runs

@@ -18,7 +18,7 @@ from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
 from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
 from guildhook.observability.telemetry import Telemetry
-from guildhook.store import RunRecord
+from guildhook.store.events import RunRecord
 from guildhook.sweeper import Swept
 from guildhook.versions.compile_queue import CompileRequest, UploadNotice, VersionRequest, WasmRequest
 

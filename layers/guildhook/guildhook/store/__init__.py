@@ -1,35 +1,8 @@
-"""Postgres: everything guildhook reads and writes there."""
+"""Everything that guildhook reads from Postgres and writes to it, by the client that connects.
+
+`events` is on_message, `compiling` is compile_plugin, `upkeep` is sweep, and `admin` is admin_api.
+"""
 
 from guildhook.store.database import Database
-from guildhook.store.records import (
-    BatchRecord,
-    Delayed,
-    GivenUp,
-    Judgement,
-    Quarantined,
-    Recorded,
-    RecordedRun,
-    RunKey,
-    RunRecord,
-    Snapshot,
-)
-from guildhook.store.store import Store
-from guildhook.store.versions import Findings, UncheckedVersion, VersionStore
 
-__all__ = [
-    "BatchRecord",
-    "Database",
-    "Delayed",
-    "Findings",
-    "GivenUp",
-    "Judgement",
-    "Quarantined",
-    "Recorded",
-    "RecordedRun",
-    "RunKey",
-    "RunRecord",
-    "Snapshot",
-    "Store",
-    "UncheckedVersion",
-    "VersionStore",
-]
+__all__ = ["Database"]

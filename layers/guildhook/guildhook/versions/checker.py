@@ -14,7 +14,7 @@ from guildhook.model import Artifact, Refusal
 from guildhook.plugin_settings.schema import check_schema
 from guildhook.sandbox import MAX_WASM_BYTES, inspect
 from guildhook.stage import Stage
-from guildhook.store import Findings, UncheckedVersion, VersionStore
+from guildhook.store.compiling import CompileStore, UncheckedVersion, VersionFindings
 from guildhook.versions.compiler import Compiler
 from guildhook.versions.uploads import uploaded_version
 
@@ -22,7 +22,7 @@ from guildhook.versions.uploads import uploaded_version
 @dataclass(frozen=True, slots=True)
 class Checker:
     compiler: Compiler
-    versions: VersionStore
+    store: CompileStore
     stage: Stage = nullcontext
 
     def check_upload(self, key: str) -> Artifact | Refusal | None:
@@ -30,7 +30,7 @@ class Checker:
         already. Raises InfrastructureError.
         """
         version_id = uploaded_version(key)
-        version = version_id and self.versions.begin(version_id, stored=False)
+        version = version_id and self.store.begin(version_id, stored=False)
         if not version:
             return None
         if version.wasm is not None:
@@ -49,33 +49,33 @@ class Checker:
 
         Raises InfrastructureError.
         """
-        version = self.versions.begin(version_id, stored=True)
+        version = self.store.begin(version_id, stored=True)
         if version and version.wasm is not None:
             return self._check(version, version.wasm)
-        digest = self.versions.ready_sha256(version_id)
+        digest = self.store.ready_sha256(version_id)
         if digest is None:
             return None
         artifact = self.compiler.published(digest)
         if artifact:
             return artifact
         with self.stage("fetch"):
-            wasm = self.versions.ready_wasm(version_id)
+            wasm = self.store.ready_wasm(version_id)
         return None if wasm is None else self.compiler.compile(wasm)
 
     def _check(self, version: UncheckedVersion, wasm: bytes) -> Artifact | Refusal | None:
         if not version.accepted:
             with self.stage("inspect"):
                 findings = _not_as_announced(version, wasm) or self._inspected(wasm)
-            if not isinstance(findings, Findings):
+            if not isinstance(findings, VersionFindings):
                 return self._refuse(version.id, findings)
-            if not self.versions.accept(version.id, wasm, findings):
+            if not self.store.accept(version.id, wasm, findings):
                 return None
         compiled = self.compiler.published(version.wasm_sha256) or self.compiler.compile(wasm)
         if isinstance(compiled, Refusal):
             return self._refuse(version.id, [compiled.reason])
-        return compiled if self.versions.ready(version.id) else None
+        return compiled if self.store.ready(version.id) else None
 
-    def _inspected(self, wasm: bytes) -> Findings | Sequence[str]:
+    def _inspected(self, wasm: bytes) -> VersionFindings | Sequence[str]:
         """What the wasm is, or why it is refused."""
         inspection = inspect(wasm, self.compiler.limits.memory_bytes)
         if not inspection.accepted:
@@ -84,10 +84,10 @@ class Checker:
             schema = None if inspection.settings_schema is None else check_schema(inspection.settings_schema)
         except InvalidSchemaError as error:
             return [f"its settings schema is refused: {error}"]
-        return Findings(inspection.imports, inspection.unavailable, inspection.needs, schema)
+        return VersionFindings(inspection.imports, inspection.unavailable, inspection.needs, schema)
 
     def _refuse(self, version_id: UUID, reasons: Sequence[str]) -> Refusal | None:
-        return Refusal("; ".join(reasons)) if self.versions.refuse(version_id, reasons) else None
+        return Refusal("; ".join(reasons)) if self.store.refuse(version_id, reasons) else None
 
 
 def _not_as_announced(version: UncheckedVersion, wasm: bytes) -> Sequence[str]:

@@ -11,7 +11,7 @@ from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, DamagedArtifactError, compress
 from guildhook.sandbox import Engine, Limits
 from guildhook.stage import Stage
-from guildhook.store import Store
+from guildhook.store.compiling import CompileStore
 
 _PRUNED_AT_ONCE = 1_000
 
@@ -22,7 +22,7 @@ class Compiler:
     limits: Limits
     """Under which a plugin must be able to start."""
     bucket: ArtifactBucket
-    store: Store
+    store: CompileStore
     stage: Stage = nullcontext
 
     def compile(self, wasm: bytes) -> Artifact | Refusal:

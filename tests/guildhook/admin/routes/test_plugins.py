@@ -1,7 +1,8 @@
+import psycopg
 import pytest
 
 import wat
-from guildhook.store import Store
+from guildhook_local.direct_install import install_plugin
 
 
 def test_a_plugin_is_made_shown_changed_and_deleted(admin, client):
@@ -225,9 +226,8 @@ def test_settings_are_bounded_and_keep_to_what_the_live_version_says(admin, clie
 
 
 def test_a_plugin_that_was_put_into_the_database_is_shown_as_it_is(admin, client, system):
-    store = Store(system.database)
-    store.add_plugin(admin.guild.id, "old", wat.SILENT, {"a": 1}, ["SEND_MESSAGES", "KICK"])
-    store.close()
+    with psycopg.connect(system.database_url) as connection:
+        install_plugin(connection, admin.guild.id, "old", wat.SILENT, {"a": 1}, ["SEND_MESSAGES", "KICK"])
     admin.execute("UPDATE plugins SET config = '[1]', description = NULL WHERE guild_id = %s", admin.guild.id)
     (plugin,) = client.get("/plugins").ok()["items"]
     assert (plugin["settings"], plugin["permissions"], plugin["live"]) == ({}, ["SEND_MESSAGES"], None)

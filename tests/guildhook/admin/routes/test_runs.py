@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 
 import wat
 from guildhook.admin.views import intent
-from guildhook.store.admin_records import StoredIntent
+from guildhook.store.admin import StoredIntent
 
 CHANNEL = str(uuid4())
 CALLS = [["log", None], ["send-message", "SEND_MESSAGES is not granted"]]

@@ -12,7 +12,7 @@ from guildhook.admin.problems import ProblemError
 from guildhook.admin.routes.plugins import show_changed
 from guildhook.admin.settings_checks import changed_names, settings_for
 from guildhook.model import Permission
-from guildhook.store.admin_records import StoredPlugin, StoredVersion
+from guildhook.store.admin import StoredPlugin, StoredVersion
 
 endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 

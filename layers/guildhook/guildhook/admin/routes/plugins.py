@@ -31,7 +31,7 @@ from guildhook.admin.models import (
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.responses import respond
 from guildhook.admin.settings_checks import changed_names, check_given
-from guildhook.store.admin_records import StoredPlugin
+from guildhook.store.admin import StoredPlugin
 
 endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugins")
 

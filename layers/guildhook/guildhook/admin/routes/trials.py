@@ -18,7 +18,7 @@ from guildhook.admin.rate_limiter import TEST_RUN_COST
 from guildhook.admin.responses import respond
 from guildhook.admin.routes.live_version import check_ready
 from guildhook.admin.settings_checks import settings_for
-from guildhook.store.admin_records import StoredPlugin, StoredVersion
+from guildhook.store.admin import StoredPlugin, StoredVersion
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult
 
 endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
@@ -120,7 +120,7 @@ def _try(
     services, key = request.services, request.key(plugin.id)
     check_ready(version)
     chosen = settings_for(version, plugin, settings)
-    stored = services.store.trial(key, version.id)
+    stored = services.store.trial_inputs(key, version.id)
     if stored is None:
         raise ProblemError("not-found", f"the plugin has no version {version.number}")
     wasm_sha256 = bytes.fromhex(version.wasm_sha256)
@@ -129,7 +129,7 @@ def _try(
         artifacts=tuple(artifact.of(wasm_sha256) for artifact in stored.artifacts),
         plugin_id=plugin.id,
         guild_id=request.guild.id,
-        settings={**chosen, **services.sealer.unseal(plugin.id, services.store.sealed(key))},
+        settings={**chosen, **services.sealer.unseal(plugin.id, services.store.sealed_values(key))},
         permissions=frozenset(views.known_permissions(plugin.permissions) if permissions is None else permissions),
         state=stored.state if keep_state else {},
         message_id=trigger.message_id,

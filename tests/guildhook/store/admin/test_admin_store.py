@@ -9,20 +9,10 @@ import pytest
 
 import wat
 from guildhook.store import Database
-from guildhook.store import admin_queries as queries
-from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter, VersionLimits
-from guildhook.store.migrations import migrate
-from guildhook_local.stack import MIGRATIONS
+from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter, VersionLimits, statements
 
 CHANGE = Change("actor", "Ada\0", "did", {"what": 1})
 LIMITS = VersionLimits(plugin_versions=20, guild_wasm_bytes=1024**3)
-
-
-@pytest.fixture
-def database(empty_database):
-    migrate(Database(empty_database), MIGRATIONS)
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -130,7 +120,7 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
             store.plugins(key.guild_id, None, 10),
             store.has_plugin(key),
             store.creation(key, "did"),
-            store.sealed(key),
+            store.sealed_values(key),
             store.version(key, 1),
             store.version_by_id(key, version_id),
             store.versions(key, None, 10),
@@ -140,7 +130,7 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
             store.run(key, run_id),
             store.run_on(key, message_id),
             store.usage(key, 10),
-            store.trial(key, version_id),
+            store.trial_inputs(key, version_id),
             store.sighting(key, message_id),
         ]
 
@@ -178,7 +168,7 @@ def test_a_version_that_is_being_deleted_does_not_go_live(empty_database, databa
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
     with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "number": 1}
-        assert other.execute(queries.DELETE_VERSION, parameters).fetchall()
+        assert other.execute(statements.DELETE_VERSION, parameters).fetchall()
         future = pool.submit(go_live)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
             pass
@@ -198,7 +188,7 @@ def test_a_version_that_goes_live_is_not_deleted(empty_database, database, key):
     with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "revision": 1, "version_id": version_id}
         more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None}
-        assert other.execute(queries.GO_LIVE, {**parameters, **more}).fetchall()
+        assert other.execute(statements.GO_LIVE, {**parameters, **more}).fetchall()
         future = pool.submit(delete)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
             pass
@@ -241,19 +231,28 @@ def test_what_admins_browse_is_found_by_an_index(store, database, key):
     filters = dict.fromkeys(("outcome", "version", "message_id", "since", "until", "before_at", "before_id"))
     parameters = {**key.parameters(), **filters, "before": None, "limit": 51}
     for query, index in [
-        (queries.RUNS, "idx_plugin_runs_plugin"),
-        (queries.SHADOW_RUNS, "idx_plugin_shadow_runs_plugin"),
-        (queries.AUDIT, "idx_plugin_audit_guild"),
+        (statements.RUNS, "idx_plugin_runs_plugin"),
+        (statements.SHADOW_RUNS, "idx_plugin_shadow_runs_plugin"),
+        (statements.AUDIT, "idx_plugin_audit_guild"),
     ]:
-        given = {**parameters, "plugin_id": None} if query is queries.AUDIT else parameters
+        given = {**parameters, "plugin_id": None} if query is statements.AUDIT else parameters
         plan = "\n".join(line for (line,) in database.execute(f"EXPLAIN {query}", given))
         assert f"using {index}" in plan
 
 
 def test_no_statement_reads_a_blob_but_the_one_that_copies_it():
-    statements = {name: text for name, text in vars(queries).items() if name.isupper() and not name.startswith("_")}
-    assert [name for name, text in statements.items() if "wasm_blob" in text] == [
+    texts = {name: text for name, text in vars(statements).items() if name.isupper() and not name.startswith("_")}
+    assert [name for name, text in texts.items() if "wasm_blob" in text] == [
         "CREATE_PLUGIN",
         "GO_LIVE",
         "SET_SHADOW",
     ]
+
+
+def test_a_charge_that_began_in_the_minute_before_counts_in_the_one_that_is_written_down(store, database):
+    actor = uuid4()
+    assert store.charge(actor, 3)[0] == 3
+    database.execute("UPDATE admin_requests SET minute = minute + interval '1 hour'")
+    used, seconds_left = store.charge(actor, 4)
+    assert used == 7
+    assert 3_500 < seconds_left <= 3_660

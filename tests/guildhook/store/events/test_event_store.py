@@ -3,9 +3,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -15,84 +15,31 @@ from psycopg.types.json import Jsonb
 import wat
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.model import (
-    Artifact,
     Causality,
     Delivery,
     DeliveryState,
     HostFunctionCall,
-    MemoryType,
-    Message,
     Outcome,
     PluginHealth,
     PluginState,
     QuarantineRules,
-    Refusal,
-    RunResult,
-    SendMessage,
     SpentBudget,
-    idempotency_key,
 )
-from guildhook.store import BatchRecord, Database, Delayed, Judgement, Quarantined, Recorded, RunRecord, Store, queries
-from guildhook.store.migrations import migrate
-from guildhook_local.stack import MIGRATIONS
+from guildhook.store import Database
+from guildhook.store.events import BatchRecord, Delayed, EventStore, Judgement, Quarantined, RecordedBatch, statements
+from guildhook_local.direct_install import install_plugin
+from run_records import NOW, OK, record, save, sending
+from versions import add_version
 
-NOW = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
-OK = RunResult(Outcome.OK, "", fuel_used=10, duration_us=20, host_calls=0, logs=(), intents=())
-
-
-@pytest.fixture
-def database(empty_database):
-    migrate(Database(empty_database), MIGRATIONS)
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def store(empty_database, database):
-    store = Store(Database(empty_database))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def guild(database) -> UUID:
-    return database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
-
-
-@pytest.fixture
-def channel(database, guild) -> UUID:
-    return database.execute("INSERT INTO channels (guild_id) VALUES (%s) RETURNING id", [guild]).fetchone()[0]
-
-
-@pytest.fixture
-def installed(store, guild):
-    store.add_plugin(guild, "silent", wat.SILENT, {"a": 1}, ["SEND_MESSAGES"])
-    return store.snapshot([guild], [], "engine").plugins[guild][0]
-
-
-def record(plugin, channel, result=OK, message_id=None, **fields):
-    message = Message(message_id or uuid4(), plugin.guild_id, channel, NOW, payload="{}", **fields)
-    return RunRecord(plugin, message, seed=7, result=result, fuel_limit=1_000)
-
-
-def save(store, *runs, **more):
-    return store.record(BatchRecord(runs=runs, **more), QuarantineRules())
-
-
-def sending(plugin, message_id, *channels):
-    intents = tuple(
-        SendMessage(idempotency_key(message_id, plugin.id, i), i, str(channel), f"hello {i}")
-        for i, channel in enumerate(channels)
-    )
-    return msgspec.structs.replace(OK, intents=intents)
+RULES = QuarantineRules(most_in_a_row=3, most_in_an_hour=5, pause_seconds=60, longest_pause_seconds=200)
 
 
 def test_a_snapshot_has_the_enabled_plugins_of_the_guilds_asked_for(store, database, guild):
     other = database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
-    first = store.add_plugin(guild, "first", wat.SILENT, {"a": [1]}, ["SEND_MESSAGES", "KICK"])
-    off = store.add_plugin(guild, "off", wat.SILENT, {}, [])
-    second = store.add_plugin(guild, "second", wat.TRAPS, {}, [])
-    store.add_plugin(other, "other", wat.SILENT, {}, [])
+    first = install_plugin(database, guild, "first", wat.SILENT, {"a": [1]}, ["SEND_MESSAGES", "KICK"])
+    off = install_plugin(database, guild, "off", wat.SILENT, {}, [])
+    second = install_plugin(database, guild, "second", wat.TRAPS, {}, [])
+    install_plugin(database, other, "other", wat.SILENT, {}, [])
     database.execute("UPDATE plugins SET enabled = false WHERE id = %s", [off])
     snapshot = store.snapshot([guild], [], "engine")
     assert list(snapshot.plugins) == [guild]
@@ -109,97 +56,10 @@ def test_a_snapshot_has_the_enabled_plugins_of_the_guilds_asked_for(store, datab
 
 @pytest.mark.parametrize("value", [[], "text", 7, None, {"SEND_MESSAGES": True}, [1, None]])
 def test_columns_of_any_json_grant_nothing_by_accident(store, database, guild, value):
-    store.add_plugin(guild, "odd", wat.SILENT, {}, [])
+    install_plugin(database, guild, "odd", wat.SILENT, {}, [])
     database.execute("UPDATE plugins SET permissions = %s, config = %s", [Jsonb(value), Jsonb([value])])
     (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
     assert (plugin.permissions, plugin.settings) == (frozenset(), {})
-
-
-def artifact(wasm_sha256, engine="engine", **fields):
-    return replace(
-        Artifact(
-            wasm_sha256=wasm_sha256,
-            engine=engine,
-            sha256=b"n" * 32,
-            size=20,
-            object_sha256=b"o" * 32,
-            object_size=10,
-            memories=(MemoryType(1, None), MemoryType(2, 3)),
-        ),
-        **fields,
-    )
-
-
-def test_an_artifact_is_found_for_its_engine_alone(store, guild, installed):
-    ours = artifact(installed.wasm_sha256)
-    store.add_artifact(replace(ours, size=10))
-    store.add_artifact(ours)
-    assert store.snapshot([guild], [], "engine").plugins[guild][0].compiled == ours
-    assert store.snapshot([guild], [], "another").plugins[guild][0].compiled is None
-    assert store.artifact(installed.wasm_sha256, "engine") == ours
-    assert store.artifact(installed.wasm_sha256, "another") is None
-
-
-def test_what_the_version_before_compiled_counts_as_not_compiled(store, guild, installed, database):
-    # Its statement, word for word: it may still be running.
-    database.execute(
-        """INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, memories)
-           VALUES (%s, 'engine', %s, 10, '[]')
-           ON CONFLICT (wasm_sha256, engine) DO UPDATE SET
-               artifact_sha256 = excluded.artifact_sha256,
-               artifact_bytes = excluded.artifact_bytes,
-               memories = excluded.memories""",
-        [installed.wasm_sha256, bytes(32)],
-    )
-    assert store.snapshot([guild], [], "engine").plugins[guild][0].compiled is None
-    assert store.artifact(installed.wasm_sha256, "engine") is None
-    assert store.uncompiled("engine") == [installed.wasm_sha256]
-
-
-def test_a_refusal_is_found_for_its_engine_until_there_is_an_artifact(store, guild, installed):
-    def compiled(engine):
-        return store.snapshot([guild], [], engine).plugins[guild][0].compiled
-
-    store.add_refusal(installed.wasm_sha256, "engine", Refusal("too slow"))
-    store.add_refusal(installed.wasm_sha256, "engine", Refusal("too\0 large"))
-    assert compiled("engine") == Refusal("too large")
-    assert compiled("another") is None
-    assert store.uncompiled("engine") == []
-    ours = artifact(installed.wasm_sha256)
-    store.add_artifact(ours)
-    assert compiled("engine") == ours
-
-
-def test_uncompiled_is_what_enabled_plugins_need_and_each_wasm_once(store, guild, installed, database):
-    for name, wasm in [("again", wat.SILENT), ("bad", wat.TRAPS), ("off", wat.logs("off"))]:
-        store.add_plugin(guild, name, wasm, {}, [])
-    database.execute("UPDATE plugins SET enabled = FALSE WHERE name = 'off'")
-    assert store.uncompiled("engine") == sorted(sha256(wasm).digest() for wasm in (wat.SILENT, wat.TRAPS))
-    store.add_artifact(artifact(installed.wasm_sha256))
-    assert store.uncompiled("engine") == [sha256(wat.TRAPS).digest()]
-
-
-def test_stale_is_what_is_old_and_of_another_engine_or_of_no_plugin(store, installed, database):
-    gone = bytes(32)
-    for digest in (installed.wasm_sha256, gone):
-        for engine in ("engine", "before"):
-            store.add_artifact(artifact(digest, engine))
-            store.add_refusal(digest, engine, Refusal("no"))
-    store.add_artifact(artifact(installed.wasm_sha256, "long before"))
-    for table in ("plugin_artifacts", "plugin_refusals"):
-        database.execute(f"UPDATE {table} SET created_at = now() - interval '31 days' WHERE engine <> 'long before'")
-
-    stale = {(gone, "engine"), (gone, "before"), (installed.wasm_sha256, "before")}
-    assert set(store.stale_artifacts("engine", days=30, limit=10)) == stale
-    assert len(store.stale_artifacts("engine", days=30, limit=2)) == 2
-    assert store.stale_artifacts("engine", days=32, limit=10) == []
-    store.forget_artifacts(sorted(stale))
-    store.forget_stale_refusals("engine", days=30)
-    kept = {(installed.wasm_sha256, "engine"), (installed.wasm_sha256, "long before")}
-    assert set(database.execute("SELECT wasm_sha256, engine FROM plugin_artifacts")) == kept
-    assert list(database.execute("SELECT wasm_sha256, engine FROM plugin_refusals")) == [
-        (installed.wasm_sha256, "engine")
-    ]
 
 
 def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, installed):
@@ -258,7 +118,7 @@ def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel,
 
 
 def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_others_are_told(
-    empty_database, store, channel, installed
+    empty_database, channel, installed
 ):
     result = msgspec.structs.replace(OK, logs=("x",))
     batches = [[record(installed, channel, result) for _ in range(5)] for _ in range(100)]
@@ -266,7 +126,7 @@ def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_oth
 
     def save_all(_):
         lost = []
-        with closing(Store(Database(empty_database))) as mine:
+        with closing(EventStore(Database(empty_database))) as mine:
             mine.connect()
             for runs in batches:
                 together.wait(timeout=60)
@@ -295,7 +155,7 @@ def test_a_channel_of_another_guild_is_refused(store, database, guild, channel, 
 
 
 def test_a_plugin_deleted_during_its_run_does_not_stop_the_others(store, database, guild, channel, installed):
-    store.add_plugin(guild, "stays", wat.SILENT, {}, [])
+    install_plugin(database, guild, "stays", wat.SILENT, {}, [])
     stays = store.snapshot([guild], [], "engine").plugins[guild][1]
     database.execute("DELETE FROM plugins WHERE id = %s", [installed.id])
     message = uuid4()
@@ -308,14 +168,14 @@ def test_a_plugin_deleted_during_its_run_does_not_stop_the_others(store, databas
 
 def test_a_guild_that_is_being_deleted_holds_up_nobody(empty_database, store, database, guild, channel, installed):
     other = database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
-    store.add_plugin(other, "other", wat.SILENT, {}, [])
+    install_plugin(database, other, "other", wat.SILENT, {}, [])
     (bystander,) = store.snapshot([other], [], "engine").plugins[other]
     runs = [record(plugin, channel, msgspec.structs.replace(OK, logs=("x",))) for plugin in (installed, bystander)]
     with psycopg.connect(empty_database) as deleting:
         deleting.execute("DELETE FROM guilds WHERE id = %s", [guild])
         recorded = save(store, *runs, passed_over={installed.id: 1})
         deleting.rollback()
-    assert recorded == Recorded(busy=frozenset({installed.id}))
+    assert recorded == RecordedBatch(busy=frozenset({installed.id}))
     assert database.execute("SELECT plugin_id FROM plugin_runs").fetchall() == [(bystander.id,)]
 
 
@@ -329,19 +189,19 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
     together = threading.Barrier(2)
 
     def settle(deliveries):
-        with closing(Store(Database(empty_database))) as mine:
+        with closing(EventStore(Database(empty_database))) as mine:
             for _ in range(5):
                 together.wait(timeout=60)
                 # Not `settle`, which would try a second time.
                 columns = zip(*[(d.key, d.state.value, d.detail) for d in deliveries], strict=True)
-                mine.write(queries.SETTLE, dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
+                mine.write(statements.SETTLE, dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(settle, [deliveries, deliveries[::-1]]))
 
 
-def test_what_is_still_to_be_sent_is_in_the_order_of_its_messages(store, guild, channel, installed):
-    store.add_plugin(guild, "second", wat.TRAPS, {}, [])
+def test_what_is_still_to_be_sent_is_in_the_order_of_its_messages(store, guild, channel, installed, database):
+    install_plugin(database, guild, "second", wat.TRAPS, {}, [])
     plugins = store.snapshot([guild], [], "engine").plugins[guild]
     messages = sorted(uuid4() for _ in range(4))
     runs = [record(plugin, channel, sending(plugin, m, channel), m) for m in messages for plugin in plugins]
@@ -379,7 +239,7 @@ def test_a_write_on_a_dead_connection_fails_and_the_next_one_works(store, databa
 
 
 def test_a_missing_migration_is_named(empty_database):
-    store = Store(Database(empty_database))
+    store = EventStore(Database(empty_database))
     with pytest.raises(InfrastructureError, match=r'a migration is missing: relation "plugins" does not exist; invoke'):
         store.snapshot([], [], "engine")
 
@@ -410,9 +270,6 @@ def test_what_the_version_before_recorded_is_still_delivered(store, guild, chann
     assert [(out.intent.key, out.causality) for out in recorded.pending] == [(str(key), Causality(message, 1))]
 
 
-# --- state ---------------------------------------------------------------------------------------------------
-
-
 def remembering(plugin, channel, entries, message_id=None):
     return record(plugin, channel, msgspec.structs.replace(OK, state=entries), message_id)
 
@@ -437,7 +294,7 @@ def test_who_read_another_version_writes_nothing_and_is_told(store, database, gu
     for read in (0, 1):
         save(store, remembering(installed, channel, {}), states={installed.id: PluginState(read, {"by": "winner"})})
     before = database.execute("SELECT count(*) FROM plugin_runs").fetchone()
-    other_id = store.add_plugin(guild, "other", wat.TRAPS, {}, [])
+    other_id = install_plugin(database, guild, "other", wat.TRAPS, {}, [])
     other = next(p for p in store.snapshot([guild], [], "engine").plugins[guild] if p.id == other_id)
     message = uuid4()
     loser = record(
@@ -454,7 +311,7 @@ def test_who_read_another_version_writes_nothing_and_is_told(store, database, gu
         states={installed.id: PluginState(version, {"by": "loser"})},
         judgements=[judgement(installed), judgement(other)],
     )
-    assert recorded == Recorded(stale=frozenset({installed.id}))
+    assert recorded == RecordedBatch(stale=frozenset({installed.id}))
     # But what it burnt counts.
     assert database.execute("SELECT fuel_used FROM guild_budgets").fetchone() == (40,)
     assert state_of(store, guild) == PluginState(2, {"by": "winner"})
@@ -479,7 +336,7 @@ def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, d
 
 def test_state_is_never_lost_between_writers_at_the_same_time(empty_database, store, guild, channel, installed):
     def count_to(times):
-        with closing(Store(Database(empty_database))) as mine:
+        with closing(EventStore(Database(empty_database))) as mine:
             done = 0
             while done < times:
                 state = state_of(mine, guild)
@@ -491,11 +348,6 @@ def test_state_is_never_lost_between_writers_at_the_same_time(empty_database, st
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(count_to, [20] * 4)) == 80
     assert state_of(store, guild) == PluginState(80, {"count": "80"})
-
-
-# --- quarantine ----------------------------------------------------------------------------------------------
-
-RULES = QuarantineRules(most_in_a_row=3, most_in_an_hour=5, pause_seconds=60, longest_pause_seconds=200)
 
 
 def judgement(plugin, failures=1, in_a_row=None, recovered=False, error="trap: why"):
@@ -630,7 +482,7 @@ def test_failures_are_counted_by_all_who_see_them_at_the_same_time(empty_databas
 
     def fail(times):
         together.wait(timeout=60)
-        with closing(Store(Database(empty_database))) as mine:
+        with closing(EventStore(Database(empty_database))) as mine:
             for _ in range(times):
                 mine.record(BatchRecord(runs=[record(installed, channel)], judgements=[judgement(installed)]), rules)
 
@@ -656,9 +508,6 @@ def test_messages_that_a_quarantined_plugin_was_not_given_are_counted(store, dat
     assert database.execute("SELECT plugin_id, outcome, runs FROM plugin_usage").fetchall() == [
         (installed.id, "quarantined", 3)
     ]
-
-
-# --- budgets -------------------------------------------------------------------------------------------------
 
 
 def test_fuel_sends_and_log_are_counted_by_guild_in_this_minute(store, database, guild, channel, installed):
@@ -697,58 +546,6 @@ def test_a_guild_that_is_over_its_budget_can_see_it(store, database, guild, chan
     ).fetchall() == [(guild, 2, True, "too many sends", 10)]
 
 
-# --- sweeping ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pending(store, channel, installed):
-    """Three messages with two answers each that are still to be sent."""
-    runs = [record(installed, channel, sending(installed, m, channel, channel), m) for m in (uuid4() for _ in range(3))]
-    save(store, *runs)
-    return runs
-
-
-def age(database, table, column, interval):
-    database.execute(f"UPDATE {table} SET {column} = now() - interval '{interval}'")
-
-
-def test_what_is_pending_for_long_is_taken_once(store, database, guild, pending):
-    assert store.take_due(60, 100) == []
-    age(database, "plugin_intents", "updated_at", "2 minutes")
-    first, second = store.take_due(60, 2), store.take_due(60, 100)
-    assert {due[0] for due in first + second} == {guild}
-    assert {message for _, message in first + second} == {run.message.id for run in pending}
-    assert store.take_due(60, 100) == []
-
-
-def test_what_is_pending_for_too_long_is_refused_with_the_last_reason(store, database, pending):
-    key = pending[0].result.intents[0].key
-    store.settle([Delivery(key, DeliveryState.PENDING, "HTTP 500")])
-    assert store.give_up(24, 100) == []
-    age(database, "plugin_runs", "created_at", "25 hours")
-    given_up = [store.give_up(24, 4), store.give_up(24, 100)]
-    assert [len(some) for some in given_up] == [4, 2]
-    assert {(g.key, g.message_id, g.guild_id, g.plugin_id, str(g.run_id)) for some in given_up for g in some} == {
-        (intent.key, run.message.id, run.plugin.guild_id, run.plugin.id, run.id)
-        for run in pending
-        for intent in run.result.intents
-    }
-    row = database.execute("SELECT state, detail FROM plugin_intents WHERE key = %s", [key]).fetchone()
-    assert row == ("refused", "EXPIRED HTTP 500")
-
-
-def test_old_rows_are_deleted_in_batches_the_oldest_first(store, database, pending):
-    assert (store.forget_runs(30, 2), store.forget_usage(90, 2)) == (0, 0)
-    for table, column in [("plugin_runs", "created_at"), ("plugin_usage", "hour"), ("guild_budgets", "minute")]:
-        age(database, table, column, "91 days")
-    young = pending[0].message.id
-    database.execute("UPDATE plugin_runs SET created_at = now() WHERE message_id = %s", [young])
-    assert (store.forget_runs(30, 1), store.forget_runs(30, 100), store.forget_runs(30, 100)) == (1, 1, 0)
-    assert (store.forget_usage(90, 100), store.forget_usage(90, 100)) == (2, 0)
-    assert database.execute("SELECT message_id FROM plugin_runs").fetchall() == [(young,)]
-    assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (2,)
-
-
 def test_a_plugin_deleted_before_its_message_was_settled_is_named(store, database, pending):
     keys = [intent.key for intent in pending[0].result.intents]
     deliveries = [Delivery(key, DeliveryState.DELIVERED, "id") for key in keys]
@@ -764,35 +561,6 @@ def test_settling_survives_a_connection_that_died(store, database, pending):
     assert database.execute("SELECT count(*) FROM plugin_intents WHERE state = 'delivered'").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(queries) if name.isupper() and not name.startswith("_")])
-def test_no_statement_is_so_long_that_rds_proxy_pins_its_connection(name):
-    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-pinning.html"""
-    assert len(getattr(queries, name).encode()) <= 16 * 1024
-
-
-def add_version(database, plugin_id, wasm, state="ready", **columns):
-    """Its id. `columns` of the plugin are pointed at it: live, shadow."""
-    number = database.execute("SELECT count(*) + 1 FROM plugin_versions").fetchone()[0]
-    stored = None if state in ("expected", "refused") else wasm
-    ((version_id,),) = database.execute(
-        "INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by) "
-        "VALUES (%s, %s, %s, %s, %s, %s, 'ada') RETURNING id",
-        [plugin_id, number, state, sha256(wasm).digest(), len(wasm), stored],
-    ).fetchall()
-    for column in columns:
-        database.execute(f"UPDATE plugins SET {column}_version_id = %s WHERE id = %s", [version_id, plugin_id])
-    return version_id
-
-
-@pytest.fixture
-def shadowed(store, database, guild, installed):
-    """The live version of a plugin, and the one that shadows it."""
-    add_version(database, installed.id, wat.SILENT, live=True)
-    add_version(database, installed.id, wat.TRAPS, shadow=True)
-    live, shadow = store.snapshot([guild], [], "engine").plugins[guild]
-    return live, shadow
-
-
 def shadow_runs(database):
     return database.execute("SELECT message_id, version_id, outcome FROM plugin_shadow_runs").fetchall()
 
@@ -801,7 +569,7 @@ def test_a_shadow_is_there_beside_the_live_version_with_the_same_settings_and_st
     store, database, guild, channel, installed, shadowed
 ):
     save(store, remembering(installed, channel, {}), states={installed.id: PluginState(0, {"key": "value"})})
-    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    other = install_plugin(database, guild, "other", wat.SILENT, {}, [])
     live, beside, shadow = store.snapshot([guild], [], "engine").plugins[guild]
     assert [plugin.id for plugin in (live, beside, shadow)] == [installed.id, other, installed.id]
     assert [plugin.shadow for plugin in (live, beside, shadow)] == [False, False, True]
@@ -821,14 +589,14 @@ def test_quarantine_is_of_the_live_version_alone(judge, store, guild, installed,
 
 
 @pytest.mark.parametrize("state", ["expected", "compiling", "refused"])
-def test_a_version_that_is_not_ready_shadows_nothing(store, database, guild, installed, state):
+def test_a_version_that_is_not_ready_shadows_nothing(store, database, guild, installed, state, compiles):
     add_version(database, installed.id, wat.TRAPS, state, shadow=True)
     assert [plugin.shadow for plugin in store.snapshot([guild], [], "engine").plugins[guild]] == [False]
-    assert store.uncompiled("engine") == [installed.wasm_sha256]
+    assert compiles.uncompiled("engine") == [installed.wasm_sha256]
 
 
 def test_a_version_of_another_plugin_shadows_nothing(store, database, guild, installed):
-    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    other = install_plugin(database, guild, "other", wat.SILENT, {}, [])
     version_id = add_version(database, other, wat.TRAPS)
     database.execute("UPDATE plugins SET shadow_version_id = %s WHERE id = %s", [version_id, installed.id])
     assert not any(plugin.shadow for plugin in store.snapshot([guild], [], "engine").plugins[guild])
@@ -841,46 +609,16 @@ def test_wasm_that_was_written_into_plugins_directly_is_no_version(store, databa
     assert (plugin.wasm_sha256, plugin.version_id) == (sha256(wat.TRAPS).digest(), None)
 
 
-def test_a_plugin_without_a_live_version_is_neither_run_nor_compiled(store, database, guild):
-    plugin_id = store.add_plugin(guild, "new", b"", {}, [])
+def test_a_plugin_without_a_live_version_is_neither_run_nor_compiled(store, database, guild, compiles):
+    plugin_id = install_plugin(database, guild, "new", b"", {}, [])
     add_version(database, plugin_id, wat.SILENT)
     assert store.snapshot([guild], [], "engine").plugins == {}
-    assert store.uncompiled("engine") == []
+    assert compiles.uncompiled("engine") == []
     assert store.wasm([sha256(b"").digest()]) == {}
 
 
-def test_a_shadow_is_compiled_as_what_is_live_and_other_versions_are_when_somebody_asks(
-    store, database, installed, shadowed
-):
-    unused = add_version(database, installed.id, wat.logs("unused"))
-    live, shadow = shadowed
-    assert store.uncompiled("engine") == sorted([live.wasm_sha256, shadow.wasm_sha256])
-    digests = [sha256(wasm).digest() for wasm in (wat.SILENT, wat.TRAPS, wat.logs("unused"))]
-    assert store.wasm(digests) == dict(zip(digests, (wat.SILENT, wat.TRAPS, wat.logs("unused")), strict=True))
-    database.execute("DELETE FROM plugin_versions WHERE id = %s", [unused])
-    assert set(store.wasm(digests)) == set(digests[:2])
-
-
-def test_artifacts_are_kept_for_as_long_as_there_is_a_version_of_that_wasm(store, database, installed):
-    version_id = add_version(database, installed.id, wat.TRAPS)
-    digest = sha256(wat.TRAPS).digest()
-    store.add_artifact(artifact(digest))
-    store.add_refusal(sha256(wat.LOOPS).digest(), "engine", Refusal("no"))
-    for table in ("plugin_artifacts", "plugin_refusals"):
-        database.execute(f"UPDATE {table} SET created_at = now() - interval '31 days'")
-    assert store.stale_artifacts("engine", days=30, limit=10) == []
-    database.execute("DELETE FROM plugin_versions WHERE id = %s", [version_id])
-    assert store.stale_artifacts("engine", days=30, limit=10) == [(digest, "engine")]
-    refused = add_version(database, installed.id, wat.LOOPS)
-    store.forget_stale_refusals("engine", days=30)
-    assert database.execute("SELECT count(*) FROM plugin_refusals").fetchone() == (1,)
-    database.execute("DELETE FROM plugin_versions WHERE id = %s", [refused])
-    store.forget_stale_refusals("engine", days=30)
-    assert database.execute("SELECT count(*) FROM plugin_refusals").fetchone() == (0,)
-
-
 def test_secrets_are_read_as_they_are_sealed_with_their_plugin_alone(store, database, guild, installed):
-    other = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    other = install_plugin(database, guild, "other", wat.SILENT, {}, [])
     for name, sealed in [("api_key", b"\0sealed\xff"), ("token", b"")]:
         database.execute("INSERT INTO plugin_secrets VALUES (%s, %s, %s)", [installed.id, name, sealed])
     found = {plugin.id: plugin.sealed for plugin in store.snapshot([guild], [], "engine").plugins[guild]}
@@ -913,7 +651,7 @@ def test_messages_are_kept_where_the_guild_wants_that(
 def test_a_shadows_run_is_recorded_with_what_it_would_have_sent_and_sends_nothing(store, database, channel, shadowed):
     _, shadow = shadowed
     run = record(shadow, channel, sending(shadow, message := uuid4(), channel), message)
-    assert save(store, shadow_runs=[run]) == Recorded()
+    assert save(store, shadow_runs=[run]) == RecordedBatch()
     assert shadow_runs(database) == [(message, shadow.version_id, "ok")]
     assert database.execute("SELECT intents, fuel_used, fuel_limit, seed FROM plugin_shadow_runs").fetchone() == (
         [{"kind": "send_message", "channel_id": str(channel), "content": "hello 0"}],
@@ -937,7 +675,7 @@ def test_a_shadows_run_is_recorded_once_and_the_next_delivery_knows_it(store, da
     _, shadow = shadowed
     run = record(shadow, channel, msgspec.structs.replace(OK, outcome=Outcome.TRAP))
     for _ in range(2):
-        assert save(store, shadow_runs=[run]) == Recorded()
+        assert save(store, shadow_runs=[run]) == RecordedBatch()
     assert len(shadow_runs(database)) == 1
     found = store.snapshot([guild], [run.message.id], "engine").shadow_runs
     assert found == {(run.message.id, shadow.version_id)}
@@ -956,10 +694,18 @@ def test_of_a_plugin_that_lost_the_race_for_its_state_the_shadows_run_is_not_rec
 
 
 def test_a_shadow_of_a_plugin_that_is_deleted_meanwhile_disturbs_nobody(store, database, guild, channel, shadowed):
-    other_id = store.add_plugin(guild, "other", wat.SILENT, {}, [])
+    other_id = install_plugin(database, guild, "other", wat.SILENT, {}, [])
     other = next(p for p in store.snapshot([guild], [], "engine").plugins[guild] if p.id == other_id)
     database.execute("DELETE FROM plugins WHERE id = %s", [shadowed[1].id])
     trap = msgspec.structs.replace(OK, outcome=Outcome.TRAP)
-    assert save(store, record(other, channel, trap), shadow_runs=[record(shadowed[1], channel, trap)]) == Recorded()
+    assert (
+        save(store, record(other, channel, trap), shadow_runs=[record(shadowed[1], channel, trap)]) == RecordedBatch()
+    )
     assert database.execute("SELECT plugin_id FROM plugin_runs").fetchall() == [(other_id,)]
     assert shadow_runs(database) == []
+
+
+@pytest.mark.parametrize("name", ["SNAPSHOT", "RECORD", "SETTLE"])
+def test_no_statement_is_so_long_that_rds_proxy_pins_its_connection(name):
+    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-pinning.html"""
+    assert len(getattr(statements, name).encode()) <= 16 * 1024

@@ -1,4 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from uuid import uuid4
@@ -9,16 +8,19 @@ import pytest
 import wat
 from guildhook.errors import InfrastructureError
 from guildhook.model import Permission
-from guildhook.store import Database, Findings, VersionStore
+from guildhook.store import Database
+from guildhook.store.compiling import CompileStore, VersionFindings
 from versions import add_plugin, announce, announce_wasm
 
-FINDINGS = Findings(["guildhook:plugin/host-api@1.2.0"], [], frozenset({Permission.SEND_MESSAGES}), {"type": "object"})
+FINDINGS = VersionFindings(
+    ["guildhook:plugin/host-api@1.2.0"], [], frozenset({Permission.SEND_MESSAGES}), {"type": "object"}
+)
 STATES = ["expected", "uploaded", "checking", "compiling", "ready", "refused"]
 
 
 @pytest.fixture
 def versions(system):
-    with closing(VersionStore(system.database)) as versions:
+    with closing(CompileStore(system.database)) as versions:
         yield versions
 
 
@@ -78,40 +80,11 @@ def test_nothing_is_done_with_what_is_not_there(versions):
     assert versions.ready_wasm(nobody) is None
 
 
-def test_sweeps_at_the_same_time_adopt_each_plugin_once(system, query):
-    guild = system.add_guild()
-    for number in range(30):
-        system.install(guild, f"plugin {number}", wat.logs(f"number {number}"))
-
-    def adopt_all(_):
-        with closing(VersionStore(system.database)) as versions:
-            adopted = []
-            while some := versions.adopt(limit=4):
-                adopted += some
-            return adopted
-
-    with ThreadPoolExecutor(3) as pool:
-        adopted = [version_id for some in pool.map(adopt_all, range(3)) for version_id in some]
-    # What another one had locked is left to it.
-    assert len(set(adopted)) == len(adopted) == 30
-    assert query("SELECT count(*), max(number) FROM plugin_versions") == [(30, 1)]
-    assert query("SELECT count(DISTINCT live_version_id) FROM plugins") == [(30,)]
-
-
-def test_a_plugin_of_the_api_is_nothing_to_adopt(system, versions, query):
-    plugin_id = add_plugin(system)
-    version_id = announce_wasm(system, wat.SILENT, plugin_id)
-    with psycopg.connect(system.database_url, autocommit=True) as connection:
-        connection.execute("UPDATE plugins SET wasm_blob = %s, live_version_id = %s", [wat.SILENT, version_id])
-    assert versions.adopt(limit=10) == []
-
-
 def test_a_server_that_does_not_answer_is_an_infrastructure_error():
-    with closing(VersionStore(Database("postgresql://nobody@127.0.0.1:1/chat"))) as versions:
+    with closing(CompileStore(Database("postgresql://nobody@127.0.0.1:1/chat"))) as versions:
         for work in (
             lambda: versions.begin(uuid4(), stored=False),
-            lambda: versions.adopt(1),
-            lambda: versions.forget_audit(1, 1),
+            lambda: versions.ready(uuid4()),
         ):
             with pytest.raises(InfrastructureError, match=r"127\.0\.0\.1:1"):
                 work()

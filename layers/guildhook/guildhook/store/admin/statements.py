@@ -547,3 +547,16 @@ FROM plugins AS plugin
 WHERE """
     + _OF_THE_GUILD
 )
+
+# now() is when a transaction began: one that waited for the row may come with the minute before.
+CHARGE: Final[LiteralString] = """
+INSERT INTO admin_requests AS used (actor_id, minute, cost)
+VALUES (%(actor_id)s, date_trunc('minute', now()), %(cost)s)
+ON CONFLICT (actor_id) DO UPDATE SET
+    minute = greatest(used.minute, excluded.minute),
+    cost = CASE WHEN used.minute >= excluded.minute THEN used.cost ELSE 0 END + excluded.cost
+RETURNING cost, extract(epoch FROM minute + interval '1 minute' - now())::float
+"""
+
+# yoyo's own table, which is there from the first migration on.
+APPLIED_MIGRATIONS: Final[LiteralString] = "SELECT migration_id FROM _yoyo_migration"

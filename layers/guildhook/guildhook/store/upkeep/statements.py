@@ -1,38 +1,38 @@
-"""Every SQL statement of what becomes of versions, by name. A state only moves forward; ready and refused are final."""
+"""The SQL statements of sweep."""
 
 from typing import Final, LiteralString
 
-# Whoever finds it in the middle goes on from there: the one before was ended, or does the same at the same time.
-BEGIN: Final[LiteralString] = """
-UPDATE plugin_versions
-SET state = CASE state WHEN 'compiling' THEN state ELSE 'checking' END, updated_at = now()
-WHERE id = %(id)s AND state NOT IN ('ready', 'refused') AND (wasm_blob IS NOT NULL OR NOT %(stored)s)
-RETURNING id, state, wasm_sha256, wasm_bytes, wasm_blob
+# Pending for so long that the queue has forgotten them. Whoever takes them leaves them alone for as long again.
+TAKE_DUE: Final[LiteralString] = """
+WITH due AS MATERIALIZED (
+    SELECT intent.key, run.guild_id, run.message_id
+    FROM plugin_intents AS intent
+    JOIN plugin_runs AS run ON run.id = intent.run_id
+    WHERE intent.state = 'pending' AND intent.updated_at < now() - make_interval(secs => %(older_than_seconds)s)
+    ORDER BY intent.updated_at
+    LIMIT %(limit)s
+    FOR UPDATE OF intent SKIP LOCKED
+), taken AS (
+    UPDATE plugin_intents AS intent SET updated_at = now() FROM due WHERE intent.key = due.key
+)
+SELECT DISTINCT guild_id, message_id FROM due
 """
 
-ACCEPT: Final[LiteralString] = """
-UPDATE plugin_versions
-SET state = 'compiling', updated_at = now(), wasm_blob = %(wasm)s, imports = %(imports)s,
-    unavailable = %(unavailable)s, needs = %(needs)s, settings_schema = %(settings_schema)s
-WHERE id = %(id)s AND state IN ('expected', 'uploaded', 'checking')
-RETURNING id
+GIVE_UP: Final[LiteralString] = """
+WITH late AS MATERIALIZED (
+    SELECT intent.key, run.message_id, run.guild_id, run.plugin_id, run.id AS run_id
+    FROM plugin_intents AS intent
+    JOIN plugin_runs AS run ON run.id = intent.run_id
+    WHERE intent.state = 'pending' AND run.created_at < now() - make_interval(hours => %(hours)s)
+    LIMIT %(limit)s
+    FOR UPDATE OF intent SKIP LOCKED
+)
+UPDATE plugin_intents AS intent
+SET state = 'refused', detail = 'EXPIRED ' || intent.detail, updated_at = now()
+FROM late
+WHERE intent.key = late.key
+RETURNING intent.key::text, late.message_id, late.guild_id, late.plugin_id, late.run_id
 """
-
-READY: Final[LiteralString] = """
-UPDATE plugin_versions SET state = 'ready', updated_at = now()
-WHERE id = %(id)s AND state = 'compiling' AND wasm_blob IS NOT NULL
-RETURNING id
-"""
-
-REFUSE: Final[LiteralString] = """
-UPDATE plugin_versions SET state = 'refused', updated_at = now(), reasons = %(reasons)s, wasm_blob = NULL
-WHERE id = %(id)s AND state NOT IN ('ready', 'refused')
-RETURNING id
-"""
-
-READY_SHA256: Final[LiteralString] = "SELECT wasm_sha256 FROM plugin_versions WHERE id = %(id)s AND state = 'ready'"
-
-READY_WASM: Final[LiteralString] = "SELECT wasm_blob FROM plugin_versions WHERE id = %(id)s AND state = 'ready'"
 
 # Nobody has uploaded them, or S3 has never said so.
 FORGET_ABANDONED: Final[LiteralString] = """
@@ -104,13 +104,15 @@ UPDATE plugin_versions AS version SET updated_at = now() FROM unchecked WHERE ve
 RETURNING version.id
 """
 
-FORGET_AUDIT: Final[LiteralString] = """
+# With their intents. The rows that are due first are the first in the index.
+FORGET_RUNS: Final[LiteralString] = """
 WITH old AS MATERIALIZED (
-    SELECT id FROM plugin_audit WHERE at < now() - make_interval(days => %(days)s)
-    ORDER BY at
+    SELECT id FROM plugin_runs WHERE created_at < now() - make_interval(days => %(days)s)
+    ORDER BY created_at
     LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
 )
-DELETE FROM plugin_audit AS entry USING old WHERE entry.id = old.id RETURNING entry.id
+DELETE FROM plugin_runs AS run USING old WHERE run.id = old.id RETURNING run.id
 """
 
 FORGET_SHADOW_RUNS: Final[LiteralString] = """
@@ -120,6 +122,37 @@ WITH old AS MATERIALIZED (
     LIMIT %(limit)s
 )
 DELETE FROM plugin_shadow_runs AS run USING old WHERE run.id = old.id RETURNING run.id
+"""
+
+FORGET_USAGE: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT plugin_id, hour, outcome FROM plugin_usage WHERE hour < now() - make_interval(days => %(days)s)
+    ORDER BY hour
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM plugin_usage AS total USING old
+WHERE total.plugin_id = old.plugin_id AND total.hour = old.hour AND total.outcome = old.outcome
+RETURNING total.hour
+"""
+
+FORGET_BUDGETS: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT guild_id FROM guild_budgets
+    WHERE greatest(minute, over_at) < now() - make_interval(days => %(days)s)
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM guild_budgets AS budget USING old WHERE budget.guild_id = old.guild_id RETURNING budget.guild_id
+"""
+
+FORGET_AUDIT: Final[LiteralString] = """
+WITH old AS MATERIALIZED (
+    SELECT id FROM plugin_audit WHERE at < now() - make_interval(days => %(days)s)
+    ORDER BY at
+    LIMIT %(limit)s
+)
+DELETE FROM plugin_audit AS entry USING old WHERE entry.id = old.id RETURNING entry.id
 """
 
 # It is how much somebody used in a minute, and the minute is over.

@@ -1,0 +1,41 @@
+"""The statements of admin_api: everything that guild admins ask for and change."""
+
+from guildhook.store.admin.admin_store import AdminStore, TimeKey
+from guildhook.store.admin.audit_log import Change, StoredAuditEntry
+from guildhook.store.admin.stored_guild import StoredBudget, StoredGuild
+from guildhook.store.admin.stored_plugin import (
+    PluginKey,
+    SealedValues,
+    StoredArtifact,
+    StoredPlugin,
+    StoredQuarantine,
+    StoredSecret,
+    StoredVersion,
+    TrialInputs,
+    VersionLimits,
+)
+from guildhook.store.admin.stored_run import RunFilter, Sighting, StoredFullRun, StoredIntent, StoredRun, StoredUsage
+
+__all__ = [
+    "AdminStore",
+    "Change",
+    "PluginKey",
+    "RunFilter",
+    "SealedValues",
+    "Sighting",
+    "StoredArtifact",
+    "StoredAuditEntry",
+    "StoredBudget",
+    "StoredFullRun",
+    "StoredGuild",
+    "StoredIntent",
+    "StoredPlugin",
+    "StoredQuarantine",
+    "StoredRun",
+    "StoredSecret",
+    "StoredUsage",
+    "StoredVersion",
+    "TimeKey",
+    "TrialInputs",
+    "VersionLimits",
+]

@@ -1,0 +1,111 @@
+"""The client of compile_plugin: vouches for artifacts, and moves versions forward. A transition is one statement."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from psycopg.types.json import Json, Jsonb
+
+from guildhook.model import Artifact, MemoryType, Refusal
+from guildhook.store.compiling import statements
+from guildhook.store.compiling.version_check import UncheckedVersion, VersionFindings
+from guildhook.store.session import Session
+from guildhook.store.wasm import WASM
+
+ArtifactKey = tuple[bytes, str]
+"""SHA-256 of the wasm and fingerprint of the engine."""
+
+_ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256", "object_size")
+
+
+class CompileStore(Session):
+    """All methods raise InfrastructureError."""
+
+    def wasm(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the wasm of plugins and versions by its SHA-256."""
+        return dict(self.repeatable(WASM, {"digests": list(digests)}))
+
+    def artifact(self, wasm_sha256: bytes, engine: str) -> Artifact | None:
+        """Return the artifact that the compiler vouches for."""
+        found = self.repeatable(statements.ARTIFACT, {"wasm_sha256": wasm_sha256, "engine": engine})
+        if not found:
+            return None
+        sha256, size, object_sha256, object_size, memories = found[0]
+        types = tuple(MemoryType(*pages) for pages in memories)
+        return Artifact(wasm_sha256, engine, sha256, size, object_sha256, object_size, types)
+
+    def add_artifact(self, artifact: Artifact) -> None:
+        """Vouch for a compiled module."""
+        memories = Jsonb([[memory.minimum, memory.maximum] for memory in artifact.memories])
+        parameters = {name: getattr(artifact, name) for name in _ARTIFACT_COLUMNS}
+        self.write(statements.ADD_ARTIFACT, {**parameters, "memories": memories})
+
+    def add_refusal(self, wasm_sha256: bytes, engine: str, refusal: Refusal) -> None:
+        parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(refusal.reason)}
+        self.write(statements.ADD_REFUSAL, parameters)
+
+    def uncompiled(self, engine: str) -> list[bytes]:
+        """Return the digests of the wasm of enabled plugins that was neither compiled for `engine` nor refused."""
+        return [digest for (digest,) in self.repeatable(statements.UNCOMPILED, {"engine": engine})]
+
+    def stale_artifacts(self, engine: str, days: int, limit: int) -> list[ArtifactKey]:
+        """Return the oldest artifacts older than `days` that are for other engines than `engine`, or for wasm that
+        no plugin has.
+        """
+        return self.repeatable(statements.STALE_ARTIFACTS, {"engine": engine, "days": days, "limit": limit})
+
+    def forget_artifacts(self, keys: Sequence[ArtifactKey]) -> None:
+        digests, engines = zip(*keys, strict=True)
+        self.write(statements.FORGET_ARTIFACTS, {"digests": list(digests), "engines": list(engines)})
+
+    def forget_stale_refusals(self, engine: str, days: int) -> None:
+        """Delete refusals that are stale in the sense of `stale_artifacts`."""
+        self.write(statements.FORGET_STALE_REFUSALS, {"engine": engine, "days": days})
+
+    def begin(self, version_id: UUID, *, stored: bool) -> UncheckedVersion | None:
+        """Move a version to `checking`, unless it is further. Returns None if no such version is unfinished.
+
+        With `stored`, only a version whose wasm is in Postgres is found.
+        """
+        for found_id, state, wasm_sha256, wasm_bytes, wasm in self.repeatable(
+            statements.BEGIN, {"id": version_id, "stored": stored}
+        ):
+            return UncheckedVersion(found_id, state == "compiling", wasm_sha256, wasm_bytes, wasm)
+        return None
+
+    def accept(self, version_id: UUID, wasm: bytes, findings: VersionFindings) -> bool:
+        """Store the wasm with the findings, and move the version to `compiling`.
+
+        Returns False if the version is gone or finished.
+        """
+        schema = findings.settings_schema
+        parameters = {
+            "id": version_id,
+            "wasm": wasm,
+            "imports": Jsonb(list(findings.imports)),
+            "unavailable": Jsonb(list(findings.unavailable)),
+            "needs": Jsonb(sorted(findings.needs)),
+            "settings_schema": None if schema is None else Json(schema),
+        }
+        return bool(self.write(statements.ACCEPT, parameters))
+
+    def ready(self, version_id: UUID) -> bool:
+        """Move a version from `compiling` to `ready`. Returns False if it is gone or finished."""
+        return bool(self.write(statements.READY, {"id": version_id}))
+
+    def refuse(self, version_id: UUID, reasons: Sequence[str]) -> bool:
+        """Move a version to `refused`. Returns False if it is gone or finished."""
+        parameters = {"id": version_id, "reasons": Jsonb([_storable(reason) for reason in reasons])}
+        return bool(self.write(statements.REFUSE, parameters))
+
+    def ready_sha256(self, version_id: UUID) -> bytes | None:
+        """Return the digest of a version's wasm, or None if the version is not ready."""
+        return next((digest for (digest,) in self.repeatable(statements.READY_SHA256, {"id": version_id})), None)
+
+    def ready_wasm(self, version_id: UUID) -> bytes | None:
+        """Return a version's wasm, or None if the version is not ready."""
+        return next((wasm for (wasm,) in self.repeatable(statements.READY_WASM, {"id": version_id})), None)
+
+
+def _storable(reason: str) -> str:
+    # Names in a reason are the plugin author's, and Postgres stores no NUL in a text.
+    return reason.replace("\0", "")

@@ -1,0 +1,25 @@
+"""The statements of on_message: one read and two writes a batch."""
+
+from guildhook.store.events.batch_record import (
+    BatchRecord,
+    Delayed,
+    Judgement,
+    Quarantined,
+    RecordedBatch,
+    RunRecord,
+)
+from guildhook.store.events.event_store import EventStore
+from guildhook.store.events.snapshot import RecordedRun, RunKey, Snapshot
+
+__all__ = [
+    "BatchRecord",
+    "Delayed",
+    "EventStore",
+    "Judgement",
+    "Quarantined",
+    "RecordedBatch",
+    "RecordedRun",
+    "RunKey",
+    "RunRecord",
+    "Snapshot",
+]

@@ -1,0 +1,80 @@
+"""The client of sweep. Each statement changes a limited number of rows, so that it holds locks briefly."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from guildhook.store.session import Session
+from guildhook.store.upkeep import statements
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredIntent:
+    """An intent that was pending for too long and is refused now."""
+
+    key: str
+    message_id: UUID
+    guild_id: UUID
+    plugin_id: UUID
+    run_id: UUID
+
+
+class UpkeepStore(Session):
+    """All methods raise InfrastructureError. Those that delete return the number of rows deleted."""
+
+    def take_due(self, older_than_seconds: int, limit: int) -> list[tuple[UUID, UUID]]:
+        """Claim intents that have been pending for so long. Returns the guild and message ids of their runs.
+
+        Claimed intents are not claimed again for the same period.
+        """
+        return self.write(statements.TAKE_DUE, {"older_than_seconds": older_than_seconds, "limit": limit})
+
+    def give_up(self, older_than_hours: int, limit: int) -> list[ExpiredIntent]:
+        """Refuse intents that are still pending although their run is so old."""
+        parameters = {"hours": older_than_hours, "limit": limit}
+        return [ExpiredIntent(*row) for row in self.write(statements.GIVE_UP, parameters)]
+
+    def forget_abandoned(self, older_than_hours: int, limit: int) -> int:
+        """Delete versions whose file never came."""
+        return len(self.write(statements.FORGET_ABANDONED, {"hours": older_than_hours, "limit": limit}))
+
+    def refuse_stuck(self, older_than_minutes: int, reason: str, limit: int) -> list[tuple[UUID, UUID]]:
+        """Refuse versions whose check began so long ago and has not ended. Returns their and their plugins' ids."""
+        parameters = {"minutes": older_than_minutes, "reasons": Jsonb([reason]), "limit": limit}
+        return self.write(statements.REFUSE_STUCK, parameters)
+
+    def adopt(self, limit: int) -> list[UUID]:
+        """Make live versions of wasm that was written into `plugins` directly. Returns their ids, to be checked."""
+        return [version_id for (version_id,) in self.write(statements.ADOPT, {"limit": limit})]
+
+    def take_unchecked(self, older_than_minutes: int, limit: int) -> list[UUID]:
+        """Claim adopted versions whose check has not begun for so long. Returns their ids.
+
+        Claimed versions are not claimed again for the same period.
+        """
+        parameters = {"minutes": older_than_minutes, "limit": limit}
+        return [version_id for (version_id,) in self.write(statements.TAKE_UNCHECKED, parameters)]
+
+    def forget_runs(self, older_than_days: int, limit: int) -> int:
+        """Delete the oldest runs with their intents."""
+        return len(self.write(statements.FORGET_RUNS, {"days": older_than_days, "limit": limit}))
+
+    def forget_shadow_runs(self, older_than_days: int, limit: int) -> int:
+        return len(self.write(statements.FORGET_SHADOW_RUNS, {"days": older_than_days, "limit": limit}))
+
+    def forget_usage(self, older_than_days: int, limit: int) -> int:
+        """Delete the oldest counts of runs."""
+        return len(self.write(statements.FORGET_USAGE, {"days": older_than_days, "limit": limit}))
+
+    def forget_budgets(self, older_than_days: int, limit: int) -> int:
+        """Delete the budgets of guilds that were quiet for so long."""
+        return len(self.write(statements.FORGET_BUDGETS, {"days": older_than_days, "limit": limit}))
+
+    def forget_audit(self, older_than_days: int, limit: int) -> int:
+        """Delete the oldest entries of the audit log."""
+        return len(self.write(statements.FORGET_AUDIT, {"days": older_than_days, "limit": limit}))
+
+    def forget_requests(self, older_than_hours: int, limit: int) -> int:
+        """Delete the counts of requests of people who have not used the API for so long."""
+        return len(self.write(statements.FORGET_REQUESTS, {"hours": older_than_hours, "limit": limit}))
