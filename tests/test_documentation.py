@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from emitted import texts
 from guildhook.admin.problems import KINDS
+from docs.blocks import DOCUMENTS
 from guildhook.configuration import (
     WANTS,
     AdminConfiguration,

@@ -12,6 +12,7 @@ from botocore.session import Session
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from docs.blocks import DOCUMENTS
 from emitted import texts
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
@@ -20,7 +21,7 @@ from infra.templates import read_template
 from project import ROOT
 
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(\w+)[^\n]*\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
 SHELL = [block for language, block in BLOCKS if language == "sh"]
 SQL = [block for language, block in BLOCKS if language == "sql"]
 OF_THE_COMMAND_LINE = {"query", "output", "cli-binary-format"}
@@ -32,8 +33,8 @@ RENAMED = {("sns", "subscribe"): {"Endpoint": "notification-endpoint"}}
 
 
 def commands() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Lines, without the dates in them, and what they ask of AWS."""
-    for line in RUNBOOKS.replace("\\\n", " ").splitlines():
+    """Lines of all documents, without the dates in them, and what they ask of AWS."""
+    for line in "\n".join(document.read_text() for document in DOCUMENTS).replace("\\\n", " ").splitlines():
         text = re.sub(r"\$\(date [^)]*\)", "", line)
         if found := re.findall(r"\baws ([a-z0-9]+) ([a-z0-9-]+)", text):
             yield text, found
