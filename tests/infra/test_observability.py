@@ -126,7 +126,7 @@ def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm():
         assert re.fullmatch(rf"[^.]+( \d+ [^.]+)? \(docs/runbooks\.md#{name}\)\.", alarm["AlarmDescription"]), name
 
 
-@pytest.mark.parametrize("part", ["Means", "Users notice", "Look", "Mend", "Over"])
+@pytest.mark.parametrize("part", ["Meaning", "Effect for users", "Diagnosis", "Remedy", "End"])
 def test_every_runbook_says(part):
     assert [name for name, text in sections("Alarms").items() if f"**{part}" not in text] == []
 
