@@ -96,9 +96,12 @@ class AdminPage:
 
     def _missing(self, name: str) -> ProblemError:
         if not self._files:
-            return ProblemError("unavailable", "the page is not built; `make page` does it, with Node 20 or newer")
+            return ProblemError(
+                "unavailable", "the page is not built; build it with `make page`, which needs Node 20 or newer"
+            )
         return ProblemError(
-            "not-found", f"the page has no file {name[:100]!r}; it may be of an older version: reload it"
+            "not-found",
+            f"the page has no file {name[:100]!r}; an older version may have had it: reload the page",
         )
 
 

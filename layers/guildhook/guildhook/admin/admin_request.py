@@ -64,7 +64,7 @@ class AdminRequest:
         """The recorded run. Raises ProblemError if there is none."""
         run = self.services.store.run(self.key(plugin_id), run_id)
         if run is None:
-            raise ProblemError("not-found", "the plugin has no such run; runs are kept for a while only")
+            raise ProblemError("not-found", "the plugin has no such run; runs are deleted after some time")
         return run
 
     def of_plugin(self, plugin_id: UUID, records: Records) -> Records:
@@ -88,5 +88,5 @@ def no_plugin() -> ProblemError:
 
 def changed_meanwhile() -> ProblemError:
     return ProblemError(
-        "changed-meanwhile", "it is not what If-Match names any more; read it again and see what changed"
+        "changed-meanwhile", "the resource has changed since the version that If-Match names; read it again"
     )

@@ -65,9 +65,9 @@ def _not_found(method: str, path: str) -> ProblemError:
     allowed = sorted({endpoint.method for endpoint in ENDPOINTS if _pattern(endpoint.path).fullmatch(path)})
     # Powertools does not match every character in a path, so an endpoint may have the path and the method.
     if not allowed or method in allowed:
-        return ProblemError("not-found", "there is no such resource; GET /api/openapi.json has those that there are")
+        return ProblemError("not-found", "there is no such resource; GET /api/openapi.json lists all of them")
     takes = ", ".join(allowed)
-    return ProblemError("method-not-allowed", f"it takes {takes}, and not {method}", headers={"Allow": takes})
+    return ProblemError("method-not-allowed", f"the resource takes {takes}, not {method}", headers={"Allow": takes})
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -49,7 +49,7 @@ def decode(text: str | None, kind: type[CursorType]) -> CursorType | None:
     except (ValueError, Error, RecursionError):
         cursor = None
     if cursor is None or encode(cursor) != text:
-        raise ProblemError("bad-cursor", "the cursor is none of this list; begin without one")
+        raise ProblemError("bad-cursor", "the cursor does not belong to this list; begin without a cursor")
     return cursor
 
 

@@ -81,7 +81,7 @@ class Endpoint:
             return {"description": description, "content": {}}
         success: dict[str, Any] = {"description": description, "content": {JSON: {"model": self.answer}}}
         if "etag" in self.answer.model_fields:
-            success["headers"] = {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}}}
+            success["headers"] = {"ETag": {"description": "The entity tag for If-Match.", "schema": {"type": "string"}}}
         return success
 
     def _problems(self) -> Iterable[HTTPStatus]:
@@ -153,7 +153,7 @@ def canonical_uuid(text: str) -> UUID:
     """Raises ValueError for any other spelling than the usual one, so that a resource has one path."""
     parsed = UUID(text)
     if str(parsed) != text:
-        raise ValueError("not a UUID in small letters")
+        raise ValueError("not a UUID in lower case")
     return parsed
 
 
@@ -170,32 +170,38 @@ Id = Annotated[_Uuid, Path()]
 NumberOfVersion = Annotated[Number, Path()]
 NameOfSecret = Annotated[SecretName, Path()]
 IdFilter = Annotated[_Uuid | None, Query()]
-TimeFilter = Annotated[AwareDatetime | None, BeforeValidator(_rfc3339), Query(description="RFC 3339, with its offset.")]
+TimeFilter = Annotated[
+    AwareDatetime | None, BeforeValidator(_rfc3339), Query(description="A time as in RFC 3339, with its offset.")
+]
 IfMatch = Annotated[
-    str, Header(alias="If-Match", description="The entity tag of what you have read: `etag`, or the header ETag.")
+    str,
+    Header(
+        alias="If-Match",
+        description="The entity tag that you read: `etag` in the body, or the header ETag.",
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,64}$",
-        description="Of your choice. The same again makes nothing a second time, and has the answer of the first.",
+        description="A key of your choice. A second request with it creates nothing, and gets the first answer.",
     ),
 ]
-Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
-PageLimit = Annotated[int, Query(ge=1, le=100, description="How many there are on the page at the most.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of the previous page.")]
+PageLimit = Annotated[int, Query(ge=1, le=100, description="The most items on the page.")]
 
 _MEANINGS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "It cannot be read: no JSON, or a cursor that is none.",
-    HTTPStatus.UNAUTHORIZED: "There is no token, or one that does not hold.",
-    HTTPStatus.FORBIDDEN: "You are a member of the guild, and do not have MANAGE_GUILD.",
-    HTTPStatus.NOT_FOUND: "There is no such thing, or it is not of your guild.",
-    HTTPStatus.CONFLICT: "It cannot be done as things are; `type` says why.",
-    HTTPStatus.PRECONDITION_FAILED: "Somebody has changed it since you have read it. Read it again.",
+    HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is not JSON, or the cursor is not valid.",
+    HTTPStatus.UNAUTHORIZED: "The token is missing or not valid.",
+    HTTPStatus.FORBIDDEN: "You are a member of the guild, but you do not have MANAGE_GUILD.",
+    HTTPStatus.NOT_FOUND: "The resource does not exist, or it belongs to another guild.",
+    HTTPStatus.CONFLICT: "The current state does not allow the request; `type` says why.",
+    HTTPStatus.PRECONDITION_FAILED: "Somebody changed the resource after you read it. Read it again.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "It is not valid; `errors` says what.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not valid; `errors` says why.",
     HTTPStatus.PRECONDITION_REQUIRED: "If-Match is missing.",
-    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests within a minute. Retry-After says when to come back.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Something is out of reach. Try again.",
+    HTTPStatus.TOO_MANY_REQUESTS: "There were too many requests within a minute. Retry-After says when to try again.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Another service does not answer. Try again.",
 }

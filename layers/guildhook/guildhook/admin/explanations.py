@@ -34,12 +34,12 @@ def _ran(run: StoredFullRun) -> Reason:
     if shown.outcome is Outcome.INVALID:
         return Reason(cause=Cause.REFUSED, certain=True, text=f"The version cannot be run: {shown.detail}.")
     if shown.outcome is not Outcome.OK:
-        text = f"It ran and failed, so that nothing was sent: {shown.outcome}: {shown.detail}."
+        text = f"It ran and failed ({shown.outcome}: {shown.detail}), so nothing was sent."
         return Reason(cause=Cause.RAN, certain=True, text=text)
     text = f"It ran, and {_messages(len(shown.sends))} to be sent."
     denied = sorted({f"{call.function}: {call.denied}" for call in shown.calls if call.denied})
     if denied:
-        text += f" Calls of it were denied: {'; '.join(denied)}."
+        text += f" Some of its calls were denied: {'; '.join(denied)}."
     return Reason(cause=Cause.RAN, certain=True, text=text)
 
 
@@ -60,6 +60,7 @@ def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
 
 def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
     """The plugin was disabled or had no live version: when the message was created if that is known, else now."""
+    is_or_was = "was" if sighting.seen_at else "is"
     when = f"when the message was created ({_shown(sighting.seen_at)})" if sighting.seen_at else "now"
     known = sighting.seen_at is not None and len(sighting.changes) < _MOST_CHANGES
     was_live = plugin.live is not None or plugin.to_adopt
@@ -68,10 +69,10 @@ def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
         enabled = _before(sighting.changes, ("plugin.changed",), "enabled", "from", enabled)
         was_live = _before(sighting.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
     if not enabled:
-        yield Reason(cause=Cause.DISABLED, certain=known, text=f"It is disabled: {when}.")
+        yield Reason(cause=Cause.DISABLED, certain=known, text=f"It {is_or_was} disabled {when}.")
     if not was_live:
         never = sighting.seen_at is None and not any(entry.action in _LIVE_ACTIONS for entry in sighting.changes)
-        text = f"No version of it is live: {when}."
+        text = f"No version of it {is_or_was} live {when}."
         if plugin.latest is not None and plugin.latest.state == "refused":
             text += f" Its latest version, {plugin.latest.number}, is refused."
         complete = len(sighting.changes) < _MOST_CHANGES
@@ -94,8 +95,8 @@ def _quarantined(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
     if quarantine is None or (sighting.seen_at and sighting.seen_at < quarantine.since):
         return
     text = (
-        f"It is quarantined since {_shown(quarantine.since)}: {quarantine.reason}. "
-        f"Last error: {quarantine.last_error}. From {_shown(quarantine.retry_at)} on one run is tried."
+        f"It has been quarantined since {_shown(quarantine.since)}: {quarantine.reason}. "
+        f"Last error: {quarantine.last_error}. One run is tried after {_shown(quarantine.retry_at)}."
     )
     certain = sighting.seen_at is not None and sighting.passed_over > 0
     yield Reason(cause=Cause.QUARANTINED, certain=certain, text=text)
@@ -107,8 +108,8 @@ def _guesses(
     silent = Reason(
         cause=Cause.NOTHING_TO_SAY,
         certain=False,
-        text="It may have run, ended well and had nothing to say: such a run is only counted. "
-        f"{sighting.silent_runs} of its runs ended well in that hour.",
+        text="It may have run and asked for nothing. Such a run is only counted: "
+        f"{sighting.silent_runs} of its runs ended ok in that hour.",
     )
     if running and sighting.silent_runs:
         yield silent
@@ -116,15 +117,15 @@ def _guesses(
         about = sighting.seen_at or datetime.now(UTC)
         if abs(about - budget.over_at) < _SOON:
             when = _shown(budget.over_at)
-            text = f"The guild was over its budget at {when}: {budget.over_reason}. Messages wait then."
+            text = f"The guild was over its budget at {when}: {budget.over_reason}. Its messages waited."
             yield Reason(cause=Cause.OVER_BUDGET, certain=False, text=text)
     if not plugin.bot_messages:
-        text = "It is not given messages of bots. If a bot wrote this one, that is why."
+        text = "It does not receive messages of bots. A bot may have written this message."
         yield Reason(cause=Cause.BOT_MESSAGE, certain=False, text=text)
     if sighting.seen_at is None:
         text = (
-            "No plugin of the guild has a recorded run on this message: it may be of another guild, older than runs "
-            "are kept, encrypted or a system message, still on its way, or had nothing for any plugin to do."
+            "No plugin of the guild has a recorded run on this message. The message may be from another guild, "
+            "encrypted, a system message or still in the queue; its runs may have been deleted, or asked for nothing."
         )
         yield Reason(cause=Cause.NOT_SEEN, certain=False, text=text)
     elif not (running and sighting.silent_runs):

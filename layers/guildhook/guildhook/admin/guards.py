@@ -133,7 +133,7 @@ def check_json(body: bytes) -> None:
 def _sign_in(request: AdminRequest, authorization: str | None) -> None:
     found = _TOKEN.fullmatch(authorization or "")
     if found is None:
-        detail = "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in says where they come from"
+        detail = "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in names the issuer"
         raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
     try:
         request.signed_in = request.services.tokens.verify(found[1])
@@ -157,7 +157,7 @@ def _manages(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Re
         request.managed = request.services.access.check(request.actor, guild_id)
     except NotManagedError as error:
         if error.member:
-            raise ProblemError("forbidden", "it takes MANAGE_GUILD in the guild; its admins can grant it") from None
+            raise ProblemError("forbidden", "this needs MANAGE_GUILD in the guild; its admins can grant it") from None
         raise _no_guild() from None
     return next_middleware(app)
 
@@ -183,9 +183,11 @@ def _problem(error: Exception) -> tuple[ProblemError, Exception | None]:
         case RequestUnsupportedContentType():
             return ProblemError("not-json", f"send the body with Content-Type: {JSON}"), None
         case UnsealableError():
-            return ProblemError("cannot-run", f"{error}; set it anew"), None
+            return ProblemError("cannot-run", f"{error}; set it again"), None
         case InfrastructureError():
-            detail = "the database, the chat server or another part does not answer; try again"
+            detail = "the database, the chat server or another service does not answer; try again"
             return ProblemError("unavailable", detail, operators_detail=str(error)), None
         case _:
-            return ProblemError("internal", "it is in the log"), error
+            return ProblemError(
+                "internal", "the error is in the operator's log; try again, and tell the operator if it stays"
+            ), error

@@ -21,7 +21,7 @@ _UNPRINTABLE: Final = (
 def _printable(name: str) -> str:
     found = re.search(f"[{_UNPRINTABLE}]", name)
     if found:
-        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printed; use letters, digits, signs and spaces")
+        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printable; use letters, digits, signs and spaces")
     return name
 
 
@@ -37,7 +37,7 @@ _UNPRINTABLE_IN_TEXT: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0
 def _printable_text(text: str) -> str:
     found = re.search(f"[{_UNPRINTABLE_IN_TEXT}]", text)
     if found:
-        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printed; leave it out")
+        raise ValueError(f"has U+{ord(found[0]):04X}, which is not printable; leave it out")
     return text
 
 
@@ -87,16 +87,16 @@ class Problem(_ResponseBody):
     title: str
     status: int
     detail: str
-    """What is wrong with this request, and the way out."""
+    """The error in this request, and the way out."""
     errors: list["FieldError"]
-    """What is wrong where; empty if it is not about a part of the request."""
+    """The errors by their place. Empty if the problem is not about a part of the request."""
     consent: list[Permission]
-    """What going live newly grants, of consent-required; else empty."""
+    """The permissions that going live newly grants, for consent-required. Empty for other problems."""
 
 
 class FieldError(_ResponseBody):
     pointer: str
-    """JSON pointer into the body, or the name of a parameter."""
+    """A JSON pointer into the body, or the name of a parameter."""
     message: str
 
 
@@ -105,13 +105,13 @@ class Document(RootModel[dict[str, Any]]):
 
 
 class SignIn(_ResponseBody):
-    """What the page needs to sign somebody in. Public."""
+    """The public configuration with which the page signs people in."""
 
     issuer: str
     client_id: str
     scope: str
     max_wasm_bytes: int
-    """What an upload may have at the most."""
+    """The most bytes of an upload."""
 
 
 class GuildSummary(_ResponseBody):
@@ -124,7 +124,7 @@ class GuildList(_ResponseBody):
 
 
 class Budget(_ResponseBody):
-    """What a guild may use in a minute, and has used of this one."""
+    """The budget of a guild for a minute, and the part of this minute's that is spent."""
 
     fuel: int
     fuel_limit: int
@@ -133,7 +133,7 @@ class Budget(_ResponseBody):
     log_bytes: int
     log_bytes_limit: int
     delayed: int
-    """Messages that had to wait."""
+    """The number of messages that had to wait."""
     over_at: Time | None
     over_reason: str | None
 
@@ -142,7 +142,7 @@ class Guild(_ResponseBody):
     id: UUID
     name: str
     keep_content: bool
-    """Whether runs are recorded with the message that they were given."""
+    """True if runs are recorded together with their messages."""
     plugins: int
     plugins_limit: int
     grantable: list[Permission]
@@ -156,7 +156,7 @@ class GuildChange(_RequestBody):
 
 class VersionState(StrEnum):
     EXPECTED = "expected"
-    """The file is still to come."""
+    """The file is not uploaded yet."""
     UPLOADED = "uploaded"
     CHECKING = "checking"
     COMPILING = "compiling"
@@ -171,7 +171,7 @@ class Version(_ResponseBody):
     number: int
     state: VersionState
     reasons: list[str]
-    """Why it is refused."""
+    """The reasons for a refusal."""
     wasm_sha256: str
     wasm_bytes: int
     imports: list[str]
@@ -179,7 +179,7 @@ class Version(_ResponseBody):
     """Imports that are linked and do nothing."""
     needs: list[Permission]
     newly_needed: list[Permission]
-    """Of these, what the plugin is not granted: going live asks for consent to them."""
+    """The needed permissions that the plugin is not granted. Going live asks for consent to them."""
     settings_schema: dict[str, Any] | None
     live: bool
     shadow: bool
@@ -194,14 +194,14 @@ class VersionPage(_ResponseBody):
 
 
 class VersionCreate(_RequestBody):
-    """What is about to be uploaded; nothing else is taken then."""
+    """The file that is about to be uploaded. No other file is accepted."""
 
     wasm_sha256: Sha256
     wasm_bytes: Annotated[int, Strictly, Field(ge=1, le=MAX_WASM_BYTES)]
 
 
 class Upload(_ResponseBody):
-    """Where to send the file: a form of `fields` and, as the last one, `file`, by POST and within `expires_at`."""
+    """The form that uploads the file: POST `fields`, followed by `file`, to `url` before `expires_at`."""
 
     url: str
     fields: dict[str, str]
@@ -211,7 +211,7 @@ class Upload(_ResponseBody):
 class VersionCreated(_ResponseBody):
     version: Version
     upload: Upload | None
-    """None if the file is there already."""
+    """Null if the file is uploaded already."""
 
 
 class Quarantine(_ResponseBody):
@@ -223,7 +223,7 @@ class Quarantine(_ResponseBody):
 
 
 class SecretInfo(_ResponseBody):
-    """That there is one; what it is nobody is told."""
+    """The name of a secret. Its value cannot be read."""
 
     name: str
     updated_at: Time
@@ -239,12 +239,12 @@ class Plugin(_ResponseBody):
     secrets: list[SecretInfo]
     permissions: list[Permission]
     bot_messages: bool
-    """Whether it is given messages of bots."""
+    """True if the plugin receives messages of bots as well."""
     live: Version | None
     previous: int | None
-    """Number of the version to roll back to."""
+    """The number of the version to roll back to."""
     shadow: int | None
-    """Number of the version that runs on the same messages and sends nothing."""
+    """The number of the version that runs on the same messages and sends nothing."""
     latest: Version | None
     """The newest upload."""
     quarantine: Quarantine | None
@@ -253,7 +253,7 @@ class Plugin(_ResponseBody):
     created_at: Time
     updated_at: Time
     etag: str
-    """For If-Match; also the answer's ETag."""
+    """The entity tag for If-Match, which the header ETag has as well."""
 
 
 class PluginPage(_ResponseBody):
@@ -267,7 +267,7 @@ class PluginCreate(_RequestBody):
 
 
 class PluginChange(_RequestBody):
-    """Only what is given changes."""
+    """The fields to change. A field that is missing or null stays as it is."""
 
     name: Name | None = None
     description: Description | None = None
@@ -280,9 +280,9 @@ class PluginChange(_RequestBody):
 class GoLive(_RequestBody):
     version: Annotated[Number, Strictly]
     consent: list[Permission] = []
-    """Exactly what the version newly needs."""
+    """Exactly the permissions that the version newly needs."""
     settings: Settings | None = None
-    """New settings, in the same step: a version may come with another schema."""
+    """New settings, which change together with the version: its schema may differ."""
 
 
 class RollBack(_RequestBody):
@@ -300,7 +300,7 @@ class SecretChange(_RequestBody):
 class HostCall(_ResponseBody):
     function: str
     denied: str | None
-    """Why, if it was."""
+    """The reason for which the call was denied. Null if it was not."""
 
 
 class Intent(_ResponseBody):
@@ -308,18 +308,18 @@ class Intent(_ResponseBody):
     channel_id: UUID
     content: str
     state: DeliveryState | None
-    """None where nothing is ever sent: of a test run, a replay or a shadow."""
+    """Null for a test run, a replay or a shadow's run, which send nothing."""
     message_id: str | None
-    """Of what was sent."""
+    """The id of the sent message."""
     detail: str | None
-    """Why it was refused, or is still waiting."""
+    """The reason for which the message was refused, or is still waiting."""
 
 
 class RunSummary(_ResponseBody):
     id: UUID
     message_id: UUID
     version: int | None
-    """None for runs from before versions were recorded, or if it was deleted."""
+    """The number of the version. Null if the version was deleted, or was not recorded when the run was."""
     shadow: bool
     outcome: Outcome
     detail: str
@@ -343,16 +343,16 @@ class Run(RunSummary):
     logs: list[str]
     sends: list[Intent]
     message: dict[str, Any] | None
-    """What the plugin was given, where the guild keeps that."""
+    """The message that the plugin received. Null if the guild does not keep messages."""
     seed: str
-    """A whole number, as text: JavaScript's numbers do not hold all of it."""
+    """A whole number as text, since a JavaScript number cannot hold all of its digits."""
     message_time: Time
 
 
 class UsageHour(_ResponseBody):
     hour: Time
     outcome: str
-    """Of Outcome, or `quarantined` for messages that a quarantined plugin was not given."""
+    """An Outcome, or `quarantined` for messages that a quarantined plugin did not receive."""
     runs: int
     fuel_used: int
     duration_us: int
@@ -360,7 +360,7 @@ class UsageHour(_ResponseBody):
 
 class Usage(_ResponseBody):
     items: list[UsageHour]
-    """Hours without a run are left out."""
+    """The hours that have runs."""
 
 
 class TestMessage(_RequestBody):
@@ -373,22 +373,22 @@ class TestRunRequest(_RequestBody):
     version: Annotated[Number, Strictly]
     message: TestMessage
     settings: Settings | None = None
-    """Instead of the plugin's own; its secrets stay."""
+    """Settings that replace those of the plugin. Its secrets stay."""
     permissions: list[Permission] | None = None
-    """Instead of what it is granted."""
+    """Permissions that replace those of the plugin."""
     keep_state: Annotated[bool, Strictly] = True
-    """Whether it begins with what the plugin remembers now; what it writes is shown and not kept."""
+    """True if the run begins with the plugin's current state. The state that it writes is shown and not kept."""
 
 
 class ReplayRequest(_RequestBody):
     version: Annotated[Number, Strictly]
     settings: Settings | None = None
     message: TestMessage | None = None
-    """Needed where the guild does not keep what runs were given."""
+    """A message that replaces the recorded one. It is needed if the guild does not keep messages."""
 
 
 class TestRun(_ResponseBody):
-    """A run in the real sandbox, of which nothing is sent or kept."""
+    """A run in the real sandbox that sends nothing and is not recorded."""
 
     version: int
     outcome: Outcome
@@ -401,7 +401,7 @@ class TestRun(_ResponseBody):
     logs: list[str]
     sends: list[Intent]
     state: dict[str, str] | None
-    """What it would remember, if it changed that."""
+    """The new state, if the run changed it."""
 
 
 class Cause(StrEnum):
@@ -418,18 +418,18 @@ class Cause(StrEnum):
 
 
 class Explanation(_ResponseBody):
-    """Why a plugin did, or did not, answer a message."""
+    """The reasons for which a plugin answered a message or did not."""
 
     class Reason(_ResponseBody):
         cause: Cause
         certain: bool
-        """False where it is one of several that may be."""
+        """False if other reasons are possible as well."""
         text: str
 
     message_id: UUID
     run: Run | None
     reasons: list[Reason]
-    """The likeliest first; never empty."""
+    """At least one reason, the likeliest first."""
 
 
 class AuditEntry(_ResponseBody):

@@ -14,11 +14,11 @@ from guildhook.admin.problems import CONTENT_TYPE
 
 _REF: Final = re.compile(r'"#/components/schemas/([^"]+)"')
 _TAGS: Final = {
-    "service": "What everybody may ask.",
-    "guilds": "Guilds, and who has changed what in them.",
-    "plugins": "What plugins are called, may do and are set to.",
-    "versions": "Uploads of a plugin, and which of them runs.",
-    "runs": "What a plugin has done, and would do.",
+    "service": "Routes that need no token.",
+    "guilds": "Guilds, and the audit log of changes in them.",
+    "plugins": "Plugins with their permissions, settings and secrets.",
+    "versions": "Versions of a plugin, and the choice of the one that runs.",
+    "runs": "Recorded runs of a plugin, and runs without effects.",
 }
 
 
@@ -27,10 +27,10 @@ def document() -> dict[str, Any]:
     text = described_api().get_openapi_json_schema(
         title="guildhook",
         version="1",
-        description="For a guild's admins: upload plugins, set them, and see what they do.",
+        description="The API for a guild's admins: upload plugins, change their settings, and see their runs.",
         tags=[Tag(name=name, description=description) for name, description in _TAGS.items()],
         security_schemes={
-            BEARER: HTTPBearer(bearerFormat="JWT", description="Of the issuer that GET /api/sign-in names.")
+            BEARER: HTTPBearer(bearerFormat="JWT", description="An access token. GET /api/sign-in names its issuer.")
         },
     )
     found: dict[str, Any] = json.loads(text, parse_float=_number)

@@ -16,21 +16,21 @@ _SHOWN_CHARS: Final = 200
 
 KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
-    "bad-cursor": (HTTPStatus.BAD_REQUEST, "There is no such page"),
+    "bad-cursor": (HTTPStatus.BAD_REQUEST, "The cursor is not valid"),
     "unauthorized": (HTTPStatus.UNAUTHORIZED, "Sign in first"),
     "forbidden": (HTTPStatus.FORBIDDEN, "You may not do this"),
     "not-found": (HTTPStatus.NOT_FOUND, "There is no such resource"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The resource does not take this method"),
-    "consent-required": (HTTPStatus.CONFLICT, "The version needs more than the plugin is granted"),
+    "consent-required": (HTTPStatus.CONFLICT, "The version needs permissions that the plugin is not granted"),
     "settings-invalid": (HTTPStatus.CONFLICT, "The version does not take the plugin's settings"),
     "not-ready": (HTTPStatus.CONFLICT, "The version is not ready"),
     "compiling": (HTTPStatus.CONFLICT, "The version is still being compiled"),
     "in-use": (HTTPStatus.CONFLICT, "The version is in use"),
     "nothing-before": (HTTPStatus.CONFLICT, "There is no version to roll back to"),
-    "limit-reached": (HTTPStatus.CONFLICT, "There are as many as there may be"),
-    "message-not-kept": (HTTPStatus.CONFLICT, "What the run was given was not kept"),
+    "limit-reached": (HTTPStatus.CONFLICT, "The limit is reached"),
+    "message-not-kept": (HTTPStatus.CONFLICT, "The run's message was not kept"),
     "cannot-run": (HTTPStatus.CONFLICT, "The version cannot be run"),
-    "changed-meanwhile": (HTTPStatus.PRECONDITION_FAILED, "Somebody has changed it meanwhile"),
+    "changed-meanwhile": (HTTPStatus.PRECONDITION_FAILED, "Somebody has changed the resource meanwhile"),
     "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large"),
     "not-json": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not JSON"),
     "invalid": (HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid"),
@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "condition-missing": (HTTPStatus.PRECONDITION_REQUIRED, "If-Match is missing"),
     "too-many-requests": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong"),
-    "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Something is out of reach"),
+    "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Another service does not answer"),
 }
 """Every kind of problem with its status and title."""
 
@@ -73,7 +73,9 @@ class ProblemError(Exception):
 def invalid(errors: Sequence[FieldError]) -> ProblemError:
     """A problem of a request that is not valid. `errors` has at least one error."""
     count = len(errors)
-    return ProblemError("invalid", errors[0].message if count == 1 else f"{count} parts of it are not valid", errors)
+    return ProblemError(
+        "invalid", errors[0].message if count == 1 else f"{count} parts of the request are not valid", errors
+    )
 
 
 def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
@@ -85,7 +87,7 @@ def from_validation(errors: Iterable[Mapping[str, Any]]) -> ProblemError:
     if any(part == "path" for part, _, _ in found):
         return ProblemError("not-found", "there is no such resource")
     if any(part == "header" and error.pointer == "If-Match" and kind == "missing" for part, error, kind in found):
-        return ProblemError("condition-missing", "send If-Match with the entity tag of what you have read")
+        return ProblemError("condition-missing", "send If-Match with the entity tag of the resource that you read")
     return invalid([error for _, error, _ in found])
 
 

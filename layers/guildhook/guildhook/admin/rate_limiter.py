@@ -18,8 +18,8 @@ class TooManyRequestsError(Exception):
 
     def __init__(self, retry_after_seconds: int, requests_per_minute: int) -> None:
         super().__init__(
-            f"more than {requests_per_minute} requests in a minute, of which a test run, a replay and an upload count "
-            f"as {TEST_RUN_COST} each; try again in {retry_after_seconds} s"
+            f"more than {requests_per_minute} requests in a minute, where a test run, a replay and an upload count as "
+            f"{TEST_RUN_COST} requests each; try again in {retry_after_seconds} s"
         )
         self.retry_after_seconds = retry_after_seconds
 

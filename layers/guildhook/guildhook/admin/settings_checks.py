@@ -20,7 +20,9 @@ def settings_for(version: StoredVersion, plugin: StoredPlugin, given: Settings |
         return given
     errors = _errors(plugin, version.settings_schema, plugin.settings)
     if errors:
-        detail = f"version {version.number} does not take the plugin's settings as they are; send others with this"
+        detail = (
+            f"version {version.number} does not take the plugin's current settings; send new ones with this request"
+        )
         raise ProblemError("settings-invalid", detail, errors)
     return plugin.settings
 

@@ -97,7 +97,7 @@ class SigningKeys:
         """
         document = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         if document.get("issuer") != self._issuer:
-            raise ValueError("its discovery document is that of another issuer")
+            raise ValueError("its discovery document names another issuer")
         url = document.get("jwks_uri")
         schemes = ("https", "http") if urlsplit(self._issuer).scheme == "http" else ("https",)
         if not isinstance(url, str) or urlsplit(url).scheme not in schemes:
@@ -126,15 +126,15 @@ class TokenVerifier:
     def verify(self, token: str) -> Actor:
         """The actor whom the token names. Raises InvalidTokenError, and InfrastructureError if there are no keys."""
         if len(token) > _MAX_TOKEN_BYTES or not token.isascii():
-            raise InvalidTokenError(f"the token has more than {_MAX_TOKEN_BYTES} bytes, or others than ASCII has")
+            raise InvalidTokenError(f"the token has more than {_MAX_TOKEN_BYTES} bytes, or characters other than ASCII")
         try:
             claims = self._claims(token)
         except jwt.ExpiredSignatureError:
             raise InvalidTokenError("the token has expired; sign in again") from None
         except jwt.ImmatureSignatureError:
             raise InvalidTokenError(
-                f"the token is not valid yet: it was made more than {_LEEWAY_SECONDS} s in the future; "
-                "one of the clocks, the identity provider's or this server's, is wrong"
+                f"the token is not valid yet: its time is more than {_LEEWAY_SECONDS} s in the future; the clock of "
+                "the identity provider or of this server is wrong"
             ) from None
         except jwt.InvalidIssuerError:
             raise InvalidTokenError("the token is of another issuer") from None
@@ -174,14 +174,14 @@ class TokenVerifier:
         if self._audience not in (found if isinstance(found, list) else [found]):
             raise InvalidTokenError("the token is for another audience")
         if claims.get("token_use", "access") != "access":
-            raise InvalidTokenError("the token says who somebody is, and not what they may; send the access token")
+            raise InvalidTokenError("this is an identity token; send the access token")
 
 
 def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
     """The keys that tokens may be signed with, by id. Raises ValueError."""
     found = document.get("keys")
     if not isinstance(found, list) or len(found) > _MOST_KEYS:
-        raise ValueError(f"its key set has no list of keys, or one of more than {_MOST_KEYS}")
+        raise ValueError(f"its key set has no list of keys, or more than {_MOST_KEYS} keys")
     keys = {}
     for item in found:
         if not isinstance(item, dict) or item.get("use", "sig") != "sig" or not isinstance(item.get("kid"), str):
@@ -198,7 +198,7 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
 def _subject(claims: Mapping[str, Any]) -> UUID:
     subject = claims["sub"]
     if not _UUID.fullmatch(subject):
-        raise InvalidTokenError("the token's sub is no UUID: it must be the id of a user of the chat server")
+        raise InvalidTokenError("the token's sub is not a UUID; it must be the id of a user of the chat server")
     return UUID(subject)
 
 

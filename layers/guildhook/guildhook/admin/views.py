@@ -127,7 +127,7 @@ def test_run(number: int, result: RunResult, limits: Limits) -> TestRun:
 
 
 def _run_detail(outcome: str, detail: str) -> str:
-    return "guildhook failed, and not the plugin" if outcome == Outcome.INTERNAL else detail
+    return "guildhook failed, not the plugin" if outcome == Outcome.INTERNAL else detail
 
 
 def _reason_of_no_delivery(state: str | None, detail: str) -> str | None:

@@ -181,7 +181,7 @@ def test_runs_of_shadows_are_apart(client, plugin, record):
 
 def test_a_fault_of_guildhook_is_not_shown_in_its_words(client, plugin, record):
     run_id = record(outcome="internal", detail="host function failed: OperationalError")
-    assert client.get(f"/plugins/{plugin['id']}/runs/{run_id}").ok()["detail"] == "guildhook failed, and not the plugin"
+    assert client.get(f"/plugins/{plugin['id']}/runs/{run_id}").ok()["detail"] == "guildhook failed, not the plugin"
 
 
 def test_usage_is_by_the_hour(admin, client, plugin):

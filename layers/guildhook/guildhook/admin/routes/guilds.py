@@ -18,20 +18,20 @@ endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
 
 @of_the_actor.add("GET", "", "listGuilds", GuildList)
 def list_guilds(request: CurrentRequest) -> Response[Any]:
-    """The guilds whose plugins you may manage."""
+    """List the guilds whose plugins you may manage."""
     guilds = request.services.access.guilds(request.actor)
     return respond(GuildList.model_validate({"items": guilds}))
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
 def get_guild(request: CurrentRequest, guild_id: Id) -> Response[Any]:
-    """A guild with its budget of this minute."""
+    """Read a guild with its budget of this minute."""
     return _guild(request)
 
 
 @endpoints.add("PATCH", "", "changeGuild", Guild)
 def change_guild(request: CurrentRequest, guild_id: Id, if_match: IfMatch, body: GuildChange) -> Response[Any]:
-    """Change what holds for all plugins of a guild."""
+    """Change the settings that all plugins of a guild share."""
     store = request.services.store
     stored = store.guild(guild_id)
     change = request.change("guild.changed", keep_content={"from": stored.keep_content, "to": body.keep_content})
@@ -46,7 +46,7 @@ def change_guild(request: CurrentRequest, guild_id: Id, if_match: IfMatch, body:
 def list_audit(
     request: CurrentRequest, guild_id: Id, plugin_id: IdFilter = None, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
-    """Who has changed what, the newest first."""
+    """List the changes in a guild with their authors, the newest first."""
     after = cursors.decode(cursor, ByNumber)
     entries = request.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
     items, next_cursor = cursors.page(entries, limit, AuditEntry.model_validate, lambda entry: ByNumber(entry.id))

@@ -19,10 +19,10 @@ endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugi
 
 @endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
 def go_live(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
-    """Let a version run on every message from now on.
+    """Make a version live: it runs on every message from now on.
 
-    `consent` names exactly what the version needs and the plugin is not granted, and grants it. Settings must keep to
-    the version's schema: those of the plugin, or new ones in the same step.
+    `consent` names exactly the permissions that the version needs and the plugin is not granted, and grants them. The
+    settings of the plugin, or the new settings of this request, must match the version's schema.
     """
     plugin = request.plugin(plugin_id, if_match)
     version = request.version(plugin_id, body.version)
@@ -31,10 +31,10 @@ def go_live(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMa
 
 @endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
 def roll_back(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
-    """Let the version run again that was live before."""
+    """Make the previous version live again."""
     plugin = request.plugin(plugin_id, if_match)
     if plugin.previous is None:
-        raise ProblemError("nothing-before", "no version was live before this one")
+        raise ProblemError("nothing-before", "no other version was live before; make a version live instead")
     version = request.version(plugin_id, plugin.previous)
     return _switch(request, plugin, version, body.consent, None, "plugin.rolled_back")
 
@@ -43,7 +43,7 @@ def roll_back(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: If
 def change_shadow(
     request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
 ) -> Response[Any]:
-    """Let a version run beside the live one, and send nothing; null ends that."""
+    """Run a version beside the live one without sending anything. Null stops it."""
     plugin = request.plugin(plugin_id, if_match)
     version = None if body.version is None else request.version(plugin_id, body.version)
     if version is not None:
@@ -59,7 +59,7 @@ def change_shadow(
 def check_ready(version: StoredVersion) -> None:
     """Raises ProblemError unless the version can run."""
     if version.state == VersionState.REFUSED:
-        raise ProblemError("not-ready", f"version {version.number} is refused; upload one that is mended")
+        raise ProblemError("not-ready", f"version {version.number} is refused; mend the plugin and upload it again")
     if version.state != VersionState.READY:
         detail = f"version {version.number} is {version.state}; wait until it is ready"
         raise ProblemError("not-ready", detail)
@@ -76,7 +76,8 @@ def _switch(
     check_ready(version)
     if plugin.to_adopt:
         raise ProblemError(
-            "not-ready", "the plugin's file was put into the database directly, and becomes a version first; try later"
+            "not-ready",
+            "the plugin's file was written into the database directly and becomes a version first; try again later",
         )
     _check_consent(version, plugin, consent)
     settings_for(version, plugin, settings)
@@ -107,9 +108,7 @@ def _check_consent(version: StoredVersion, plugin: StoredPlugin, consent: list[P
     if set(consent) == set(needed):
         return
     if needed:
-        detail = (
-            f"version {version.number} newly needs {', '.join(needed)}; send exactly these as consent to grant them"
-        )
+        detail = f"version {version.number} newly needs {', '.join(needed)}; send exactly these permissions as consent"
     else:
-        detail = f"version {version.number} needs nothing that the plugin is not granted; send no consent"
+        detail = f"version {version.number} needs no permission that the plugin lacks; send no consent"
     raise ProblemError("consent-required", detail, consent=needed)

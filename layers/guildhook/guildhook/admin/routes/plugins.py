@@ -43,7 +43,7 @@ _CREATED: Final = "plugin.created"
 
 @endpoints.add("GET", "", "listPlugins", PluginPage)
 def list_plugins(request: CurrentRequest, guild_id: Id, cursor: Cursor = None, limit: PageLimit = 50) -> Response[Any]:
-    """The plugins of a guild, the oldest first."""
+    """List the plugins of a guild, the oldest first."""
     after = cursors.decode(cursor, ByTime)
     rows = request.services.store.plugins(guild_id, after.key if after else None, limit + 1)
     items, next_cursor = cursors.page(rows, limit, lambda row: views.plugin(row[1]), lambda row: ByTime(*row[0]))
@@ -54,7 +54,7 @@ def list_plugins(request: CurrentRequest, guild_id: Id, cursor: Cursor = None, l
 def create_plugin(
     request: CurrentRequest, guild_id: Id, body: PluginCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
-    """Make a plugin. It does nothing until a version of it is uploaded and goes live."""
+    """Create a plugin. It does nothing until a version of it is uploaded and goes live."""
     store, limit = request.services.store, request.services.guild_plugins
     key = request.key(new_id(request.actor, guild_id, idempotency_key))
     asked = {"name": body.name, "description": body.description}
@@ -65,13 +65,13 @@ def create_plugin(
         if before != asked:
             raise key_used("a plugin of another name or description")
         if not store.has_plugin(key):
-            raise key_used("a plugin that is deleted by now")
+            raise key_used("a plugin that was deleted")
     return show(request, key.plugin_id, HTTPStatus.CREATED)
 
 
 @endpoints.add("GET", "/{plugin_id}", "getPlugin", Plugin)
 def get_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id) -> Response[Any]:
-    """A plugin."""
+    """Read a plugin."""
     return show(request, plugin_id)
 
 
@@ -79,9 +79,9 @@ def get_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id) -> Response
 def change_plugin(
     request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: PluginChange
 ) -> Response[Any]:
-    """Change a plugin. What is not given, or null, stays; settings and permissions are replaced as a whole.
+    """Change a plugin. Fields that are missing or null stay; settings and permissions are replaced as a whole.
 
-    Settings must keep to the schema of the version that is live.
+    Settings must match the schema of the live version.
     """
     plugin = request.plugin(plugin_id, if_match)
     changes = {name: value for name, value in body.model_dump(mode="json").items() if value is not None}
@@ -97,7 +97,7 @@ def change_plugin(
 
 @endpoints.add("DELETE", "/{plugin_id}", "deletePlugin", None, HTTPStatus.NO_CONTENT)
 def delete_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
-    """Delete a plugin with its versions, runs, secrets and all that it remembers."""
+    """Delete a plugin with its versions, runs, secrets and state."""
     plugin = request.plugin(plugin_id, if_match)
     change = request.change("plugin.deleted", name=plugin.name)
     if not request.services.store.delete_plugin(request.key(plugin_id), plugin.revision, change):
@@ -107,7 +107,7 @@ def delete_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match
 
 @endpoints.add("DELETE", "/{plugin_id}/quarantine", "endQuarantine", Plugin)
 def end_quarantine(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
-    """Let a quarantined plugin run again at once, with a clean record."""
+    """End the quarantine of a plugin and clear its failures."""
     plugin = request.plugin(plugin_id, if_match)
     change = request.change("quarantine.ended", reason=plugin.quarantine and plugin.quarantine.reason)
     done = request.services.store.end_quarantine(request.key(plugin_id), plugin.revision, change)
@@ -118,11 +118,13 @@ def end_quarantine(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_matc
 def set_secret(
     request: CurrentRequest, guild_id: Id, plugin_id: Id, name: NameOfSecret, if_match: IfMatch, body: SecretChange
 ) -> Response[Any]:
-    """Set a secret. Nobody can read it back; the plugin finds it among its settings."""
+    """Set a secret. It cannot be read back; the plugin finds it among its settings."""
     plugin = request.plugin(plugin_id, if_match)
     names = [secret.name for secret in plugin.secrets]
     if name not in names and len(names) >= _MOST_SECRETS:
-        raise ProblemError("limit-reached", f"the plugin has {_MOST_SECRETS} secrets, which is the limit")
+        raise ProblemError(
+            "limit-reached", f"the plugin has {_MOST_SECRETS} secrets, which is the limit; delete one first"
+        )
     sealed = request.services.sealer.seal(plugin_id, name, body.value)
     sealed_bytes = len(sealed) + sum(secret.sealed_bytes for secret in plugin.secrets if secret.name != name)
     if sealed_bytes > _MOST_SECRET_BYTES:

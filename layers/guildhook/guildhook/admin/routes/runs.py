@@ -17,7 +17,7 @@ from guildhook.store.admin import RunFilter
 
 endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 
-Hours = Annotated[int, Query(ge=1, le=2_160, description="How far back, in hours of the clock.")]
+Hours = Annotated[int, Query(ge=1, le=2_160, description="The number of hours of the clock, this one included.")]
 
 
 @endpoints.add("GET", "/runs", "listRuns", RunPage)
@@ -30,13 +30,13 @@ def list_runs(
     message_id: IdFilter = None,
     since: TimeFilter = None,
     until: TimeFilter = None,
-    shadow: Annotated[bool, Query(description="Runs of shadow versions instead of live ones.")] = False,
+    shadow: Annotated[bool, Query(description="True for runs of shadow versions instead of live ones.")] = False,
     cursor: Cursor = None,
     limit: PageLimit = 50,
 ) -> Response[Any]:
-    """Recorded runs, the newest first.
+    """List recorded runs, the newest first.
 
-    A run that ended well and had nothing to say, send or remember is only counted.
+    A run that ended ok without a log line, a message or a new state is only counted.
     """
     after = cursors.decode(cursor, ByTime)
     conditions = RunFilter(
@@ -50,20 +50,20 @@ def list_runs(
 
 @endpoints.add("GET", "/runs/{run_id}", "getRun", Run)
 def get_run(request: CurrentRequest, guild_id: Id, plugin_id: Id, run_id: Id) -> Response[Any]:
-    """A run with its log, its host calls and what it sent."""
+    """Read a run with its log, its host calls and its messages."""
     return respond(views.run(request.run(plugin_id, run_id)))
 
 
 @endpoints.add("GET", "/usage", "getUsage", Usage)
 def get_usage(request: CurrentRequest, guild_id: Id, plugin_id: Id, hours: Hours = 48) -> Response[Any]:
-    """How often it ran, with what outcome, fuel and time, hour by hour."""
+    """Count the runs of a plugin by hour and outcome, with their fuel and time."""
     hours_with_runs = request.of_plugin(plugin_id, request.services.store.usage(request.key(plugin_id), hours))
     return respond(Usage.model_validate({"items": hours_with_runs}))
 
 
 @endpoints.add("GET", "/explanations/{message_id}", "explainMessage", Explanation)
 def explain_message(request: CurrentRequest, guild_id: Id, plugin_id: Id, message_id: Id) -> Response[Any]:
-    """Why the plugin answered a message, or did not."""
+    """Explain why the plugin answered a message or did not."""
     store, key = request.services.store, request.key(plugin_id)
     plugin = request.plugin(plugin_id)
     run = store.run_on(key, message_id)

@@ -17,7 +17,7 @@ endpoints = Endpoints("service", Access.ANYBODY, "/api")
 
 @endpoints.add("GET", "/health", "getHealth", Health)
 def health(request: CurrentRequest) -> Response[Any]:
-    """Whether the service is up, and its database as it must be."""
+    """Check that the service answers and that its database is up to date."""
     applied = request.services.store.applied_migrations()
     missing = [migration for migration in MIGRATIONS if migration not in applied]
     if missing:
@@ -29,13 +29,13 @@ def health(request: CurrentRequest) -> Response[Any]:
 
 @endpoints.add("GET", "/sign-in", "getSignIn", SignIn)
 def sign_in(request: CurrentRequest) -> Response[Any]:
-    """Where to sign in, and what uploads are bounded by."""
+    """Read the identity provider to sign in with, and the limit on uploads."""
     return respond(request.services.sign_in)
 
 
 @endpoints.add("GET", "/openapi.json", "getOpenApi", Document)
 def openapi(request: CurrentRequest) -> Response[Any]:
-    """This document."""
+    """Read this document."""
     response = respond(Document(request.services.document()))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response

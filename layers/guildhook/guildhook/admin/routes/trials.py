@@ -43,9 +43,9 @@ def replay_run(
     run_id: Id,
     body: ReplayRequest,
 ) -> Response[Any]:
-    """Run a version on the message of a recorded run, with its time and its seed, and send nothing.
+    """Run a version on the message of a recorded run, with its time and seed, without sending anything.
 
-    It begins with what the plugin remembers now.
+    The run begins with the plugin's current state.
     """
     plugin = request.plugin(plugin_id)
     version = request.version(plugin_id, body.version)
@@ -55,7 +55,7 @@ def replay_run(
     elif run.message is not None:
         payload = run.message
     else:
-        detail = "the guild did not keep what the run was given; send a message, or let it keep those from now on"
+        detail = "the guild did not keep the run's message; send one, or let the guild keep messages from now on"
         raise ProblemError("message-not-kept", detail)
     trigger = _Trigger(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
     return _try(request, plugin, version, trigger, body.settings)
@@ -68,7 +68,7 @@ def test_run(
     plugin_id: Id,
     body: TestRunRequest,
 ) -> Response[Any]:
-    """Run a version on a message that you write, in the real sandbox, and send nothing."""
+    """Run a version on a message of your own in the real sandbox, without sending anything."""
     plugin = request.plugin(plugin_id)
     version = request.version(plugin_id, body.version)
     message_id, now = uuid4(), datetime.now(UTC)

@@ -26,7 +26,7 @@ _LARGEST_NUMBER: Final = 2**31 - 1
 def list_versions(
     request: CurrentRequest, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
-    """The versions of a plugin, the newest first."""
+    """List the versions of a plugin, the newest first."""
     after = cursors.decode(cursor, ByNumber)
     before = min(after.number, _LARGEST_NUMBER) if after else None
     versions = request.of_plugin(plugin_id, request.services.store.versions(request.key(plugin_id), before, limit + 1))
@@ -38,11 +38,10 @@ def list_versions(
 def create_version(
     request: CurrentRequest, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
-    """Announce an upload, and get the form to send it with.
+    """Announce an upload and get the form that uploads it.
 
-    The file goes straight to `upload.url`: a multipart form of `upload.fields` and, as the last one, `file`. It must
-    have the size and the digest that were announced. Then the version is checked and compiled, and `ready` or
-    `refused` within a minute.
+    Send the file to `upload.url` as a multipart form of `upload.fields`, followed by `file`. It must have the announced
+    size and digest. The version is then checked and compiled, and becomes `ready` or `refused` within a minute.
     """
     store, key = request.services.store, request.key(plugin_id)
     version_id = new_id(request.actor, plugin_id, idempotency_key)
@@ -65,25 +64,27 @@ def create_version(
 
 @endpoints.add("GET", "/{number}", "getVersion", Version)
 def get_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """A version."""
+    """Read a version."""
     return respond(views.version(request.version(plugin_id, number)))
 
 
 @endpoints.add("DELETE", "/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
 def delete_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """Delete a version that is neither live, shadow nor the one to roll back to."""
+    """Delete a version that is neither live nor the shadow nor the version to roll back to."""
     version = request.version(plugin_id, number)
     change = request.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
     if not request.services.store.delete_version(request.key(plugin_id), number, change):
         request.version(plugin_id, number)
-        detail = f"version {number} is live, runs as a shadow or is the one to roll back to; let another one be that"
+        detail = (
+            f"version {number} is live, the shadow or the version to roll back to; choose another one for that first"
+        )
         raise ProblemError("in-use", detail)
     return respond(None, HTTPStatus.NO_CONTENT)
 
 
 @endpoints.add("POST", "/{number}/uploaded", "confirmUpload", Version)
 def confirm_upload(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
-    """Say that the file has been sent. The version is checked without it as well."""
+    """Report that the file was uploaded. The version is checked without this report as well."""
     request.services.store.confirm_upload(request.key(plugin_id), number)
     return respond(views.version(request.version(plugin_id, number)))
 
