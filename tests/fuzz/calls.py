@@ -290,7 +290,7 @@ class _Model:
         return None
 
     def _host_calls(self) -> Any:
-        """As much of RunRecord as a refusal looks at."""
+        """As much of OngoingRun as a refusal looks at."""
         return SimpleNamespace(permissions=self.program.permissions, limits=self.program.limits, intents=self.intents)
 
     def _refuse(self, reason: str) -> None:

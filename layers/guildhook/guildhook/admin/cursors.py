@@ -31,7 +31,7 @@ class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 CursorType = TypeVar("CursorType", ByTime, ByNumber)
 Item = TypeVar("Item", bound=BaseModel)
-Row = TypeVar("Row")
+Record = TypeVar("Record")
 
 
 def encode(cursor: ByTime | ByNumber) -> str:
@@ -54,19 +54,22 @@ def decode(text: str | None, kind: type[CursorType]) -> CursorType | None:
 
 
 def page(
-    rows: Sequence[Row], limit: int, item_of: Callable[[Row], Item], cursor_of: Callable[[Row], ByTime | ByNumber]
+    records: Sequence[Record],
+    limit: int,
+    item_of: Callable[[Record], Item],
+    cursor_of: Callable[[Record], ByTime | ByNumber],
 ) -> tuple[list[Item], str | None]:
     """The items of a page, and the cursor of the next page if there is one.
 
-    `rows` has one row more than `limit` if there is a next page. A page that would have too many bytes ends early.
+    `records` has one more than `limit` if there is a next page. A page that would have too many bytes ends early.
     """
     items: list[Item] = []
     size = 0
-    for row in rows[:limit]:
-        item = item_of(row)
+    for record in records[:limit]:
+        item = item_of(record)
         size += len(item.model_dump_json())
         if items and size > _MAX_PAGE_BYTES:
             break
         items.append(item)
-    more = len(items) < len(rows)
-    return items, encode(cursor_of(rows[len(items) - 1])) if more else None
+    more = len(items) < len(records)
+    return items, encode(cursor_of(records[len(items) - 1])) if more else None

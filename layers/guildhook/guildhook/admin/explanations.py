@@ -7,26 +7,26 @@ from typing import Any, Final
 from guildhook.admin import views
 from guildhook.admin.models import Cause, Explanation
 from guildhook.model import DeliveryState, Outcome
-from guildhook.store.admin import Sighting, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
+from guildhook.store.admin import MessageTraces, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
 
 Reason = Explanation.Reason
 
 _MOST_CHANGES: Final = 50
-"""The most changes that a sighting has."""
+"""The most changes that are read."""
 _LIVE_ACTIONS: Final = ("plugin.live", "plugin.rolled_back")
 _SOON: Final = timedelta(hours=1)
 
 
 def explain(
-    plugin: StoredPlugin, run: StoredFullRun | None, sighting: Sighting, budget: StoredBudget | None
+    plugin: StoredPlugin, run: StoredFullRun | None, traces: MessageTraces, budget: StoredBudget | None
 ) -> list[Reason]:
     """The reasons, the likeliest first. There is at least one."""
     if run is not None:
         return [*_undelivered(run), _ran(run)]
-    reasons = [*_not_running(plugin, sighting), *_quarantined(plugin, sighting)]
+    reasons = [*_not_running(plugin, traces), *_quarantined(plugin, traces)]
     if any(reason.certain for reason in reasons):
         return [reason for reason in reasons if reason.certain]
-    return [*reasons, *_guesses(plugin, sighting, budget, running=not reasons)]
+    return [*reasons, *_guesses(plugin, traces, budget, running=not reasons)]
 
 
 def _ran(run: StoredFullRun) -> Reason:
@@ -58,24 +58,24 @@ def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
         yield Reason(cause=Cause.NOT_DELIVERED, certain=True, text=text)
 
 
-def _not_running(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
+def _not_running(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason]:
     """The plugin was disabled or had no live version: when the message was created if that is known, else now."""
-    is_or_was = "was" if sighting.seen_at else "is"
-    when = f"when the message was created ({_shown(sighting.seen_at)})" if sighting.seen_at else "now"
-    known = sighting.seen_at is not None and len(sighting.changes) < _MOST_CHANGES
+    is_or_was = "was" if traces.seen_at else "is"
+    when = f"when the message was created ({_shown(traces.seen_at)})" if traces.seen_at else "now"
+    known = traces.seen_at is not None and len(traces.changes) < _MOST_CHANGES
     was_live = plugin.live is not None or plugin.to_adopt
     enabled = plugin.enabled
-    if sighting.seen_at:
-        enabled = _before(sighting.changes, ("plugin.changed",), "enabled", "from", enabled)
-        was_live = _before(sighting.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
+    if traces.seen_at:
+        enabled = _before(traces.changes, ("plugin.changed",), "enabled", "from", enabled)
+        was_live = _before(traces.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
     if not enabled:
         yield Reason(cause=Cause.DISABLED, certain=known, text=f"It {is_or_was} disabled {when}.")
     if not was_live:
-        never = sighting.seen_at is None and not any(entry.action in _LIVE_ACTIONS for entry in sighting.changes)
+        never = traces.seen_at is None and not any(entry.action in _LIVE_ACTIONS for entry in traces.changes)
         text = f"No version of it {is_or_was} live {when}."
         if plugin.latest is not None and plugin.latest.state == "refused":
             text += f" Its latest version, {plugin.latest.number}, is refused."
-        complete = len(sighting.changes) < _MOST_CHANGES
+        complete = len(traces.changes) < _MOST_CHANGES
         yield Reason(cause=Cause.NOT_LIVE, certain=known or (never and complete), text=text)
 
 
@@ -90,31 +90,31 @@ def _before(
     return current
 
 
-def _quarantined(plugin: StoredPlugin, sighting: Sighting) -> Iterator[Reason]:
+def _quarantined(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason]:
     quarantine = plugin.quarantine
-    if quarantine is None or (sighting.seen_at and sighting.seen_at < quarantine.since):
+    if quarantine is None or (traces.seen_at and traces.seen_at < quarantine.since):
         return
     text = (
         f"It has been quarantined since {_shown(quarantine.since)}: {quarantine.reason}. "
         f"Last error: {quarantine.last_error}. One run is tried after {_shown(quarantine.retry_at)}."
     )
-    certain = sighting.seen_at is not None and sighting.passed_over > 0
+    certain = traces.seen_at is not None and traces.passed_over > 0
     yield Reason(cause=Cause.QUARANTINED, certain=certain, text=text)
 
 
 def _guesses(
-    plugin: StoredPlugin, sighting: Sighting, budget: StoredBudget | None, *, running: bool
+    plugin: StoredPlugin, traces: MessageTraces, budget: StoredBudget | None, *, running: bool
 ) -> Iterator[Reason]:
     silent = Reason(
         cause=Cause.NOTHING_TO_SAY,
         certain=False,
         text="It may have run and asked for nothing. Such a run is only counted: "
-        f"{sighting.silent_runs} of its runs ended ok in that hour.",
+        f"{traces.silent_runs} of its runs ended ok in that hour.",
     )
-    if running and sighting.silent_runs:
+    if running and traces.silent_runs:
         yield silent
     if budget is not None and budget.over_at is not None:
-        about = sighting.seen_at or datetime.now(UTC)
+        about = traces.seen_at or datetime.now(UTC)
         if abs(about - budget.over_at) < _SOON:
             when = _shown(budget.over_at)
             text = f"The guild was over its budget at {when}: {budget.over_reason}. Its messages waited."
@@ -122,13 +122,13 @@ def _guesses(
     if not plugin.bot_messages:
         text = "It does not receive messages of bots. A bot may have written this message."
         yield Reason(cause=Cause.BOT_MESSAGE, certain=False, text=text)
-    if sighting.seen_at is None:
+    if traces.seen_at is None:
         text = (
             "No plugin of the guild has a recorded run on this message. The message may be from another guild, "
             "encrypted, a system message or still in the queue; its runs may have been deleted, or asked for nothing."
         )
         yield Reason(cause=Cause.NOT_SEEN, certain=False, text=text)
-    elif not (running and sighting.silent_runs):
+    elif not (running and traces.silent_runs):
         yield silent
 
 

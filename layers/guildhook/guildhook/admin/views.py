@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from guildhook.admin.etags import etag_of
-from guildhook.admin.models import Budget, Guild, HostCall, Intent, Plugin, Run, RunSummary, TestRun, Version
+from guildhook.admin.models import Budget, Guild, Intent, Plugin, Run, RunSummary, TestRun, Version
 from guildhook.events.budgets import GuildBudget
 from guildhook.model import DeliveryState, Outcome, Permission, RunResult
 from guildhook.sandbox import Limits
@@ -98,7 +98,6 @@ def run(record: StoredFullRun) -> Run:
         Run,
         record,
         detail=_run_detail(record.outcome, record.detail),
-        calls=[HostCall(function=function, denied=denied) for function, denied in record.calls],
         sends=[intent(sent) for sent in record.sends],
         message=_json_object(record.message),
         seed=str(record.seed),

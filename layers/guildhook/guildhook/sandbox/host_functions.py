@@ -44,8 +44,8 @@ class _EndedError(Exception):
     """The record has its outcome; the guest must not go on."""
 
 
-class RunRecord(msgspec.Struct):
-    """The record of one run. It becomes part of the run's result; nothing of it outlives the run."""
+class OngoingRun(msgspec.Struct):
+    """A run that the host functions serve. Its record becomes part of the result; nothing else outlives the run."""
 
     store: Store
     plugin_id: UUID
@@ -191,19 +191,19 @@ def _size(text: str) -> int:
     return len(text.encode(errors="replace"))
 
 
-def late_detail(run: RunRecord) -> str:
+def late_detail(run: OngoingRun) -> str:
     return f"ran for {run.elapsed_ms} ms; the limit is {run.limits.deadline_ms} ms"
 
 
-def out_of_fuel_detail(run: RunRecord) -> str:
+def out_of_fuel_detail(run: OngoingRun) -> str:
     return f"used all of its fuel; the limit is {run.limits.fuel}"
 
 
-def _log(run: RunRecord, line: Text) -> None:
+def _log(run: OngoingRun, line: Text) -> None:
     run.append_log(line.read(run.limits.log_line_bytes))
 
 
-def _send_message(run: RunRecord, channel_id: Text, content: Text) -> Ok | Err:
+def _send_message(run: OngoingRun, channel_id: Text, content: Text) -> Ok | Err:
     channel = channel_id.read(_CHANNEL_ID_BYTES)
     # One character more than allowed is enough to see that it is too long, and a character has up to four bytes.
     text = content.read(4 * (run.limits.content_chars + 1))
@@ -216,7 +216,7 @@ def _send_message(run: RunRecord, channel_id: Text, content: Text) -> Ok | Err:
     return Ok(key)
 
 
-def _refuse_send(run: RunRecord, channel_id: str, content: str) -> str | None:
+def _refuse_send(run: OngoingRun, channel_id: str, content: str) -> str | None:
     if _SEND_MESSAGES not in run.permissions:
         return f"the plugin lacks the permission {Permission.SEND_MESSAGES}; an admin of the guild can grant it"
     if not _UUID.fullmatch(channel_id):
@@ -232,11 +232,11 @@ def _refuse_send(run: RunRecord, channel_id: str, content: str) -> str | None:
     return None
 
 
-def _get_settings(run: RunRecord) -> str:
+def _get_settings(run: OngoingRun) -> str:
     return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
 
 
-def _present(run: RunRecord, key: Text) -> str | None:
+def _present(run: OngoingRun, key: Text) -> str | None:
     """The key if it is there; one that is too long for that is not read."""
     # The limit alone does not say: a state may be from before an operator lowered it.
     if key.size > run.limits.state_key_bytes and all(_size(name) < key.size for name in run.seen_state):
@@ -245,17 +245,17 @@ def _present(run: RunRecord, key: Text) -> str | None:
     return name if name in run.seen_state else None
 
 
-def _get_state(run: RunRecord, key: Text) -> Option:
+def _get_state(run: OngoingRun, key: Text) -> Option:
     name = _present(run, key)
     return Option(None if name is None else run.seen_state[name])
 
 
-def _set_state(run: RunRecord, key: Text, value: Text) -> Ok | Err:
+def _set_state(run: OngoingRun, key: Text, value: Text) -> Ok | Err:
     refusal = _write_state(run, key, value)
     return run.refuse(refusal) if refusal else Ok()
 
 
-def _write_state(run: RunRecord, key: Text, value: Text) -> str | None:
+def _write_state(run: OngoingRun, key: Text, value: Text) -> str | None:
     """Why it is refused. What is too long is not read, so nothing is stored that was cut."""
     limits = run.limits
     if key.size == 0:
@@ -282,7 +282,7 @@ def _write_state(run: RunRecord, key: Text, value: Text) -> str | None:
     return None
 
 
-def _delete_state(run: RunRecord, key: Text) -> None:
+def _delete_state(run: OngoingRun, key: Text) -> None:
     name = _present(run, key)
     if name is not None:
         value = run.own_state().pop(name)
@@ -293,7 +293,7 @@ def _delete_state(run: RunRecord, key: Text) -> None:
 # cannot know how often its language writes: log limits, bytes and fuel bound it.
 
 
-def _environment(run: RunRecord) -> str:
+def _environment(run: OngoingRun) -> str:
     entries = [
         text.replace("\0", _NUL_REPLACEMENT)
         for name, value in run.settings.items()
@@ -307,7 +307,7 @@ def _environment(run: RunRecord) -> str:
     return environment
 
 
-def _write(run: RunRecord, to_stderr: bool, latin1: Text) -> None:
+def _write(run: OngoingRun, to_stderr: bool, latin1: Text) -> None:
     written = latin1.read(latin1.size).encode("latin-1")
     *lines, rest = (run.unfinished.get(to_stderr, b"") + written).split(b"\n")
     for line in lines:
@@ -315,19 +315,19 @@ def _write(run: RunRecord, to_stderr: bool, latin1: Text) -> None:
     run.unfinished[to_stderr] = rest[: run.limits.log_line_bytes]
 
 
-def _now(run: RunRecord) -> int:
+def _now(run: OngoingRun) -> int:
     return max((run.now - _EPOCH) // timedelta(microseconds=1) * 1000, 0)
 
 
-def _seed(run: RunRecord) -> int:
+def _seed(run: OngoingRun) -> int:
     return run.seed
 
 
-def _exit(run: RunRecord, success: bool) -> NoReturn:
+def _exit(run: OngoingRun, success: bool) -> NoReturn:
     run.end(*((Outcome.OK, "") if success else (Outcome.TRAP, "the plugin called exit with a failure")))
 
 
-def _refuse(run: RunRecord, what: Text) -> NoReturn:
+def _refuse(run: OngoingRun, what: Text) -> NoReturn:
     run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
 
 
@@ -355,7 +355,7 @@ class HostFunctions:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.run: RunRecord | None = None
+        self.run: OngoingRun | None = None
         self._linker = Linker(engine)
         self.linker = c_api.address(self._linker)
         with self._linker.root() as root, root.add_instance(HOST) as instance:

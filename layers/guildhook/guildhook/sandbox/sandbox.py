@@ -15,7 +15,7 @@ from wasmtime import WasmtimeError
 from guildhook.model import Message, Outcome, RunResult
 from guildhook.sandbox.c_api import Store, address
 from guildhook.sandbox.engine import Engine, LoadedModule, last_cause, ticks
-from guildhook.sandbox.host_functions import HostFunctions, RunRecord, late_detail, out_of_fuel_detail
+from guildhook.sandbox.host_functions import HostFunctions, OngoingRun, late_detail, out_of_fuel_detail
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
 from guildhook.sandbox.signals import deferred_signals
@@ -117,10 +117,10 @@ class Sandbox:
         now: datetime,
         seed: int,
         state: Mapping[str, str],
-    ) -> tuple[RunRecord, Outcome, str, int]:
+    ) -> tuple[OngoingRun, Outcome, str, int]:
         """The record of a run, how it ended and why, and the fuel that is left."""
         with Store(self._engine_address) as store:
-            run = RunRecord(
+            run = OngoingRun(
                 store=store,
                 plugin_id=plugin.id,
                 permissions=plugin.permissions,
@@ -139,7 +139,7 @@ class Sandbox:
             finally:
                 self._host.run = None
 
-    def _call(self, module: LoadedModule, run: RunRecord, payload: bytes | None) -> tuple[Outcome, str]:
+    def _call(self, module: LoadedModule, run: OngoingRun, payload: bytes | None) -> tuple[Outcome, str]:
         """Make an instance, and call it unless `payload` is None."""
         store, limits = run.store, run.limits
         # Before anything of the guest runs: a start function runs while the module is instantiated.
@@ -171,7 +171,7 @@ class Sandbox:
         return _classify(run, reached, late, cause)
 
 
-def _classify(run: RunRecord, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
+def _classify(run: OngoingRun, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
     """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
     the guest's, and can say "all fuel consumed".
     """

@@ -131,7 +131,7 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
             store.run_on(key, message_id),
             store.usage(key, 10),
             store.trial_inputs(key, version_id),
-            store.sighting(key, message_id),
+            store.message_traces(key, message_id),
         ]
 
     assert all(everything(key))

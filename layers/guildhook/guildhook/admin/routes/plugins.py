@@ -45,8 +45,8 @@ _CREATED: Final = "plugin.created"
 def list_plugins(request: CurrentRequest, guild_id: Id, cursor: Cursor = None, limit: PageLimit = 50) -> Response[Any]:
     """List the plugins of a guild, the oldest first."""
     after = cursors.decode(cursor, ByTime)
-    rows = request.services.store.plugins(guild_id, after.key if after else None, limit + 1)
-    items, next_cursor = cursors.page(rows, limit, lambda row: views.plugin(row[1]), lambda row: ByTime(*row[0]))
+    plugins = request.services.store.plugins(guild_id, after.key if after else None, limit + 1)
+    items, next_cursor = cursors.page(plugins, limit, views.plugin, lambda plugin: ByTime(plugin.created_at, plugin.id))
     return respond(PluginPage(items=items, next_cursor=next_cursor))
 
 

@@ -43,8 +43,8 @@ def list_runs(
         outcome=outcome, version=version, message_id=message_id, since=since, until=until, shadow=shadow
     )
     found = request.services.store.runs(request.key(plugin_id), conditions, after.key if after else None, limit + 1)
-    rows = request.of_plugin(plugin_id, found)
-    items, next_cursor = cursors.page(rows, limit, lambda row: views.run_summary(row[1]), lambda row: ByTime(*row[0]))
+    runs = request.of_plugin(plugin_id, found)
+    items, next_cursor = cursors.page(runs, limit, views.run_summary, lambda run: ByTime(run.created_at, run.id))
     return respond(RunPage(items=items, next_cursor=next_cursor))
 
 
@@ -67,8 +67,8 @@ def explain_message(request: CurrentRequest, guild_id: Id, plugin_id: Id, messag
     store, key = request.services.store, request.key(plugin_id)
     plugin = request.plugin(plugin_id)
     run = store.run_on(key, message_id)
-    sighting = store.sighting(key, message_id)
-    if sighting is None:
+    traces = store.message_traces(key, message_id)
+    if traces is None:
         raise no_plugin()
-    reasons = explain(plugin, run, sighting, store.guild(guild_id).budget)
+    reasons = explain(plugin, run, traces, store.guild(guild_id).budget)
     return respond(Explanation(message_id=message_id, run=run and views.run(run), reasons=reasons))

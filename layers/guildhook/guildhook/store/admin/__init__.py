@@ -14,20 +14,29 @@ from guildhook.store.admin.stored_plugin import (
     TrialInputs,
     VersionLimits,
 )
-from guildhook.store.admin.stored_run import RunFilter, Sighting, StoredFullRun, StoredIntent, StoredRun, StoredUsage
+from guildhook.store.admin.stored_run import (
+    MessageTraces,
+    RunFilter,
+    StoredFullRun,
+    StoredHostCall,
+    StoredIntent,
+    StoredRun,
+    StoredUsage,
+)
 
 __all__ = [
     "AdminStore",
     "Change",
+    "MessageTraces",
     "PluginKey",
     "RunFilter",
     "SealedValues",
-    "Sighting",
     "StoredArtifact",
     "StoredAuditEntry",
     "StoredBudget",
     "StoredFullRun",
     "StoredGuild",
+    "StoredHostCall",
     "StoredIntent",
     "StoredPlugin",
     "StoredQuarantine",

@@ -19,7 +19,7 @@ from guildhook.store.admin.stored_plugin import (
     TrialInputs,
     VersionLimits,
 )
-from guildhook.store.admin.stored_run import RunFilter, Sighting, StoredFullRun, StoredRun, StoredUsage
+from guildhook.store.admin.stored_run import MessageTraces, RunFilter, StoredFullRun, StoredRun, StoredUsage
 from guildhook.store.session import Session
 
 _ATTEMPTS_AT_A_NUMBER = 5
@@ -38,12 +38,11 @@ class AdminStore(Session):
     def plugin(self, key: PluginKey) -> StoredPlugin | None:
         return self._one(statements.PLUGIN, key.parameters(), StoredPlugin)
 
-    def plugins(self, guild_id: UUID, after: TimeKey | None, limit: int) -> list[tuple[TimeKey, StoredPlugin]]:
+    def plugins(self, guild_id: UUID, after: TimeKey | None, limit: int) -> list[StoredPlugin]:
         """The oldest first."""
         after_at, after_id = after or (None, None)
         parameters = {"guild_id": guild_id, "after_at": after_at, "after_id": after_id, "limit": limit}
-        rows = self.repeatable(statements.PLUGINS, parameters)
-        return [((at, plugin_id), msgspec.convert(row, StoredPlugin)) for at, plugin_id, row in rows]
+        return self._all(statements.PLUGINS, parameters, StoredPlugin)
 
     def has_plugin(self, key: PluginKey) -> bool:
         return bool(self.repeatable(statements.HAS_PLUGIN, key.parameters()))
@@ -155,24 +154,21 @@ class AdminStore(Session):
         parameters = {"guild_id": guild_id, "plugin_id": plugin_id, "before": before, "limit": limit}
         return self._all(statements.AUDIT, parameters, StoredAuditEntry)
 
-    def runs(
-        self, key: PluginKey, wanted: RunFilter, before: TimeKey | None, limit: int
-    ) -> list[tuple[TimeKey, StoredRun]]:
+    def runs(self, key: PluginKey, conditions: RunFilter, before: TimeKey | None, limit: int) -> list[StoredRun]:
         """The newest first."""
         before_at, before_id = before or (None, None)
         parameters = {
             **key.parameters(),
-            "outcome": wanted.outcome,
-            "version": wanted.version,
-            "message_id": wanted.message_id,
-            "since": wanted.since,
-            "until": wanted.until,
+            "outcome": conditions.outcome,
+            "version": conditions.version,
+            "message_id": conditions.message_id,
+            "since": conditions.since,
+            "until": conditions.until,
             "before_at": before_at,
             "before_id": before_id,
             "limit": limit,
         }
-        rows = self.repeatable(statements.SHADOW_RUNS if wanted.shadow else statements.RUNS, parameters)
-        return [((at, run_id), msgspec.convert(row, StoredRun)) for at, run_id, row in rows]
+        return self._all(statements.SHADOW_RUNS if conditions.shadow else statements.RUNS, parameters, StoredRun)
 
     def run(self, key: PluginKey, run_id: UUID) -> StoredFullRun | None:
         """A live one, or a shadow's."""
@@ -192,8 +188,8 @@ class AdminStore(Session):
     def trial_inputs(self, key: PluginKey, version_id: UUID) -> TrialInputs | None:
         return self._one(statements.TRIAL, {**key.parameters(), "version_id": version_id}, TrialInputs)
 
-    def sighting(self, key: PluginKey, message_id: UUID) -> Sighting | None:
-        return self._one(statements.SIGHTING, {**key.parameters(), "message_id": message_id}, Sighting)
+    def message_traces(self, key: PluginKey, message_id: UUID) -> MessageTraces | None:
+        return self._one(statements.MESSAGE_TRACES, {**key.parameters(), "message_id": message_id}, MessageTraces)
 
     def charge(self, actor_id: UUID, cost: int) -> tuple[int, float]:
         """Count requests of an actor. Returns the cost of the actor's requests in this minute, these included, and the

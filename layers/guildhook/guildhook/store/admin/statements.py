@@ -70,7 +70,7 @@ _OF_THE_GUILD: Final[LiteralString] = "plugin.id = %(plugin_id)s AND plugin.guil
 PLUGIN: Final[LiteralString] = "SELECT " + _PLUGIN + "WHERE " + _OF_THE_GUILD
 
 PLUGINS: Final[LiteralString] = (
-    "SELECT plugin.created_at, plugin.id, "
+    "SELECT "
     + _PLUGIN
     + """WHERE plugin.guild_id = %(guild_id)s
     AND (%(after_at)s::timestamptz IS NULL OR (plugin.created_at, plugin.id) > (%(after_at)s, %(after_id)s::uuid))
@@ -438,15 +438,10 @@ ORDER BY run.created_at DESC, run.id DESC
 LIMIT %(limit)s
 """
 
-RUNS: Final[LiteralString] = (
-    "SELECT run.created_at, run.id, jsonb_build_object(" + _LIVE_SUMMARY + ") FROM plugin_runs AS run" + _MATCHING
-)
+RUNS: Final[LiteralString] = "SELECT jsonb_build_object(" + _LIVE_SUMMARY + ") FROM plugin_runs AS run" + _MATCHING
 
 SHADOW_RUNS: Final[LiteralString] = (
-    "SELECT run.created_at, run.id, jsonb_build_object("
-    + _SHADOW_SUMMARY
-    + ") FROM plugin_shadow_runs AS run"
-    + _MATCHING
+    "SELECT jsonb_build_object(" + _SHADOW_SUMMARY + ") FROM plugin_shadow_runs AS run" + _MATCHING
 )
 
 _DETAILS: Final[LiteralString] = """,
@@ -520,7 +515,7 @@ WHERE version.id = %(version_id)s AND """
     + _OF_THE_GUILD
 )
 
-SIGHTING: Final[LiteralString] = (
+MESSAGE_TRACES: Final[LiteralString] = (
     """
 WITH seen AS (
     SELECT min(run.message_time) AS at FROM plugin_runs AS run

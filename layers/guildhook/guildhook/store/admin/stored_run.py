@@ -19,6 +19,13 @@ class RunFilter:
     shadow: bool = False
 
 
+class StoredHostCall(msgspec.Struct, frozen=True, array_like=True):
+    """A call of a host function. Its column has an array for each call."""
+
+    function: str
+    denied: str | None
+
+
 class StoredIntent(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     channel_id: str
@@ -45,7 +52,7 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredFullRun(StoredRun, frozen=True, kw_only=True):
-    calls: list[tuple[str, str | None]]
+    calls: list[StoredHostCall]
     logs: list[str]
     sends: list[StoredIntent]
     message: str | None
@@ -61,7 +68,7 @@ class StoredUsage(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int
 
 
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+class MessageTraces(msgspec.Struct, frozen=True, kw_only=True):
     """The traces of a message that explain what a plugin did with it, apart from the plugin's run."""
 
     seen_at: datetime | None
