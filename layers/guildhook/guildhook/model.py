@@ -247,7 +247,9 @@ class QuarantineRules:
     most_in_an_hour: int = 100
     """The most failures within an hour of the clock."""
     pause_seconds: int = 300
+    """The first pause."""
     longest_pause_seconds: int = 86_400
+    """The longest pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

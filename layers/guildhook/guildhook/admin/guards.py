@@ -29,8 +29,9 @@ from guildhook.admin.tokens import InvalidTokenError
 from guildhook.errors import InfrastructureError, UnsealableError
 
 MAX_BODY_BYTES: Final = 256 * 1024
+"""The size of a request's body."""
 MAX_BODY_LEVELS: Final = 64
-"""Settings may have half as many levels."""
+"""The levels of lists and objects in a request's body. Settings may have half as many levels."""
 
 _TOKEN: Final = re.compile(r"(?i:bearer) +(\S+) *")
 _CHALLENGE: Final = 'Bearer realm="guildhook"'

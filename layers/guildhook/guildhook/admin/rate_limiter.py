@@ -7,6 +7,7 @@ from guildhook.admin.tokens import Actor
 from guildhook.store.admin import AdminStore
 
 REQUEST_COST: Final = 1
+"""The cost of a request, of which an admin has `GUILDHOOK_ADMIN_REQUESTS_PER_MINUTE`."""
 TEST_RUN_COST: Final = 10
 """The cost of a test run or a replay, which keeps another function busy for up to a second."""
 UPLOAD_COST: Final = 10

@@ -23,7 +23,9 @@ class Backoff:
     """The rule for how long a message that failed stays invisible in the queue."""
 
     first_seconds: int = 10
+    """The first pause. Each pause is twice as long as the one before, and half of it is jitter."""
     longest_seconds: int = 900
+    """The longest pause, unless the chat API asks for a longer one."""
 
     def seconds(self, receive_count: int) -> float:
         """Draw the pause of a message that the queue has handed out `receive_count` times; half of it is jitter."""

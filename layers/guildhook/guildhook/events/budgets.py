@@ -23,9 +23,11 @@ class GuildBudget:
     """
 
     guild_fuel_per_minute: int = 20_000_000_000
-    """This is about twelve seconds of a CPU."""
+    """The fuel that all its plugins may use in a minute: about twelve seconds of a CPU."""
     guild_sends_per_minute: int = 300
+    """The messages that all its plugins may send in a minute."""
     guild_log_bytes_per_minute: int = 1024 * 1024
+    """The bytes that all its plugins may log in a minute."""
     guild_state_bytes: int = 512 * 1024
     """The limit for the state of all its plugins together; every batch with a message of the guild reads all of it."""
 

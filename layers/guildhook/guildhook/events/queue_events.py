@@ -13,6 +13,7 @@ from guildhook.model import Causality, Message
 
 # SNS in EventBridge in SQS is the deepest chain in use.
 _MAX_WRAPPERS = 2
+"""The envelopes of SNS and EventBridge around an event."""
 _MAX_REASON_CHARS = 300
 _MESSAGE_TYPES = ("user", "system")
 _DELIVERY_DUE = "guildhook.delivery_due"

@@ -19,16 +19,22 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 MAX_SCHEMA_BYTES: Final = 64 * 1024
+"""The size of a settings schema, as UTF-8 JSON."""
 _MAX_SCHEMA_LEVELS: Final = 16
+"""The levels of schemas inside schemas."""
 _MAX_SCHEMAS: Final = 500
+"""The schemas in a settings schema, at all levels together."""
 _MAX_PROPERTIES: Final = 200
+"""The properties of an object in a settings schema."""
 _MAX_JSON_LEVELS: Final = 100
-"""Of the section: sixteen schemas inside one another are half of them, and their values have the rest."""
+"""The levels of JSON in the section: sixteen schemas inside one another need half of them, and values have the rest."""
 
 MAX_SETTINGS_BYTES: Final = 64 * 1024
-"""As JSON."""
+"""The size of a plugin's settings, as JSON."""
 MAX_SETTINGS_LEVELS: Final = 32
+"""The levels of lists and objects in a plugin's settings."""
 _MAX_NAME_CHARS: Final = 256
+"""The characters of a setting's name."""
 _MAX_ERRORS: Final = 20
 _SHOWN_CHARS: Final = 100
 

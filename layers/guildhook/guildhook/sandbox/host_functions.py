@@ -25,7 +25,9 @@ from guildhook.sandbox.limits import Limits
 # What a call, and a byte that passes in it, cost in fuel: they take about as long as this many instructions
 # (`make bench` measures both).
 _FUEL_PER_CALL: Final = 5_000
+"""The fuel that a host call costs."""
 _FUEL_PER_BYTE: Final = 4
+"""The fuel that each byte costs which a host call passes, in either direction."""
 
 # A plain string: looking up a member of an enum runs Python's code for its hash.
 _SEND_MESSAGES: Final = Permission.SEND_MESSAGES.value

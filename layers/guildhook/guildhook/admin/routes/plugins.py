@@ -36,6 +36,7 @@ from guildhook.store.admin import StoredPlugin
 endpoints = Endpoints("plugins", Access.MANAGERS, "/api/guilds/{guild_id}/plugins")
 
 _MOST_SECRETS: Final = 64
+"""The secrets of a plugin."""
 _MOST_SECRET_BYTES: Final = 32 * 1024
 """The size of all secrets of a plugin, sealed. They are read for every message of the plugin's guild."""
 _CREATED: Final = "plugin.created"

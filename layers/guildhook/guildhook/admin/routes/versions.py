@@ -19,6 +19,7 @@ from guildhook.store.admin import VersionLimits
 endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}/versions")
 
 _MOST_VERSIONS: Final = 20
+"""The versions of a plugin. Delete one to upload another."""
 _LARGEST_NUMBER: Final = 2**31 - 1
 
 

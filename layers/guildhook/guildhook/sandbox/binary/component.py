@@ -21,12 +21,18 @@ SCHEMA_SECTION = "guildhook:settings-schema"
 MAX_SCHEMA_BYTES = 64 * 1024
 
 _MAX_NESTING = 8
-# Of one instance. A component can instantiate one module again and again, and nested ones multiply; a run has limits
-# of its own, which are lower as a rule.
+"""The levels of components inside components."""
+
+# These are limits of one instance of the whole component. A component can instantiate one module again and again, and
+# nested components multiply that. A run has limits of its own, which are usually lower.
 _MAX_INSTANCES = 1_000
+"""The core instances of the instantiated component."""
 _MAX_MEMORIES = 64
+"""The memories of the instantiated component."""
 _MAX_TABLES = 100
+"""The tables of the instantiated component."""
 _MAX_TABLE_ELEMENTS = 1_000_000
+"""The elements of these tables at the start, together."""
 
 _Item = TypeVar("_Item")
 

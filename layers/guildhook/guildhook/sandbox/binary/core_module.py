@@ -14,8 +14,9 @@ MODULE_HEADER = b"\0asm\x01\0\0\0"
 
 # Of one function. Toolchains come to 500.
 _MAX_LOCALS = 5_000
-# C++ templates come to 4,000. An error's backtrace repeats the names of functions.
+"""The locals of a function."""
 _MAX_FUNCTION_NAME_BYTES = 16_000
+"""The bytes of a function's name. C++ templates reach 4,000. An error's backtrace repeats the names of functions."""
 
 _FUNCREF, _EXTERNREF = 0x70, 0x6F
 _VALUE_TYPES = frozenset({0x7F, 0x7E, 0x7D, 0x7C, 0x7B, _FUNCREF, _EXTERNREF})

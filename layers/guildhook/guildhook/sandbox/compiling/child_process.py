@@ -28,10 +28,11 @@ _ENVIRONMENT = ("LANG", "LD_LIBRARY_PATH", "PATH")
 @dataclass(frozen=True, slots=True)
 class CompileLimits:
     timeout_seconds: float = 25
+    """The wall time of the process that compiles, with the first start of the plugin."""
     memory_bytes: int = 1024**3
-    """Address space of the child."""
+    """The address space of that process."""
     artifact_bytes: int = 64 * 1024**2
-    """Of native code: a few bytes of wasm can declare a large memory with a byte at its end."""
+    """The size of the native code. A few bytes of wasm can declare a large memory with a byte at its end."""
 
 
 @dataclass(frozen=True, slots=True)

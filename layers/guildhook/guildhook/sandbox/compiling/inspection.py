@@ -18,10 +18,12 @@ from guildhook.sandbox.compiling.wrapper import available, linked, needs_wasi, w
 from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
 
 MAX_WASM_BYTES = 32 * 1024 * 1024
+"""The size of an uploaded plugin."""
 _MAX_REASONS = 20
-# WASI has 30 interfaces; the rest is room for the same one in two versions.
 _MAX_IMPORTS = 100
+"""The imports of a plugin. WASI has 30 interfaces; the rest is room for one interface in two versions."""
 _MAX_EXPORTS = 100
+"""The exports of a plugin."""
 _SHOWN_CHARS = 200
 _EXPORT = "on-message"
 _WRAP_HINT = "wrap it with `wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
