@@ -1,4 +1,4 @@
-"""What the documents promise that a command can show."""
+"""The documents agree with the code."""
 
 import json
 import re
