@@ -12,7 +12,7 @@ from guildhook.admin.etags import revision_of
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import Actor
-from guildhook.store.admin import Change, PluginKey, StoredFullRun, StoredPlugin, StoredVersion
+from guildhook.store.admin import AuditedChange, PluginKey, StoredFullRun, StoredPlugin, StoredVersion
 
 Records = TypeVar("Records", bound=Sequence[Any])
 
@@ -37,9 +37,9 @@ class AdminRequest:
             raise LookupError("the route has no guild: its path does not name one")
         return self.managed
 
-    def change(self, action: str, **detail: Any) -> Change:
+    def change(self, action: str, **detail: Any) -> AuditedChange:
         """An entry for the audit log, by the actor."""
-        return Change(str(self.actor.id), self.actor.name, action, detail)
+        return AuditedChange(str(self.actor.id), self.actor.name, action, detail)
 
     def key(self, plugin_id: UUID) -> PluginKey:
         return PluginKey(self.guild.id, plugin_id)

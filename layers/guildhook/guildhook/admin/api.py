@@ -17,7 +17,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
     endpoint
     for endpoints in (
         service.endpoints,
-        guilds.of_the_actor,
+        guilds.actor_endpoints,
         guilds.endpoints,
         plugins.endpoints,
         versions.endpoints,

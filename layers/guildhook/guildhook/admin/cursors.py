@@ -16,7 +16,7 @@ _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """The size of a page as JSON. Lambda takes answers of 6 MiB."""
 
 
-class ByTime(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t1"):
+class TimeCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t1"):
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     id: UUID
 
@@ -25,16 +25,16 @@ class ByTime(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
         return self.at, self.id
 
 
-class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="n1"):
+class NumberCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="n1"):
     number: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-CursorType = TypeVar("CursorType", ByTime, ByNumber)
+CursorType = TypeVar("CursorType", TimeCursor, NumberCursor)
 Item = TypeVar("Item", bound=BaseModel)
 Record = TypeVar("Record")
 
 
-def encode(cursor: ByTime | ByNumber) -> str:
+def encode(cursor: TimeCursor | NumberCursor) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
@@ -57,7 +57,7 @@ def page(
     records: Sequence[Record],
     limit: int,
     item_of: Callable[[Record], Item],
-    cursor_of: Callable[[Record], ByTime | ByNumber],
+    cursor_of: Callable[[Record], TimeCursor | NumberCursor],
 ) -> tuple[list[Item], str | None]:
     """The items of a page, and the cursor of the next page if there is one.
 

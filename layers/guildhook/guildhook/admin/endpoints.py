@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
-from guildhook.admin.models import Number, Problem, SecretName
+from guildhook.admin.models import Problem, SecretName, VersionNumber
 from guildhook.admin.problems import CONTENT_TYPE
 
 Handler = Callable[..., Response[Any]]
@@ -166,11 +166,11 @@ def _rfc3339(text: object) -> object:
 
 _Uuid = Annotated[UUID, BeforeValidator(lambda text: canonical_uuid(text) if isinstance(text, str) else text)]
 
-Id = Annotated[_Uuid, Path()]
-NumberOfVersion = Annotated[Number, Path()]
-NameOfSecret = Annotated[SecretName, Path()]
-IdFilter = Annotated[_Uuid | None, Query()]
-TimeFilter = Annotated[
+PathId = Annotated[_Uuid, Path()]
+PathVersionNumber = Annotated[VersionNumber, Path()]
+PathSecretName = Annotated[SecretName, Path()]
+QueryId = Annotated[_Uuid | None, Query()]
+QueryTime = Annotated[
     AwareDatetime | None, BeforeValidator(_rfc3339), Query(description="A time as in RFC 3339, with its offset.")
 ]
 IfMatch = Annotated[

@@ -25,7 +25,7 @@ def _printable(name: str) -> str:
     return name
 
 
-Name = Annotated[
+PluginName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_printable),
@@ -41,18 +41,18 @@ def _printable_text(text: str) -> str:
     return text
 
 
-Description = Annotated[
+PluginDescription = Annotated[
     str,
     StringConstraints(max_length=2_000),
     AfterValidator(_printable_text),
     Field(json_schema_extra={"pattern": f"^[^{_UNPRINTABLE_IN_TEXT}]*$"}),
 ]
-Time = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
+UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = dict[str, Any]
-Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The number of a version."""
 # Strict fields take neither text for a number nor 1 for true.
 Strictly = Strict()
@@ -134,7 +134,7 @@ class Budget(_ResponseBody):
     log_bytes_limit: int
     delayed: int
     """The number of messages that had to wait."""
-    over_at: Time | None
+    over_at: UtcTime | None
     over_reason: str | None
 
 
@@ -184,8 +184,8 @@ class Version(_ResponseBody):
     live: bool
     shadow: bool
     created_by: str
-    created_at: Time
-    updated_at: Time
+    created_at: UtcTime
+    updated_at: UtcTime
 
 
 class VersionPage(_ResponseBody):
@@ -205,7 +205,7 @@ class Upload(_ResponseBody):
 
     url: str
     fields: dict[str, str]
-    expires_at: Time
+    expires_at: UtcTime
 
 
 class VersionCreated(_ResponseBody):
@@ -215,10 +215,10 @@ class VersionCreated(_ResponseBody):
 
 
 class Quarantine(_ResponseBody):
-    since: Time
+    since: UtcTime
     reason: str
     last_error: str
-    retry_at: Time
+    retry_at: UtcTime
     pauses: int
 
 
@@ -226,7 +226,7 @@ class SecretInfo(_ResponseBody):
     """The name of a secret. Its value cannot be read."""
 
     name: str
-    updated_at: Time
+    updated_at: UtcTime
 
 
 class Plugin(_ResponseBody):
@@ -248,10 +248,10 @@ class Plugin(_ResponseBody):
     latest: Version | None
     """The newest upload."""
     quarantine: Quarantine | None
-    last_failed_at: Time | None
+    last_failed_at: UtcTime | None
     last_error: str | None
-    created_at: Time
-    updated_at: Time
+    created_at: UtcTime
+    updated_at: UtcTime
     etag: str
     """The entity tag for If-Match, which the header ETag has as well."""
 
@@ -262,15 +262,15 @@ class PluginPage(_ResponseBody):
 
 
 class PluginCreate(_RequestBody):
-    name: Name
-    description: Description = ""
+    name: PluginName
+    description: PluginDescription = ""
 
 
 class PluginChange(_RequestBody):
     """The fields to change. A field that is missing or null stays as it is."""
 
-    name: Name | None = None
-    description: Description | None = None
+    name: PluginName | None = None
+    description: PluginDescription | None = None
     enabled: Annotated[bool, Strictly] | None = None
     settings: Settings | None = None
     permissions: list[Permission] | None = None
@@ -278,7 +278,7 @@ class PluginChange(_RequestBody):
 
 
 class GoLive(_RequestBody):
-    version: Annotated[Number, Strictly]
+    version: Annotated[VersionNumber, Strictly]
     consent: list[Permission] = []
     """Exactly the permissions that the version newly needs."""
     settings: Settings | None = None
@@ -290,7 +290,7 @@ class RollBack(_RequestBody):
 
 
 class ShadowChange(_RequestBody):
-    version: Annotated[Number, Strictly] | None
+    version: Annotated[VersionNumber, Strictly] | None
 
 
 class SecretChange(_RequestBody):
@@ -330,7 +330,7 @@ class RunSummary(_ResponseBody):
     denied_calls: int
     intents: int
     log_lines: int
-    created_at: Time
+    created_at: UtcTime
 
 
 class RunPage(_ResponseBody):
@@ -346,11 +346,11 @@ class Run(RunSummary):
     """The message that the plugin received. Null if the guild does not keep messages."""
     seed: str
     """A whole number as text, since a JavaScript number cannot hold all of its digits."""
-    message_time: Time
+    message_time: UtcTime
 
 
 class UsageHour(_ResponseBody):
-    hour: Time
+    hour: UtcTime
     outcome: str
     """An Outcome, or `quarantined` for messages that a quarantined plugin did not receive."""
     runs: int
@@ -370,7 +370,7 @@ class TestMessage(_RequestBody):
 
 
 class TestRunRequest(_RequestBody):
-    version: Annotated[Number, Strictly]
+    version: Annotated[VersionNumber, Strictly]
     message: TestMessage
     settings: Settings | None = None
     """Settings that replace those of the plugin. Its secrets stay."""
@@ -381,7 +381,7 @@ class TestRunRequest(_RequestBody):
 
 
 class ReplayRequest(_RequestBody):
-    version: Annotated[Number, Strictly]
+    version: Annotated[VersionNumber, Strictly]
     settings: Settings | None = None
     message: TestMessage | None = None
     """A message that replaces the recorded one. It is needed if the guild does not keep messages."""
@@ -434,7 +434,7 @@ class Explanation(_ResponseBody):
 
 class AuditEntry(_ResponseBody):
     id: int
-    at: Time
+    at: UtcTime
     plugin_id: UUID | None
     actor_id: str
     actor_name: str

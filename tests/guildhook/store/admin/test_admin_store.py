@@ -9,9 +9,9 @@ import pytest
 
 import wat
 from guildhook.store import Database
-from guildhook.store.admin import AdminStore, Change, PluginKey, RunFilter, VersionLimits, statements
+from guildhook.store.admin import AdminStore, AuditedChange, PluginKey, RunFilter, VersionLimits, statements
 
-CHANGE = Change("actor", "Ada\0", "did", {"what": 1})
+CHANGE = AuditedChange("actor", "Ada\0", "did", {"what": 1})
 LIMITS = VersionLimits(plugin_versions=20, guild_wasm_bytes=1024**3)
 
 

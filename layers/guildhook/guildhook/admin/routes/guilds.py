@@ -6,17 +6,17 @@ from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest, changed_meanwhile
-from guildhook.admin.cursors import ByNumber
-from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdFilter, IfMatch, PageLimit
+from guildhook.admin.cursors import NumberCursor
+from guildhook.admin.endpoints import Access, Cursor, Endpoints, IfMatch, PageLimit, PathId, QueryId
 from guildhook.admin.etags import etag_of, revision_of
 from guildhook.admin.models import AuditEntry, AuditPage, Guild, GuildChange, GuildList
 from guildhook.admin.responses import respond
 
-of_the_actor = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
+actor_endpoints = Endpoints("guilds", Access.SIGNED_IN, "/api/guilds")
 endpoints = Endpoints("guilds", Access.MANAGERS, "/api/guilds/{guild_id}")
 
 
-@of_the_actor.add("GET", "", "listGuilds", GuildList)
+@actor_endpoints.add("GET", "", "listGuilds", GuildList)
 def list_guilds(request: CurrentRequest) -> Response[Any]:
     """List the guilds whose plugins you may manage."""
     guilds = request.services.access.guilds(request.actor)
@@ -24,13 +24,13 @@ def list_guilds(request: CurrentRequest) -> Response[Any]:
 
 
 @endpoints.add("GET", "", "getGuild", Guild)
-def get_guild(request: CurrentRequest, guild_id: Id) -> Response[Any]:
+def get_guild(request: CurrentRequest, guild_id: PathId) -> Response[Any]:
     """Read a guild with its budget of this minute."""
     return _guild(request)
 
 
 @endpoints.add("PATCH", "", "changeGuild", Guild)
-def change_guild(request: CurrentRequest, guild_id: Id, if_match: IfMatch, body: GuildChange) -> Response[Any]:
+def change_guild(request: CurrentRequest, guild_id: PathId, if_match: IfMatch, body: GuildChange) -> Response[Any]:
     """Change the settings that all plugins of a guild share."""
     store = request.services.store
     stored = store.guild(guild_id)
@@ -44,12 +44,12 @@ def change_guild(request: CurrentRequest, guild_id: Id, if_match: IfMatch, body:
 
 @endpoints.add("GET", "/audit", "listAudit", AuditPage)
 def list_audit(
-    request: CurrentRequest, guild_id: Id, plugin_id: IdFilter = None, cursor: Cursor = None, limit: PageLimit = 50
+    request: CurrentRequest, guild_id: PathId, plugin_id: QueryId = None, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """List the changes in a guild with their authors, the newest first."""
-    after = cursors.decode(cursor, ByNumber)
+    after = cursors.decode(cursor, NumberCursor)
     entries = request.services.store.audit(guild_id, plugin_id, after.number if after else None, limit + 1)
-    items, next_cursor = cursors.page(entries, limit, AuditEntry.model_validate, lambda entry: ByNumber(entry.id))
+    items, next_cursor = cursors.page(entries, limit, AuditEntry.model_validate, lambda entry: NumberCursor(entry.id))
     return respond(AuditPage(items=items, next_cursor=next_cursor))
 
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest
-from guildhook.admin.endpoints import Access, Endpoints, Id, IfMatch
+from guildhook.admin.endpoints import Access, Endpoints, IfMatch, PathId
 from guildhook.admin.models import GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.routes.plugins import show_changed
@@ -18,7 +18,9 @@ endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugi
 
 
 @endpoints.add("PUT", "/live", "goLive", Plugin, conflicts=True)
-def go_live(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: GoLive) -> Response[Any]:
+def go_live(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: GoLive
+) -> Response[Any]:
     """Make a version live: it runs on every message from now on.
 
     `consent` names exactly the permissions that the version needs and the plugin is not granted, and grants them. The
@@ -30,7 +32,9 @@ def go_live(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMa
 
 
 @endpoints.add("POST", "/roll-back", "rollBack", Plugin, conflicts=True)
-def roll_back(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: RollBack) -> Response[Any]:
+def roll_back(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: RollBack
+) -> Response[Any]:
     """Make the previous version live again."""
     plugin = request.plugin(plugin_id, if_match)
     if plugin.previous is None:
@@ -41,7 +45,7 @@ def roll_back(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: If
 
 @endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
 def change_shadow(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: ShadowChange
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: ShadowChange
 ) -> Response[Any]:
     """Run a version beside the live one without sending anything. Null stops it."""
     plugin = request.plugin(plugin_id, if_match)

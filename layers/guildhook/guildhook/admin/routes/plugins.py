@@ -8,16 +8,16 @@ from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest, changed_meanwhile, no_plugin
-from guildhook.admin.cursors import ByTime
+from guildhook.admin.cursors import TimeCursor
 from guildhook.admin.endpoints import (
     Access,
     Cursor,
     Endpoints,
-    Id,
     IdempotencyKey,
     IfMatch,
-    NameOfSecret,
     PageLimit,
+    PathId,
+    PathSecretName,
 )
 from guildhook.admin.etags import etag_of
 from guildhook.admin.idempotency import key_used, new_id
@@ -43,17 +43,21 @@ _CREATED: Final = "plugin.created"
 
 
 @endpoints.add("GET", "", "listPlugins", PluginPage)
-def list_plugins(request: CurrentRequest, guild_id: Id, cursor: Cursor = None, limit: PageLimit = 50) -> Response[Any]:
+def list_plugins(
+    request: CurrentRequest, guild_id: PathId, cursor: Cursor = None, limit: PageLimit = 50
+) -> Response[Any]:
     """List the plugins of a guild, the oldest first."""
-    after = cursors.decode(cursor, ByTime)
+    after = cursors.decode(cursor, TimeCursor)
     plugins = request.services.store.plugins(guild_id, after.key if after else None, limit + 1)
-    items, next_cursor = cursors.page(plugins, limit, views.plugin, lambda plugin: ByTime(plugin.created_at, plugin.id))
+    items, next_cursor = cursors.page(
+        plugins, limit, views.plugin, lambda plugin: TimeCursor(plugin.created_at, plugin.id)
+    )
     return respond(PluginPage(items=items, next_cursor=next_cursor))
 
 
 @endpoints.add("POST", "", "createPlugin", Plugin, HTTPStatus.CREATED, conflicts=True)
 def create_plugin(
-    request: CurrentRequest, guild_id: Id, body: PluginCreate, idempotency_key: IdempotencyKey = None
+    request: CurrentRequest, guild_id: PathId, body: PluginCreate, idempotency_key: IdempotencyKey = None
 ) -> Response[Any]:
     """Create a plugin. It does nothing until a version of it is uploaded and goes live."""
     store, limit = request.services.store, request.services.guild_plugins
@@ -71,14 +75,14 @@ def create_plugin(
 
 
 @endpoints.add("GET", "/{plugin_id}", "getPlugin", Plugin)
-def get_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id) -> Response[Any]:
+def get_plugin(request: CurrentRequest, guild_id: PathId, plugin_id: PathId) -> Response[Any]:
     """Read a plugin."""
     return show(request, plugin_id)
 
 
 @endpoints.add("PATCH", "/{plugin_id}", "changePlugin", Plugin)
 def change_plugin(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch, body: PluginChange
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: PluginChange
 ) -> Response[Any]:
     """Change a plugin. Fields that are missing or null stay; settings and permissions are replaced as a whole.
 
@@ -97,7 +101,7 @@ def change_plugin(
 
 
 @endpoints.add("DELETE", "/{plugin_id}", "deletePlugin", None, HTTPStatus.NO_CONTENT)
-def delete_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
+def delete_plugin(request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch) -> Response[Any]:
     """Delete a plugin with its versions, runs, secrets and state."""
     plugin = request.plugin(plugin_id, if_match)
     change = request.change("plugin.deleted", name=plugin.name)
@@ -107,7 +111,7 @@ def delete_plugin(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match
 
 
 @endpoints.add("DELETE", "/{plugin_id}/quarantine", "endQuarantine", Plugin)
-def end_quarantine(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_match: IfMatch) -> Response[Any]:
+def end_quarantine(request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch) -> Response[Any]:
     """End the quarantine of a plugin and clear its failures."""
     plugin = request.plugin(plugin_id, if_match)
     change = request.change("quarantine.ended", reason=plugin.quarantine and plugin.quarantine.reason)
@@ -117,7 +121,12 @@ def end_quarantine(request: CurrentRequest, guild_id: Id, plugin_id: Id, if_matc
 
 @endpoints.add("PUT", "/{plugin_id}/secrets/{name}", "setSecret", Plugin, conflicts=True)
 def set_secret(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, name: NameOfSecret, if_match: IfMatch, body: SecretChange
+    request: CurrentRequest,
+    guild_id: PathId,
+    plugin_id: PathId,
+    name: PathSecretName,
+    if_match: IfMatch,
+    body: SecretChange,
 ) -> Response[Any]:
     """Set a secret. It cannot be read back; the plugin finds it among its settings."""
     plugin = request.plugin(plugin_id, if_match)
@@ -138,7 +147,7 @@ def set_secret(
 
 @endpoints.add("DELETE", "/{plugin_id}/secrets/{name}", "deleteSecret", Plugin)
 def delete_secret(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, name: NameOfSecret, if_match: IfMatch
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, name: PathSecretName, if_match: IfMatch
 ) -> Response[Any]:
     """Delete a secret."""
     plugin = request.plugin(plugin_id, if_match)

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest
-from guildhook.admin.endpoints import Access, Endpoints, Id
+from guildhook.admin.endpoints import Access, Endpoints, PathId
 from guildhook.admin.models import ReplayRequest, Settings, TestMessage, TestRun, TestRunRequest
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.rate_limiter import TEST_RUN_COST
@@ -38,9 +38,9 @@ class _Trigger:
 @endpoints.add("POST", "/runs/{run_id}/replay", "replayRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
 def replay_run(
     request: CurrentRequest,
-    guild_id: Id,
-    plugin_id: Id,
-    run_id: Id,
+    guild_id: PathId,
+    plugin_id: PathId,
+    run_id: PathId,
     body: ReplayRequest,
 ) -> Response[Any]:
     """Run a version on the message of a recorded run, with its time and seed, without sending anything.
@@ -64,8 +64,8 @@ def replay_run(
 @endpoints.add("POST", "/test-runs", "testRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
 def test_run(
     request: CurrentRequest,
-    guild_id: Id,
-    plugin_id: Id,
+    guild_id: PathId,
+    plugin_id: PathId,
     body: TestRunRequest,
 ) -> Response[Any]:
     """Run a version on a message of your own in the real sandbox, without sending anything."""

@@ -7,8 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest, no_plugin
-from guildhook.admin.cursors import ByNumber
-from guildhook.admin.endpoints import Access, Cursor, Endpoints, Id, IdempotencyKey, NumberOfVersion, PageLimit
+from guildhook.admin.cursors import NumberCursor
+from guildhook.admin.endpoints import Access, Cursor, Endpoints, IdempotencyKey, PageLimit, PathId, PathVersionNumber
 from guildhook.admin.idempotency import key_used, new_id
 from guildhook.admin.models import Upload, Version, VersionCreate, VersionCreated, VersionPage, VersionState
 from guildhook.admin.problems import ProblemError
@@ -25,19 +25,23 @@ _LARGEST_NUMBER: Final = 2**31 - 1
 
 @endpoints.add("GET", "", "listVersions", VersionPage)
 def list_versions(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, cursor: Cursor = None, limit: PageLimit = 50
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Response[Any]:
     """List the versions of a plugin, the newest first."""
-    after = cursors.decode(cursor, ByNumber)
+    after = cursors.decode(cursor, NumberCursor)
     before = min(after.number, _LARGEST_NUMBER) if after else None
     versions = request.of_plugin(plugin_id, request.services.store.versions(request.key(plugin_id), before, limit + 1))
-    items, next_cursor = cursors.page(versions, limit, views.version, lambda version: ByNumber(version.number))
+    items, next_cursor = cursors.page(versions, limit, views.version, lambda version: NumberCursor(version.number))
     return respond(VersionPage(items=items, next_cursor=next_cursor))
 
 
 @endpoints.add("POST", "", "createVersion", VersionCreated, HTTPStatus.CREATED, conflicts=True, cost=UPLOAD_COST)
 def create_version(
-    request: CurrentRequest, guild_id: Id, plugin_id: Id, body: VersionCreate, idempotency_key: IdempotencyKey = None
+    request: CurrentRequest,
+    guild_id: PathId,
+    plugin_id: PathId,
+    body: VersionCreate,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Any]:
     """Announce an upload and get the form that uploads it.
 
@@ -64,13 +68,17 @@ def create_version(
 
 
 @endpoints.add("GET", "/{number}", "getVersion", Version)
-def get_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def get_version(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, number: PathVersionNumber
+) -> Response[Any]:
     """Read a version."""
     return respond(views.version(request.version(plugin_id, number)))
 
 
 @endpoints.add("DELETE", "/{number}", "deleteVersion", None, HTTPStatus.NO_CONTENT, conflicts=True)
-def delete_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def delete_version(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, number: PathVersionNumber
+) -> Response[Any]:
     """Delete a version that is neither live nor the shadow nor the version to roll back to."""
     version = request.version(plugin_id, number)
     change = request.change("version.deleted", version=number, wasm_sha256=version.wasm_sha256)
@@ -84,7 +92,9 @@ def delete_version(request: CurrentRequest, guild_id: Id, plugin_id: Id, number:
 
 
 @endpoints.add("POST", "/{number}/uploaded", "confirmUpload", Version)
-def confirm_upload(request: CurrentRequest, guild_id: Id, plugin_id: Id, number: NumberOfVersion) -> Response[Any]:
+def confirm_upload(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, number: PathVersionNumber
+) -> Response[Any]:
     """Report that the file was uploaded. The version is checked without this report as well."""
     request.services.store.confirm_upload(request.key(plugin_id), number)
     return respond(views.version(request.version(plugin_id, number)))

@@ -1,7 +1,7 @@
 """The statements of admin_api: everything that guild admins ask for and change."""
 
 from guildhook.store.admin.admin_store import AdminStore, TimeKey
-from guildhook.store.admin.audit_log import Change, StoredAuditEntry
+from guildhook.store.admin.audit_log import AuditedChange, StoredAuditEntry
 from guildhook.store.admin.stored_guild import StoredBudget, StoredGuild
 from guildhook.store.admin.stored_plugin import (
     PluginKey,
@@ -26,7 +26,7 @@ from guildhook.store.admin.stored_run import (
 
 __all__ = [
     "AdminStore",
-    "Change",
+    "AuditedChange",
     "MessageTraces",
     "PluginKey",
     "RunFilter",

@@ -9,7 +9,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from guildhook.store.admin import statements
-from guildhook.store.admin.audit_log import Change, StoredAuditEntry
+from guildhook.store.admin.audit_log import AuditedChange, StoredAuditEntry
 from guildhook.store.admin.stored_guild import StoredGuild
 from guildhook.store.admin.stored_plugin import (
     PluginKey,
@@ -47,7 +47,7 @@ class AdminStore(Session):
     def has_plugin(self, key: PluginKey) -> bool:
         return bool(self.repeatable(statements.HAS_PLUGIN, key.parameters()))
 
-    def create_plugin(self, key: PluginKey, name: str, description: str, limit: int, change: Change) -> bool:
+    def create_plugin(self, key: PluginKey, name: str, description: str, limit: int, change: AuditedChange) -> bool:
         """False if the guild has `limit` of them, or the id was used before."""
         parameters = {"name": name, "description": description, "limit": limit}
         return self._did(statements.CREATE_PLUGIN, key, change, parameters)
@@ -57,7 +57,7 @@ class AdminStore(Session):
         rows = self.repeatable(statements.CREATION, {**key.parameters(), "action": action})
         return dict(rows[0][0]) if rows else None
 
-    def change_plugin(self, key: PluginKey, revision: int, changes: Mapping[str, Any], change: Change) -> bool:
+    def change_plugin(self, key: PluginKey, revision: int, changes: Mapping[str, Any], change: AuditedChange) -> bool:
         """`changes` may have name, description, enabled, settings, permissions and bot_messages."""
         columns = dict.fromkeys(("name", "description", "enabled", "bot_messages", "settings", "permissions"))
         given = {**columns, **changes}
@@ -65,7 +65,7 @@ class AdminStore(Session):
             given[name] = None if given[name] is None else Jsonb(given[name])
         return self._did(statements.CHANGE_PLUGIN, key, change, {**given, "revision": revision})
 
-    def delete_plugin(self, key: PluginKey, revision: int, change: Change) -> bool:
+    def delete_plugin(self, key: PluginKey, revision: int, change: AuditedChange) -> bool:
         return self._did(statements.DELETE_PLUGIN, key, change, {"revision": revision})
 
     def go_live(
@@ -75,7 +75,7 @@ class AdminStore(Session):
         version_id: UUID,
         permissions: Sequence[str],
         settings: Mapping[str, Any] | None,
-        change: Change,
+        change: AuditedChange,
     ) -> bool:
         parameters = {
             "revision": revision,
@@ -85,17 +85,17 @@ class AdminStore(Session):
         }
         return self._did(statements.GO_LIVE, key, change, parameters)
 
-    def set_shadow(self, key: PluginKey, revision: int, version_id: UUID | None, change: Change) -> bool:
+    def set_shadow(self, key: PluginKey, revision: int, version_id: UUID | None, change: AuditedChange) -> bool:
         return self._did(statements.SET_SHADOW, key, change, {"revision": revision, "version_id": version_id})
 
-    def end_quarantine(self, key: PluginKey, revision: int, change: Change) -> bool:
+    def end_quarantine(self, key: PluginKey, revision: int, change: AuditedChange) -> bool:
         return self._did(statements.END_QUARANTINE, key, change, {"revision": revision})
 
-    def set_secret(self, key: PluginKey, revision: int, name: str, sealed: bytes, change: Change) -> bool:
+    def set_secret(self, key: PluginKey, revision: int, name: str, sealed: bytes, change: AuditedChange) -> bool:
         parameters = {"revision": revision, "name": name, "sealed": sealed}
         return self._did(statements.SET_SECRET, key, change, parameters)
 
-    def delete_secret(self, key: PluginKey, revision: int, name: str, change: Change) -> bool:
+    def delete_secret(self, key: PluginKey, revision: int, name: str, change: AuditedChange) -> bool:
         return self._did(statements.DELETE_SECRET, key, change, {"revision": revision, "name": name})
 
     def sealed_values(self, key: PluginKey) -> SealedValues:
@@ -112,7 +112,13 @@ class AdminStore(Session):
         return self._all(statements.VERSIONS, {**key.parameters(), "before": before, "limit": limit}, StoredVersion)
 
     def create_version(
-        self, key: PluginKey, version_id: UUID, wasm_sha256: str, wasm_bytes: int, limits: VersionLimits, change: Change
+        self,
+        key: PluginKey,
+        version_id: UUID,
+        wasm_sha256: str,
+        wasm_bytes: int,
+        limits: VersionLimits,
+        change: AuditedChange,
     ) -> bool:
         """False if it would be more than the limits, the plugin is gone, or the id was used before."""
         parameters = {
@@ -137,7 +143,7 @@ class AdminStore(Session):
     def confirm_upload(self, key: PluginKey, number: int) -> None:
         self.write(statements.CONFIRM_UPLOAD, {**key.parameters(), "number": number})
 
-    def delete_version(self, key: PluginKey, number: int, change: Change) -> bool:
+    def delete_version(self, key: PluginKey, number: int, change: AuditedChange) -> bool:
         """False for one that is in use as well."""
         return self._did(statements.DELETE_VERSION, key, change, {"number": number})
 
@@ -145,7 +151,7 @@ class AdminStore(Session):
         ((row,),) = self.repeatable(statements.GUILD, {"guild_id": guild_id})
         return msgspec.convert(row, StoredGuild)
 
-    def change_guild(self, guild_id: UUID, revision: int, keep_content: bool, change: Change) -> bool:
+    def change_guild(self, guild_id: UUID, revision: int, keep_content: bool, change: AuditedChange) -> bool:
         parameters = {"guild_id": guild_id, "revision": revision, "keep_content": keep_content}
         return bool(self.write(statements.CHANGE_GUILD, {**parameters, **change.parameters()}))
 
@@ -203,7 +209,7 @@ class AdminStore(Session):
         """Fails if there was never any."""
         return frozenset(name for (name,) in self.repeatable(statements.APPLIED_MIGRATIONS, {}))
 
-    def _did(self, query: LiteralString, key: PluginKey, change: Change, parameters: Mapping[str, Any]) -> bool:
+    def _did(self, query: LiteralString, key: PluginKey, change: AuditedChange, parameters: Mapping[str, Any]) -> bool:
         return bool(self.write(query, {**parameters, **key.parameters(), **change.parameters()}))
 
     def _one(self, query: LiteralString, parameters: Mapping[str, Any], kind: type[Record]) -> Record | None:

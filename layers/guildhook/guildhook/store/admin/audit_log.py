@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AuditedChange:
     """The actor and the action that the audit log records. `detail` must not hold the value of a setting."""
 
     actor_id: str
