@@ -1,14 +1,18 @@
 """The documents agree with the code."""
 
+import fnmatch
 import json
+import os
 import re
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from docs.blocks import DOCUMENTS
 from emitted import texts
+from guildhook.admin.guards import MAX_BODY_BYTES
 from guildhook.admin.problems import KINDS
 from guildhook.configuration import (
     WANTS,
@@ -19,8 +23,14 @@ from guildhook.configuration import (
     TrialConfiguration,
     WorkerConfiguration,
 )
+from guildhook.model import Outcome, Permission
+from guildhook.plugin_settings.schema import MAX_SETTINGS_BYTES, MAX_SETTINGS_LEVELS
 from guildhook.sandbox import Limits
+from guildhook.sandbox.compiling.child_process import CompileLimits
+from guildhook.sandbox.compiling.inspection import MAX_WASM_BYTES
+from guildhook.sandbox.engine import TICK_SECONDS
 from guildhook_local.cli import app
+from infra.templates import read_template
 from project import ROOT
 
 FUNCTIONS = {
@@ -130,7 +140,8 @@ def test_log_lines_and_stages_in_the_documents_are_those_of_the_source():
     text = (ROOT / "docs" / "observability.md").read_text()
     lines = re.findall(r"^\| (?:ERROR|WARNING|INFO|DEBUG) \| `([^`]+)`", text, re.MULTILINE)
     assert len(lines) > 10
-    assert [line for line in lines if not any(each.startswith(line) for each in texts())] == []
+    emitted = texts()
+    assert [line for line in lines if not any(each.startswith(line) for each in emitted)] == []
     table = text[text.index("| function | stages |") :].partition("\n\n")[0]
     rows = re.findall(r"^\| `\w+` \| (.*) \|$", table, re.MULTILINE)
     source = [path.read_text() for folder in ("layers", "functions") for path in (ROOT / folder).rglob("*.py")]
@@ -138,6 +149,120 @@ def test_log_lines_and_stages_in_the_documents_are_those_of_the_source():
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == stages - {"handler"}
 
 
+PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*(?:/|\.(?:py|md|toml|yaml|wat|c|h|wasm|wit|sql|json|txt|in|tsx?|mk)))`")
+NOT_IN_THE_PROJECT = {
+    ".aws-sam/env.json",
+    "ApiUrl/",
+    "cases/NAME.wat",
+    "docs/decisions.md",
+    "secret.json",
+    "site/",
+}
+"""Names in the documents of files that commands make, that a reader makes, or that were there before."""
+
+
+@pytest.fixture(scope="module")
+def project_paths():
+    """Every file and folder of the project, as paths from its root and without their first folders."""
+    made = {".git", ".venv", ".venv-sam", ".venv-policy", ".venv-lock", ".aws-sam", "node_modules", "site"}
+    found = set()
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in made]
+        for name in (*folders, *files):
+            parts = Path(folder, name).relative_to(ROOT).parts
+            found |= {"/".join(parts[begin:]) for begin in range(len(parts))}
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_in_a_document_exists(document, project_paths):
+    """A document may leave out the first folders of a path."""
+    named = {name.rstrip("/") for name in PATH.findall(document.read_text()) if name not in NOT_IN_THE_PROJECT}
+    assert {name for name in named - project_paths if not fnmatch.filter(project_paths, name)} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_prose_is_wrapped_at_120_characters(document):
+    """Tables, code and pictures are not wrapped."""
+    prose = re.sub(r"^( *)```.*?^ *```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.lstrip().startswith(("|", "!["))]
+    assert [line for line in lines if len(line) > 120] == []
+
+
+def test_limits_in_the_guide_for_authors_are_the_defaults():
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    table = text[text.index("| limit | default |") :].partition("\n\n")[0]
+    documented = [amount(cell) for cell in re.findall(r"\| ([^|]+) \|$", table, re.MULTILINE)[2:]]
+    limits = Limits()
+    assert documented == [
+        limits.fuel,
+        limits.memory_bytes,
+        limits.deadline_ms,
+        limits.host_calls,
+        limits.host_call_bytes,
+        limits.sends,
+        limits.content_chars,
+        limits.state_keys,
+        limits.state_key_bytes,
+        limits.state_bytes,
+        limits.log_lines,
+        limits.log_line_bytes,
+        limits.log_bytes,
+    ]
+
+
+def amount(cell):
+    """The number in a cell such as "16 MiB" or "4,000"."""
+    number, unit = re.fullmatch(r"([\d,]+)(?: (KiB|MiB|ms))?", cell).groups()
+    return int(number.replace(",", "")) * {"KiB": 1024, "MiB": 1024**2}.get(unit, 1)
+
+
+def test_outcomes_in_the_documents_are_those_of_a_run():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    (sentence,) = re.findall(r"The outcome of a run is (.*?)\. Only", text, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(Outcome)
+
+
+def test_permissions_in_the_documents_are_those_of_plugins():
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("plugins.md", "api.md"))
+    for place in (r"permission `(\w+)`", r"--allow (\w+)", r'"consent": \["(\w+)"\]'):
+        assert set(re.findall(place, text)) == set(Permission), place
+
+
+def test_architectures_in_the_documents_are_those_of_the_template():
+    offered = read_template()["Parameters"]["Architecture"]
+    deployment = (ROOT / "docs" / "deployment.md").read_text()
+    (cell,) = re.findall(r"^\| `Architecture` \| (.*) \| \w+ \|$", deployment, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", cell) == offered["AllowedValues"]
+    security = (ROOT / "docs" / "security.md").read_text()
+    (sentence,) = re.findall(r"The template offers ([^.(]+)", " ".join(security.split()))
+    assert re.findall(r"`(\w+)`", sentence) == offered["AllowedValues"]
+    assert f"`{offered['Default']}`, which is the default" in sentence
+
+
+def test_the_sandbox_is_documented_as_it_is():
+    text = (ROOT / "docs" / "security.md").read_text()
+    (pinned,) = re.findall(r"^wasmtime==(\S+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+    assert f"The version is {pinned}, pinned exactly" in text
+    assert f"ticks every {TICK_SECONDS * 1000:.0f} ms" in " ".join(text.split())
+    compiling = CompileLimits()
+    bounds = f"{compiling.timeout_seconds:.0f} s, {compiling.memory_bytes // 1024**3} GiB of address space"
+    assert f"{bounds}, {compiling.artifact_bytes // 1024**2} MiB of native code" in " ".join(text.split())
+    assert f"at most {MAX_WASM_BYTES // 1024**2} MiB" in " ".join(text.split())
+
+
+def test_bounds_of_the_admin_api_are_documented():
+    text = (ROOT / "docs" / "api.md").read_text()
+    table = text[text.index("| bound | value |") :].partition("\n\n")[0]
+    bounds = dict(re.findall(r"^\| ([^|]+) \| ([^|(]+?)(?: \(`\w+`\))? \|$", table, re.MULTILINE))
+    configuration = {field.name: field.default for field in fields(AdminConfiguration)}
+    assert bounds["plugins of a guild"] == str(configuration["guild_plugins"])
+    assert bounds["all versions of a guild"] == f"{configuration['guild_wasm_bytes'] // 1024**3} GiB"
+    assert bounds["a file"] == f"{MAX_WASM_BYTES // 1024**2} MiB"
+    assert bounds["settings"] == f"{MAX_SETTINGS_BYTES // 1024} KiB and {MAX_SETTINGS_LEVELS} levels"
+    assert bounds["a body"] == f"{MAX_BODY_BYTES // 1024} KiB"
+
+
 def test_help_lists_every_command():
     out = CliRunner().invoke(app, ["--help"]).stdout
-    assert all(command in out for command in ("run", "check", "demo", "migrate"))
+    assert all(command.callback.__name__ in out for command in app.registered_commands)
