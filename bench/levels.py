@@ -1,6 +1,5 @@
 """The first run of a plugin, by where its module is found, against the least that each level costs."""
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,6 @@ def measure() -> Iterator[Figure]:
     engine = Engine()
     bucket = f"bench-{uuid4().hex}"
     with aws_server() as aws, tempfile.TemporaryDirectory() as folder:
-        os.environ.update(aws.environment)
         create_bucket(aws, bucket)
         s3 = aws.client("s3")
         for name in ("QuickJS", "SpiderMonkey"):
@@ -37,7 +35,8 @@ def measure() -> Iterator[Figure]:
             key = artifact_key(artifact.wasm_sha256, artifact.engine)
             s3.put_object(Bucket=bucket, Key=key, Body=data)
             url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key})
-            yield from _Level(name, engine, artifact, bucket, url, Path(folder, name)).measure()
+            objects = ArtifactBucket(aws.access, bucket)
+            yield from _Level(name, engine, artifact, objects, url, Path(folder, name)).measure()
 
 
 def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
@@ -55,9 +54,11 @@ def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
 class _Level:
     """One plugin, and all ways to its module."""
 
-    def __init__(self, name: str, engine: Engine, artifact: Artifact, bucket: str, url: str, folder: Path) -> None:
+    def __init__(
+        self, name: str, engine: Engine, artifact: Artifact, bucket: ArtifactBucket, url: str, folder: Path
+    ) -> None:
         self._name, self._engine, self._artifact, self._url, self._folder = name, engine, artifact, url, folder
-        self._sandbox, self._s3, self._http = Sandbox(engine), ArtifactBucket(bucket), urllib3.PoolManager()
+        self._sandbox, self._s3, self._http = Sandbox(engine), bucket, urllib3.PoolManager()
         folder.mkdir()
         self._native = folder / "native.cwasm"
         self._native.write_bytes(builds.compiled(engine, builds.PLUGINS[name]()).artifact)

@@ -79,7 +79,7 @@ def _publish(system: Stack) -> Iterator[LocalGuild]:
     engine = Engine()
     wasm = builds.quickjs()
     native = builds.compiled(engine, wasm).artifact
-    store, bucket = CompileStore(system.database), ArtifactBucket(system.bucket)
+    store, bucket = CompileStore(system.database), ArtifactBucket(system.aws.access, system.bucket)
     for number in range(PLUGINS):
         marker = f"marker-{number:06}".encode()
         own_wasm, own_native = wasm.replace(MARKER, marker), native.replace(MARKER, marker)

@@ -18,13 +18,13 @@ from guildhook_local.stack import ON_MESSAGE, Stack, servers, stack
 
 ROUNDS = 12
 FLOOR = "import wasmtime.component, psycopg"
-IMPORT = f"import runpy; runpy.run_path({str(ON_MESSAGE)!r})"
-REPLY = f"""
-import json, runpy, sys, time
+IMPORT = "import app"
+REPLY = """
+import json, sys, time
+from app import handler
 from guildhook_local.poller import LambdaContext
-handler = runpy.run_path({str(ON_MESSAGE)!r})["handler"]
 answer = handler(json.loads(sys.argv[1]), LambdaContext("on_message", "bench", time.monotonic() + 60))
-sys.exit(answer != {{"batchItemFailures": []}})
+sys.exit(answer != {"batchItemFailures": []})
 """
 
 
@@ -61,6 +61,6 @@ def _best(system: Stack, programs: Sequence[Callable[[], list[str]]]) -> list[fl
                 environment = {**system.environment, "GUILDHOOK_CACHE_DIR": folder, "PATH": os.environ["PATH"]}
                 command = [sys.executable, "-c", *arguments()]
                 started = time.perf_counter()
-                subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(command, cwd=ON_MESSAGE, env=environment, check=True, stdout=subprocess.DEVNULL)
                 seconds[i] = min(seconds[i], time.perf_counter() - started)
     return [each * 1000 for each in seconds]

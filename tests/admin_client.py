@@ -12,7 +12,6 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 import wat
-from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.issuer import Person
 from guildhook_local.poller import Handler, LambdaContext
 from guildhook_local.stack import LocalGuild, Stack
@@ -182,7 +181,7 @@ def add_plugin(admin: AdminSystem) -> dict[str, str]:
         admin.guild.id,
     )
     ((version_id,),) = admin.execute("SELECT live_version_id FROM plugins WHERE id = %s", plugin_id)
-    CompileQueue(admin.stack.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id])
+    admin.stack.compile_queue.ask_versions([version_id])
     while admin.stack.compile_mapping.poll():
         pass
     return {

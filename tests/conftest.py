@@ -38,10 +38,7 @@ def running() -> Iterator[Servers]:
 
 
 @pytest.fixture
-def aws(running: Servers, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """moto, as this process's AWS."""
-    for name, value in running.aws.environment.items():
-        monkeypatch.setenv(name, value)
+def aws(running: Servers) -> Aws:
     return running.aws
 
 

@@ -20,7 +20,7 @@ FAMILIES: Mapping[str, type[StrEnum]] = {
 
 
 def sources() -> list[Path]:
-    return [*(ROOT / "layers" / "guildhook" / "guildhook").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]
+    return [*(ROOT / "layers" / "guildhook" / "guildhook").rglob("*.py"), *(ROOT / "functions").glob("*/*.py")]
 
 
 def emitted() -> set[str]:

@@ -1,6 +1,7 @@
 """Invokes a function in a process of its own, and keeps all that it prints."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import LambdaContext
 
 
@@ -29,10 +30,10 @@ class Invoked:
         return [line for line in map(json.loads, self.out.splitlines()) if "_aws" in line]
 
 
-def invoke(app: Path, environment: Mapping[str, str], *events: Any) -> Invoked:
-    """One invocation for each event, all in the same process."""
+def invoke(folder: Path, environment: Mapping[str, str], *events: Any) -> Invoked:
+    """Invoke the function of a folder of functions/ once for each event, all in the same process."""
     ended = subprocess.run(
-        [sys.executable, __file__, app],
+        [sys.executable, __file__, folder],
         env=environment,
         input=json.dumps(events),
         capture_output=True,
@@ -44,9 +45,9 @@ def invoke(app: Path, environment: Mapping[str, str], *events: Any) -> Invoked:
     return Invoked(json.loads(answers), "\n".join(printed), ended.stderr)
 
 
-def main(app: Path) -> None:
-    context = LambdaContext(app.parent.name, "request", deadline=time.monotonic() + 3_600)
-    with loaded_function(app, {}) as handler:
+def main(folder: Path) -> None:
+    context = LambdaContext(folder.name, "request", deadline=time.monotonic() + 3_600)
+    with created_function(folder, os.environ) as handler:
         answers = [handler(event, context) for event in json.load(sys.stdin)]
     print(json.dumps(answers))
 

@@ -37,7 +37,7 @@ def announce_wasm(system: Stack, wasm: bytes, plugin_id: UUID | None = None) -> 
 
 def upload(system: Stack, version_id: UUID, file: bytes) -> None:
     """With the form that the version's announcement is answered with. moto does not look at its conditions."""
-    form = Uploads(system.bucket).form(version_id, sha256(file).digest(), len(file))
+    form = Uploads(system.aws.access, system.bucket).form(version_id, sha256(file).digest(), len(file))
     with urllib3.PoolManager() as http:
         answer = http.request("POST", form.url, fields={**form.fields, "file": ("plugin.wasm", file)})
     assert answer.status == 204

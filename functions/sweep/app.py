@@ -1,59 +1,7 @@
-"""Lambda, on a schedule: puts back on the queue what is still to be sent, ends checks that did not end, makes versions
-of wasm that was written into plugins directly, and deletes old rows.
+"""Lambda's entry to the function that a schedule starts for cleanup."""
 
-The event is not read; out, what was done.
-"""
+from function import create
 
-import sys
-from typing import Any
+from guildhook.startup import start
 
-from guildhook.aws.queues import Queue
-from guildhook.configuration import SweepConfiguration, load_configuration
-from guildhook.errors import ConfigurationError
-from guildhook.observability import create_telemetry, report_sweep
-from guildhook.store.upkeep import UpkeepStore
-from guildhook.sweeper import Swept, sweep
-from guildhook.versions.compile_queue import CompileQueue
-
-_FINISH_MILLISECONDS = 20_000
-
-try:
-    telemetry = create_telemetry()
-    configuration = load_configuration(SweepConfiguration)
-except ConfigurationError as error:
-    sys.exit(f"guildhook: {error}")
-store = UpkeepStore(configuration.database)
-events = Queue(configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
-compiles = CompileQueue(configuration.compile_queue_url)
-
-
-def close() -> None:
-    store.close()
-
-
-@telemetry.handler
-def handler(_event: Any, context: Any) -> dict[str, int]:
-    """Raises InfrastructureError: the schedule tries again."""
-    swept = Swept()
-    try:
-        sweep(
-            store,
-            events,
-            compiles,
-            configuration,
-            in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
-            swept=swept,
-            stage=telemetry.stage,
-        )
-    finally:
-        report_sweep(telemetry, swept)
-    return {
-        "requeued": swept.requeued,
-        "given_up": len(swept.given_up),
-        "runs_deleted": swept.runs,
-        "usage_deleted": swept.usage,
-        "audit_deleted": swept.audit,
-        "versions_abandoned": swept.abandoned,
-        "versions_stuck": len(swept.stuck),
-        "versions_adopted": len(swept.adopted),
-    }
+handler = start(create)

@@ -11,6 +11,7 @@ import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from guildhook.aws.access import AwsAccess
 from guildhook_local.web_server import serving
 
 _REGION = "eu-central-1"
@@ -31,6 +32,10 @@ class Aws:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
         }
+
+    @property
+    def access(self) -> AwsAccess:
+        return AwsAccess(self.environment)
 
     def client(self, service: str) -> Any:
         """A boto3 client of an AWS service, such as `sqs`."""

@@ -3,10 +3,11 @@
 import hashlib
 import io
 import json
+import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -216,14 +217,14 @@ def serve(
 
 
 @app.command()
-def migrate(as_json: AsJson = False) -> None:
+def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     """Bring a database up to date: an empty one, or the chat server's own. GUILDHOOK_DATABASE_URL says which."""
     # Only here: `run` and `check` need no database driver.
     from guildhook.configuration import MigrateConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
-    configuration = load_configuration(MigrateConfiguration)
+    configuration = load_configuration(MigrateConfiguration, context.obj)
     applied = apply_migrations(configuration.database, MIGRATIONS, configuration.database_roles)
     if as_json:
         _print_json({"applied": applied})
@@ -232,12 +233,12 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def recompile(as_json: AsJson = False) -> None:
+def recompile(context: typer.Context, as_json: AsJson = False) -> None:
     """Compile every enabled plugin that this version has no compiled module of. Configured as the compile function is.
 
     After an update of wasmtime that is all of them: do it before the new version takes messages.
     """
-    with _compiler() as compiler, Progress(console=Console(stderr=True), transient=True) as progress:
+    with _compiler(context.obj) as compiler, Progress(console=Console(stderr=True), transient=True) as progress:
         compiled, refused = 0, []
         for digest in progress.track(compiler.uncompiled(), description="Compiling"):
             match compiler.compile_stored(digest):
@@ -255,11 +256,12 @@ def recompile(as_json: AsJson = False) -> None:
 
 @app.command()
 def prune(
+    context: typer.Context,
     older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep what is younger.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Delete compiled modules of other versions of guildhook, and of plugins that are gone."""
-    with _compiler() as compiler:
+    with _compiler(context.obj) as compiler:
         pruned = compiler.prune(older_than_days)
     if as_json:
         _print_json({"pruned": pruned})
@@ -272,24 +274,28 @@ def _end_refused(file: Path, reason: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> None:
+    """Run the command that `arguments` name: those of this process unless they are given.
+
+    `environment` configures the commands that use a database or a bucket. Raises SystemExit.
+    """
     try:
-        app()
+        app(arguments, obj=environment)
     except (ConfigurationError, InfrastructureError, MigrationError) as error:
         sys.exit(f"guildhook: {error}")
 
 
 @contextmanager
-def _compiler() -> Iterator["Compiler"]:
+def _compiler(environment: Mapping[str, str]) -> Iterator["Compiler"]:
     # Only here: `run` and `check` need neither database nor bucket.
     from guildhook.configuration import CompilerConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.modules import ArtifactBucket  # noqa: PLC0415
     from guildhook.store.compiling import CompileStore  # noqa: PLC0415
     from guildhook.versions.compiler import Compiler  # noqa: PLC0415
 
-    configuration = load_configuration(CompilerConfiguration)
+    configuration = load_configuration(CompilerConfiguration, environment)
     with closing(CompileStore(configuration.database)) as store:
-        bucket = ArtifactBucket(configuration.artifact_bucket)
+        bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
         yield Compiler(Engine(), configuration.largest_limits(), bucket, store)
 
 

@@ -19,7 +19,7 @@ from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plug
 from guildhook_local.stack import ADMIN_API, Stack, servers, stack
 
 _PAGES = {
-    "the admin page": ADMIN_API.parent / "page" / "index.html",
+    "the admin page": ADMIN_API / "page" / "index.html",
     "the chat page": BUILT_PAGE / "index.html",
 }
 _SAM_LOCAL_ORIGIN = "http://127.0.0.1:3000"

@@ -22,7 +22,7 @@ from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_qu
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping, Handler
@@ -30,12 +30,13 @@ from guildhook_local.postgres import postgres_server
 
 _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
-ON_MESSAGE = _PROJECT / "functions" / "on_message" / "app.py"
-SWEEP = _PROJECT / "functions" / "sweep" / "app.py"
-MIGRATE = _PROJECT / "functions" / "migrate" / "app.py"
-ADMIN_API = _PROJECT / "functions" / "admin_api" / "app.py"
-COMPILE_PLUGIN = _PROJECT / "functions" / "compile_plugin" / "app.py"
-TEST_RUN = _PROJECT / "functions" / "test_run" / "app.py"
+FUNCTIONS = _PROJECT / "functions"
+ON_MESSAGE = FUNCTIONS / "on_message"
+SWEEP = FUNCTIONS / "sweep"
+MIGRATE = FUNCTIONS / "migrate"
+ADMIN_API = FUNCTIONS / "admin_api"
+COMPILE_PLUGIN = FUNCTIONS / "compile_plugin"
+TEST_RUN = FUNCTIONS / "test_run"
 _TEST_RUN_FUNCTION = "test_run"
 _SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
@@ -83,6 +84,10 @@ class Stack:
     def database(self) -> Database:
         return Database(self.database_url)
 
+    @property
+    def compile_queue(self) -> CompileQueue:
+        return CompileQueue(self.aws.access, self.environment["GUILDHOOK_COMPILE_QUEUE_URL"])
+
     def add_guild(self, guild: LocalGuild | None = None, name: str | None = None) -> LocalGuild:
         """A guild with one channel, in the database and in the chat server; a new one unless it is given."""
         guild = guild or LocalGuild()
@@ -112,7 +117,7 @@ class Stack:
 
     def compile(self, wasm: bytes) -> None:
         """Let the compile function do what it is asked for, this wasm of an installed plugin included."""
-        CompileQueue(self.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask([sha256(wasm).digest()])
+        self.compile_queue.ask([sha256(wasm).digest()])
         while self.compile_mapping.poll():
             pass
 
@@ -180,12 +185,12 @@ def stack(
             **(environment or {}),
         }
         with (
-            loaded_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
+            created_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
             lambda_api({_TEST_RUN_FUNCTION: test_run_handler}, servers.address) as lambda_url,
-            loaded_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
-            loaded_function(COMPILE_PLUGIN, variables) as compile_handler,
-            loaded_function(SWEEP, variables) as sweep_handler,
-            loaded_function(ADMIN_API, variables) as admin_handler,
+            created_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
+            created_function(COMPILE_PLUGIN, variables) as compile_handler,
+            created_function(SWEEP, variables) as sweep_handler,
+            created_function(ADMIN_API, variables) as admin_handler,
         ):
             yield Stack(
                 database_url=database_url,

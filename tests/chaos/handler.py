@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import EventSourceMapping, Handler, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 
@@ -52,7 +52,7 @@ def main(queue_url: str, timeout_seconds: str) -> None:
     parent, ended = os.getppid(), []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness' to handle
-    with loaded_function(ON_MESSAGE, {}) as handler:
+    with created_function(ON_MESSAGE, os.environ) as handler:
         sqs = boto3.client("sqs", config=_SQS)
         mapping = EventSourceMapping(sqs, queue_url, "on_message", watched(handler, float(timeout_seconds)))
         tell({"chaos": "ready"})

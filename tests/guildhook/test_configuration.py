@@ -40,17 +40,15 @@ REQUIRED_BY_ADMIN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name, value in (REQUIRED | REQUIRED_BY_ADMIN).items():
-        monkeypatch.setenv(name, value)
-    return monkeypatch
+@pytest.fixture
+def environment():
+    return REQUIRED | REQUIRED_BY_ADMIN
 
 
 def test_the_environment_becomes_typed_settings(environment):
-    environment.setenv("GUILDHOOK_LIMITS__FUEL", "5000")
-    environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "1000")
-    settings = load_configuration(WorkerConfiguration)
+    environment["GUILDHOOK_LIMITS__FUEL"] = "5000"
+    environment["GUILDHOOK_MEMORY_CACHE_BYTES"] = "1000"
+    settings = load_configuration(WorkerConfiguration, environment)
     assert settings.limits == Limits(fuel=5000)
     assert settings.memory_cache_bytes == 1000
     assert settings.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
@@ -59,9 +57,9 @@ def test_the_environment_becomes_typed_settings(environment):
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_variable_is_named_in_one_line(environment, name):
-    environment.delenv(name)
+    environment.pop(name)
     with pytest.raises(ConfigurationError) as raised:
-        load_configuration(WorkerConfiguration)
+        load_configuration(WorkerConfiguration, environment)
     wants = WANTS[name.removeprefix("GUILDHOOK_").lower()]
     assert str(raised.value) == f"wrong environment: {name}: missing; wants: {wants}"
     assert "\n" not in str(raised.value)
@@ -76,7 +74,7 @@ def test_every_setting_says_what_it_wants():
         TrialConfiguration,
         WorkerConfiguration,
     )
-    assert set(WANTS) == {setting.name for kind in kinds for setting in fields(kind)}
+    assert set(WANTS) == {field.name for kind in kinds for field in fields(kind)} - {"aws"}
 
 
 @pytest.mark.parametrize(
@@ -105,9 +103,9 @@ def test_every_setting_says_what_it_wants():
     ],
 )
 def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, name, value):
-    environment.setenv(name, value)
+    environment[name] = value
     with pytest.raises(ConfigurationError) as raised:
-        load_configuration(WorkerConfiguration)
+        load_configuration(WorkerConfiguration, environment)
     assert str(raised.value).startswith(f"wrong environment: {name}: ")
     assert "s3cret" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -115,9 +113,9 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
 
 @pytest.mark.parametrize("name", sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL"}))
 def test_the_admin_api_does_not_start_without_what_it_needs(environment, name):
-    environment.delenv(name)
+    environment.pop(name)
     with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
-        load_configuration(AdminConfiguration)
+        load_configuration(AdminConfiguration, environment)
 
 
 @pytest.mark.parametrize(
@@ -125,41 +123,41 @@ def test_the_admin_api_does_not_start_without_what_it_needs(environment, name):
                "https://login.example?s3cret", "https://login.example/#s3cret"]
 )  # fmt: skip
 def test_an_issuer_is_a_plain_url(environment, issuer):
-    environment.setenv("GUILDHOOK_JWT_ISSUER", issuer)
+    environment["GUILDHOOK_JWT_ISSUER"] = issuer
     with pytest.raises(ConfigurationError) as raised:
-        load_configuration(AdminConfiguration)
+        load_configuration(AdminConfiguration, environment)
     assert str(raised.value).startswith("wrong environment: GUILDHOOK_JWT_ISSUER: ")
     assert "s3cret" not in str(raised.value)
 
 
 def test_a_test_run_has_neither_database_nor_secrets(environment):
     for name in REQUIRED_BY_ADMIN.keys() | REQUIRED.keys() - {"GUILDHOOK_ARTIFACT_BUCKET"}:
-        environment.delenv(name)
-    assert load_configuration(TrialConfiguration).artifact_bucket == "artifacts"
-    environment.setenv("GUILDHOOK_DISK_CACHE_BYTES", "67108864")
+        environment.pop(name)
+    assert load_configuration(TrialConfiguration, environment).artifact_bucket == "artifacts"
+    environment["GUILDHOOK_DISK_CACHE_BYTES"] = "67108864"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_DISK_CACHE_BYTES: 67108864 is less than"):
-        load_configuration(TrialConfiguration)
+        load_configuration(TrialConfiguration, environment)
 
 
 def test_messages_are_handled_without_a_key_of_settings(environment):
-    environment.delenv("GUILDHOOK_SETTINGS_SECRET")
-    assert load_configuration(WorkerConfiguration).settings_secret is None
+    environment.pop("GUILDHOOK_SETTINGS_SECRET")
+    assert load_configuration(WorkerConfiguration, environment).settings_secret is None
 
 
 def test_a_guild_can_have_limits_of_its_own(environment):
     guild, other = uuid4(), uuid4()
-    environment.setenv("GUILDHOOK_LIMITS__SENDS", "7")
-    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}}))
-    settings = load_configuration(WorkerConfiguration)
+    environment["GUILDHOOK_LIMITS__SENDS"] = "7"
+    environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}})
+    settings = load_configuration(WorkerConfiguration, environment)
     assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
     assert settings.limits_of(other) == Limits(sends=7)
 
 
 def test_a_guild_can_have_a_budget_of_its_own(environment):
     guild, other = uuid4(), uuid4()
-    environment.setenv("GUILDHOOK_GUILD_SENDS_PER_MINUTE", "7")
-    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}}))
-    settings = load_configuration(WorkerConfiguration)
+    environment["GUILDHOOK_GUILD_SENDS_PER_MINUTE"] = "7"
+    environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}})
+    settings = load_configuration(WorkerConfiguration, environment)
     assert settings.budget_of(guild) == GuildBudget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
     assert settings.budget_of(other) == GuildBudget(guild_sends_per_minute=7)
     assert settings.limits_of(guild) == Limits(fuel=5)
@@ -169,8 +167,8 @@ def test_waits_and_quarantine_are_settings(environment):
     for name, value in [("RETRY_SECONDS", 1), ("LONGEST_RETRY_SECONDS", 2), ("QUARANTINE_FAILURES_IN_A_ROW", 3),
                         ("QUARANTINE_FAILURES_IN_AN_HOUR", 4), ("QUARANTINE_SECONDS", 5),
                         ("LONGEST_QUARANTINE_SECONDS", 6)]:  # fmt: skip
-        environment.setenv(f"GUILDHOOK_{name}", str(value))
-    settings = load_configuration(WorkerConfiguration)
+        environment[f"GUILDHOOK_{name}"] = str(value)
+    settings = load_configuration(WorkerConfiguration, environment)
     assert settings.backoff == Backoff(first_seconds=1, longest_seconds=2)
     assert settings.quarantine == QuarantineRules(
         most_in_a_row=3, most_in_an_hour=4, pause_seconds=5, longest_pause_seconds=6
@@ -178,17 +176,17 @@ def test_waits_and_quarantine_are_settings(environment):
 
 
 def test_runs_are_kept_for_as_long_as_their_event_can_come_back(environment):
-    assert load_configuration(SweepConfiguration).keep_runs_days == 30
-    environment.setenv("GUILDHOOK_KEEP_RUNS_DAYS", "28")
+    assert load_configuration(SweepConfiguration, environment).keep_runs_days == 30
+    environment["GUILDHOOK_KEEP_RUNS_DAYS"] = "28"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_KEEP_RUNS_DAYS: Expected `int` >= 29"):
-        load_configuration(SweepConfiguration)
+        load_configuration(SweepConfiguration, environment)
 
 
 def test_every_wrong_variable_is_named_at_once(environment):
-    environment.delenv("GUILDHOOK_CHAT_SECRET")
-    environment.setenv("GUILDHOOK_LIMITS__FUEL", "much")
+    environment.pop("GUILDHOOK_CHAT_SECRET")
+    environment["GUILDHOOK_LIMITS__FUEL"] = "much"
     with pytest.raises(ConfigurationError) as raised:
-        load_configuration(WorkerConfiguration)
+        load_configuration(WorkerConfiguration, environment)
     assert str(raised.value) == (
         "wrong environment: GUILDHOOK_LIMITS__FUEL: Expected `int`, got `str`; wants: a whole number from 0 on, under "
         "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of "
@@ -198,56 +196,58 @@ def test_every_wrong_variable_is_named_at_once(environment):
 
 def test_the_databases_password_is_of_one_kind(environment):
     url = "postgresql://ada@db/chat?sslmode=require"
-    environment.setenv("GUILDHOOK_DATABASE_URL", url)
-    assert load_configuration(SweepConfiguration).database == Database(url)
-    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
-    assert isinstance(load_configuration(SweepConfiguration).database.credentials, IamTokens)
-    environment.setenv("GUILDHOOK_DATABASE_SECRET", "database")
+    environment["GUILDHOOK_DATABASE_URL"] = url
+    assert load_configuration(SweepConfiguration, environment).database == Database(url)
+    environment["GUILDHOOK_DATABASE_IAM"] = "true"
+    assert isinstance(load_configuration(SweepConfiguration, environment).database.credentials, IamTokens)
+    environment["GUILDHOOK_DATABASE_SECRET"] = "database"
     with pytest.raises(ConfigurationError, match="DATABASE_IAM: is true, and GUILDHOOK_DATABASE_SECRET is set"):
-        load_configuration(SweepConfiguration)
-    environment.setenv("GUILDHOOK_DATABASE_IAM", "false")
-    assert isinstance(load_configuration(SweepConfiguration).database.credentials, Secret)
+        load_configuration(SweepConfiguration, environment)
+    environment["GUILDHOOK_DATABASE_IAM"] = "false"
+    assert isinstance(load_configuration(SweepConfiguration, environment).database.credentials, Secret)
 
 
 @pytest.mark.parametrize(("name", "value"), [("SECRET", "database"), ("IAM", "true")])
 def test_a_password_in_the_url_beside_another_is_refused(environment, name, value):
-    environment.setenv(f"GUILDHOOK_DATABASE_{name}", value)
-    environment.setenv("GUILDHOOK_DATABASE_URL", f"{REQUIRED['GUILDHOOK_DATABASE_URL']}?sslmode=require")
+    environment[f"GUILDHOOK_DATABASE_{name}"] = value
+    environment["GUILDHOOK_DATABASE_URL"] = f"{REQUIRED['GUILDHOOK_DATABASE_URL']}?sslmode=require"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: has a password, which is") as raised:
-        load_configuration(SweepConfiguration)
+        load_configuration(SweepConfiguration, environment)
     assert "s3cret" not in str(raised.value)
 
 
 def test_an_iam_token_goes_over_tls_alone(environment):
-    environment.setenv("GUILDHOOK_DATABASE_URL", "postgresql://ada@db/chat")
-    environment.setenv("GUILDHOOK_DATABASE_IAM", "true")
+    environment["GUILDHOOK_DATABASE_URL"] = "postgresql://ada@db/chat"
+    environment["GUILDHOOK_DATABASE_IAM"] = "true"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_DATABASE_URL: an IAM token needs TLS: sslmode=require or"):
-        load_configuration(SweepConfiguration)
+        load_configuration(SweepConfiguration, environment)
 
 
 def test_more_memory_than_disk_is_refused(environment):
-    environment.setenv("GUILDHOOK_MEMORY_CACHE_BYTES", "500000000")
+    environment["GUILDHOOK_MEMORY_CACHE_BYTES"] = "500000000"
     with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
-        load_configuration(WorkerConfiguration)
+        load_configuration(WorkerConfiguration, environment)
     with pytest.raises(ConfigurationError, match=r"_DISK_CACHE_BYTES: 402653184 is less than .*, 500000000"):
-        load_configuration(TrialConfiguration)
+        load_configuration(TrialConfiguration, environment)
 
 
 def test_trials_need_neither_a_database_nor_a_secret(environment):
     for name in REQUIRED:
         if name != "GUILDHOOK_ARTIFACT_BUCKET":
-            environment.delenv(name)
-    assert load_configuration(TrialConfiguration).artifact_bucket == "artifacts"
+            environment.pop(name)
+    assert load_configuration(TrialConfiguration, environment).artifact_bucket == "artifacts"
 
 
 @pytest.mark.parametrize("kind", [CompilerConfiguration, CompileFunctionConfiguration])
 def test_what_compiles_needs_no_chat_server(environment, kind):
-    environment.delenv("GUILDHOOK_CHAT_API_URL")
-    environment.delenv("GUILDHOOK_CHAT_SECRET")
-    assert load_configuration(kind).artifact_bucket == "artifacts"
+    environment.pop("GUILDHOOK_CHAT_API_URL")
+    environment.pop("GUILDHOOK_CHAT_SECRET")
+    assert load_configuration(kind, environment).artifact_bucket == "artifacts"
 
 
 def test_a_plugin_may_need_what_the_most_generous_guild_allows(environment):
     guilds = {str(uuid4()): {"fuel": 5, "deadline_ms": 900}, str(uuid4()): {"fuel": 10**9}}
-    environment.setenv("GUILDHOOK_GUILD_LIMITS", json.dumps(guilds))
-    assert load_configuration(CompilerConfiguration).largest_limits() == Limits(fuel=10**9, deadline_ms=900)
+    environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps(guilds)
+    assert load_configuration(CompilerConfiguration, environment).largest_limits() == Limits(
+        fuel=10**9, deadline_ms=900
+    )

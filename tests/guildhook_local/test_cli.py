@@ -22,24 +22,29 @@ CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
 
 
 @pytest.fixture
-def guildhook():
+def environment():
+    """The variables that configure the command."""
+    return {}
+
+
+@pytest.fixture
+def guildhook(environment):
     """Runs the command; returns exit status, stdout and stderr."""
 
     def guildhook(*arguments, stdin=None):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, obj=environment)
         return result.exit_code, result.stdout, result.stderr
 
     return guildhook
 
 
 @pytest.fixture
-def last_words(monkeypatch, capsys):
+def last_words(environment, capsys):
     """Runs a command that fails for want of something around it; returns the line that it ends with."""
 
     def last_words(*arguments):
-        monkeypatch.setattr("sys.argv", ["guildhook", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            main([str(argument) for argument in arguments], environment)
         # Python prints the text on stderr and exits with 1.
         assert isinstance(ended.value.code, str)
         assert "\n" not in ended.value.code
@@ -300,31 +305,32 @@ def test_check_refuses_a_bad_schema(guildhook, as_json, tmp_path):
     assert "refused" in out
 
 
-def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database, monkeypatch):
-    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", empty_database)
+def test_migrate_brings_a_database_up_to_date(as_json, guildhook, empty_database, environment):
+    environment["GUILDHOOK_DATABASE_URL"] = empty_database
     status, result = as_json("migrate")
     assert status == 0
     assert "20260125000001_add_plugins" in result["applied"]
     assert guildhook("migrate")[:2] == (0, "The database is up to date.\n")
 
 
-def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words, monkeypatch):
-    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", "postgresql://someone:s3cret@127.0.0.1:1/chat")
+def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words, environment):
+    environment["GUILDHOOK_DATABASE_URL"] = "postgresql://someone:s3cret@127.0.0.1:1/chat"
     line = last_words("migrate")
     assert line.startswith("guildhook: database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
     assert "s3cret" not in line
 
 
-def test_migrate_of_what_is_no_url_does_not_show_it(last_words, monkeypatch):
-    monkeypatch.setenv("GUILDHOOK_DATABASE_URL", "s3cret")
+def test_migrate_of_what_is_no_url_does_not_show_it(last_words, environment):
+    environment["GUILDHOOK_DATABASE_URL"] = "s3cret"
     line = last_words("migrate")
     assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
     assert "s3cret" not in line
 
 
 @pytest.fixture
-def configured(system):
-    """A system whose environment is this process's, with a plugin that compiles and one that does not."""
+def configured(system, environment):
+    """A system that the command is configured for, with a plugin that compiles and one that does not."""
+    environment.update(system.environment)
     guild = system.add_guild()
     system.install(guild, "silent", wat.SILENT)
     system.install(guild, "bad", b"garbage")
@@ -357,9 +363,7 @@ def test_prune_deletes_what_nobody_needs(configured, as_json, guildhook):
 
 
 @pytest.mark.parametrize("command", ["recompile", "prune"])
-def test_what_compiles_names_the_variables_that_it_lacks(last_words, monkeypatch, command):
-    for name in ("GUILDHOOK_DATABASE_URL", "GUILDHOOK_ARTIFACT_BUCKET"):
-        monkeypatch.delenv(name, raising=False)
+def test_what_compiles_names_the_variables_that_it_lacks(last_words, command):
     assert last_words(command) == (
         "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: missing; wants: PostgreSQL 16 or newer, "
         "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled "

@@ -1,9 +1,8 @@
-"""The configuration of the functions, read once from their environment.
+"""The configuration of the functions, read once from an environment.
 
 Every variable is GUILDHOOK_ and the field's name in capitals; a limit is GUILDHOOK_LIMITS__ and its name.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
@@ -14,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.secrets import Secret
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
@@ -43,7 +43,13 @@ _Seconds = Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseConfiguration:
+class Configuration:
+    aws: AwsAccess
+    """The variables of AWS in the same environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfiguration(Configuration):
     database_url: _Text = field(repr=False)
     database_secret: _Text | None = None
     database_iam: bool = False
@@ -60,9 +66,9 @@ class DatabaseConfiguration:
     def database(self) -> Database:
         """Asked for once in a process: each has its own copy of what is in the secret."""
         if self.database_secret:
-            secret = Secret(self.database_secret, "GUILDHOOK_DATABASE_SECRET", Credentials)
+            secret = Secret(self.aws, self.database_secret, "GUILDHOOK_DATABASE_SECRET", Credentials)
             return Database(self.database_url, secret)
-        return Database(self.database_url, IamTokens(self.database_url) if self.database_iam else None)
+        return Database(self.database_url, IamTokens(self.aws, self.database_url) if self.database_iam else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +214,7 @@ class AdminConfiguration(GuildConfiguration):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialConfiguration:
+class TrialConfiguration(Configuration):
     """Of the function test_run, which has neither database nor secrets."""
 
     artifact_bucket: _Text
@@ -269,17 +275,19 @@ WANTS: Final = {
 _LIMIT_NAMES = frozenset(limit.name for limit in fields(Limits))
 _BUDGET_NAMES = frozenset(part.name for part in fields(GuildBudget))
 
-ConfigurationType = TypeVar("ConfigurationType", bound=DatabaseConfiguration | TrialConfiguration)
+ConfigurationType = TypeVar("ConfigurationType", bound=Configuration)
 Overridden = TypeVar("Overridden", Limits, GuildBudget)
 
 
-def load_configuration(kind: type[ConfigurationType]) -> ConfigurationType:
+def load_configuration(kind: type[ConfigurationType], environment: Mapping[str, str]) -> ConfigurationType:
     """Raises ConfigurationError that names every variable that is missing or malformed, and shows no secret."""
-    given = {name[len(_PREFIX) :]: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
+    given = {name[len(_PREFIX) :]: value for name, value in environment.items() if name.startswith(_PREFIX)}
     types = get_type_hints(kind, include_extras=True)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"aws": AwsAccess(environment)}
     problems: list[str] = []
     for setting in fields(kind):
+        if setting.name == "aws":
+            continue
         try:
             with _naming(setting.name.upper()):
                 values |= _read(setting, types[setting.name], given)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.functions import LambdaFunction
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Message, RunResult
@@ -68,8 +69,8 @@ class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
 class Trials:
     """As the admin API has them done."""
 
-    def __init__(self, function: str) -> None:
-        self._function = LambdaFunction(function, "GUILDHOOK_TEST_RUN_FUNCTION")
+    def __init__(self, access: AwsAccess, function: str) -> None:
+        self._function = LambdaFunction(access, function, "GUILDHOOK_TEST_RUN_FUNCTION")
 
     def run(self, request: TrialRequest) -> TrialResult:
         """Raises InfrastructureError."""

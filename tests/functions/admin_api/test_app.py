@@ -7,7 +7,7 @@ import pytest
 
 from guildhook import __version__
 from guildhook.store.needed_migrations import MIGRATIONS
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import ADMIN_API
 from samples import http_request
@@ -50,13 +50,13 @@ def test_a_schema_without_what_this_version_needs_is_not(admin, query, capsys):
 
 
 def test_a_database_that_was_never_migrated_is_not_well(system, empty_database):
-    with loaded_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": empty_database}) as handler:
+    with created_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": empty_database}) as handler:
         assert ask(handler) == UNAVAILABLE
 
 
 def test_a_database_out_of_reach_is_told_to_the_log_alone(system, capsys):
     url = "postgresql://someone:s3cret@127.0.0.1:1/chat"
-    with loaded_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
+    with created_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
         assert ask(handler) == UNAVAILABLE
     out = capsys.readouterr().out
     assert "database at 127.0.0.1:1/chat" in out
@@ -89,13 +89,13 @@ def test_a_fault_of_ours_is_told_to_the_log_alone(admin, query, capsys):
 
 
 def test_no_request_is_printed_whatever_the_environment_says(system, capsys):
-    with loaded_function(ADMIN_API, {**system.environment, "POWERTOOLS_DEV": "true"}) as handler:
+    with created_function(ADMIN_API, {**system.environment, "POWERTOOLS_DEV": "true"}) as handler:
         handler({**http_request("GET", "/api/health"), "headers": {"authorization": "Bearer s3cret"}}, CONTEXT)
     assert "s3cret" not in capsys.readouterr().out
 
 
 def test_a_missing_variable_ends_the_start_with_one_line():
-    ended = subprocess.run([sys.executable, ADMIN_API], env={}, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, ADMIN_API / "app.py"], env={}, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: ")

@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 import wat
-from guildhook.versions.compile_queue import CompileQueue
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import COMPILE_PLUGIN
 from http_server import Answer, http_server
@@ -99,13 +98,13 @@ def test_what_is_put_elsewhere_is_no_upload(system):
 
 def test_a_version_that_postgres_has_is_asked_for_by_its_id(system, query):
     version_id = announce_wasm(system, wat.SILENT)
-    CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id, uuid4()])
+    system.compile_queue.ask_versions([version_id, uuid4()])
     drain(system)
     assert query("SELECT state FROM plugin_versions") == [("expected",)]
     upload(system, version_id, wat.SILENT)
     drain(system)
     query("DELETE FROM plugin_artifacts")
-    CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask_versions([version_id])
+    system.compile_queue.ask_versions([version_id])
     drain(system)
     assert compiled(query) == {digest(wat.SILENT)}
 
@@ -164,7 +163,7 @@ def test_a_stack_that_goes_asks_for_nothing(system):
 
 def test_a_deploy_fails_where_nothing_can_be_asked_for(system):
     environment = {**system.environment, "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@127.0.0.1:1/chat"}
-    with loaded_function(COMPILE_PLUGIN, environment) as handler:
+    with created_function(COMPILE_PLUGIN, environment) as handler:
         answer = provide(handler)
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
@@ -195,7 +194,7 @@ def test_any_other_event_is_refused_with_what_is_taken(system, event):
 )
 def test_what_fails_for_now_comes_back(system, capsys, variable, value, reason):
     install(system, wat.SILENT)
-    with loaded_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
+    with created_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
         assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
     out = capsys.readouterr().out
     assert reason in out
@@ -215,7 +214,7 @@ def test_what_nobody_expected_comes_back_with_a_line_in_the_log(system, query, c
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_COMPILE_QUEUE_URL"}
     ended = subprocess.run(
-        [sys.executable, COMPILE_PLUGIN], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, COMPILE_PLUGIN / "app.py"], env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
     assert ended.stderr == (

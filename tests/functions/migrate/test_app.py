@@ -2,14 +2,13 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from guildhook.errors import InfrastructureError, MigrationError
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import MIGRATE, MIGRATIONS
 from http_server import Answer, http_server
@@ -21,7 +20,7 @@ OUT_OF_REACH = "postgresql://someone:s3cret@127.0.0.1:1/chat"
 
 
 def invoke(url, event, **environment):
-    with loaded_function(MIGRATE, {"GUILDHOOK_DATABASE_URL": url, **environment}) as handler:
+    with created_function(MIGRATE, {"GUILDHOOK_DATABASE_URL": url, **environment}) as handler:
         return handler(event, CONTEXT)
 
 
@@ -120,7 +119,7 @@ def test_the_role_of_the_other_functions_is_made(role, empty_database):
 
 
 def test_a_missing_variable_ends_the_start_with_one_line():
-    ended = subprocess.run([sys.executable, MIGRATE], env={}, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, MIGRATE / "app.py"], env={}, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: ")
@@ -128,12 +127,10 @@ def test_a_missing_variable_ends_the_start_with_one_line():
 
 def test_the_migrations_are_built_into_the_function(tmp_path):
     """SAM copies the folder, follows the link in it, and runs make in the copy."""
-    function = MIGRATE.parent
-    assert (function / "migrations").resolve() == MIGRATIONS
-    subprocess.run(
-        ["make", "build-Migrate", f"ARTIFACTS_DIR={tmp_path}"], cwd=function, check=True, capture_output=True
-    )
+    assert (MIGRATE / "migrations").resolve() == MIGRATIONS
+    subprocess.run(["make", "build-Migrate", f"ARTIFACTS_DIR={tmp_path}"], cwd=MIGRATE, check=True, capture_output=True)
     built = tmp_path / "migrations"
     assert not built.is_symlink()
     assert sorted(path.stem for path in built.iterdir()) == ALL
-    assert (tmp_path / "app.py").read_bytes() == Path(MIGRATE).read_bytes()
+    for name in ("app.py", "function.py"):
+        assert (tmp_path / name).read_bytes() == (MIGRATE / name).read_bytes()

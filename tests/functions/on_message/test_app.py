@@ -1,5 +1,4 @@
 import json
-import random
 import re
 import subprocess
 import sys
@@ -9,12 +8,11 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 import wat
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
@@ -62,7 +60,7 @@ def test_a_reply_is_delivered(system, guild, query):
 def test_a_precompiled_plugin_is_taken_from_s3(system, guild):
     install_ping(system, guild)
     system.compile(PING)
-    with loaded_function(ON_MESSAGE, system.environment) as handler:
+    with created_function(ON_MESSAGE, system.environment) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
     assert contents(system) == ["pong"]
     cached = list(Path(system.environment["GUILDHOOK_CACHE_DIR"]).iterdir())
@@ -80,23 +78,37 @@ def test_metrics_say_where_modules_were_found(system, guild, invoke, capsys):
     assert [line["modules_memory"] for line in metrics if "modules_memory" in line] == [[1.0]]
 
 
-def test_a_process_restored_from_a_snapshot_has_connections_and_random_numbers_of_its_own(system, guild, invoke, query):
-    install_ping(system, guild)
-    (before_snapshot, *_), (after_restore, *_) = get_before_snapshot()[-1], get_after_restore()[-1]
+RESTORED = """
+import json, os, random, sys, time
+import psycopg
+from app import handler
+from guildhook_local.poller import LambdaContext
+from snapshot_restore_py import get_after_restore, get_before_snapshot
 
-    def connections():
-        statement = (
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'guildhook' AND datname = current_database()"
-        )
-        return {pid for (pid,) in query(statement)}
-
+ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'guildhook' AND datname = current_database()"
+with psycopg.connect(os.environ["GUILDHOOK_DATABASE_URL"], autocommit=True) as connection:
+    connections = lambda: {pid for (pid,) in connection.execute(ours)}
     before, state = connections(), random.getstate()
-    before_snapshot()
-    after_restore()
-    # Those of before may still be on their way out, in Postgres.
-    assert len(connections() - before) == 1
-    assert random.getstate() != state
-    assert invoke(event(guild.id, guild.channel_id)) == []
+    for hook, arguments, options in [*get_before_snapshot(), *get_after_restore()]:
+        hook(*arguments, **options)
+    # Postgres may not have ended the earlier ones yet.
+    own = len(connections() - before)
+answer = handler(json.loads(sys.argv[1]), LambdaContext("on_message", "request", time.monotonic() + 60))
+print(json.dumps([own, random.getstate() != state, answer]))
+"""
+
+
+def test_a_process_restored_from_a_snapshot_has_connections_and_random_numbers_of_its_own(system, guild):
+    install_ping(system, guild)
+    restored = subprocess.run(
+        [sys.executable, "-c", RESTORED, json.dumps(sqs_event(event(guild.id, guild.channel_id)))],
+        cwd=ON_MESSAGE,
+        env=dict(system.environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(restored.stdout.splitlines()[-1]) == [1, True, {"batchItemFailures": []}]
     assert contents(system) == ["pong"]
 
 
@@ -319,7 +331,7 @@ def test_a_database_that_goes_away_brings_every_record_back(system, guild, invok
 )
 def test_a_server_down_at_start_is_one_line_and_no_crash(system, guild, capsys, variable, value, address):
     install_ping(system, guild)
-    with loaded_function(ON_MESSAGE, {**system.environment, variable: value}) as handler:
+    with created_function(ON_MESSAGE, {**system.environment, variable: value}) as handler:
         (line,) = capsys.readouterr().out.splitlines()
         assert address in json.loads(line)["message"]
         assert f"({variable})" in line
@@ -370,9 +382,7 @@ def test_a_bucket_that_is_not_there_leaves_the_messages_in_the_queue(system, gui
         ("PermanentRedirect", 301, "the bucket is in another region (eu-west-9)"),
     ],
 )
-def test_an_object_that_s3_does_not_give_leaves_the_messages_in_the_queue(
-    system, guild, invoke, capsys, monkeypatch, code, status, means
-):
+def test_an_object_that_s3_does_not_give_leaves_the_messages_in_the_queue(system, guild, capsys, code, status, means):
     install_ping(system, guild)
     system.compile(PING)
     capsys.readouterr()
@@ -380,12 +390,14 @@ def test_an_object_that_s3_does_not_give_leaves_the_messages_in_the_queue(
     answer = Answer(
         f"<Error><Code>{code}</Code></Error>".encode(), status, headers={"x-amz-bucket-region": "eu-west-9"}
     )
-    with http_server(answer) as s3, monkeypatch.context() as elsewhere:
-        elsewhere.setenv("AWS_ENDPOINT_URL_S3", s3.url)
-        assert invoke(body) == ["record-0"]
+    with (
+        http_server(answer) as s3,
+        created_function(ON_MESSAGE, {**system.environment, "AWS_ENDPOINT_URL_S3": s3.url}) as handler,
+    ):
+        assert failed_records(handler(sqs_event(body), CONTEXT)) == ["record-0"]
     (reason,) = reasons(capsys.readouterr().out)
     assert f"(GUILDHOOK_ARTIFACT_BUCKET): HTTP {status} {code}: {means}" in reason
-    assert invoke(body) == []
+    assert failed_records(system.handler(sqs_event(body), CONTEXT)) == []
     assert contents(system) == ["pong"]
 
 
@@ -435,14 +447,15 @@ def test_a_secret_that_gives_no_token_leaves_the_reply_to_be_sent(system, guild,
 def test_nothing_secret_is_in_the_environment_or_said(system, guild, capfd):
     install_ping(system, guild)
     assert system.chat.service_token not in "".join(system.environment.values())
-    with loaded_function(ON_MESSAGE, {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}) as handler:
+    with created_function(ON_MESSAGE, {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
     assert system.chat.service_token not in "".join(capfd.readouterr())
 
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
-    ended = subprocess.run([sys.executable, ON_MESSAGE], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, ON_MESSAGE / "app.py"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (
         "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled plugins\n"
@@ -469,7 +482,7 @@ def settings_secret(system, text):
 
 def test_a_plugin_with_a_secret_runs_and_the_secret_is_said_nowhere(system, guild, secretive, query, capfd):
     environment = {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}
-    with loaded_function(ON_MESSAGE, environment) as handler:
+    with created_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
     assert query("SELECT outcome, logs FROM plugin_runs") == [("ok", ["ran"])]
     assert "s3cret" not in "".join(capfd.readouterr())
@@ -480,10 +493,10 @@ def test_without_an_answer_of_secrets_manager_the_message_comes_back_and_others_
     install_ping(system, other)
     environment = {**system.environment, "GUILDHOOK_SETTINGS_SECRET": "there-is-none"}
     bodies = [event(each.id, each.channel_id) for each in (guild, other)]
-    with loaded_function(ON_MESSAGE, environment) as handler:
+    with created_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == ["record-0"]
     assert contents(system) == ["pong"]
-    with loaded_function(ON_MESSAGE, system.environment) as handler:
+    with created_function(ON_MESSAGE, system.environment) as handler:
         assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == []
     assert query("SELECT logs FROM plugin_runs ORDER BY created_at") == [(["answered a ping"],), (["ran"],)]
 
@@ -495,12 +508,11 @@ def test_without_an_answer_of_secrets_manager_the_message_comes_back_and_others_
         ('{"settings_key": "of another installation, and long enough"}', "'api_key'"),
     ],
 )
-def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secretive, query, monkeypatch, text, missing):
+def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secretive, query, text, missing):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_SETTINGS_SECRET"}
-    monkeypatch.delenv("GUILDHOOK_SETTINGS_SECRET")  # which the stack's own function has
     if text:
         environment["GUILDHOOK_SETTINGS_SECRET"] = settings_secret(system, text)
-    with loaded_function(ON_MESSAGE, environment) as handler:
+    with created_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
     ((outcome, detail),) = query("SELECT outcome, detail FROM plugin_runs")
     assert outcome == "internal"
@@ -509,9 +521,14 @@ def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secreti
 
 
 def test_a_start_does_not_wait_for_what_opens_secrets(system):
-    code = f"import runpy, sys; runpy.run_path({str(ON_MESSAGE)!r}); print('cryptography' in sys.modules)"
+    code = "import sys, app; print('cryptography' in sys.modules)"
     started = subprocess.run(
-        [sys.executable, "-c", code], env=dict(system.environment), capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ON_MESSAGE,
+        env=dict(system.environment),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert started.stdout.splitlines()[-1] == "False"
 
@@ -529,7 +546,7 @@ def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):
 def configured(system, **variables):
     """The function with more environment, and its event source mapping."""
     environment = {**system.environment, **{f"GUILDHOOK_{name}": value for name, value in variables.items()}}
-    return loaded_function(ON_MESSAGE, environment)
+    return created_function(ON_MESSAGE, environment)
 
 
 def mapping(system, handler):

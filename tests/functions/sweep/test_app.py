@@ -8,7 +8,7 @@ import pytest
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ON_MESSAGE, SWEEP
 from project import ROOT
@@ -33,7 +33,8 @@ def forgotten(system, guild, query):
     """Two answers that the chat server never got, and that the queue has given up: their event is a dead letter."""
     for _ in range(2):
         system.chat.say(guild.channel_id, "ada", "!ping")
-    with loaded_function(ON_MESSAGE, {**system.environment, "GUILDHOOK_CHAT_API_URL": "http://127.0.0.1:1"}) as handler:
+    environment = {**system.environment, "GUILDHOOK_CHAT_API_URL": "http://127.0.0.1:1"}
+    with created_function(ON_MESSAGE, environment) as handler:
         mapping = EventSourceMapping(system.aws.client("sqs"), system.queue.url, "on_message", handler)
         while mapping.poll():
             pass
@@ -76,7 +77,7 @@ def test_what_is_given_up_is_said_even_if_the_queue_then_fails(system, forgotten
     )
     queue = {"GUILDHOOK_EVENT_QUEUE_URL": f"{system.aws.endpoint}/000000000000/nowhere"}
     with (
-        loaded_function(SWEEP, {**system.environment, **queue}) as handler,
+        created_function(SWEEP, {**system.environment, **queue}) as handler,
         pytest.raises(InfrastructureError, match="GUILDHOOK_EVENT_QUEUE_URL"),
     ):
         handler({}, in_time())
@@ -206,7 +207,8 @@ def test_without_time_nothing_is_begun_and_the_next_sweep_does_it(system, forgot
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_EVENT_QUEUE_URL"}
-    ended = subprocess.run([sys.executable, SWEEP], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, SWEEP / "app.py"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (
         "guildhook: wrong environment: GUILDHOOK_EVENT_QUEUE_URL: missing; wants: queue of message-created events\n"

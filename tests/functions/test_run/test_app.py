@@ -14,13 +14,14 @@ import pytest
 from psycopg.rows import dict_row
 
 import wat
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.events.queue_events import parse_event
 from guildhook.model import Outcome
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import TEST_RUN
 from project import ROOT
@@ -88,11 +89,9 @@ def request(*artifacts, **fields):
 
 
 @pytest.fixture
-def trials(system, monkeypatch):
-    """As the admin API has them done: over HTTP."""
-    for name in ("AWS_ENDPOINT_URL_LAMBDA", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, system.environment[name])
-    return Trials(system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
+def trials(system):
+    """Trials over HTTP, as the admin API asks for them."""
+    return Trials(AwsAccess(system.environment), system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
 
 
 def test_a_trial_says_what_the_plugin_would_do_and_does_nothing(system, compile_, trials, query, capsys):
@@ -185,7 +184,7 @@ def test_bytes_that_postgres_does_not_vouch_for_are_not_run(compile_, trials, sy
 def test_a_bucket_that_does_not_answer_is_said(system, compile_):
     artifact = compile_(wat.SILENT)
     environment = {**system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "no-such-bucket"}
-    with loaded_function(TEST_RUN, environment) as handler:
+    with created_function(TEST_RUN, environment) as handler:
         answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)
     trial = msgspec.convert(answer, TrialResult)
     assert trial.failure is TrialFailure.UNAVAILABLE
@@ -229,20 +228,23 @@ def test_what_is_too_large_is_neither_sent_nor_answered(compile_, trials):
 def test_it_needs_neither_a_database_nor_a_secret(system):
     names = ("AWS_", "GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_CACHE_DIR")
     environment = {name: value for name, value in system.environment.items() if name.startswith(names)}
-    ended = subprocess.run([sys.executable, TEST_RUN], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, TEST_RUN / "app.py"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
-    ended = subprocess.run([sys.executable, TEST_RUN], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, TEST_RUN / "app.py"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (
         "guildhook: wrong environment: GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled plugins\n"
     )
 
 
-def test_a_function_that_does_not_answer_is_an_infrastructure_error(system, monkeypatch, trials):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:1")
+def test_a_function_that_does_not_answer_is_an_infrastructure_error(system):
+    access = AwsAccess({**system.environment, "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"})
+    trials = Trials(access, system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
     with pytest.raises(InfrastructureError, match=r"function test_run \(GUILDHOOK_TEST_RUN_FUNCTION\)"):
         trials.run(request())

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.functions import MAX_PAYLOAD_BYTES, LambdaFunction
 from guildhook.errors import InfrastructureError
 from guildhook_local.lambda_api import lambda_api
@@ -11,18 +12,16 @@ from http_server import Answer, http_server
 VARIABLE = "GUILDHOOK_TEST_RUN_FUNCTION"
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "s3cret"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    return monkeypatch
+@pytest.fixture
+def environment():
+    return {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
 
 def invoke(environment, *answers, name="trial", payload=b"{}", total_seconds=20.0, **options):
     """What a server that answers so makes of it, and the paths that it was asked for."""
     with http_server(*answers, **options) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        return LambdaFunction(name, VARIABLE, total_seconds).invoke(payload), server.requests
+        environment["AWS_ENDPOINT_URL"] = server.url
+        return LambdaFunction(AwsAccess(environment), name, VARIABLE, total_seconds).invoke(payload), server.requests
 
 
 def test_the_answer_is_the_functions(environment):
@@ -38,8 +37,9 @@ def test_a_function_may_be_named_by_its_arn(environment):
 
 def test_the_function_gets_what_it_is_sent(environment):
     with lambda_api({"trial": lambda event, _context: {"got": event}}) as url:
-        environment.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-        assert json.loads(LambdaFunction("trial", VARIABLE).invoke('["ü"]'.encode())) == {"got": ["ü"]}
+        environment["AWS_ENDPOINT_URL_LAMBDA"] = url
+        answer = LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke('["ü"]'.encode())
+    assert json.loads(answer) == {"got": ["ü"]}
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_whatever_else_comes_is_an_infrastructure_error(environment, answer, rea
 
 def test_what_was_sent_is_not_sent_again(environment):
     with http_server(Answer(b"{}", 503), Answer(b"{}")) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        environment["AWS_ENDPOINT_URL"] = server.url
         with pytest.raises(InfrastructureError, match="HTTP 503"):
-            LambdaFunction("trial", VARIABLE).invoke(b"{}")
+            LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke(b"{}")
     assert len(server.requests) == 1
 
 
@@ -78,9 +78,9 @@ def test_an_answer_that_does_not_come_is_not_waited_for(environment):
     come = threading.Event()
     try:
         with http_server(Answer(b"{}"), between=lambda: come.wait(60)) as server:
-            environment.setenv("AWS_ENDPOINT_URL", server.url)
+            environment["AWS_ENDPOINT_URL"] = server.url
             with pytest.raises(InfrastructureError, match="ReadTimeoutError"):
-                LambdaFunction("trial", VARIABLE, total_seconds=0.2).invoke(b"{}")
+                LambdaFunction(AwsAccess(environment), "trial", VARIABLE, total_seconds=0.2).invoke(b"{}")
             come.set()
     finally:
         come.set()
@@ -88,13 +88,13 @@ def test_an_answer_that_does_not_come_is_not_waited_for(environment):
 
 def test_what_lambda_would_not_take_is_not_sent(environment):
     with pytest.raises(InfrastructureError, match=f"the request has {MAX_PAYLOAD_BYTES + 1} bytes; Lambda takes"):
-        LambdaFunction("trial", VARIABLE).invoke(bytes(MAX_PAYLOAD_BYTES + 1))
+        LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke(bytes(MAX_PAYLOAD_BYTES + 1))
 
 
 def test_nobody_to_be_asked_is_named(environment):
-    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     with pytest.raises(InfrastructureError, match="NewConnectionError"):
-        LambdaFunction("trial", VARIABLE).invoke(b"{}")
-    environment.delenv("AWS_ACCESS_KEY_ID")
+        LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke(b"{}")
+    del environment["AWS_ACCESS_KEY_ID"]
     with pytest.raises(InfrastructureError, match="credentials"):
-        LambdaFunction("trial", VARIABLE).invoke(json.dumps({}).encode())
+        LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke(json.dumps({}).encode())

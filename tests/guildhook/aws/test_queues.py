@@ -25,16 +25,16 @@ def receive(aws, url):
     return receive
 
 
-def test_what_is_sent_keeps_its_group(url, receive):
-    queue = Queue(url, "VARIABLE")
+def test_what_is_sent_keeps_its_group(aws, url, receive):
+    queue = Queue(aws.access, url, "VARIABLE")
     queue.send([QueueMessage(str(number), group_id=f"guild-{number}") for number in range(23)])
     queue.send([QueueMessage("alone")])
     received = {message["Body"]: message["Attributes"].get("MessageGroupId") for message in receive()}
     assert received == {"alone": None, **{str(number): f"guild-{number}" for number in range(23)}}
 
 
-def test_postponed_messages_come_back_when_they_are_to(url, receive):
-    queue = Queue(url, "VARIABLE")
+def test_postponed_messages_come_back_when_they_are_to(aws, url, receive):
+    queue = Queue(aws.access, url, "VARIABLE")
     queue.send([QueueMessage(str(number)) for number in range(23)])
     handles = {message["Body"]: message["ReceiptHandle"] for message in receive()}
     # A part of a second is a second, and more than SQS allows is what it allows.
@@ -44,12 +44,12 @@ def test_postponed_messages_come_back_when_they_are_to(url, receive):
     queue.postpone({})
 
 
-def test_a_receipt_that_is_no_longer_good_is_named_with_the_queue(url):
+def test_a_receipt_that_is_no_longer_good_is_named_with_the_queue(aws, url):
     with pytest.raises(InfrastructureError, match=r"^queue http.* \(VARIABLE\): ReceiptHandleIsInvalid"):
-        Queue(url, "VARIABLE").postpone({"no receipt": 1})
+        Queue(aws.access, url, "VARIABLE").postpone({"no receipt": 1})
 
 
 def test_a_queue_that_is_not_there_is_named(aws):
-    queue = Queue(f"{aws.endpoint}/000000000000/nowhere", "VARIABLE")
+    queue = Queue(aws.access, f"{aws.endpoint}/000000000000/nowhere", "VARIABLE")
     with pytest.raises(InfrastructureError, match=r"/nowhere \(VARIABLE\): "):
         queue.send([QueueMessage("x")])

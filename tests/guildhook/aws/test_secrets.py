@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.secrets import Secret
 from guildhook.chat import ServiceToken
 from guildhook.errors import InfrastructureError
@@ -36,15 +37,25 @@ def name():
 
 
 @pytest.fixture
+def environment(aws):
+    return dict(aws.environment)
+
+
+@pytest.fixture
+def access(environment):
+    return AwsAccess(environment)
+
+
+@pytest.fixture
 def secrets_manager(aws):
     return aws.client("secretsmanager")
 
 
 @pytest.fixture
-def secret(secrets_manager, name, clock):
+def secret(access, secrets_manager, name, clock):
     """Of the old token."""
     secrets_manager.create_secret(Name=name, SecretString=text(OLD))
-    return Secret(name, VARIABLE, ServiceToken, clock.now)
+    return Secret(access, name, VARIABLE, ServiceToken, clock.now)
 
 
 def text(token):
@@ -55,10 +66,10 @@ def answer(token, status=200):
     return Answer(json.dumps({"SecretString": text(token)}).encode(), status)
 
 
-def test_a_secret_is_read_by_its_name_or_its_arn(secret, secrets_manager, name):
+def test_a_secret_is_read_by_its_name_or_its_arn(access, secret, secrets_manager, name):
     assert secret.current() == OLD
     arn = secrets_manager.describe_secret(SecretId=name)["ARN"]
-    assert Secret(arn, VARIABLE, ServiceToken).current() == OLD
+    assert Secret(access, arn, VARIABLE, ServiceToken).current() == OLD
 
 
 def test_it_is_kept_until_it_is_refused(secret, secrets_manager, name):
@@ -79,11 +90,11 @@ def test_what_was_not_replaced_is_asked_for_again_only_after_a_while(secret, sec
     assert secret.instead_of(OLD) == NEW
 
 
-def test_many_threads_that_are_refused_ask_once(aws, monkeypatch):
+def test_many_threads_that_are_refused_ask_once(access, environment):
     together = threading.Barrier(8)
     with http_server(answer(OLD), answer(NEW)) as server, ThreadPoolExecutor(8) as pool:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
-        secret = Secret("chat", VARIABLE, ServiceToken)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
+        secret = Secret(access, "chat", VARIABLE, ServiceToken)
         refused = secret.current()
 
         def refuse(_):
@@ -94,10 +105,10 @@ def test_many_threads_that_are_refused_ask_once(aws, monkeypatch):
         assert len(server.requests) == 2
 
 
-def test_a_database_secret_is_as_rds_writes_it(secrets_manager, name):
+def test_a_database_secret_is_as_rds_writes_it(access, secrets_manager, name):
     content = {"username": "ada", "password": "s3cret", "engine": "postgres", "port": 5432, "host": "db"}
     secrets_manager.create_secret(Name=name, SecretString=json.dumps(content))
-    read = Secret(name, "GUILDHOOK_DATABASE_SECRET", Credentials).current()
+    read = Secret(access, name, "GUILDHOOK_DATABASE_SECRET", Credentials).current()
     assert read == Credentials("s3cret", "ada")
     assert "s3cret" not in repr(read)
     assert "old-t0ken" not in repr(OLD)
@@ -118,11 +129,11 @@ def test_a_database_secret_is_as_rds_writes_it(secrets_manager, name):
         ('{"chat_api_token": "s3crét"}', "chat_api_token is empty, or has something else in it"),
     ],
 )
-def test_a_secret_that_is_not_what_it_should_be_is_named_and_not_shown(aws, monkeypatch, content, reason):
+def test_a_secret_that_is_not_what_it_should_be_is_named_and_not_shown(access, environment, content, reason):
     with http_server(Answer(json.dumps({"SecretString": content}).encode())) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError) as raised:
-            Secret("chat", VARIABLE, ServiceToken).current()
+            Secret(access, "chat", VARIABLE, ServiceToken).current()
     assert str(raised.value).startswith(f"secret chat ({VARIABLE}): its JSON is not what it should be: ")
     assert reason in str(raised.value)
     assert "s3cr" not in str(raised.value)
@@ -130,16 +141,16 @@ def test_a_secret_that_is_not_what_it_should_be_is_named_and_not_shown(aws, monk
 
 
 @pytest.mark.parametrize("password", ["", "a\\u0000b"])
-def test_a_password_that_no_server_takes_is_none(aws, monkeypatch, password):
+def test_a_password_that_no_server_takes_is_none(access, environment, password):
     content = f'{{"password": "{password}"}}'
     with http_server(Answer(json.dumps({"SecretString": content}).encode())) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError, match="password is empty, or has a NUL in it"):
-            Secret("db", "GUILDHOOK_DATABASE_SECRET", Credentials).current()
+            Secret(access, "db", "GUILDHOOK_DATABASE_SECRET", Credentials).current()
 
 
-def test_what_was_mended_is_read_after_a_while(secrets_manager, name, clock):
-    secret = Secret(name, VARIABLE, ServiceToken, clock.now)
+def test_what_was_mended_is_read_after_a_while(access, secrets_manager, name, clock):
+    secret = Secret(access, name, VARIABLE, ServiceToken, clock.now)
     missing = rf"secret {name} \({VARIABLE}\): HTTP 40. ResourceNotFoundException: Secrets Manager can't find"
     with pytest.raises(InfrastructureError, match=missing):
         secret.current()
@@ -170,26 +181,26 @@ DENIED = Answer(b'{"__type": "AccessDeniedException", "Message": "User: arn:aws:
         ([Answer(b"{", length=2)], "ProtocolError"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_the_reason_that_aws_gives(aws, monkeypatch, answers, reason):
+def test_what_cannot_be_read_is_named_with_the_reason_that_aws_gives(access, environment, answers, reason):
     with http_server(*answers) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError) as raised:
-            Secret("chat", VARIABLE, ServiceToken).current()
+            Secret(access, "chat", VARIABLE, ServiceToken).current()
     assert str(raised.value).startswith(f"secret chat ({VARIABLE}): ")
     assert reason in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_fault_of_secrets_manager_that_passes_is_not_noticed(aws, monkeypatch):
+def test_a_fault_of_secrets_manager_that_passes_is_not_noticed(access, environment):
     with http_server(Answer(b"", 503), Answer(b"", 500), answer(NEW)) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
-        assert Secret("chat", VARIABLE, ServiceToken).current() == NEW
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
+        assert Secret(access, "chat", VARIABLE, ServiceToken).current() == NEW
 
 
-def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(aws, monkeypatch, clock, caplog):
+def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(access, environment, clock, caplog):
     with http_server(answer(OLD), DENIED, DENIED, answer(NEW)) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
-        secret = Secret("chat", VARIABLE, ServiceToken, clock.now)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
+        secret = Secret(access, "chat", VARIABLE, ServiceToken, clock.now)
         assert secret.current() == OLD
         with caplog.at_level(logging.WARNING):
             assert secret.instead_of(OLD) is None
@@ -203,7 +214,7 @@ def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(aws, mo
         assert secret.current() == NEW
 
 
-def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(aws, monkeypatch, clock):
+def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(access, environment, clock):
     asked, answered = threading.Event(), threading.Event()
 
     def hold_the_third():
@@ -212,8 +223,8 @@ def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(
             answered.wait()
 
     with http_server(answer(OLD), DENIED, answer(NEW), between=hold_the_third) as server, ThreadPoolExecutor(2) as pool:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
-        secret = Secret("chat", VARIABLE, ServiceToken, clock.now)
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
+        secret = Secret(access, "chat", VARIABLE, ServiceToken, clock.now)
         assert secret.instead_of(secret.current()) is None
         clock.time += 5
         asking = pool.submit(secret.current)
@@ -225,12 +236,12 @@ def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(
         assert asking.result() == NEW
 
 
-def test_a_secrets_manager_that_says_nothing_is_left_soon(aws, monkeypatch):
+def test_a_secrets_manager_that_says_nothing_is_left_soon(access, environment):
     """A function has ten seconds to start, and connects to more than this."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(InfrastructureError, match="ReadTimeoutError"):
-            Secret("chat", VARIABLE, ServiceToken).current()
+            Secret(access, "chat", VARIABLE, ServiceToken).current()
         silent.setblocking(False)
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
@@ -238,8 +249,8 @@ def test_a_secrets_manager_that_says_nothing_is_left_soon(aws, monkeypatch):
 
 
 @pytest.mark.parametrize("variable", ["AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"])
-def test_without_region_or_credentials_nothing_is_asked(aws, monkeypatch, variable):
-    monkeypatch.delenv(variable)
-    monkeypatch.delenv("AWS_REGION", raising=False)
+def test_without_region_or_credentials_nothing_is_asked(access, environment, variable):
+    del environment[variable]
+    environment.pop("AWS_REGION", None)
     with pytest.raises(InfrastructureError, match=rf"secret chat \({VARIABLE}\): .*(region|credentials)"):
-        Secret("chat", VARIABLE, ServiceToken).current()
+        Secret(access, "chat", VARIABLE, ServiceToken).current()

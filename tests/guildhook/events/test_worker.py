@@ -31,7 +31,6 @@ from guildhook.store import Database
 from guildhook.store.events import EventStore, Snapshot
 from guildhook.store.events.statements import RECORD, SETTLE, SNAPSHOT
 from guildhook.store.wasm import WASM
-from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import LocalGuild
 from project import ROOT
@@ -85,16 +84,14 @@ class OvertakenStore(EventStore):
 
 
 @pytest.fixture
-def create_worker(system, engine, tmp_path, monkeypatch):
-    for name, value in system.aws.environment.items():
-        monkeypatch.setenv(name, value)
+def create_worker(system, engine, tmp_path):
     workers = []
 
     def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], **rules):
         chat = RestChatApi(chat_url, FixedToken(system.chat.service_token))
         directory = tmp_path / f"cache-{len(workers)}"
-        ask = CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).ask
-        modules = ModuleCache(engine, ArtifactBucket(system.bucket), ask, directory, 2**30, 2**30)
+        ask = system.compile_queue.ask
+        modules = ModuleCache(engine, ArtifactBucket(system.aws.access, system.bucket), ask, directory, 2**30, 2**30)
         sender = Sender(chat, CircuitBreaker())
         workers.append(Worker(engine.fingerprint, Sandbox(engine), replace(RULES, **rules), modules, store, sender))
         return workers[-1]
@@ -752,7 +749,7 @@ class WatchedBucket(ArtifactBucket):
     """Knows what had been sent by the time that it was asked, and has nothing of one wasm, or does not answer."""
 
     def __init__(self, system, broken):
-        super().__init__(system.bucket)
+        super().__init__(system.aws.access, system.bucket)
         self._system = system
         self._broken = broken
         self.sent = []

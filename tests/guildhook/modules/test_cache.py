@@ -11,6 +11,7 @@ import pytest
 
 import wat
 from artifacts import compiled, signed_off
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import (
@@ -31,16 +32,14 @@ IN_TIME = float("inf")
 
 
 @pytest.fixture
-def s3(running, monkeypatch):
-    for name, value in running.aws.environment.items():
-        monkeypatch.setenv(name, value)
-    return running.aws.client("s3")
+def s3(aws):
+    return aws.client("s3")
 
 
 @pytest.fixture
-def bucket(running, s3):
+def bucket(aws):
     name = f"cache-{uuid4().hex}"
-    create_bucket(running.aws, name)
+    create_bucket(aws, name)
     return name
 
 
@@ -51,9 +50,10 @@ def asked() -> list[bytes]:
 
 
 @pytest.fixture
-def cache(engine, bucket, tmp_path, asked):
-    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend):
-        return ModuleCache(engine, ArtifactBucket(bucket), ask, tmp_path / directory, memory_bytes, disk_bytes)
+def cache(engine, aws, bucket, tmp_path, asked):
+    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend, access=aws.access):
+        objects = ArtifactBucket(access, bucket)
+        return ModuleCache(engine, objects, ask, tmp_path / directory, memory_bytes, disk_bytes)
 
     return cache
 
@@ -150,13 +150,12 @@ def test_many_modules_are_found_at_once(cache, publish):
     assert modules.take_events() == {CacheEvent.S3: 12}
 
 
-def test_threads_that_want_the_same_module_share_one_download(cache, engine, monkeypatch, s3):
+def test_threads_that_want_the_same_module_share_one_download(cache, engine, aws):
     artifact, data = compiled(engine, wat.SILENT)
     everybody = threading.Barrier(8, timeout=10)
     started = threading.Event()
     with http_server(Answer(data), between=started.wait) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        modules = cache()
+        modules = cache(access=AwsAccess({**aws.environment, "AWS_ENDPOINT_URL": server.url}))
 
         def want():
             if everybody.wait() == 0:
@@ -306,10 +305,10 @@ def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, t
     assert digest(file.read_bytes()) == artifact.sha256
 
 
-def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, publish, cache, tmp_path):
+def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, aws, publish, cache, tmp_path):
     on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
     find(cache(), on_disk)
-    modules = ModuleCache(engine, ArtifactBucket("no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
+    modules = ModuleCache(engine, ArtifactBucket(aws.access, "no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
     found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
     assert isinstance(found[on_disk.wasm_sha256], LoadedModule)
     unavailable = found[in_s3.wasm_sha256]
@@ -325,24 +324,27 @@ def test_a_disk_that_cannot_be_written_leaves_it_unavailable(cache, publish, tmp
 
 
 TWO_PROCESSES = """
+import os
 import sys
 from pathlib import Path
+from guildhook.aws.access import AwsAccess
 from guildhook.modules import ArtifactBucket, ModuleCache, NeededModule
 from guildhook.model import Artifact, MemoryType
 from guildhook.sandbox import Engine
 
 artifact = eval(sys.argv[3])
-modules = ModuleCache(Engine(), ArtifactBucket(sys.argv[1]), print, Path(sys.argv[2]), 2**20, 2**20)
+bucket = ArtifactBucket(AwsAccess(os.environ), sys.argv[1])
+modules = ModuleCache(Engine(), bucket, print, Path(sys.argv[2]), 2**20, 2**20)
 sys.stdin.readline()
 found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
 print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
 """
 
 
-def test_two_processes_that_fill_the_same_file_both_load_it(publish, bucket, tmp_path):
+def test_two_processes_that_fill_the_same_file_both_load_it(publish, aws, bucket, tmp_path):
     artifact = publish(wat.SILENT)
     command = [sys.executable, "-c", TWO_PROCESSES, bucket, str(tmp_path / "cache"), repr(artifact)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes = {"env": dict(aws.environment), "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
         for process in (one, other):
             process.stdin.write("now\n")

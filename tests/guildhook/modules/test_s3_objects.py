@@ -2,7 +2,8 @@ import socket
 
 import pytest
 
-from guildhook.aws.requests import Aws
+from guildhook.aws.access import AwsAccess
+from guildhook.aws.requests import AwsRequests
 from guildhook.errors import InfrastructureError
 from guildhook.modules.s3_objects import ObjectReader, bucket_url
 from http_server import Answer, http_server
@@ -15,18 +16,16 @@ def error(code: str, status: int) -> Answer:
     return Answer(f"<?xml?><Error><Code>{code}</Code><Message>no</Message></Error>".encode(), status)
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "s3cret"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    return monkeypatch
+@pytest.fixture
+def environment():
+    return {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
 
 def get(environment, *answers, max_bytes=100_000, total_seconds=20.0):
     """What the reader makes of a server that answers so, and the paths that it asked for."""
     with http_server(*answers) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        return ObjectReader("bucket", total_seconds).get(KEY, max_bytes), server.requests
+        environment["AWS_ENDPOINT_URL"] = server.url
+        return ObjectReader(AwsAccess(environment), "bucket", total_seconds).get(KEY, max_bytes), server.requests
 
 
 def test_an_object_is_read_whole(environment):
@@ -43,22 +42,20 @@ def test_an_empty_object_is_empty(environment):
 
 def test_a_key_is_quoted(environment):
     with http_server(Answer(b"x")) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        ObjectReader("bucket").get("uploads/a b?c#d%20é", 10)
+        environment["AWS_ENDPOINT_URL"] = server.url
+        ObjectReader(AwsAccess(environment), "bucket").get("uploads/a b?c#d%20é", 10)
     assert server.requests == ["/bucket/uploads/a%20b%3Fc%23d%2520%C3%A9"]
 
 
-def test_the_request_is_signed_as_s3_wants_it(running, environment):
-    for name, value in running.aws.environment.items():
-        environment.setenv(name, value)
-    s3 = running.aws.client("s3")
+def test_the_request_is_signed_as_s3_wants_it(aws):
+    s3 = aws.client("s3")
     s3.create_bucket(Bucket="reading", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket="reading", Key="a b/ü", Body=BODY)
-    reader = ObjectReader("reading")
+    reader = ObjectReader(aws.access, "reading")
     assert reader.get("a b/ü", len(BODY)) == BODY
     assert reader.get("nothing", 10) is None
     with pytest.raises(InfrastructureError, match="HTTP 404 NoSuchBucket"):
-        ObjectReader("elsewhere").get("nothing", 10)
+        ObjectReader(aws.access, "elsewhere").get("nothing", 10)
 
 
 def test_a_fault_that_passes_is_retried(environment):
@@ -99,15 +96,14 @@ def test_a_server_that_sends_on_and_on_is_left_in_time(environment):
 def test_a_server_that_is_not_there_is_an_infrastructure_failure(environment):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
     with pytest.raises(InfrastructureError, match="NewConnectionError"):
-        ObjectReader("bucket").get(KEY, 10)
+        ObjectReader(AwsAccess(environment), "bucket").get(KEY, 10)
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_ACCESS_KEY_ID"])
 def test_without_region_or_credentials_nothing_is_asked(environment, name):
-    environment.delenv(name)
-    environment.delenv("AWS_DEFAULT_REGION", raising=False)
+    del environment[name]
     with pytest.raises(InfrastructureError, match=r"region|credentials"):
         get(environment, Answer(BODY))
 
@@ -117,7 +113,5 @@ def test_without_region_or_credentials_nothing_is_asked(environment, name):
     [("eu-central-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")],
 )
 def test_without_an_endpoint_it_is_that_of_the_region(environment, region, host):
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
-        environment.delenv(name, raising=False)
-    environment.setenv("AWS_REGION", region)
-    assert bucket_url(Aws(), "bucket") == f"https://bucket.s3.{region}.{host}"
+    environment["AWS_REGION"] = region
+    assert bucket_url(AwsRequests(AwsAccess(environment)), "bucket") == f"https://bucket.s3.{region}.{host}"

@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP, TEST_RUN
 
 PROGRAM = """
-import logging, sys
+import logging, os, sys
 from guildhook.observability import create_telemetry
 from guildhook_local.poller import LambdaContext
 
-telemetry = create_telemetry()
+telemetry = create_telemetry(os.environ)
 
 @telemetry.handler
 def handler(event, context):
@@ -96,11 +96,12 @@ def test_a_function_without_a_metric_is_no_reason_for_a_warning(printed):
 
 
 @pytest.mark.parametrize(
-    "app", [ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP], ids=lambda app: app.parent.name
+    "folder", [ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP, TEST_RUN], ids=lambda folder: folder.name
 )
 @pytest.mark.parametrize("variable", ["POWERTOOLS_LOG_LEVEL", "POWERTOOLS_TRACE_DISABLED"])
-def test_a_malformed_variable_ends_the_start_of_every_function_with_one_line(app, variable):
-    ended = subprocess.run([sys.executable, app], env={variable: "loud"}, capture_output=True, text=True, check=False)
+def test_a_malformed_variable_ends_the_start_of_every_function_with_one_line(folder, variable):
+    command = [sys.executable, folder / "app.py"]
+    ended = subprocess.run(command, env={variable: "loud"}, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"guildhook: wrong environment: {variable}: 'loud'; wants: ")

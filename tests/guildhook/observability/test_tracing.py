@@ -85,11 +85,11 @@ def test_where_nothing_is_traced_nothing_is_sent(system, daemon, traced, variabl
 
 
 PROGRAM = """
-import sys
+import os, sys
 from guildhook.observability import create_telemetry
 from guildhook_local.poller import LambdaContext
 
-telemetry = create_telemetry()
+telemetry = create_telemetry(os.environ)
 
 @telemetry.handler
 def handler(event, context):

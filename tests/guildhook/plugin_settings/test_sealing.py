@@ -32,7 +32,7 @@ def rotated_to(aws, name):
             secrets_manager.create_secret(Name=name, SecretString=text)
         except secrets_manager.exceptions.ResourceExistsException:
             secrets_manager.put_secret_value(SecretId=name, SecretString=text)
-        return sealer_of(name)
+        return sealer_of(aws, name)
 
     return rotate
 
@@ -42,8 +42,8 @@ def sealer(rotated_to):
     return rotated_to(settings_key=KEY)
 
 
-def sealer_of(name):
-    return Sealer(Secret(name, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys))
+def sealer_of(aws, name):
+    return Sealer(Secret(aws.access, name, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys))
 
 
 def flipped(sealed, position):
@@ -111,12 +111,12 @@ def test_a_key_that_is_newer_than_what_is_kept_of_the_secret_is_read(rotated_to)
     assert behind.unseal(PLUGIN, {"before": before, "after": sealed}) == {"before": VALUE, "after": VALUE}
 
 
-def test_no_secrets_need_no_key(name):
-    assert sealer_of(name).unseal(PLUGIN, {}) == {}
+def test_no_secrets_need_no_key(aws, name):
+    assert sealer_of(aws, name).unseal(PLUGIN, {}) == {}
 
 
-def test_without_the_secret_nothing_is_sealed_or_opened(name):
-    sealer = sealer_of(name)
+def test_without_the_secret_nothing_is_sealed_or_opened(aws, name):
+    sealer = sealer_of(aws, name)
     with pytest.raises(InfrastructureError, match=rf"secret {name} \(GUILDHOOK_SETTINGS_SECRET\)"):
         sealer.seal(PLUGIN, "api_key", VALUE)
     with pytest.raises(InfrastructureError, match=rf"secret {name} \(GUILDHOOK_SETTINGS_SECRET\)"):

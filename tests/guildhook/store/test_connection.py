@@ -59,7 +59,7 @@ def database(running, role, secrets_manager):
     """As the role, with a password from a secret of the same name: the first."""
     role.set_password(FIRST)
     secrets_manager.create_secret(Name=role.name, SecretString=json.dumps({"password": FIRST}))
-    secret = Secret(role.name, "GUILDHOOK_DATABASE_SECRET", Credentials)
+    secret = Secret(running.aws.access, role.name, "GUILDHOOK_DATABASE_SECRET", Credentials)
     return Database(make_conninfo(running.postgres_url, user=role.name), secret)
 
 
@@ -119,7 +119,8 @@ def test_a_server_that_asks_for_no_password_costs_no_second_reading(running, rol
 
 
 def test_a_secret_that_cannot_be_read_is_named(running, aws):
-    database = Database(running.postgres_url, Secret("nothing", "GUILDHOOK_DATABASE_SECRET", Credentials))
+    secret = Secret(aws.access, "nothing", "GUILDHOOK_DATABASE_SECRET", Credentials)
+    database = Database(running.postgres_url, secret)
     with pytest.raises(InfrastructureError, match=r"secret nothing \(GUILDHOOK_DATABASE_SECRET\): HTTP 40. Resource"):
         connect(database)
 

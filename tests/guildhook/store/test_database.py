@@ -2,9 +2,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
-import boto3
 import pytest
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.store.connection import connect
 from guildhook.store.database import Credentials, Database, IamTokens
@@ -13,11 +13,9 @@ from postgres_wire import wire_server
 URL = "postgresql://ada@db.example:6432/chat?sslmode=verify-full"
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "s3cret"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    return monkeypatch
+@pytest.fixture
+def environment():
+    return {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
 
 @pytest.fixture
@@ -42,17 +40,17 @@ def time_stands_still(monkeypatch):
 )
 def test_a_token_is_what_botocores_client_makes(environment, time_stands_still, session_token, url, host, port, user):
     if session_token:
-        environment.setenv("AWS_SESSION_TOKEN", session_token)
-    rds = boto3.Session().client("rds", region_name="eu-central-1")
-    token = IamTokens(url).current().password
+        environment["AWS_SESSION_TOKEN"] = session_token
+    rds = AwsAccess(environment).client("rds", None)
+    token = IamTokens(AwsAccess(environment), url).current().password
     assert token == rds.generate_db_auth_token(host, port, user)
     query = parse_qs(token.partition("?")[2])
     assert (query["Action"], query["DBUser"], query["X-Amz-Expires"]) == (["connect"], [user], ["900"])
 
 
-def test_every_connection_has_a_token_of_its_own(seconds_pass):
+def test_every_connection_has_a_token_of_its_own(environment, seconds_pass):
     with wire_server("16.4", 160004) as server:
-        database = Database(server.url, IamTokens(f"{server.url}?sslmode=require"))
+        database = Database(server.url, IamTokens(AwsAccess(environment), f"{server.url}?sslmode=require"))
         for _ in range(2):
             connect(database).close()
     (first_user, first), (second_user, second) = server.logins
@@ -70,17 +68,16 @@ def test_every_connection_has_a_token_of_its_own(seconds_pass):
         ("postgresql://ada@db.example/chat?sslmode=prefer", "needs TLS"),
     ],
 )
-def test_a_url_that_no_token_can_be_made_for_is_refused(url, reason):
+def test_a_url_that_no_token_can_be_made_for_is_refused(environment, url, reason):
     with pytest.raises(ValueError, match=reason):
-        IamTokens(url)
+        IamTokens(AwsAccess(environment), url)
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_ACCESS_KEY_ID"])
 def test_without_region_or_credentials_there_is_no_token(environment, name):
-    environment.delenv(name)
-    environment.delenv("AWS_DEFAULT_REGION", raising=False)
+    del environment[name]
     with pytest.raises(InfrastructureError, match=r"GUILDHOOK_DATABASE_IAM\): .*(region|credentials)"):
-        IamTokens(URL).current()
+        IamTokens(AwsAccess(environment), URL).current()
 
 
 def test_an_address_has_no_password_and_neither_has_what_is_printed():

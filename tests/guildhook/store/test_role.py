@@ -18,7 +18,7 @@ from guildhook.errors import MigrationError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.store.role import PRIVILEGES
-from guildhook_local.function import loaded_function
+from guildhook_local.function import created_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
@@ -52,12 +52,12 @@ def function(roles, system):
     """Loads one of the functions; its statements are its role's."""
     assert migrate(Database(system.database_url), MIGRATIONS, roles) == []
     with ExitStack() as loaded:
-        yield lambda app: loaded.enter_context(
-            loaded_function(
-                app,
+        yield lambda folder: loaded.enter_context(
+            created_function(
+                folder,
                 {
                     **system.environment,
-                    "GUILDHOOK_DATABASE_URL": make_conninfo(system.database_url, user=roles[app.parent.name]),
+                    "GUILDHOOK_DATABASE_URL": make_conninfo(system.database_url, user=roles[folder.name]),
                 },
             )
         )

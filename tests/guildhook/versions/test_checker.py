@@ -29,7 +29,7 @@ SCHEMA = b'{"type":"object","properties":{"greeting":{"type":"string"}}}'
 @pytest.fixture
 def checker(system, engine):
     with closing(CompileStore(system.database)) as store:
-        yield Checker(Compiler(engine, limits(), ArtifactBucket(system.bucket), store), store)
+        yield Checker(Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store), store)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_check_that_was_ended_goes_on_from_where_it_was(system, checker, row):
         def put(self, artifact, data):
             raise InfrastructureError("no bucket")
 
-    broken = replace(checker, compiler=replace(checker.compiler, bucket=Broken(system.bucket)))
+    broken = replace(checker, compiler=replace(checker.compiler, bucket=Broken(system.aws.access, system.bucket)))
     with pytest.raises(InfrastructureError, match="no bucket"):
         broken.check_upload(upload_key(version_id))
     assert (row(version_id)["state"], row(version_id)["wasm_blob"]) == ("compiling", PING)

@@ -13,9 +13,9 @@ VERSIONS = [UUID(int=number) for number in range(3)]
 
 def test_what_is_asked_is_what_is_read(aws):
     queue = create_queue(aws, f"compile-{uuid4().hex}", visibility_timeout_seconds=60, max_receive_count=3)
-    CompileQueue(queue.url).ask(DIGESTS)
-    CompileQueue(queue.url).ask([])
-    CompileQueue(queue.url).ask_versions(VERSIONS)
+    CompileQueue(aws.access, queue.url).ask(DIGESTS)
+    CompileQueue(aws.access, queue.url).ask([])
+    CompileQueue(aws.access, queue.url).ask_versions(VERSIONS)
     read, sqs = [], aws.client("sqs")
     while messages := sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10).get("Messages"):
         read += [request for message in messages for request in read_requests(message["Body"])]
@@ -25,7 +25,7 @@ def test_what_is_asked_is_what_is_read(aws):
 
 def test_a_queue_that_is_not_there_is_named(aws):
     with pytest.raises(InfrastructureError, match=r"/nowhere \(GUILDHOOK_COMPILE_QUEUE_URL\): "):
-        CompileQueue(f"{aws.endpoint}/000000000000/nowhere").ask(DIGESTS[:1])
+        CompileQueue(aws.access, f"{aws.endpoint}/000000000000/nowhere").ask(DIGESTS[:1])
 
 
 def notice(key):

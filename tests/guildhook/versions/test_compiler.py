@@ -31,7 +31,7 @@ def s3(system):
 @pytest.fixture
 def compiler(system, engine, store):
     """The environment that its S3 client reads is the stack's."""
-    return Compiler(engine, limits(), ArtifactBucket(system.bucket), store)
+    return Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store)
 
 
 def digest(data):
@@ -54,7 +54,7 @@ def test_an_artifact_is_published_with_its_digests_and_sizes(system, compiler, e
     body = s3.get_object(Bucket=system.bucket, Key=key(artifact))["Body"].read()
     assert (artifact.object_sha256, artifact.object_size) == (digest(body), len(body))
     assert len(body) < len(native) / 2
-    assert b"".join(ArtifactBucket(system.bucket).get(artifact)) == native
+    assert b"".join(ArtifactBucket(system.aws.access, system.bucket).get(artifact)) == native
     assert store.artifact(digest(wat.SILENT), engine.fingerprint) == artifact
 
 
@@ -93,8 +93,8 @@ def test_an_artifact_takes_the_place_of_a_refusal(compiler, store, query, engine
     assert query("SELECT * FROM plugin_refusals") == []
 
 
-def test_the_object_is_there_before_postgres_vouches_for_it(compiler, engine, store):
-    nowhere = replace(compiler, bucket=ArtifactBucket("no-such-bucket"))
+def test_the_object_is_there_before_postgres_vouches_for_it(system, compiler, engine, store):
+    nowhere = replace(compiler, bucket=ArtifactBucket(system.aws.access, "no-such-bucket"))
     with pytest.raises(InfrastructureError, match="no-such-bucket"):
         nowhere.compile(wat.SILENT)
     assert store.artifact(digest(wat.SILENT), engine.fingerprint) is None
@@ -174,7 +174,7 @@ def test_pruning_that_cannot_delete_forgets_nothing(system, compiler, store, que
     gone = compiler.compile(wat.TRAPS)
     query("UPDATE plugin_artifacts SET created_at = now() - interval '40 days'")
     with pytest.raises(InfrastructureError, match="no-such-bucket"):
-        replace(compiler, bucket=ArtifactBucket("no-such-bucket")).prune(days=30)
+        replace(compiler, bucket=ArtifactBucket(system.aws.access, "no-such-bucket")).prune(days=30)
     assert store.artifact(gone.wasm_sha256, gone.engine) == gone
     # The object may be gone already when the next one comes.
     s3.delete_object(Bucket=system.bucket, Key=key(gone))

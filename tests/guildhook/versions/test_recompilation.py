@@ -6,7 +6,6 @@ import wat
 from guildhook.modules import ArtifactBucket
 from guildhook.store import Database
 from guildhook.store.compiling import CompileStore
-from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.compiler import Compiler
 from guildhook.versions.recompilation import Recompilation, recompile
 from samples import limits
@@ -15,12 +14,12 @@ from samples import limits
 @pytest.fixture
 def compiler(system, engine):
     with closing(CompileStore(Database(system.database_url))) as store:
-        yield Compiler(engine, limits(), ArtifactBucket(system.bucket), store)
+        yield Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store)
 
 
 @pytest.fixture
 def queue(system):
-    return CompileQueue(system.environment["GUILDHOOK_COMPILE_QUEUE_URL"])
+    return system.compile_queue
 
 
 def install(system, *plugins):

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import urllib3
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.modules.s3_objects import ObjectReader
 from guildhook.versions.uploads import Uploads, upload_key, uploaded_version
@@ -17,13 +18,18 @@ FILE = bytes(range(256)) * 40
 DIGEST = sha256(FILE).digest()
 
 
+@pytest.fixture
+def environment(aws):
+    return dict(aws.environment)
+
+
 def policy(form):
     return json.loads(b64decode(form.fields["policy"]))
 
 
-def test_the_policy_allows_one_key_one_size_and_one_digest_for_a_quarter_of_an_hour(aws):
+def test_the_policy_allows_one_key_one_size_and_one_digest_for_a_quarter_of_an_hour(aws, environment):
     before = datetime.now(UTC)
-    form = Uploads("bucket").form(VERSION, DIGEST, len(FILE))
+    form = Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, len(FILE))
     assert form.url == f"{aws.endpoint}/bucket"
     key, checksum = f"uploads/{VERSION}", b64encode(DIGEST).decode()
     signed = {name: form.fields[name] for name in ("x-amz-algorithm", "x-amz-credential", "x-amz-date")}
@@ -45,15 +51,15 @@ def test_the_policy_allows_one_key_one_size_and_one_digest_for_a_quarter_of_an_h
     assert set(form.fields) - {"policy", "x-amz-signature"} == named - {"bucket"}
 
 
-def test_a_temporary_credential_is_in_the_form(aws, monkeypatch):
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
-    form = Uploads("bucket").form(VERSION, DIGEST, len(FILE))
+def test_a_temporary_credential_is_in_the_form(environment):
+    environment["AWS_SESSION_TOKEN"] = "session"
+    form = Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, len(FILE))
     assert form.fields["x-amz-security-token"] == "session"
     assert {"x-amz-security-token": "session"} in policy(form)["conditions"]
 
 
-def test_it_is_signed_for_this_day_region_and_service(aws):
-    form = Uploads("bucket").form(VERSION, DIGEST, len(FILE))
+def test_it_is_signed_for_this_day_region_and_service(environment):
+    form = Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, len(FILE))
     assert len(form.fields["x-amz-signature"]) == 64
     date = form.fields["x-amz-date"][:8]
     assert form.fields["x-amz-credential"] == f"local/{date}/eu-central-1/s3/aws4_request"
@@ -62,31 +68,31 @@ def test_it_is_signed_for_this_day_region_and_service(aws):
 def test_the_form_uploads_the_file(aws):
     bucket = f"uploads-{uuid4().hex}"
     create_bucket(aws, bucket)
-    form = Uploads(bucket).form(VERSION, DIGEST, len(FILE))
+    form = Uploads(aws.access, bucket).form(VERSION, DIGEST, len(FILE))
     with urllib3.PoolManager() as http:
         answer = http.request("POST", form.url, fields={**form.fields, "file": ("plugin.wasm", FILE)})
         assert answer.status == 204
-    assert ObjectReader(bucket).get(upload_key(VERSION), 2 * len(FILE)) == FILE
+    assert ObjectReader(aws.access, bucket).get(upload_key(VERSION), 2 * len(FILE)) == FILE
 
 
-def test_a_page_may_send_to_the_origin(aws, monkeypatch):
-    assert Uploads("bucket").origin == aws.endpoint
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    assert Uploads("bucket").origin == "https://bucket.s3.eu-central-1.amazonaws.com"
-    form = Uploads("bucket").form(VERSION, DIGEST, len(FILE))
+def test_a_page_may_send_to_the_origin(aws, environment):
+    assert Uploads(AwsAccess(environment), "bucket").origin == aws.endpoint
+    del environment["AWS_ENDPOINT_URL"]
+    assert Uploads(AwsAccess(environment), "bucket").origin == "https://bucket.s3.eu-central-1.amazonaws.com"
+    form = Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, len(FILE))
     assert form.url == "https://bucket.s3.eu-central-1.amazonaws.com"
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "cn-north-1")
-    assert Uploads("bucket").origin == "https://bucket.s3.cn-north-1.amazonaws.com.cn"
+    environment["AWS_DEFAULT_REGION"] = "cn-north-1"
+    assert Uploads(AwsAccess(environment), "bucket").origin == "https://bucket.s3.cn-north-1.amazonaws.com.cn"
 
 
-def test_nothing_is_signed_without_credentials_or_a_region(aws, monkeypatch):
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+def test_nothing_is_signed_without_credentials_or_a_region(environment):
+    del environment["AWS_ACCESS_KEY_ID"]
     with pytest.raises(InfrastructureError, match=r"bucket bucket .*GUILDHOOK_ARTIFACT_BUCKET.*credentials"):
-        Uploads("bucket").form(VERSION, DIGEST, 1)
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
+        Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, 1)
+    del environment["AWS_ENDPOINT_URL"]
+    del environment["AWS_DEFAULT_REGION"]
     with pytest.raises(InfrastructureError, match="region"):
-        _ = Uploads("bucket").origin
+        _ = Uploads(AwsAccess(environment), "bucket").origin
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import urllib3
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-from guildhook.aws.requests import Aws, endpoint, reason
+from guildhook.aws.access import AwsAccess
+from guildhook.aws.requests import AwsRequests, reason
 from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import EndlessAnswerError, read_whole
 
@@ -32,8 +33,9 @@ _MEANINGS: Final[Mapping[int, str]] = {
 class LambdaFunction:
     """Safe for use from several threads."""
 
-    def __init__(self, name: str, variable: str, total_seconds: float = _TOTAL_SECONDS) -> None:
+    def __init__(self, access: AwsAccess, name: str, variable: str, total_seconds: float = _TOTAL_SECONDS) -> None:
         """`name` is its name or ARN; `variable` of the environment has it, and is named in errors."""
+        self._access = access
         self._name = name
         self._variable = variable
         self._total_seconds = total_seconds
@@ -60,14 +62,14 @@ class LambdaFunction:
         return body
 
     def _request(self, payload: bytes) -> urllib3.BaseHTTPResponse:
-        url = endpoint("LAMBDA") or f"https://lambda.{self._aws.region}.{self._aws.domain}"
+        url = self._aws.endpoint("LAMBDA") or f"https://lambda.{self._aws.region}.{self._aws.domain}"
         path = f"/2015-03-31/functions/{quote(self._name, safe='')}/invocations"
         headers = {"Content-Type": "application/json"}
         return self._aws.request(AWSRequest("POST", f"{url}{path}", headers, payload), "lambda")
 
     @cached_property
-    def _aws(self) -> Aws:
-        return Aws(urllib3.Timeout(connect=2, read=self._total_seconds), _RETRIES)
+    def _aws(self) -> AwsRequests:
+        return AwsRequests(self._access, urllib3.Timeout(connect=2, read=self._total_seconds), _RETRIES)
 
     def _failed(self, why: str) -> InfrastructureError:
         return InfrastructureError(f"function {self._name} ({self._variable}): {why}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 
 _AT_ONCE: Final = 10
@@ -22,8 +23,9 @@ class QueueMessage:
 
 
 class Queue:
-    def __init__(self, url: str, variable: str) -> None:
+    def __init__(self, access: AwsAccess, url: str, variable: str) -> None:
         """`variable` of the environment has the URL, and is named in errors."""
+        self._access = access
         self._url = url
         self._variable = variable
 
@@ -56,11 +58,10 @@ class Queue:
     @cached_property
     def _sqs(self) -> Any:
         # Only here: most batches need no queue, and the client takes longer to build than a batch to handle.
-        import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-        return boto3.client("sqs", config=config)
+        return self._access.client("sqs", config)
 
     def _failed(self, reason: object) -> InfrastructureError:
         return InfrastructureError(f"queue {self._url} ({self._variable}): {reason}")

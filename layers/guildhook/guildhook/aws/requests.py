@@ -5,7 +5,6 @@ longer than the rest of it.
 """
 
 import json
-import os
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -14,9 +13,10 @@ import msgspec
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ContainerProvider, CredentialResolver, Credentials, EnvProvider
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
@@ -39,26 +39,32 @@ _LARGEST_SECRET_BYTES = 512 * 1024
 _REFUSAL_CHARS = 400
 
 
-class Aws:
-    """Who this process is to AWS, and its connections. Safe for use from several threads.
+class AwsRequests:
+    """Signed requests and their connections. Safe for use from several threads.
 
     Raises BotoCoreError where the region or the credentials are missing.
     """
 
-    def __init__(self, timeout: urllib3.Timeout = _TIMEOUT, retries: urllib3.Retry = _RETRIES) -> None:
+    def __init__(
+        self, access: AwsAccess, timeout: urllib3.Timeout = _TIMEOUT, retries: urllib3.Retry = _RETRIES
+    ) -> None:
+        self._access = access
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=timeout, retries=retries)
 
     @property
     def region(self) -> str:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = self._access.region
         if not region:
             raise NoRegionError
         return region
 
     @property
     def domain(self) -> str:
-        """Under which the region's services are."""
+        """The domain of the region's services."""
         return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+
+    def endpoint(self, service: str) -> str | None:
+        return self._access.endpoint(service)
 
     def request(self, request: AWSRequest, service: str, auth: type[SigV4Auth] = SigV4Auth) -> urllib3.BaseHTTPResponse:
         """The answer; its body is still to be read. Raises urllib3's HTTPError."""
@@ -77,22 +83,24 @@ class Aws:
 
     @cached_property
     def _credentials(self) -> Credentials:
-        # Where Lambda puts them: the environment, and an endpoint where the function starts from a snapshot.
-        found = CredentialResolver([EnvProvider(), ContainerProvider()]).load_credentials()
-        if found is None:
+        credentials = self._access.credentials()
+        if credentials is None:
             raise NoCredentialsError
-        return found
+        return credentials
 
 
 class SecretsManager:
     """As much of boto3's client as Powertools needs; its own takes 60 ms to build."""
 
+    def __init__(self, access: AwsAccess) -> None:
+        self._access = access
+
     def get_secret_value(self, **parameters: str) -> dict[str, Any]:
         """Raises InfrastructureError, which shows nothing of the value."""
         # A new connection: until a secret is read again, the process may have been frozen, or be another's snapshot.
-        aws = Aws(_TIMEOUT_OF_SECRETS, _RETRIES_OF_SECRETS)
+        aws = AwsRequests(self._access, _TIMEOUT_OF_SECRETS, _RETRIES_OF_SECRETS)
         try:
-            url = endpoint("SECRETS_MANAGER") or f"https://secretsmanager.{aws.region}.{aws.domain}"
+            url = aws.endpoint("SECRETS_MANAGER") or f"https://secretsmanager.{aws.region}.{aws.domain}"
             request = AWSRequest("POST", f"{url}/", dict(_GET_SECRET_VALUE), json.dumps(parameters))
             with aws.request(request, "secretsmanager") as answer:
                 body = answer.read(_LARGEST_SECRET_BYTES)
@@ -120,9 +128,3 @@ def _refusal(body: bytes) -> str:
         return " ".join(f"{code.rpartition('#')[2]}: {message}".split())[:_REFUSAL_CHARS]
     except (ValueError, TypeError, KeyError, AttributeError):
         return ""
-
-
-def endpoint(service: str) -> str | None:
-    """Where the environment says that a service is, without a slash at the end; None for its place in AWS."""
-    given = os.environ.get(f"AWS_ENDPOINT_URL_{service}") or os.environ.get("AWS_ENDPOINT_URL")
-    return given.rstrip("/") if given else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 
 if TYPE_CHECKING:
@@ -40,8 +41,16 @@ class Secret(Generic[Value]):
     Errors name the secret and the variable that names it, and show nothing of what is in it.
     """
 
-    def __init__(self, name: str, variable: str, kind: type[Value], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        access: AwsAccess,
+        name: str,
+        variable: str,
+        kind: type[Value],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`name` is its name or its ARN."""
+        self._access = access
         self._name = name
         self._variable = variable
         self._kind = kind
@@ -105,4 +114,4 @@ class Secret(Generic[Value]):
 
         from guildhook.aws.requests import SecretsManager  # noqa: PLC0415
 
-        return SecretsProvider(boto3_client=SecretsManager())
+        return SecretsProvider(boto3_client=SecretsManager(self._access))

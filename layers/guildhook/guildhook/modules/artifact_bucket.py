@@ -5,6 +5,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact
 
@@ -36,7 +37,8 @@ def compress(native: bytes) -> bytes:
 
 
 class ArtifactBucket:
-    def __init__(self, name: str) -> None:
+    def __init__(self, access: AwsAccess, name: str) -> None:
+        self._access = access
         self._name = name
 
     def get(self, artifact: Artifact) -> Iterator[bytes] | None:
@@ -75,15 +77,14 @@ class ArtifactBucket:
     def _objects(self) -> "ObjectReader":
         from guildhook.modules.s3_objects import ObjectReader  # noqa: PLC0415
 
-        return ObjectReader(self._name)
+        return ObjectReader(self._access, self._name)
 
     @cached_property
     def _s3(self) -> Any:
-        import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-        return boto3.client("s3", config=config)
+        return self._access.client("s3", config)
 
     def _call(self, operation: str, **parameters: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415

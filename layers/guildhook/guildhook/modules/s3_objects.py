@@ -11,7 +11,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-from guildhook.aws.requests import Aws, endpoint, reason
+from guildhook.aws.access import AwsAccess
+from guildhook.aws.requests import AwsRequests, reason
 from guildhook.errors import InfrastructureError
 
 _PIECE_BYTES = 256 * 1024
@@ -27,20 +28,20 @@ _MEANINGS = {
 _ERROR_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 
 
-def bucket_url(aws: Aws, bucket: str) -> str:
+def bucket_url(aws: AwsRequests, bucket: str) -> str:
     """Raises BotoCoreError where the region is missing."""
-    given = endpoint("S3")
+    given = aws.endpoint("S3")
     return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{aws.region}.{aws.domain}"
 
 
 class ObjectReader:
     """Safe for use from several threads."""
 
-    def __init__(self, bucket: str, total_seconds: float = 20) -> None:
+    def __init__(self, access: AwsAccess, bucket: str, total_seconds: float = 20) -> None:
         """`total_seconds` bound the reading of an object: a timeout of the socket begins anew with each byte."""
         self._bucket = bucket
         self._total_seconds = total_seconds
-        self._aws = Aws()
+        self._aws = AwsRequests(access)
 
     def get(self, key: str, max_bytes: int) -> bytes | None:
         """The first `max_bytes` of an object; None where there is none. Raises InfrastructureError."""

@@ -1,15 +1,16 @@
 """The logger, the metrics and the traces of a function."""
 
 import logging
-import os
+import sys
 import warnings
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from guildhook.errors import ConfigurationError
 from guildhook.observability.tracing import Annotation, Tracing
@@ -28,7 +29,7 @@ _TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     logger: Logger
-    metrics: Metrics
+    metrics: EphemeralMetrics
     tracing: Tracing
 
     def handler(self, function: Handler, correlation_id_path: str | None = None) -> Handler:
@@ -61,18 +62,31 @@ class Telemetry:
         self.tracing.annotate(annotations)
 
 
-def create_telemetry() -> Telemetry:
-    """Raises ConfigurationError for what Powertools would fail at with a traceback, or in each traced invocation."""
-    _check("POWERTOOLS_LOG_LEVEL", {"", *logging.getLevelNamesMapping()}, "DEBUG, INFO, WARNING or ERROR")
-    _check("POWERTOOLS_TRACE_DISABLED", _TRUTHS, "true or false")
-    service = os.environ.get("POWERTOOLS_SERVICE_NAME") or _NAME
-    logger = Logger(service=_NAME, utc=True)
+def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
+    """Raises ConfigurationError for a value that Powertools fails at with a traceback, or in each traced invocation."""
+    _check(environment, "POWERTOOLS_LOG_LEVEL", {"", *logging.getLevelNamesMapping()}, "DEBUG, INFO, WARNING or ERROR")
+    _check(environment, "POWERTOOLS_TRACE_DISABLED", _TRUTHS, "true or false")
+    service = environment.get("POWERTOOLS_SERVICE_NAME") or _NAME
+    level = environment.get("POWERTOOLS_LOG_LEVEL") or environment.get("LOG_LEVEL")
+    logger = Logger(service=_NAME, level=level, utc=True, logger_handler=_STDOUT)
     # What it calls itself; the logger's name stays.
     logger.append_keys(service=service)
-    return Telemetry(logger, Metrics(namespace=_NAME, service=service), Tracing(service))
+    return Telemetry(logger, EphemeralMetrics(namespace=_NAME, service=service), Tracing(service, environment))
 
 
-def _check(variable: str, known: Container[str], wants: str) -> None:
-    value = os.environ.get(variable)
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Writes to the current sys.stdout, as `print` does; a StreamHandler keeps the one of its creation."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+_STDOUT: Final = _StdoutHandler()
+"""The log belongs to the process, as all of Python's logging does: its functions share one logger and its level."""
+
+
+def _check(environment: Mapping[str, str], variable: str, known: Container[str], wants: str) -> None:
+    value = environment.get(variable)
     if value is not None and value.upper() not in known:
         raise ConfigurationError(f"wrong environment: {variable}: {value!r}; wants: {wants}")

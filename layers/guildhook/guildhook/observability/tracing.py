@@ -1,6 +1,5 @@
 """Traces in X-Ray, by the Tracer of Powertools. Where nothing is traced nothing of the X-Ray SDK is imported."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
@@ -14,8 +13,9 @@ Annotation = str | int | bool
 class Tracing:
     """For the thread that runs the handler: the SDK keeps the subsegment that others belong to by thread."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, environment: Mapping[str, str]) -> None:
         self._service = service
+        self._environment = environment
 
     def subsegment(self, name: str) -> AbstractContextManager[object]:
         return self._subsegment(name) if self._is_on else nullcontext()
@@ -28,8 +28,8 @@ class Tracing:
 
     @property
     def _is_on(self) -> bool:
-        # Lambda decides it for each invocation, and says so in the environment.
-        return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "") and not self._tracer.disabled
+        # Lambda decides this for each invocation, and then replaces the variable in the process's environment.
+        return "Sampled=1" in self._environment.get("_X_AMZN_TRACE_ID", "") and not self._tracer.disabled
 
     @cached_property
     def _tracer(self) -> Tracer:

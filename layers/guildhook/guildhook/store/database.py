@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.secrets import Rotating
 from guildhook.errors import InfrastructureError
 
@@ -50,8 +51,9 @@ class Database:
 class IamTokens:
     """Passwords that AWS knows by their signature: each is made for one connection, and opens it within 15 minutes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, access: AwsAccess, url: str) -> None:
         """Raises ValueError that says what the URL lacks."""
+        self._access = access
         parts = _parts(url)
         lacking = [name for name in ("user", "host") if not parts.get(name)]
         if lacking:
@@ -68,12 +70,12 @@ class IamTokens:
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-        from guildhook.aws.requests import Aws  # noqa: PLC0415
+        from guildhook.aws.requests import AwsRequests  # noqa: PLC0415
 
         data = {"Action": "connect", "DBUser": self._user}
         request = AWSRequest("GET", f"https://{self._host}:{self._port}/", data=data)
         try:
-            Aws().sign(request, "rds-db", SigV4QueryAuth, expires=_TOKEN_SECONDS)
+            AwsRequests(self._access).sign(request, "rds-db", SigV4QueryAuth, expires=_TOKEN_SECONDS)
         except BotoCoreError as error:
             raise InfrastructureError(f"IAM token for the database (GUILDHOOK_DATABASE_IAM): {error}") from None
         return Credentials(request.url.removeprefix("https://"))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
 
+from guildhook.aws.access import AwsAccess
 from guildhook.aws.queues import Queue, QueueMessage
 
 
@@ -32,8 +33,8 @@ class UploadNotice:
 
 
 class CompileQueue:
-    def __init__(self, url: str) -> None:
-        self._queue = Queue(url, "GUILDHOOK_COMPILE_QUEUE_URL")
+    def __init__(self, access: AwsAccess, url: str) -> None:
+        self._queue = Queue(access, url, "GUILDHOOK_COMPILE_QUEUE_URL")
 
     def ask(self, wasm_sha256: Iterable[bytes]) -> None:
         """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""

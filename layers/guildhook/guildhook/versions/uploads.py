@@ -13,7 +13,8 @@ from botocore.auth import S3SigV4PostAuth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
-from guildhook.aws.requests import Aws
+from guildhook.aws.access import AwsAccess
+from guildhook.aws.requests import AwsRequests
 from guildhook.errors import InfrastructureError
 from guildhook.modules.s3_objects import bucket_url
 
@@ -47,7 +48,8 @@ def uploaded_version(key: str) -> UUID | None:
 class Uploads:
     """Safe for use from several threads."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, access: AwsAccess, bucket: str) -> None:
+        self._access = access
         self._bucket = bucket
 
     def form(self, version_id: UUID, wasm_sha256: bytes, wasm_bytes: int) -> UploadForm:
@@ -89,8 +91,8 @@ class Uploads:
         return f"{url.scheme}://{url.netloc}"
 
     @cached_property
-    def _aws(self) -> Aws:
-        return Aws()
+    def _aws(self) -> AwsRequests:
+        return AwsRequests(self._access)
 
     def _failed(self, error: BotoCoreError) -> InfrastructureError:
         return InfrastructureError(f"uploads to bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {error}")

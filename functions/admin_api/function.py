@@ -1,0 +1,86 @@
+"""Answers the requests of guild admins and operators, which an HTTP API of API Gateway passes on."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.logging import correlation_paths
+
+from guildhook.admin.access import GuildAccess
+from guildhook.admin.admin_page import AdminPage, add_admin_page
+from guildhook.admin.api import create_api
+from guildhook.admin.models import SignIn
+from guildhook.admin.rate_limiter import RateLimiter
+from guildhook.admin.request_report import RequestReport
+from guildhook.admin.services import AdminServices
+from guildhook.admin.tokens import SigningKeys, TokenVerifier
+from guildhook.aws.secrets import Secret
+from guildhook.chat import RestChatApi, ServiceToken
+from guildhook.configuration import AdminConfiguration, load_configuration
+from guildhook.observability import create_telemetry, report_request
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
+from guildhook.sandbox import MAX_WASM_BYTES
+from guildhook.startup import Function
+from guildhook.store.admin import AdminStore
+from guildhook.trials import Trials
+from guildhook.versions.compile_queue import CompileQueue
+from guildhook.versions.uploads import Uploads
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def create(environment: Mapping[str, str]) -> Function:
+    """Raises ConfigurationError."""
+    telemetry = create_telemetry(environment)
+    configuration = load_configuration(AdminConfiguration, environment)
+    aws = configuration.aws
+    store = AdminStore(configuration.database)
+    token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
+    chat = RestChatApi(configuration.chat_api_url, token)
+    uploads = Uploads(aws, configuration.artifact_bucket)
+
+    def report(request: RequestReport) -> None:
+        report_request(telemetry, request)
+
+    api = create_api(
+        AdminServices(
+            store=store,
+            tokens=TokenVerifier(
+                configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
+            ),
+            access=GuildAccess(chat),
+            rate_limiter=RateLimiter(store, configuration.admin_requests_per_minute),
+            uploads=uploads,
+            trials=Trials(aws, configuration.test_run_function),
+            compile_queue=CompileQueue(aws, configuration.compile_queue_url),
+            sealer=Sealer(Secret(aws, configuration.settings_secret, "GUILDHOOK_SETTINGS_SECRET", SettingsKeys)),
+            sign_in=SignIn(
+                issuer=configuration.jwt_issuer,
+                client_id=configuration.jwt_client_id,
+                scope=configuration.jwt_scope,
+                max_wasm_bytes=MAX_WASM_BYTES,
+            ),
+            limits_of=configuration.limits_of,
+            budget_of=configuration.budget_of,
+            guild_plugins=configuration.guild_plugins,
+            guild_wasm_bytes=configuration.guild_wasm_bytes,
+            document=_document,
+            report=report,
+        )
+    )
+    add_admin_page(api, AdminPage(_PAGE, configuration.jwt_issuer, lambda: uploads.origin))
+
+    def close() -> None:
+        store.close()
+        chat.close()
+
+    return Function(telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP), close)
+
+
+@cache
+def _document() -> dict[str, Any]:
+    # Imported here: only this request needs the document, and it takes a while to build.
+    from guildhook.admin.openapi import document  # noqa: PLC0415
+
+    return document()

@@ -1,0 +1,115 @@
+"""Compiles plugins ahead of their messages.
+
+Takes records from SQS, which are requests to compile wasm in Postgres or to check a version, and S3's notices of
+uploads; returns the ids of the records that must come back. Invoked with {"action": "recompile"} or
+{"action": "prune"}, it returns the number of modules that it asked for or deleted.
+A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.configuration import CompileFunctionConfiguration, load_configuration
+from guildhook.errors import InfrastructureError
+from guildhook.model import Artifact, Refusal
+from guildhook.modules import ArtifactBucket
+from guildhook.observability import Telemetry, create_telemetry, report_compile
+from guildhook.sandbox import Engine
+from guildhook.startup import Function
+from guildhook.store.compiling import CompileStore
+from guildhook.versions.checker import Checker
+from guildhook.versions.compile_queue import (
+    CompileQueue,
+    CompileRequest,
+    UploadNotice,
+    VersionRequest,
+    WasmRequest,
+    read_requests,
+)
+from guildhook.versions.compiler import Compiler
+from guildhook.versions.recompilation import recompile
+
+# Long enough to roll back to the version before.
+_KEEP_DAYS = 30
+# The part of the function's time that is kept for the answer to CloudFormation.
+_ANSWER_MILLISECONDS = 40_000
+
+
+def create(environment: Mapping[str, str]) -> Function:
+    """Raises ConfigurationError."""
+    telemetry = create_telemetry(environment)
+    configuration = load_configuration(CompileFunctionConfiguration, environment)
+    store = CompileStore(configuration.database)
+    bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
+    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, telemetry.stage)
+    checker = Checker(compiler, store, telemetry.stage)
+    queue = CompileQueue(configuration.aws, configuration.compile_queue_url)
+
+    return Function(telemetry.handler(CompilePlugin(compiler, checker, queue, telemetry).handle), store.close)
+
+
+class CompilePlugin:
+    def __init__(self, compiler: Compiler, checker: Checker, queue: CompileQueue, telemetry: Telemetry) -> None:
+        self._compiler = compiler
+        self._checker = checker
+        self._queue = queue
+        self._telemetry = telemetry
+        self._processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def handle(self, event: Any, context: Any) -> dict[str, Any]:
+        records = (isinstance(event, dict) and event.get("Records")) or []
+        self._telemetry.metrics.add_metric("compile_requests", "Count", len(records))
+        if records:
+            return dict(process_partial_response(event, self._compile_record, self._processor, context))
+        if is_resource_request(event):
+            provide(event, "Custom::Recompilation", lambda: self._recompile_all(context))
+            return {}
+        match event:
+            case {"action": "recompile"}:
+                uncompiled = self._compiler.uncompiled()
+                self._queue.ask(uncompiled)
+                return {"asked": len(uncompiled)}
+            case {"action": "prune"}:
+                return {"pruned": self._compiler.prune(_KEEP_DAYS)}
+        raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
+
+    def _recompile_all(self, context: Any) -> dict[str, int]:
+        """Raises InfrastructureError."""
+        with self._telemetry.stage("recompile"):
+            recompilation = recompile(
+                self._compiler,
+                self._queue,
+                in_time=lambda: context.get_remaining_time_in_millis() > _ANSWER_MILLISECONDS,
+            )
+        extra = {"asked": recompilation.asked, "left": recompilation.left}
+        self._telemetry.logger.info("recompiled", extra=extra)
+        return {"Asked": recompilation.asked, "Left": recompilation.left}
+
+    def _compile_record(self, record: SQSRecord) -> None:
+        """Any error that it raises brings the record back."""
+        logger = self._telemetry.logger
+        try:
+            for request in read_requests(record.body):
+                report_compile(self._telemetry, record.message_id, request, self._compile(request))
+        except (InfrastructureError, ValueError) as error:
+            extra = {"event_id": record.message_id, "reason": str(error)}
+            logger.error("record failed", extra=extra)  # noqa: TRY400 - one line says it all
+            raise
+        except Exception:
+            # Powertools logs no error that it catches.
+            logger.exception("record failed", extra={"event_id": record.message_id})
+            raise
+
+    def _compile(self, request: CompileRequest) -> Artifact | Refusal | None:
+        """None if there is nothing to do. Raises InfrastructureError."""
+        match request:
+            case WasmRequest(wasm_sha256):
+                return self._compiler.compile_stored(wasm_sha256)
+            case VersionRequest(version_id):
+                return self._checker.check_stored(version_id)
+            case UploadNotice(key):
+                return self._checker.check_upload(key)

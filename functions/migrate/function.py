@@ -1,0 +1,39 @@
+"""Brings the database up to date. It connects to the database itself, not to a proxy.
+
+Takes a request of CloudFormation for a Custom::Migration, or any other JSON; returns the names of the migrations that
+it applied to the latter.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.configuration import MigrateConfiguration, load_configuration
+from guildhook.observability import create_telemetry
+from guildhook.startup import Function
+from guildhook.store.migrations import migrate
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def create(environment: Mapping[str, str]) -> Function:
+    """Raises ConfigurationError."""
+    telemetry = create_telemetry(environment)
+    configuration = load_configuration(MigrateConfiguration, environment)
+
+    def handle(event: Any, _context: Any) -> dict[str, Any]:
+        """Raises InfrastructureError and MigrationError."""
+        if is_resource_request(event):
+            provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date())})
+            return {}
+        return {"applied": bring_up_to_date()}
+
+    def bring_up_to_date() -> list[str]:
+        with telemetry.stage("migrate"):
+            applied = migrate(configuration.database, _MIGRATIONS, configuration.database_roles)
+        for migration in applied:
+            telemetry.logger.info("migration applied", extra={"migration": migration})
+        return applied
+
+    return Function(telemetry.handler(handle))

@@ -1,0 +1,55 @@
+"""Cleans up on a schedule: puts pending messages back on the queue, ends checks that did not end, makes versions of
+wasm that was written into plugins directly, and deletes old rows.
+
+The event is not read; the result has the numbers of these things.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from guildhook.aws.queues import Queue
+from guildhook.configuration import SweepConfiguration, load_configuration
+from guildhook.observability import create_telemetry, report_sweep
+from guildhook.startup import Function
+from guildhook.store.upkeep import UpkeepStore
+from guildhook.sweeper import Swept, sweep
+from guildhook.versions.compile_queue import CompileQueue
+
+_FINISH_MILLISECONDS = 20_000
+
+
+def create(environment: Mapping[str, str]) -> Function:
+    """Raises ConfigurationError."""
+    telemetry = create_telemetry(environment)
+    configuration = load_configuration(SweepConfiguration, environment)
+    store = UpkeepStore(configuration.database)
+    events = Queue(configuration.aws, configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
+    compiles = CompileQueue(configuration.aws, configuration.compile_queue_url)
+
+    def handle(_event: Any, context: Any) -> dict[str, int]:
+        """Raises InfrastructureError: the schedule tries again."""
+        swept = Swept()
+        try:
+            sweep(
+                store,
+                events,
+                compiles,
+                configuration,
+                in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
+                swept=swept,
+                stage=telemetry.stage,
+            )
+        finally:
+            report_sweep(telemetry, swept)
+        return {
+            "requeued": swept.requeued,
+            "given_up": len(swept.given_up),
+            "runs_deleted": swept.runs,
+            "usage_deleted": swept.usage,
+            "audit_deleted": swept.audit,
+            "versions_abandoned": swept.abandoned,
+            "versions_stuck": len(swept.stuck),
+            "versions_adopted": len(swept.adopted),
+        }
+
+    return Function(telemetry.handler(handle), store.close)
