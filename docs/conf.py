@@ -24,7 +24,7 @@ navigation = {
         "Guild admins and plugin authors": ["plugins", "api"],
         "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
         "Developers of a chat server": ["chat-api"],
-        "How it works": ["architecture", "reliability", "security", "performance", "decisions/index"],
+        "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
         "Contributors": ["contributing", "hostile-plugins", "security-policy", "changelog"],
     },
     "decisions/index": {"Records": ["decisions/*"]},

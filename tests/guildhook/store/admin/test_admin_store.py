@@ -44,8 +44,8 @@ def changes(key, version_id):
         lambda store: store.go_live(key, 1, version_id, [], {}, CHANGE),
         lambda store: store.set_shadow(key, 1, version_id, CHANGE),
         lambda store: store.end_quarantine(key, 1, CHANGE),
-        lambda store: store.set_secret(key, 1, "name", b"sealed", CHANGE),
-        lambda store: store.delete_secret(key, 1, "name", CHANGE),
+        lambda store: store.set_sealed_value(key, 1, "name", b"sealed", CHANGE),
+        lambda store: store.delete_sealed_value(key, 1, "name", CHANGE),
         lambda store: store.delete_plugin(key, 1, CHANGE),
     ]
 
@@ -96,7 +96,7 @@ def test_a_plugin_of_another_guild_is_not_there(store, database, key, which):
 
 def test_nothing_of_another_guild_is_read_or_written(store, database, key):
     version_id = add_version(database, key)
-    store.set_secret(key, 1, "name", b"sealed", CHANGE)
+    store.set_sealed_value(key, 1, "name", b"sealed", CHANGE)
     run_id, message_id = uuid4(), uuid4()
     for table, more, values in [
         ("plugin_runs", "", ""),

@@ -141,7 +141,7 @@ def set_secret(
         detail = f"the plugin's secrets would have {sealed_bytes} bytes together; the limit is {_MOST_SECRET_BYTES}"
         raise ProblemError("limit-reached", f"{detail}. Delete one, or shorten it")
     change = request.change("secret.set", name=name)
-    done = request.services.store.set_secret(request.key(plugin_id), plugin.revision, name, sealed, change)
+    done = request.services.store.set_sealed_value(request.key(plugin_id), plugin.revision, name, sealed, change)
     return show_changed(request, plugin_id, done)
 
 
@@ -154,7 +154,7 @@ def delete_secret(
     if name not in [secret.name for secret in plugin.secrets]:
         raise ProblemError("not-found", f"the plugin has no secret {name}")
     change = request.change("secret.deleted", name=name)
-    done = request.services.store.delete_secret(request.key(plugin_id), plugin.revision, name, change)
+    done = request.services.store.delete_sealed_value(request.key(plugin_id), plugin.revision, name, change)
     return show_changed(request, plugin_id, done)
 
 

@@ -91,12 +91,12 @@ class AdminStore(Session):
     def end_quarantine(self, key: PluginKey, revision: int, change: AuditedChange) -> bool:
         return self._did(statements.END_QUARANTINE, key, change, {"revision": revision})
 
-    def set_secret(self, key: PluginKey, revision: int, name: str, sealed: bytes, change: AuditedChange) -> bool:
+    def set_sealed_value(self, key: PluginKey, revision: int, name: str, sealed: bytes, change: AuditedChange) -> bool:
         parameters = {"revision": revision, "name": name, "sealed": sealed}
-        return self._did(statements.SET_SECRET, key, change, parameters)
+        return self._did(statements.SET_SEALED_VALUE, key, change, parameters)
 
-    def delete_secret(self, key: PluginKey, revision: int, name: str, change: AuditedChange) -> bool:
-        return self._did(statements.DELETE_SECRET, key, change, {"revision": revision, "name": name})
+    def delete_sealed_value(self, key: PluginKey, revision: int, name: str, change: AuditedChange) -> bool:
+        return self._did(statements.DELETE_SEALED_VALUE, key, change, {"revision": revision, "name": name})
 
     def sealed_values(self, key: PluginKey) -> SealedValues:
         return dict(self.repeatable(statements.SEALED, key.parameters()))

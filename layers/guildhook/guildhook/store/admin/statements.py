@@ -210,7 +210,7 @@ END_QUARANTINE: Final[LiteralString] = (
     + _DONE
 )
 
-SET_SECRET: Final[LiteralString] = (
+SET_SEALED_VALUE: Final[LiteralString] = (
     "WITH changed AS (UPDATE plugins AS plugin SET "
     + _BUMP
     + " WHERE "
@@ -225,7 +225,7 @@ SET_SECRET: Final[LiteralString] = (
     + _DONE
 )
 
-DELETE_SECRET: Final[LiteralString] = (
+DELETE_SEALED_VALUE: Final[LiteralString] = (
     "WITH changed AS (UPDATE plugins AS plugin SET "
     + _BUMP
     + " WHERE "

@@ -51,7 +51,7 @@ class StoredQuarantine(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int
 
 
-class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
+class StoredSealedValue(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed value without the value."""
 
     name: str
@@ -78,7 +78,7 @@ class StoredPlugin(msgspec.Struct, frozen=True, kw_only=True):
     previous: int | None
     shadow: int | None
     latest: StoredVersion | None
-    secrets: list[StoredSecret]
+    secrets: list[StoredSealedValue]
     quarantine: StoredQuarantine | None
     last_failed_at: datetime | None
     last_error: str | None
