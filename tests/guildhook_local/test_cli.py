@@ -167,7 +167,7 @@ def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypat
     with monkeypatch.context() as broken:
         broken.setattr("guildhook.sandbox.compiling.child_process.sys.executable", "/no/such/python")
         line = last_words(command, PING)
-    assert line == "guildhook: cannot start a process to compile in: No such file or directory"
+    assert line == "guildhook: cannot start the compile process: No such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_schema_replaces_the_one_that_is_there(guildhook, as_json, tmp_path):
     ("wasm", "said", "words"),
     [
         (b"\0asm\x01\0\0\0", b'{"type":"object"}', "plugin.wasm is refused: this is a core module, not a component"),
-        (b"\0asm\x0d\0\x01\0\1", b'{"type":"object"}', "plugin.wasm is refused: cut off"),
+        (b"\0asm\x0d\0\x01\0\1", b'{"type":"object"}', "plugin.wasm is refused: the file is cut off"),
         (PING.read_bytes(), b"{", "schema.json is refused: it is not JSON"),
         (PING.read_bytes(), b'{"type":"object","$ref":"#"}', "schema.json is refused: it has the keyword '$ref'"),
     ],

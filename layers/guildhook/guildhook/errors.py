@@ -1,23 +1,23 @@
-"""What can go wrong, by who can mend it: the operator, the infrastructure with time, or the plugin's author."""
+"""The expected errors. The operator, the infrastructure with time, or the author of a plugin can mend them."""
 
 
 class ConfigurationError(Exception):
-    """A setting is missing or malformed. The text is one line that names the variable."""
+    """An environment variable is missing or malformed. The text is one line that names the variable."""
 
 
 class InfrastructureError(Exception):
-    """Postgres, S3, the disk or the chat API did not do its part; what was asked is tried again later.
+    """Postgres, S3, the disk or the chat API failed. The caller tries again later.
 
-    The text is one line and carries no secret.
+    The text is one line without secrets.
     """
 
 
 class UnwritableError(InfrastructureError):
-    """Postgres does not take what was to be written; without it, it takes the rest."""
+    """Postgres refuses one of several writes, and would accept the others without it."""
 
 
 class MigrationError(Exception):
-    """The database cannot be brought up to date as it is. The text is one line, and quotes nothing that it holds."""
+    """The migrations cannot be applied to this database. The text is one line, and quotes no data."""
 
 
 class InvalidPluginError(Exception):
@@ -25,8 +25,8 @@ class InvalidPluginError(Exception):
 
 
 class InvalidSchemaError(Exception):
-    """What a plugin says of its settings cannot be used. The text is the reason, for the guild's admins."""
+    """The settings schema of a plugin is invalid. The text is the reason, for the guild's admins."""
 
 
 class UnsealableError(Exception):
-    """A plugin's secret opens with no key that there is. The text names plugin and secret, and shows nothing of it."""
+    """No current key opens a secret of a plugin. The text names the plugin and the secret, never its value."""

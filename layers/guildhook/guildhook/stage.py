@@ -1,7 +1,7 @@
-"""The seam through which somebody sees how long each part of the work takes, without the work knowing who."""
+"""The type that lets a caller time the stages of the work, without a dependency on a tracer."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 Stage = Callable[[str], AbstractContextManager[object]]
-"""Surrounds a part of the work, given its name. `nullcontext` is one that nobody looks at."""
+"""Returns a context manager around the stage of this name. Use `nullcontext` to disable timing."""

@@ -119,7 +119,7 @@ def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
         answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert answer.state == state
     if state == "pending":
-        assert answer.detail.endswith(f"HTTP {status}, which is no answer to a send")
+        assert answer.detail.endswith(f"HTTP {status} to a send; docs/chat-api.md allows 201 and 202")
         assert answer.server_failed
 
 
@@ -203,7 +203,7 @@ def test_a_send_is_not_begun_when_its_secret_took_all_the_time(chat_server, url,
     api, sent = RestChatApi(url, token, token.now), outgoing(channel)
     answer = api.send(sent, timeout_seconds=50)
     assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
-    assert answer.detail.endswith("no time was left when its token had been read")
+    assert answer.detail.endswith("no time was left for the request after its token was read")
     assert chat_server.replies() == []
     assert api.send(sent, timeout_seconds=70).state is DeliveryState.DELIVERED
 
@@ -230,7 +230,7 @@ def test_a_redirect_is_not_followed_with_the_token(chat_server, url, channel, st
     with answering(status, {"Location": f"{url}/api/messages/channel/{channel}"}) as redirecting:
         answer = send(RestChatApi(redirecting, FixedToken()), outgoing(channel))
     assert answer.state is DeliveryState.PENDING
-    assert f"HTTP {status}, which is no answer to a send" in answer.detail
+    assert f"HTTP {status} to a send; docs/chat-api.md allows 201 and 202" in answer.detail
     assert chat_server.replies() == []
 
 
@@ -280,13 +280,16 @@ NAMED = f'"id": "{GUILD}", "name": "Bears"'
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (Answer(b"", 200), "not what docs/chat-api.md has"),
-        (Answer(b"<html>", 200), "not what docs/chat-api.md has"),
-        (Answer(b"null", 200), "not what docs/chat-api.md has"),
-        (Answer(b"[" * 60_000, 200), "not what docs/chat-api.md has"),
-        (Answer(f'{{"guild": {{{NAMED}}}}}'.encode()), "not what docs/chat-api.md has"),
-        (Answer(f'{{"guild": {{{NAMED}}}, "permissions": "MANAGE_GUILD"}}'.encode()), "not what docs/chat-api.md has"),
-        (Answer(b'{"guild": {"id": "7", "name": "x"}, "permissions": []}'), "not what docs/chat-api.md has"),
+        (Answer(b"", 200), "not the JSON of docs/chat-api.md"),
+        (Answer(b"<html>", 200), "not the JSON of docs/chat-api.md"),
+        (Answer(b"null", 200), "not the JSON of docs/chat-api.md"),
+        (Answer(b"[" * 60_000, 200), "not the JSON of docs/chat-api.md"),
+        (Answer(f'{{"guild": {{{NAMED}}}}}'.encode()), "not the JSON of docs/chat-api.md"),
+        (
+            Answer(f'{{"guild": {{{NAMED}}}, "permissions": "MANAGE_GUILD"}}'.encode()),
+            "not the JSON of docs/chat-api.md",
+        ),
+        (Answer(b'{"guild": {"id": "7", "name": "x"}, "permissions": []}'), "not the JSON of docs/chat-api.md"),
         (Answer(f'{{"guild": {{"id": "{UUID(int=7)}", "name": "x"}}, "permissions": []}}'.encode()), "another"),
         (Answer(b"", 204), "HTTP 204"),
         (Answer(b"", 403), "HTTP 403"),
@@ -305,7 +308,7 @@ def test_nonsense_says_nothing_about_who_is_a_member(answer, why):
 
 def test_guilds_must_be_a_list(url):
     for body in (b"{}", b'[{"id": 1}]', b"[7]", f'[{{{NAMED}, "permissions": [7]}}]'.encode()):
-        with http_server(Answer(body)) as server, pytest.raises(InfrastructureError, match="is not what docs"):
+        with http_server(Answer(body)) as server, pytest.raises(InfrastructureError, match="is not the JSON of docs"):
             RestChatApi(server.url, FixedToken()).guilds_of(uuid4())
 
 

@@ -93,7 +93,7 @@ def test_what_is_written_again_or_fails_does_not_count_twice(folder):
 
 
 def test_what_is_larger_than_the_limit_is_refused_by_the_limits_name(folder):
-    with pytest.raises(InfrastructureError, match="1000 bytes; GUILDHOOK_DISK_CACHE_BYTES is 999"):
+    with pytest.raises(InfrastructureError, match="1000 bytes; the limit is GUILDHOOK_DISK_CACHE_BYTES, 999"):
         add(DiskCache(folder, 999), A)
 
 

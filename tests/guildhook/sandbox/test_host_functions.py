@@ -208,7 +208,7 @@ def test_denied_calls_are_recorded_with_the_reason(run):
     lacking = "the plugin lacks the permission SEND_MESSAGES; an admin of the guild can grant it"
     assert run(wat.sends((CHANNEL, "x")), permissions=frozenset()).calls == (HostFunctionCall("send-message", lacking),)
     assert run(wat.sends(("general", "x"), (CHANNEL, "x"))).calls == (
-        HostFunctionCall("send-message", "the channel id is not a UUID"),
+        HostFunctionCall("send-message", "the channel id is not a UUID; use the channel_id of the message"),
         HostFunctionCall("send-message", None),
     )
     assert run(wat.remembers(("set", "", "x"), ("set", "a", "x"))).calls == (

@@ -55,7 +55,7 @@ def test_without_the_permission_a_send_is_refused_and_the_log_names_it(run):
         (f"{{{CHANNEL}}}", "hello", "not a UUID"),
         (CHANNEL, "", "empty"),
         (CHANNEL, " \n", "empty"),
-        (CHANNEL, "x" * 4_001, "more characters than the limit of 4000"),
+        (CHANNEL, "x" * 4_001, "the content is too long; the limit is 4000 characters"),
         (CHANNEL, "a\0b", "NUL"),
     ],
 )
@@ -75,7 +75,7 @@ def test_sends_over_the_limit_are_refused(run):
     result = run(wat.sends(*[(CHANNEL, "x")] * 4), limits=limits(sends=3))
     assert result.outcome is Outcome.OK
     assert len(result.intents) == 3
-    assert "sent 3 messages already" in result.logs[0]
+    assert "already sent 3 messages" in result.logs[0]
 
 
 def test_a_run_that_fails_sends_nothing(run):

@@ -73,7 +73,7 @@ def test_what_it_says_of_its_settings_is_stored(system, checker, row):
     ("said", "reason"),
     [
         (b"", "it is not JSON"),
-        (b"\xff", "it is not UTF-8: byte 0"),
+        (b"\xff", "it is not UTF-8 at byte 0"),
         (b"[]", "it is not a schema"),
         (b'{"type":"string"}', 'its type is not "object"'),
         (b'{"type":"object","$ref":"#"}', "it has the keyword '$ref'"),
@@ -95,7 +95,7 @@ def test_a_bad_schema_refuses_the_upload(system, checker, row, said, reason):
     ("file", "reason"),
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "this is not a WebAssembly component"),
-        (b"\x7fELF" + bytes(100), "this is a precompiled file, which is native code; upload the .wasm component"),
+        (b"\x7fELF" + bytes(100), "this is a precompiled file with native code; upload the .wasm component"),
         (b"\0asm\x01\0\0\0", "this is a core module, not a component; wrap it with"),
         (b"(component)", "this is WebAssembly text"),
         (wat.SILENT[:-3], "."),
@@ -119,9 +119,9 @@ def test_every_reason_is_kept(system, checker, row):
     )
     version_id = announce_wasm(system, file)
     check(system, checker, version_id, file)
-    assert [reason[:30] for reason in row(version_id)["reasons"]] == [
-        "imports 'wasi:http/types@0.2.0",
-        "imports 'a:b/c', which plugins",
+    assert [reason[:33] for reason in row(version_id)["reasons"]] == [
+        "it imports 'wasi:http/types@0.2.0",
+        "it imports 'a:b/c', which plugins",
     ]
 
 

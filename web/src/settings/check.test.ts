@@ -22,7 +22,7 @@ describe('check', () => {
 
   it.each([
     [{ greeting: 'hi' }, '/key', 'is missing; give it'],
-    [{ greeting: 'hi', key: 'x' }, '/key', 'is a secret; set it as one'],
+    [{ greeting: 'hi', key: 'x' }, '/key', 'is a secret; set it with the secrets, not in the settings'],
     [{ greeting: 'x' }, '/greeting', 'must have at least 2 characters'],
     [{ greeting: 1 }, '/greeting', 'must be a text'],
     [{ greeting: 'hi', words: ['a', 2] }, '/words/1', 'must be a text'],

@@ -12,7 +12,7 @@ export function check(schema: Schema, settings: unknown, secrets: Iterable<strin
   const errors: FieldError[] = [];
   for (const [name] of secretsOf(schema)) {
     if (typeof settings === 'object' && settings !== null && Object.hasOwn(settings, name)) {
-      errors.push({ pointer: join([name]), message: 'is a secret; set it as one' });
+      errors.push({ pointer: join([name]), message: 'is a secret; set it with the secrets, not in the settings' });
     }
   }
   const { errors: found } = validate(settings, rules, '2020-12', undefined, false);

@@ -1,4 +1,4 @@
-"""What guildhook asks of a chat server."""
+"""The protocol that guildhook uses with a chat server."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,23 +8,25 @@ from uuid import UUID
 from guildhook.model import DeliveryState, OutgoingIntent
 
 _TOKEN = re.compile(r"[!-~]+")
-"""What a header takes: visible ASCII."""
+"""The characters that a header can hold: visible ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceToken:
-    """What the secret of the chat server has."""
+    """The content of the chat server's secret in Secrets Manager."""
 
     chat_api_token: str = field(repr=False)
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.chat_api_token):
-            raise ValueError("chat_api_token is empty, or has something else in it than visible ASCII characters")
+            raise ValueError(
+                "chat_api_token is empty or has characters other than visible ASCII; store the token alone"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The server asks to be left alone for a while: in one channel, or by everything that guildhook sends."""
+    """The server has asked for no sends for some seconds: in one channel, or everywhere."""
 
     seconds: float
     everywhere: bool
@@ -32,21 +34,21 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What the chat server made of one attempt: `detail` is the id of the message, or why there is none."""
+    """The result of one attempt to send. `detail` is the id of the message, or the reason why there is none."""
 
     state: DeliveryState
     detail: str
     server_failed: bool = False
-    """It did not do its part, and would not for another message either; a refusal or a pause is no failure."""
+    """True if the server failed, and would fail for other messages too. A refusal or a pause is no failure."""
     pause: Pause | None = None
 
 
 class ChatApi(Protocol):
     def send(self, outgoing: OutgoingIntent, timeout_seconds: float) -> SendResult:
-        """Try once to deliver a message under its idempotency key. Called from several threads at once.
+        """Try once to deliver a message under its idempotency key. It must be thread-safe.
 
-        Never raises for what the server or the network did: a fault that may pass leaves it pending,
-        a refusal for good is refused with the server's code.
+        It raises nothing for faults of the server or the network: a temporary fault gives `pending`, and a permanent
+        refusal gives `refused` with the server's code.
         """
 
     def connect(self) -> None:
@@ -57,17 +59,17 @@ class ChatApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Somebody's, in a guild."""
+    """The membership of a user in a guild."""
 
     guild_id: UUID
     guild_name: str
     permissions: frozenset[str]
-    """All that they have there, by whatever way: as an owner, by a role."""
+    """All permissions of the user there, as an owner or by roles."""
 
 
 class Members(Protocol):
     def member(self, guild_id: UUID, user_id: UUID) -> Membership | None:
-        """None for who is no member, and for what is no guild. Raises InfrastructureError."""
+        """None if the user is not a member, or if there is no such guild. Raises InfrastructureError."""
 
     def guilds_of(self, user_id: UUID) -> list[Membership]:
-        """Of somebody unknown: none. Raises InfrastructureError."""
+        """The memberships of a user; none for an unknown user. Raises InfrastructureError."""

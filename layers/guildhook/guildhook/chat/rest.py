@@ -1,4 +1,4 @@
-"""The REST API of the chat server that guildhook was made for."""
+"""Sends messages and reads memberships over the REST API of docs/chat-api.md."""
 
 import json
 import time
@@ -18,13 +18,13 @@ from guildhook.model import DeliveryState, OutgoingIntent
 
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 5
-# Together with the database's 5 s less than the 10 s that Lambda gives a function to start.
+# With the 5 s of the database this is below the 10 s in which Lambda lets a function start.
 _CONNECT_TIMEOUT = urllib3.Timeout(total=2)
 _CONNECTIONS = 16
 _MAX_RESPONSE_BYTES = 64 * 1024
 _DEFAULT_PAUSE_SECONDS = 1
 _LONGEST_PAUSE_SECONDS = 3_600
-"""Who asks for more is asked again after that."""
+"""Longer pauses that a server asks for are cut to this."""
 _MAX_MEMBERSHIPS_BYTES = 1024 * 1024
 _MEMBERSHIPS_SECONDS = 5
 _MAX_NAME_CHARS = 200
@@ -55,7 +55,7 @@ class RestChatApi:
         self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
 
     def connect(self) -> None:
-        """Open a connection ahead of its first use; any answer will do. Raises InfrastructureError."""
+        """Open a connection ahead of its first use; any response counts. Raises InfrastructureError."""
         try:
             self._http.request("HEAD", self._base_url, timeout=_CONNECT_TIMEOUT, redirect=False)
         except urllib3.exceptions.HTTPError as error:
@@ -65,13 +65,13 @@ class RestChatApi:
         ends = self._now() + timeout_seconds
         try:
             token = self._token.current()
-            # To read a secret takes time as well, and nothing is begun when it is over: nobody waits for it any more.
+            # Reading the secret takes time as well. No request is started after the deadline: nobody waits for it.
             left = ends - self._now()
             if left <= 0:
-                return self._pending("no time was left when its token had been read", server_failed=True)
+                return self._pending("no time was left for the request after its token was read", server_failed=True)
             status, headers, answer = self._post(outgoing, token, left)
             if status == HTTPStatus.UNAUTHORIZED:
-                # It may have been replaced since it was read.
+                # The token may have been rotated since it was read.
                 replaced, left = self._token.instead_of(token), ends - self._now()
                 if replaced and left > 0:
                     status, headers, answer = self._post(outgoing, replaced, left)
@@ -112,7 +112,7 @@ class RestChatApi:
         if found is None:
             return None
         if found.guild.id != guild_id:
-            raise InfrastructureError(self._failure("it was asked for one guild, and answered for another"))
+            raise InfrastructureError(self._failure(f"it was asked for guild {guild_id}, and answered for another"))
         return _membership(found.guild, found.permissions)
 
     def guilds_of(self, user_id: UUID) -> list[Membership]:
@@ -120,12 +120,12 @@ class RestChatApi:
         return [_membership(guild, guild.permissions) for guild in found or []]
 
     def _ask(self, path: str, kind: type[Kind]) -> Kind | None:
-        """What the server answers; None for 404. Raises InfrastructureError for everything else."""
+        """GET a path and decode the answer; None for HTTP 404. Raises InfrastructureError for any other failure."""
         try:
             token = self._token.current()
             status, body = self._get(path, token)
             if status == HTTPStatus.UNAUTHORIZED:
-                # It may have been replaced since it was read.
+                # The token may have been rotated since it was read.
                 replaced = self._token.instead_of(token)
                 if replaced:
                     status, body = self._get(path, replaced)
@@ -134,11 +134,13 @@ class RestChatApi:
         if status == HTTPStatus.NOT_FOUND:
             return None
         if status != HTTPStatus.OK:
-            raise InfrastructureError(self._failure(f"HTTP {status}, which does not say who is a member"))
+            raise InfrastructureError(
+                self._failure(f"HTTP {status} to a question about members; docs/chat-api.md allows 200 and 404")
+            )
         try:
             return msgspec.json.decode(body, type=kind)
         except (ValueError, RecursionError):
-            raise InfrastructureError(self._failure("its answer is not what docs/chat-api.md has")) from None
+            raise InfrastructureError(self._failure("its answer is not the JSON of docs/chat-api.md")) from None
 
     def _get(self, path: str, token: ServiceToken) -> tuple[int, bytes]:
         """Status and body. Raises urllib3's HTTPError."""
@@ -158,13 +160,13 @@ class RestChatApi:
             return SendResult(DeliveryState.DELIVERED, _text(answer.get("id")))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._pending(f"HTTP {status}", pause=_pause(headers))
-        # The operator's to mend, not the plugin's: a wrong token.
+        # A wrong token is for the operator to mend, so it is a failure of the server and not of the plugin.
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT) or status >= 500:
             pause = _pause(headers) if "Retry-After" in headers else None
             return self._pending(f"HTTP {status}", server_failed=True, pause=pause)
         if status >= HTTPStatus.BAD_REQUEST:
             return SendResult(DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {status}")
-        return self._pending(f"HTTP {status}, which is no answer to a send", server_failed=True)
+        return self._pending(f"HTTP {status} to a send; docs/chat-api.md allows 201 and 202", server_failed=True)
 
     def close(self) -> None:
         self._http.clear()
@@ -185,7 +187,7 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
 
 
 def _pause(headers: Mapping[str, str]) -> Pause:
-    """As the server asks for: for its whole API if it says so, else for the channel."""
+    """The pause that the headers ask for: everywhere if they say so, else in the channel."""
     try:
         retry = urllib3.Retry(retry_after_max=_LONGEST_PAUSE_SECONDS)
         seconds = retry.parse_retry_after(headers.get("Retry-After", ""))
@@ -204,5 +206,5 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Something that Postgres takes: neither a NUL nor half of a surrogate pair."""
+    """The value as a text that Postgres can store, without NUL or lone surrogates, cut to 200 characters."""
     return value.encode(errors="replace").decode().replace("\0", "")[:200] if isinstance(value, str) else ""

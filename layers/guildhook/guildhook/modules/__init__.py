@@ -1,4 +1,4 @@
-"""The precompiled module cache: memory, then the disk, then S3, then a compile of what Postgres holds."""
+"""The cache of compiled modules: in memory, on disk and in S3. Modules that none has are compiled."""
 
 from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError, artifact_key, compress
 from guildhook.modules.cache import CacheEvent, Loader, ModuleCache, NeededModule, UnavailableModule

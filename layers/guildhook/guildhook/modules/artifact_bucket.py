@@ -1,4 +1,4 @@
-"""The bucket: compiled modules, one compressed object for each (wasm, engine), and uploads that wait for compiling."""
+"""The S3 bucket: a compressed object for each compiled (wasm, engine), and the uploads that wait for a compile."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -12,18 +12,18 @@ from guildhook.model import Artifact
 if TYPE_CHECKING:
     from guildhook.modules.s3_objects import ObjectReader
 
-# What S3 needs is imported where it is first needed: a warm path never does, and the clients take longer to import
-# and build than a batch to handle.
+# The S3 clients are imported where they are first used: the warm path never uses them, and importing and building them
+# takes longer than a batch.
 
-# A tenth smaller than zstd's default, and read as fast; writing takes half a second for the largest.
+# Objects are a tenth smaller than at zstd's default level and decompress as fast; the largest take 0.5 s to compress.
 _LEVEL = 9
 _PIECE_BYTES = 1024 * 1024
 _DELETED_AT_ONCE = 1_000
-"""What S3 takes in one request."""
+"""The largest number of keys that S3 deletes in one request."""
 
 
 class DamagedArtifactError(Exception):
-    """The bytes are not those that Postgres vouches for. The text says what is wrong with them."""
+    """The bytes do not match the digest that Postgres holds. The text is the reason."""
 
 
 def artifact_key(wasm_sha256: bytes, engine: str) -> str:
@@ -52,21 +52,24 @@ class ArtifactBucket:
         data = self._objects.get(key, artifact.object_size + 1)
         if data is None:
             return None
-        # Checked before anything else, so that nobody else's bytes reach even the decompressor.
+        # The digest is checked first, so that foreign bytes do not even reach the decompressor.
         if sha256(data).digest() != artifact.object_sha256:
             raise DamagedArtifactError(f"the object's {len(data)} bytes do not match their digest")
         return _decompressed(data, artifact.size)
 
     def get_upload(self, key: str, max_bytes: int) -> bytes | None:
-        """The first `max_bytes` of an upload; None where there is none. Raises InfrastructureError."""
+        """The first `max_bytes` of an upload; None if there is no such object. Raises InfrastructureError."""
         return self._objects.get(key, max_bytes)
 
     def put(self, artifact: Artifact, data: bytes) -> None:
-        """Raises InfrastructureError. Only the compiler calls this; the worker's role may not write."""
+        """Store a compressed artifact. Raises InfrastructureError, also in the worker, whose role may not write."""
         self._call("put_object", Key=artifact_key(artifact.wasm_sha256, artifact.engine), Body=data)
 
     def delete(self, artifacts: Sequence[tuple[bytes, str]]) -> None:
-        """By digest of the wasm and engine; what is not there counts as deleted. Raises InfrastructureError."""
+        """Delete artifacts, given as pairs of wasm digest and engine. Missing objects count as deleted.
+
+        Raises InfrastructureError.
+        """
         for start in range(0, len(artifacts), _DELETED_AT_ONCE):
             keys = [{"Key": artifact_key(*artifact)} for artifact in artifacts[start : start + _DELETED_AT_ONCE]]
             answer = self._call("delete_objects", Delete={"Objects": keys, "Quiet": True})

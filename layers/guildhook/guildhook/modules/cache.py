@@ -1,8 +1,7 @@
-"""Finds the module of a plugin at the nearest level that has it.
+"""Finds the module of a plugin at the nearest level of the cache that has it.
 
-Loading a module runs native code, so no bytes are loaded unless they match a digest: the one that Postgres
-holds, or the one that this process took of what it compiled itself. What does not match is thrown away and
-the next level is asked.
+A loaded module is native code, so bytes are loaded only if they match a digest: the one that Postgres holds, or the
+one of a module that this process compiled itself. Bytes that do not match are discarded, and the next level is asked.
 """
 
 import logging
@@ -31,9 +30,9 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 _MAX_DOWNLOADS = 8
-"""At the same time."""
+"""The largest number of simultaneous downloads."""
 _MAX_REFUSALS = 1_000
-"""Kept of what this process compiled in vain."""
+"""The number of refusals that are remembered of compiles in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class NeededModule:
 
 
 class CacheEvent(StrEnum):
-    """What the cache counts: where modules were found, and what it threw away."""
+    """The events that the cache counts: where modules were found, and which were discarded."""
 
     MEMORY = "memory"
     DISK = "disk"
@@ -64,7 +63,7 @@ class CacheEvent(StrEnum):
 
 
 class Loader(Protocol[Module_co]):
-    """The sandbox, as far as the cache knows it."""
+    """The part of the sandbox that the cache uses."""
 
     def compile(self, wasm: bytes) -> CompiledModule:
         """Raises InvalidPluginError, InfrastructureError."""
@@ -78,7 +77,7 @@ class _Entry(Generic[Module]):
     module: Module
     size: int
     file: bytes
-    """Digest of the native code."""
+    """The digest of the native code."""
 
 
 class ModuleCache(Generic[Module]):
@@ -127,7 +126,7 @@ class ModuleCache(Generic[Module]):
         return found
 
     def at_hand(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal]:
-        """What this process has in its memory, by the digest of its wasm."""
+        """The modules and refusals in memory, by the digest of the wasm."""
         found = {module.wasm_sha256: self._refused(module) or self._recall(module.wasm_sha256) for module in needed}
         return {digest: known for digest, known in found.items() if known is not None}
 
@@ -155,14 +154,14 @@ class ModuleCache(Generic[Module]):
         return modules
 
     def ask(self, wasm_sha256: Sequence[bytes]) -> None:
-        """Have the compile function compile what was never compiled. That it cannot be asked is logged."""
+        """Ask the compile function to compile these; a failure to ask is logged."""
         try:
             self._ask(wasm_sha256)
         except InfrastructureError as error:
             _logger.error("the compile function is not asked: %s", error)  # noqa: TRY400 - one line says it all
 
     def take_events(self) -> Mapping[CacheEvent, int]:
-        """What happened since the last call."""
+        """The events since the last call."""
         with self._lock:
             events, self._events = self._events, Counter()
         return events
@@ -180,14 +179,14 @@ class ModuleCache(Generic[Module]):
             if entry is None:
                 return None
             self._memory.move_to_end(wasm_sha256)
-        # The disk forgets in the same order, and so keeps no room for files that only a mapping still holds.
+        # The disk evicts in the same order; otherwise it would keep room for files that only a mapping still holds.
         self._disk.use(entry.file)
         self._count(CacheEvent.MEMORY)
         return entry.module
 
     def _fetched(self, artifact: Artifact) -> Module | UnavailableModule | None:
         def fetch() -> Module | None:
-            # Another thread may have fetched it since.
+            # Another thread may have fetched it in the meantime.
             return self._recall(artifact.wasm_sha256) or self._fetch(artifact)
 
         try:
@@ -249,7 +248,7 @@ class ModuleCache(Generic[Module]):
         return refusal
 
     def _load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module:
-        with self._lock:  # one at a time: wasmtime's bindings are not made for threads
+        with self._lock:  # one at a time: the bindings of wasmtime are not thread-safe
             return self._loader.load(path, memories)
 
     def _remember(self, wasm_sha256: bytes, entry: _Entry[Module], source: CacheEvent) -> None:

@@ -1,7 +1,7 @@
-"""Native code as files, from which modules are mapped. A file is never changed once it has its name.
+"""Caches native code in files, from which modules are mapped. A file never changes once it has its name.
 
-Other processes may use the same folder: a file appears complete, under the digest of its bytes, and a mapped one stays
-whole when it is deleted. Each process bounds the files that it found at first and those that it added.
+Several processes may share the folder: a file appears complete, under the digest of its bytes, and a deleted file
+stays valid where it is mapped. Each process limits the total size of the files that it found and those that it added.
 """
 
 import os
@@ -18,11 +18,11 @@ from guildhook.errors import InfrastructureError
 from guildhook.modules.artifact_bucket import DamagedArtifactError
 
 _UNFINISHED = ".new-"
-# Nobody writes a file for that long: what is older was left by a process that was killed.
+# An unfinished file that is older was left by a process that was killed.
 _ABANDONED_SECONDS = 3600
 
 _Identity = tuple[int, ...]
-"""What changes with every change of a file, and that only the kernel sets."""
+"""Metadata that only the kernel sets, and that changes with every change of a file."""
 
 
 class DiskCache:
@@ -33,10 +33,10 @@ class DiskCache:
         self._limit_bytes = limit_bytes
         self._lock = threading.RLock()
         self._sizes: OrderedDict[str, int] | None = None
-        """Of the files by their names; what was not used for the longest time is first. None: not looked at yet."""
+        """File sizes by name, the least recently used first; None until the folder has been read."""
         self._checked: dict[str, _Identity] = {}
         self._used_bytes = 0
-        """By these files, and by those that are being written."""
+        """The size of these files and of those that are being written."""
 
     def find(self, sha256: bytes) -> Path | None:
         """The file whose bytes have this digest; None if there is no such file.
@@ -47,7 +47,7 @@ class DiskCache:
         path = self._directory / sha256.hex()
         try:
             identity = _identity(path)
-            # Once a process: hashing a module takes several times as long as mapping it.
+            # A file is hashed once in each process, since hashing takes several times as long as mapping.
             if self._checked.get(path.name) != identity:
                 with path.open("rb") as file:
                     if file_digest(file, "sha256").digest() != sha256:
@@ -62,18 +62,20 @@ class DiskCache:
         return path
 
     def use(self, sha256: bytes) -> None:
-        """What was not used for the longest time is the first to go."""
+        """Mark a file as the most recently used; the least recently used are deleted first."""
         with self._lock:
             if self._sizes and sha256.hex() in self._sizes:
                 self._sizes.move_to_end(sha256.hex())
 
     def add(self, sha256: bytes, size: int, pieces: Iterable[bytes]) -> Path:
-        """Keep `size` bytes that have this digest, as the caller knows; room is made for them.
+        """Store `size` bytes, and delete other files if they need the room. The caller guarantees the digest.
 
-        Raises InfrastructureError where the disk does not take it, and what `pieces` raises; neither leaves anything.
+        Raises InfrastructureError if the disk fails, and any error of `pieces`; then no file is left.
         """
         if size > self._limit_bytes:
-            raise InfrastructureError(f"a module has {size} bytes; GUILDHOOK_DISK_CACHE_BYTES is {self._limit_bytes}")
+            raise InfrastructureError(
+                f"a module has {size} bytes; the limit is GUILDHOOK_DISK_CACHE_BYTES, {self._limit_bytes}"
+            )
         path = self._directory / sha256.hex()
         self._reserve(size)
         try:
@@ -84,14 +86,14 @@ class DiskCache:
             raise
         with self._lock:
             files = self._files()
-            # It may be there already: somebody else wrote the same bytes.
+            # Another thread or process may have written the same bytes.
             self._used_bytes -= files.pop(path.name, 0)
             files[path.name] = size
             self._checked[path.name] = identity
         return path
 
     def _reserve(self, size: int) -> None:
-        """Make room within the limit. Raises InfrastructureError."""
+        """Delete files until `size` bytes fit within the limit. Raises InfrastructureError."""
         try:
             with self._lock:
                 files = self._files()
@@ -102,7 +104,7 @@ class DiskCache:
             raise self._failed("write to", error) from None
 
     def _write(self, path: Path, size: int, pieces: Iterable[bytes]) -> _Identity:
-        """Raises InfrastructureError, and what `pieces` raises."""
+        """Raises InfrastructureError, and any error of `pieces`."""
         try:
             with tempfile.NamedTemporaryFile(dir=self._directory, prefix=_UNFINISHED, delete=False) as file:
                 unfinished = Path(file.name)
@@ -118,7 +120,7 @@ class DiskCache:
             raise self._failed("write to", error) from None
 
     def _allocate(self, file: int, size: int) -> None:
-        """The disk may have less room than the limit says: then files go until there is enough."""
+        """Reserve space. If the disk has less than the limit promises, delete files until there is enough."""
         while True:
             try:
                 return os.posix_fallocate(file, 0, size)
@@ -137,7 +139,7 @@ class DiskCache:
                 try:
                     status = entry.stat()
                 except FileNotFoundError:
-                    continue  # another process has just deleted or finished it
+                    continue  # another process has just deleted or renamed it
                 if not entry.name.startswith(_UNFINISHED):
                     found.append((status.st_mtime_ns, entry.name, status.st_size))
                 elif status.st_mtime < time.time() - _ABANDONED_SECONDS:

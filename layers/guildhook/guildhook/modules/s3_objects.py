@@ -1,4 +1,4 @@
-"""Reading objects from S3."""
+"""Reads objects from S3."""
 
 import re
 import time
@@ -18,18 +18,18 @@ from guildhook.errors import InfrastructureError
 _PIECE_BYTES = 256 * 1024
 _ERROR_BYTES = 64 * 1024
 _MEANINGS = {
-    "AccessDenied": "this function's role may not read it; it needs s3:GetObject, and s3:ListBucket to be told what "
-    "is not there",
+    "AccessDenied": "this function's role may not read it; it needs s3:GetObject, and s3:ListBucket to tell missing "
+    "objects",
     "NoSuchBucket": "there is no such bucket",
     "PermanentRedirect": "the bucket is in another region ({region})",
     "AuthorizationHeaderMalformed": "the bucket is in another region ({region})",
 }
-"""What an operator has to mend, by S3's code."""
+"""The fault that the operator must mend, by the error code of S3."""
 _ERROR_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
 
 
 def bucket_url(aws: AwsRequests, bucket: str) -> str:
-    """Raises BotoCoreError where the region is missing."""
+    """The URL of the bucket. Raises BotoCoreError if the region is not configured."""
     given = aws.endpoint("S3")
     return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{aws.region}.{aws.domain}"
 
@@ -38,13 +38,13 @@ class ObjectReader:
     """Safe for use from several threads."""
 
     def __init__(self, access: AwsAccess, bucket: str, total_seconds: float = 20) -> None:
-        """`total_seconds` bound the reading of an object: a timeout of the socket begins anew with each byte."""
+        """`total_seconds` limit the reading of one object, since a socket's timeout starts again with each byte."""
         self._bucket = bucket
         self._total_seconds = total_seconds
         self._aws = AwsRequests(access)
 
     def get(self, key: str, max_bytes: int) -> bytes | None:
-        """The first `max_bytes` of an object; None where there is none. Raises InfrastructureError."""
+        """The first `max_bytes` of an object; None if there is no such object. Raises InfrastructureError."""
         deadline = time.monotonic() + self._total_seconds
         try:
             with self._request(key) as answer:
@@ -72,7 +72,7 @@ class ObjectReader:
                 break
             data += piece
             if time.monotonic() > deadline:
-                raise self._failed(key, f"{len(data)} bytes came in {self._total_seconds} s, and no end")
+                raise self._failed(key, f"only {len(data)} bytes arrived within the limit of {self._total_seconds} s")
         return bytes(data)
 
     def _failed(self, key: str, why: str) -> InfrastructureError:
@@ -85,5 +85,5 @@ def _code(body: bytes) -> str:
 
 
 def _meaning(code: str, headers: Mapping[str, str]) -> str:
-    region = headers.get("x-amz-bucket-region", "not said which")
+    region = headers.get("x-amz-bucket-region", "unknown")
     return f": {_MEANINGS[code].format(region=region)}" if code in _MEANINGS else ""

@@ -1,4 +1,4 @@
-"""Work that several threads want at the same time, and that is done once."""
+"""Does a piece of work once when several threads ask for it at the same time."""
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -15,7 +15,7 @@ class SingleFlight(Generic[Key, Result]):
         self._flights: dict[Key, Future[Result]] = {}
 
     def do(self, key: Key, work: Callable[[], Result]) -> Result:
-        """What `work` returns or raises, here or in the thread that is at it already."""
+        """Call `work`, or wait for the thread that is calling it for this key. Returns or raises its result."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is None:
@@ -24,7 +24,7 @@ class SingleFlight(Generic[Key, Result]):
             return flight.result()
         try:
             mine.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised below, in every thread that waits
+        except BaseException as error:  # noqa: BLE001 - it is raised again below, in every thread that waits
             mine.set_exception(error)
         finally:
             with self._lock:

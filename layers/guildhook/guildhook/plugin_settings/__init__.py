@@ -1,1 +1,1 @@
-"""A plugin's settings: the schema that it declares, and the secrets among them."""
+"""The settings of plugins: the schema that a plugin declares, and the encryption of its secrets."""

@@ -1,7 +1,7 @@
-"""What a plugin may say of its settings, and whether settings keep to it.
+"""Checks the settings schema of a plugin, and settings against it.
 
-The dialect is a part of JSON Schema 2020-12. What is not listed is refused, so that checking settings costs no more
-than the size of the settings: no references, no combinations, no patterns.
+The dialect is a part of JSON Schema 2020-12. Keywords that are not listed are refused: without references, combinations
+and patterns, the time to check settings is proportional to their size.
 """
 
 import json
@@ -39,9 +39,9 @@ _MAX_ERRORS: Final = 20
 _SHOWN_CHARS: Final = 100
 
 _LARGEST_NUMBER: Final = 2**53 - 1
-"""Postgres and JavaScript do not agree on larger ones."""
+"""Postgres and JavaScript round larger numbers differently."""
 _SMALLEST_NUMBER: Final = 1e-15
-"""Postgres writes out all zeros of smaller ones."""
+"""Postgres writes out all zeros of smaller numbers."""
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: Final = {
@@ -54,14 +54,14 @@ _TYPES: Final = {
     "null": "null",
 }
 _FORMATS: Final = ("date", "time", "date-time", "email", "uri", "color", "textarea")
-"""They say how a setting is best shown, and are not checked."""
+"""Formats tell the page how to show a setting; they are not checked."""
 
 SettingError = tuple[str, str]
-"""JSON pointer into the settings, and what is wrong there. It quotes no setting's value."""
+"""A JSON pointer into the settings, and an error message, which quotes no value."""
 
 
 def check_schema(section: bytes) -> dict[str, Any]:
-    """The schema of a plugin's section. Raises InvalidSchemaError."""
+    """Parse and check the schema section of a plugin. Raises InvalidSchemaError."""
     if len(section) > MAX_SCHEMA_BYTES:
         raise InvalidSchemaError(f"it has {len(section)} bytes; the limit is {MAX_SCHEMA_BYTES}")
     try:
@@ -69,7 +69,7 @@ def check_schema(section: bytes) -> dict[str, Any]:
             section.decode(), object_pairs_hook=_object_without_duplicates, parse_constant=_no_such_number
         )
     except UnicodeDecodeError as error:
-        raise InvalidSchemaError(f"it is not UTF-8: byte {error.start}") from None
+        raise InvalidSchemaError(f"it is not UTF-8 at byte {error.start}") from None
     except RecursionError:
         raise InvalidSchemaError(f"it is nested too deeply; the limit is {_MAX_JSON_LEVELS} levels") from None
     except ValueError as error:
@@ -78,33 +78,37 @@ def check_schema(section: bytes) -> dict[str, Any]:
         raise InvalidSchemaError(f"{_shown(pointer)} {message}" if pointer else f"it {message}")
     _SchemaCheck().check(schema, "", 1)
     if schema.get("type") != "object":
-        raise InvalidSchemaError('its type is not "object", which settings are')
+        raise InvalidSchemaError('its type must be "object"')
     return dict(schema)
 
 
 def check_settings(
     schema: Mapping[str, Any] | None, settings: object, secrets: Collection[str] = ()
 ) -> list[SettingError]:
-    """What is wrong with settings, twenty errors at the most; `schema` is one that `check_schema` has passed.
+    """Check settings against a schema that `check_schema` returned. Returns at most twenty errors.
 
-    `secrets` are the names of those that are set: who requires one gets it from there.
+    `secrets` are the names of the secrets that are set; they count as present if the schema requires them.
     """
     errors = check_settings_size(settings)
     if errors or schema is None or not isinstance(settings, dict):
         return errors
     secret = secret_names(schema)
-    errors = [(_pointer([name]), "is a secret; set it as one") for name in settings if name in secret]
+    errors = [
+        (_pointer([name]), "is a secret; set it with the secrets, not in the settings")
+        for name in settings
+        if name in secret
+    ]
     plain = _prepared(schema)
     plain["properties"] = {name: each for name, each in plain.get("properties", {}).items() if name not in secret}
     plain["required"] = [name for name in plain.get("required", ()) if not (name in secret and name in secrets)]
     rest = {name: value for name, value in settings.items() if name not in secret}
-    # One by one: a plugin can require hundreds of settings of every item, and there can be tens of thousands of items.
+    # The errors are taken one by one: tens of thousands of items can each lack hundreds of required settings.
     found = islice(_validator()(plain).iter_errors(rest), _MAX_ERRORS)
     return [*errors, *((_pointer(error.absolute_path), _message(error)) for error in found)][:_MAX_ERRORS]
 
 
 def check_settings_size(settings: object) -> list[SettingError]:
-    """What is wrong with settings whatever the plugin says of them: what Postgres could not hold, and too much."""
+    """Check settings without a schema: their size, and values that Postgres cannot store."""
     if not isinstance(settings, dict):
         return [("", "is not a JSON object")]
     errors = list(islice(_problems(settings, MAX_SETTINGS_LEVELS), _MAX_ERRORS))
@@ -116,7 +120,7 @@ def check_settings_size(settings: object) -> list[SettingError]:
 
 
 def secret_names(schema: Mapping[str, Any] | None) -> frozenset[str]:
-    """Of the settings that a schema calls secrets."""
+    """The names of the settings that a schema marks as secrets (writeOnly)."""
     properties = (schema or {}).get("properties", {})
     return frozenset(name for name, each in properties.items() if each.get("writeOnly") is True)
 
@@ -134,7 +138,7 @@ def _no_such_number(name: str) -> NoReturn:
 
 
 def _problems(value: object, levels: int) -> Iterator[SettingError]:
-    """What of it is not JSON, or not what Postgres takes."""
+    """The parts of a value that are not JSON or that Postgres cannot store."""
     waiting: list[tuple[object, tuple[str | int, ...]]] = [(value, ())]
     while waiting:
         each, path = waiting.pop()
@@ -164,9 +168,9 @@ def _wrong_value(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "is not a finite number"
     if abs(value) > _LARGEST_NUMBER:
-        return f"is beyond {_LARGEST_NUMBER}; a text can hold a longer number"
+        return f"is beyond {_LARGEST_NUMBER}; use a text for longer numbers"
     if 0 < abs(value) < _SMALLEST_NUMBER:
-        return f"is not 0 and closer to it than {_SMALLEST_NUMBER}"
+        return f"is closer to 0 than {_SMALLEST_NUMBER}; use 0 or a larger number"
     return ""
 
 
@@ -176,19 +180,19 @@ def _wrong_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "is not Unicode: half of a surrogate pair"
+        return "is not Unicode: it has half of a surrogate pair"
     return ""
 
 
 class _SchemaCheck:
-    """One walk through a schema. Each method raises InvalidSchemaError."""
+    """Walks through one schema. Each method raises InvalidSchemaError."""
 
     def __init__(self) -> None:
         self._schemas = 0
 
     def check(self, schema: object, pointer: str, level: int) -> None:
         if not isinstance(schema, dict):
-            raise _invalid(pointer, "is not a schema, which is an object")
+            raise _invalid(pointer, "is not a schema; a schema is a JSON object")
         self._count(pointer, level)
         self._check_keywords(schema, pointer)
         if schema.get("writeOnly") is True:
@@ -198,7 +202,7 @@ class _SchemaCheck:
             raise _invalid(pointer, f"has {len(properties)} properties; the limit is {_MAX_PROPERTIES}")
         for name in schema.get("required", ()):
             if name not in properties:
-                raise _invalid(pointer, f"requires {_shown(name)}, which is none of its properties")
+                raise _invalid(pointer, f"requires {_shown(name)}, which is not one of its properties")
         for name, each in properties.items():
             self.check(each, f"{pointer}/properties/{_escaped(name)}", level + 1)
         if "items" in schema:
@@ -207,23 +211,25 @@ class _SchemaCheck:
     def _count(self, pointer: str, level: int) -> None:
         self._schemas += 1
         if level > _MAX_SCHEMA_LEVELS:
-            raise _invalid(pointer, f"is a schema at level {level}; the limit is {_MAX_SCHEMA_LEVELS}")
+            raise _invalid(pointer, f"is a schema at level {level}; the limit is {_MAX_SCHEMA_LEVELS} levels")
         if self._schemas > _MAX_SCHEMAS:
-            raise _invalid(pointer, f"is one schema too many; the limit is {_MAX_SCHEMAS}")
+            raise _invalid(pointer, f"is schema number {self._schemas}; the limit is {_MAX_SCHEMAS} schemas")
 
     def _check_keywords(self, schema: Mapping[str, Any], pointer: str) -> None:
         for keyword, value in schema.items():
             if keyword not in _KEYWORDS:
-                raise _invalid(pointer, f"has the keyword {_shown(keyword)}; there are {', '.join(_KEYWORDS)}")
+                raise _invalid(
+                    pointer, f"has the keyword {_shown(keyword)}; the allowed keywords are {', '.join(_KEYWORDS)}"
+                )
             wants, is_good = _KEYWORDS[keyword]
             if not is_good(value):
-                raise _invalid(f"{pointer}/{_escaped(keyword)}", f"is not {wants}")
+                raise _invalid(f"{pointer}/{_escaped(keyword)}", f"must be {wants}")
 
     def _check_secret(self, schema: Mapping[str, Any], pointer: str, level: int) -> None:
         if not (level == 2 and pointer.startswith("/properties/")):
-            raise _invalid(pointer, "is a secret (writeOnly); only settings at the top level can be")
+            raise _invalid(pointer, "is a secret (writeOnly); only settings at the top level can be secrets")
         if schema.get("type") != "string":
-            raise _invalid(pointer, 'is a secret (writeOnly) whose type is not "string"')
+            raise _invalid(pointer, 'is a secret (writeOnly); its type must be "string"')
 
 
 def _is_count(value: object) -> bool:
@@ -278,11 +284,11 @@ _KEYWORDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "writeOnly": _BOOLEAN,
     "readOnly": _BOOLEAN,
 }
-"""What the value of each has to be, and whether it is."""
+"""For each keyword, the description of its value and the check of it."""
 
 
 def _prepared(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose allowed values are looked up, not gone through: there may be thousands, for thousands of items."""
+    """A copy that keeps allowed values in a dictionary: there may be thousands of them, for thousands of items."""
     prepared = dict(schema)
     if "enum" in schema:
         prepared["enum"] = {_canonical(value): value for value in schema["enum"]}
@@ -296,7 +302,7 @@ def _prepared(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _canonical(value: object) -> str:
-    """The same text exactly for what JSON Schema calls equal: 1 and 1.0 are, 1 and true are not."""
+    """A text that is equal for two values if and only if JSON Schema calls them equal: 1 and 1.0, not 1 and true."""
     return json.dumps(_with_whole_numbers(value), sort_keys=True)
 
 
@@ -310,8 +316,10 @@ def _with_whole_numbers(value: object) -> object:
 
 @cache
 def _validator() -> Any:
-    """jsonschema's, but for keywords that it would check in quadratic time or in binary fractions, or whose errors do
-    not say where. Imported when the first settings are checked.
+    """The validator of jsonschema with other checks for some keywords.
+
+    jsonschema checks these in quadratic time or with binary fractions, or its errors do not name the place. It is
+    imported when the first settings are checked.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415
     from jsonschema.validators import extend  # noqa: PLC0415
@@ -364,7 +372,7 @@ def _error_at(*path: str) -> "ValidationError":
 
 
 def _message(error: "ValidationError") -> str:
-    """Not jsonschema's own, which quotes the value."""
+    """The message of an error. That of jsonschema is not used, since it quotes the value."""
     keyword, wanted = str(error.validator), error.validator_value
     if keyword == "type":
         return f"must be {_TYPES[wanted]}"
@@ -380,10 +388,10 @@ def _either(values: Collection[Any]) -> str:
 
 _MESSAGES: Final = {
     "required": "is required",
-    "additionalProperties": "is no setting of this version",
+    "additionalProperties": "is not a setting of this version; remove it",
     "minItems": "must have at least {} items",
     "maxItems": "must have at most {} items",
-    "uniqueItems": "must not have an item twice",
+    "uniqueItems": "must not have the same item twice",
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
     "exclusiveMinimum": "must be more than {}",
@@ -407,7 +415,7 @@ def _escaped(name: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """What the plugin's author chose, printable and not too long."""
+    """A text of the plugin's author, made printable and cut to 100 characters."""
     return repr(_cut(text))
 
 

@@ -1,7 +1,7 @@
-"""Secrets of plugins, sealed by a key that is not in the database. Each opens for its own plugin and name alone.
+"""Encrypts ("seals") the secrets of plugins with a key outside the database. Each opens only for its plugin and name.
 
-A sealed value is a version (1 byte), the key's id (4) and a random nonce (12), then the value and its tag by
-AES-256-GCM. Authenticated with it are version, key's id, plugin's id and name.
+A sealed value consists of a version (1 byte), the id of the key (4), a random nonce (12), and the value with its tag by
+AES-256-GCM. The version, the id of the key, the id of the plugin and the name are authenticated with it.
 """
 
 import os
@@ -23,7 +23,7 @@ _KEY_BYTES: Final = 32
 _KEY_ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
 _HEADER_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
-# What else the same text might be a key for has another.
+# Separates this key from any other key that is derived from the same text.
 _PURPOSE: Final = b"guildhook settings"
 
 _KeyText = Annotated[str, msgspec.Meta(min_length=32)]
@@ -31,38 +31,38 @@ _KeyText = Annotated[str, msgspec.Meta(min_length=32)]
 
 @dataclass(frozen=True, slots=True)
 class SettingsKeys:
-    """What is in the secret in Secrets Manager. To rotate the key, it becomes the first of the earlier ones."""
+    """The content of the secret in Secrets Manager. To rotate, the key becomes the first of the earlier keys."""
 
     settings_key: _KeyText = field(repr=False)
-    """Any text that nobody can guess; what is sealed now is sealed with it."""
+    """Seals new values. Any text that nobody can guess, of at least 32 characters."""
     earlier_settings_keys: tuple[_KeyText, ...] = field(default=(), repr=False)
-    """What was sealed with them opens still."""
+    """Earlier keys, which still open the values that they sealed."""
 
 
 class Sealer:
-    """Errors name the plugin and the secret, and show nothing of what is in it."""
+    """Seals and opens secrets. Its errors name the plugin and the secret, never the value."""
 
     def __init__(self, keys: Rotating[SettingsKeys]) -> None:
         self._keys = keys
 
     def seal(self, plugin_id: UUID, name: str, value: str) -> bytes:
-        """Raises InfrastructureError if there is no key at the moment."""
+        """Seal a value. Raises InfrastructureError if the key cannot be read."""
         header, key = _derived(self._keys.current().settings_key)
         nonce = os.urandom(_NONCE_BYTES)
         return header + nonce + _aes(key).encrypt(nonce, value.encode(), _context(header, plugin_id, name))
 
     def unseal(self, plugin_id: UUID, sealed: Mapping[str, bytes]) -> dict[str, str]:
-        """The values by name, of what was sealed by name.
+        """Open values by name.
 
-        Raises UnsealableError for the first that does not open, and InfrastructureError if there is no key at the
-        moment.
+        Raises UnsealableError for the first value that does not open, and InfrastructureError if the keys cannot be
+        read.
         """
         if not sealed:
             return {}
         keys = self._keys.current()
         ring = _ring(keys)
         if any(value[:_HEADER_BYTES] not in ring for value in sealed.values()):
-            # Sealed by one who has a newer key already, perhaps.
+            # Another process may have sealed it with a newer key already.
             newer = self._keys.instead_of(keys)
             ring = ring if newer is None else _ring(newer)
         return {name: _open(ring, plugin_id, name, value) for name, value in sealed.items()}
@@ -75,21 +75,23 @@ def _open(ring: Mapping[bytes, bytes], plugin_id: UUID, name: str, sealed: bytes
     header, nonce = sealed[:_HEADER_BYTES], sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
     key = ring.get(header)
     if key is None or len(nonce) < _NONCE_BYTES:
-        raise UnsealableError(f"secret {name!r} of plugin {plugin_id} was sealed with a key that is not there any more")
+        raise UnsealableError(f"secret {name!r} of plugin {plugin_id} was sealed with a key that is gone; set it again")
     try:
         value = _aes(key).decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], _context(header, plugin_id, name))
     except InvalidTag:
-        raise UnsealableError(f"secret {name!r} of plugin {plugin_id} is not what was sealed under that name") from None
+        raise UnsealableError(
+            f"secret {name!r} of plugin {plugin_id} does not open under that name; set it again"
+        ) from None
     return value.decode()
 
 
 def _ring(keys: SettingsKeys) -> dict[bytes, bytes]:
-    """Keys by the header of what they have sealed."""
+    """The keys by the header of the values that they sealed."""
     return dict(map(_derived, (*reversed(keys.earlier_settings_keys), keys.settings_key)))
 
 
 def _derived(text: str) -> tuple[bytes, bytes]:
-    """The header of what a text's key seals, and the key."""
+    """The header of values that the key sealed, and the key, both derived from the text."""
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
@@ -98,12 +100,12 @@ def _derived(text: str) -> tuple[bytes, bytes]:
 
 
 def _context(header: bytes, plugin_id: UUID, name: str) -> bytes:
-    # Only the name has any length.
+    # The parts need no separator, since only the name varies in length.
     return header + plugin_id.bytes + name.encode()
 
 
 def _aes(key: bytes) -> "AESGCM":
-    # Only here: most guilds have no secrets, and a function that opens none need not wait for the import.
+    # Imported here, since most guilds have no secrets, and a function that opens none need not wait for the import.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     return AESGCM(key)

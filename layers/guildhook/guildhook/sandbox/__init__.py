@@ -1,4 +1,4 @@
-"""Runs plugins under fuel, memory and time limits. Everything that touches wasmtime is here, and nothing else."""
+"""Runs plugins under limits of fuel, memory and time. Only this package uses wasmtime."""
 
 from guildhook.sandbox.compiling.inspection import MAX_WASM_BYTES, Inspection, inspect, with_settings_schema
 from guildhook.sandbox.engine import Engine, LoadedModule, printable

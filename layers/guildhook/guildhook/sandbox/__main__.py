@@ -1,7 +1,7 @@
-"""The child process of child_process.py: wasm on stdin; the artifact on stdout, which is a file.
+"""The program that child_process.py starts: it reads wasm from stdin and writes the artifact to stdout, a file.
 
-Usage: -m guildhook.sandbox MEMORY_BYTES ARTIFACT_BYTES START
-START is null, or what the plugin may use when it is started once, and its memories, as JSON.
+Usage: python -m guildhook.sandbox MEMORY_BYTES ARTIFACT_BYTES START
+START is a FirstStart as JSON, or null to compile without starting the plugin.
 """
 
 import resource
@@ -20,23 +20,27 @@ _STDOUT = Path("/proc/self/fd/1")
 
 
 def compile_within(engine: Engine, memory_bytes: int, artifact_bytes: int, wasm: bytes) -> bytes:
-    """Raises InvalidPluginError."""
+    """Compile with at most `memory_bytes` of address space. Raises InvalidPluginError."""
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, unlimited[1]))
     try:
         artifact = engine.compile_here(wasm)
     except MemoryError:
-        raise InvalidPluginError(f"compiling it needs more than the limit of {memory_bytes} bytes of memory") from None
+        raise InvalidPluginError(
+            f"compiling it needs more than the limit of {memory_bytes} bytes of memory; make it smaller"
+        ) from None
     finally:
-        # wasmtime reserves gigabytes of address space for an instance's memory, and uses little of it.
+        # The first start needs more: wasmtime reserves gigabytes of address space for an instance, and uses little.
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
     if len(artifact) > artifact_bytes:
-        raise InvalidPluginError(f"compiled it has {len(artifact)} bytes; the limit is {artifact_bytes}")
+        raise InvalidPluginError(
+            f"its native code has {len(artifact)} bytes; the limit is {artifact_bytes}; make it smaller"
+        )
     return artifact
 
 
 def start_once(engine: Engine, artifact: Path, start: FirstStart) -> None:
-    """Raises InvalidPluginError."""
+    """Instantiate the plugin. Raises InvalidPluginError if that does not end `ok`."""
     outcome, detail = Sandbox(engine).start(engine.load(artifact, start.memories), start.limits)
     if outcome is not Outcome.OK:
         raise InvalidPluginError(f"it does not start: {outcome}: {detail}")

@@ -1,12 +1,12 @@
-"""A run on wasmtime's C API: its store, the call into the guest, and the guest's calls of the host.
+"""The parts of wasmtime's C API that a run needs: the store, the call into the guest, and calls from guest to host.
 
-The public bindings offer all of it, and are used for what happens once: configuring, compiling, loading. They are not
-used here. They convert an argument whole, however long it is; they keep what their own conversions raise in a variable
-of the process, from where it surfaces in another run (`wasmtime/component/_enter.py`); and their objects take
-several times as long as wasmtime itself.
+The public Python bindings configure, compile and load, but a run does not use them, for three reasons. They convert
+an argument whole, however long it is. They keep an exception of their own conversions in a variable of the process,
+from where it surfaces in another run (`wasmtime/component/_enter.py`). Their objects take several times as long as
+wasmtime itself.
 
-Values are read and written as words of 64 bits where the pinned version of wasmtime has them; a test compares the
-layouts with the declarations that come with it.
+Values are read and written as 64-bit words, in the layout of the pinned version of wasmtime. A test compares the
+layouts with the declarations that come with that version.
 """
 
 import ctypes
@@ -20,9 +20,9 @@ from wasmtime import WasmtimeError
 from wasmtime import _ffi as ffi
 from wasmtime.component import LinkerInstance
 
-# A value of the component model: its kind in the lowest byte of the first word, then a boolean or number, or the size
-# and address of a text, or the address of an option's value, or whether a result is ok and the address of its value.
-# The address of a value that is not there is null.
+# A value of the component model has its kind in the lowest byte of the first word. The next words hold a boolean or a
+# number; the size and address of a text; the address of an option's value; or a result's ok flag and the address of
+# its value. The address of an absent value is null.
 VALUE_WORDS: Final = 4
 BOOL: Final = 0
 U64: Final = 8
@@ -30,28 +30,28 @@ STRING: Final = 12
 OPTION: Final = 18
 RESULT: Final = 19
 _PAYLOAD_BYTES: Final = 8
-"""Where the payload begins."""
+"""The offset of the payload in a value."""
 
 INSTANCE_WORDS: Final = 2
 FUNCTION_WORDS: Final = 4
 
-# Kept here: ctypes makes a type anew when nobody has it any more.
+# These types are kept, since ctypes creates an array type anew once nothing refers to it.
 _Instance = c_uint64 * INSTANCE_WORDS
 _Function = c_uint64 * FUNCTION_WORDS
 _Value = c_uint64 * VALUE_WORDS
 _ARGUMENTS: Final = tuple(c_uint64 * (VALUE_WORDS * count) for count in range(3))
-"""Host functions take two at the most."""
+"""Array types by number of arguments; host functions take at most two."""
 
 
 class _TextValue(ctypes.Structure):
-    """A value that is a text of Python's."""
+    """A text value whose bytes belong to Python."""
 
     _fields_ = (("kind", c_uint64), ("size", c_size_t), ("data", c_char_p), ("_rest", c_uint64))
 
 
 _Callback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 
-# What runs the guest releases Python's lock, so that the epoch goes on; what returns at once keeps it.
+# Functions that run the guest release the GIL, so that the epoch thread goes on; functions that return at once keep it.
 _running = ctypes.CDLL(str(ffi.filename))
 _instant = ctypes.PyDLL(str(ffi.filename))
 
@@ -88,20 +88,20 @@ _call = _function(
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
-    """A text that the guest passes, in memory of wasmtime's: gone when the host function returns."""
+    """A text that the guest passes. It lies in wasmtime's memory, and is freed when the host function returns."""
 
     address: int
     size: int
-    """In bytes of UTF-8."""
+    """The number of bytes in UTF-8."""
 
     def read(self, max_bytes: int) -> str:
-        """Its beginning, cut between two characters. Nothing beyond `max_bytes` is looked at."""
+        """The first `max_bytes` of the text, cut between two characters. The rest is not read."""
         return string_at(self.address, min(self.size, max_bytes)).decode(errors="ignore")
 
 
 class Ok(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
-    """None where the result has no value."""
+    """None for a result without a value."""
 
 
 class Err(msgspec.Struct, frozen=True, gc=False):
@@ -114,19 +114,19 @@ class Option(msgspec.Struct, frozen=True, gc=False):
 
 Argument = Text | bool
 HostResult = None | int | str | Ok | Err | Option
-"""What a host function returns, as WIT has it: nothing, u64, string, result<string, string> or result<_, string>,
+"""The return value of a host function. In WIT: nothing, u64, string, result<string, string> or result<_, string>,
 option<string>."""
 
 HostFunction = Callable[[list[Argument]], HostResult]
 
 
 class Store:
-    """What one run may use, and all that it makes."""
+    """The store of one run. It enforces the limits, and owns everything that the run creates."""
 
     __slots__ = ("_context", "_fuel", "_store")
 
     def __init__(self, engine: int) -> None:
-        """`engine` is its address."""
+        """`engine` is the address of the engine in wasmtime."""
         self._store = _store_new(engine, None, None)
         self._context = _store_context(self._store)
         self._fuel = c_uint64()
@@ -142,7 +142,7 @@ class Store:
     def limit(
         self, *, memory_bytes: int, memories: int, tables: int, table_elements: int, instances: int, ticks: int
     ) -> None:
-        """`memory_bytes` and `table_elements` are of each memory and table; `ticks` of the epoch are the deadline."""
+        """`memory_bytes` limits each memory, `table_elements` each table; the deadline is in `ticks` of the epoch."""
         _store_limiter(self._store, memory_bytes, table_elements, instances, tables, memories)
         _set_epoch_deadline(self._context, ticks)
 
@@ -154,7 +154,10 @@ class Store:
         _check(_set_fuel(self._context, fuel))
 
     def instantiate(self, linker: int, component: int, export: int) -> "GuestFunction | None":
-        """The function that an instance of its own exports; all by address. Raises WasmtimeError."""
+        """Instantiate a component and look up its exported function, None if there is none. Arguments are addresses.
+
+        Raises WasmtimeError.
+        """
         instance, function = _Instance(), _Function()
         _check(_instantiate(linker, self._context, component, instance))
         found = _get_function(instance, self._context, export, function)
@@ -162,7 +165,7 @@ class Store:
 
 
 class GuestFunction:
-    """A function of the guest's that takes one text and returns nothing."""
+    """A guest function that takes one text and returns nothing."""
 
     __slots__ = ("_context", "_function")
 
@@ -172,13 +175,13 @@ class GuestFunction:
 
     def __call__(self, text: bytes) -> None:
         """`text` is UTF-8. Raises WasmtimeError."""
-        # Borrowed for the call: wasmtime copies it into the guest.
+        # wasmtime borrows the text during the call, and copies it into the guest.
         argument = _TextValue(STRING, len(text), text)
         _check(_call(self._function, self._context, ctypes.byref(argument), 1, None, 0))
 
 
 def address(wrapped: Any) -> int:
-    """Where an object of the bindings' has its counterpart in wasmtime; it must outlive the use of that."""
+    """The address of the wasmtime object behind an object of the bindings, which must outlive every use of it."""
     found: int = ctypes.cast(wrapped.ptr(), c_void_p).value  # type: ignore[assignment]
     return found
 
@@ -186,17 +189,17 @@ def address(wrapped: Any) -> int:
 def define(
     instance: LinkerInstance, name: str, function: HostFunction, failed: Callable[[BaseException], None]
 ) -> object:
-    """Add a host function. Whatever it raises is given to `failed`, and ends the guest.
+    """Add a host function. An exception in it ends the guest and is passed to `failed`.
 
-    What is returned must live as long as the linker.
+    The caller must keep the returned object for as long as the linker.
     """
 
     def call(_data: Any, _context: Any, _type: Any, arguments: int, count: int, results: int, result_count: int) -> int:
         try:
             _write(function(_read(arguments, count)), results, result_count)
-        except BaseException as error:  # noqa: BLE001 - what leaves here is undefined behaviour in C
+        except BaseException as error:  # noqa: BLE001 - an exception that leaves here is undefined behaviour in C
             failed(error)
-            # wasmtime takes it over. Why the guest ended is known to the host, not to it.
+            # wasmtime takes ownership of the error. The host has recorded the reason, so the text says nothing.
             ended: int = _error_new(b"ended by the host")
             return ended
         return 0
@@ -217,14 +220,14 @@ def _read(address: int, count: int) -> list[Argument]:
         elif kind == BOOL:
             arguments.append(bool(words[start + 1] & 0xFF))
         else:
-            raise TypeError(f"an argument of kind {kind}, which no host function takes")
+            raise TypeError(f"an argument has kind {kind}, which no host function takes")
     return arguments
 
 
 def _write(answer: HostResult, results: int, count: int) -> None:
-    """wasmtime takes over what is written, and refuses what is not of the function's type."""
+    """Write the result. wasmtime takes ownership of it, and refuses it if the function has another type."""
     if (answer is None) != (count == 0):
-        raise TypeError(f"an answer of type {type(answer).__name__}, where {count} results are expected")
+        raise TypeError(f"the host function returned {type(answer).__name__}, where {count} results are expected")
     if answer is None:
         return
     words = _Value.from_address(results)
@@ -239,7 +242,7 @@ def _write(answer: HostResult, results: int, count: int) -> None:
 
 
 def _new_text(text: str | None) -> int:
-    """The address of a value of wasmtime's, null for None."""
+    """The address of a new value in wasmtime's memory; null for None."""
     if text is None:
         return 0
     value = _Value()
@@ -249,7 +252,7 @@ def _new_text(text: str | None) -> int:
 
 
 def _write_text(text: str, words: Any) -> None:
-    encoded = text.encode(errors="replace")  # a lone surrogate has no UTF-8
+    encoded = text.encode(errors="replace")  # UTF-8 cannot encode a lone surrogate
     words[0] = STRING
     _byte_vec_new(ctypes.addressof(words) + _PAYLOAD_BYTES, len(encoded), encoded)
 

@@ -1,4 +1,4 @@
-"""The one wasmtime engine of a process: its configuration, and modules compiled and loaded with it."""
+"""The wasmtime engine of the process: its configuration, and how it compiles and loads modules."""
 
 import hashlib
 import json
@@ -27,16 +27,16 @@ from guildhook.sandbox.compiling.inspection import inspect
 from guildhook.sandbox.compiling.wrapper import wrap, wrapper_digest
 from guildhook.sandbox.limits import Limits
 
-# Fixed per architecture instead of "this machine's": code compiled on one host runs on every other.
+# A fixed target for each architecture, not the CPU of this machine: code compiled on one host must run on all.
 _TARGETS: Final = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 
-# Every flag that guildhook decides. They are part of the fingerprint, so a change here recompiles everything.
-# Proposals that no supported toolchain needs are off: what is not there has no bugs.
+# The configuration of wasmtime. It is a part of the fingerprint, so a change here recompiles all plugins. Proposals
+# that no supported toolchain needs are off, to avoid their bugs.
 FLAGS: Final[dict[str, bool | int | str]] = {
     "consume_fuel": True,
     "epoch_interruption": True,
     "wasm_component_model": True,
-    # Calls between components are compiled to modules with the memories of both; without this wasmtime panics.
+    # Calls between components are compiled to modules with the memories of both; wasmtime panics without this flag.
     "wasm_multi_memory": True,
     "wasm_threads": False,
     "wasm_tail_call": False,
@@ -52,18 +52,17 @@ FLAGS: Final[dict[str, bool | int | str]] = {
     "wasm_component_model_implements": False,
     "gc_support": False,
     "shared_memory": False,
-    # A replay must give the same bits, and a float's NaN is the one thing hosts differ in.
+    # A replay must give the same bits, and hosts differ in the bits of a NaN.
     "cranelift_nan_canonicalization": True,
     "max_wasm_stack": 512 * 1024,
 }
 
-# Component async is on by default and has no public switch; below 50.0.1 a guest may escape through it
-# (CVE-2026-115384), so it is not left on where nothing needs it. Nor is what it needs of every store, which costs a run
-# a tenth.
+# Component async is on by default and has no public switch. No plugin needs it, and below 50.0.1 a guest could escape
+# through it (CVE-2026-115384). Its support in every store is off as well, which makes a run a tenth faster.
 SWITCHED_OFF: Final = ("wasm_component_model_async", "concurrency_support")
 
 TICK_SECONDS: Final = 0.005
-"""How often the epoch advances, which is how exact a deadline is."""
+"""The interval at which the epoch advances; deadlines are exact to this interval."""
 
 _DETAIL_CHARS: Final = 500
 _REASON_CHARS: Final = 2_000
@@ -71,32 +70,32 @@ _REASON_CHARS: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class LoadedModule:
-    """A plugin's code, loaded and ready to be instantiated any number of times."""
+    """A plugin's code, loaded and ready to be instantiated many times."""
 
     component: Component
     on_message: ExportIndex
     memories: tuple[MemoryType, ...]
     addresses: tuple[int, int]
-    """Of the two in wasmtime."""
+    """The addresses of `component` and `on_message` in wasmtime."""
 
 
 class Engine:
-    """Compiles and loads modules, and advances the epoch that deadlines are measured in."""
+    """Compiles and loads modules, and advances the epoch, in which deadlines are measured."""
 
-    def __init__(self, compile_limits: CompileLimits = CompileLimits()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, compile_limits: CompileLimits = CompileLimits()) -> None:  # noqa: B008 - the default is frozen
         self._compile_limits = compile_limits
         triple = target()
         self.wasmtime = wasmtime.Engine(_config(triple))
         self.fingerprint = _fingerprint(triple)
         stop = threading.Event()
-        # A thread, since a guest in a loop returns to nobody; calls into wasmtime release the GIL, so it runs.
+        # The epoch needs a thread, since a guest in a loop never returns. Calls into wasmtime release the GIL.
         threading.Thread(target=_tick, args=(self.wasmtime, stop), name="epoch", daemon=True).start()
         weakref.finalize(self, stop.set)
 
     def compile(self, wasm: bytes, start_limits: Limits | None = None) -> CompiledModule:
-        """Inspect, and compile in a child process that is bounded in time and memory.
+        """Inspect a plugin, and compile it in a child process that is bounded in time and memory.
 
-        With `start_limits` the child also starts the plugin once under them, without giving it a message.
+        With `start_limits`, the child also starts the plugin once under these limits, without a message.
         Raises InvalidPluginError, InfrastructureError.
         """
         inspection = inspect(wasm)
@@ -106,7 +105,9 @@ class Engine:
         return CompiledModule(compile_in_child(wasm, self._compile_limits, start), inspection.memories)
 
     def compile_here(self, wasm: bytes) -> bytes:
-        """The artifact of what inspection accepted. Unbounded in time and memory, and can end the process.
+        """Compile a plugin that inspection accepted. Returns the artifact.
+
+        Time and memory are unbounded, and the process can crash: call `compile` for untrusted plugins.
 
         Raises InvalidPluginError.
         """
@@ -119,10 +120,10 @@ class Engine:
             raise InvalidPluginError(f"it does not compile: {_causes(error)}") from None
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> LoadedModule:
-        """Map a compiled artifact. The file must never change while the module lives.
+        """Map a compiled artifact. The file must not change while the module lives.
 
-        Loading runs native code: the caller has checked that the bytes are the compiler's.
-        Raises InvalidPluginError for a file of another engine.
+        A loaded artifact is native code: the caller must have checked that the compiler wrote these bytes.
+        Raises InvalidPluginError if another engine compiled the file.
         """
         try:
             component = Component.deserialize_file(self.wasmtime, str(path))
@@ -135,29 +136,29 @@ class Engine:
 
 
 def last_cause(error: WasmtimeError) -> str:
-    """The innermost cause of a wasmtime error, one line without control characters.
+    """The innermost cause of a wasmtime error: one line of at most 500 characters, without control characters.
 
-    Everything above it can hold names that the guest chose, of any length.
+    The lines above it are dropped, since they can hold names of any length that the guest chose.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # wasmtime numbers causes where there are several.
+    # wasmtime numbers the causes if there are several.
     return printable(re.sub(r"^\d+: ", "", lines[-1]) if lines else "unknown fault")[:_DETAIL_CHARS]
 
 
 def _causes(error: WasmtimeError) -> str:
-    """All that wasmtime says about a binary, one line without control characters: which import, which type."""
+    """All causes of a wasmtime error on one line, without control characters: which import, which type."""
     lines = str(error).rpartition("Caused by:")[2].splitlines()
     return printable("; ".join(line.strip() for line in lines if line.strip()))[:_DETAIL_CHARS]
 
 
 def printable(text: str) -> str:
-    """A guest's text where a person reads it: nothing in it steers a terminal or breaks a line."""
+    """A guest's text, safe to show: characters that control a terminal or break a line are replaced."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @lru_cache
 def ticks(milliseconds: int) -> int:
-    """Epochs that pass until at least `milliseconds` are over."""
+    """The number of epochs after which at least `milliseconds` have passed."""
     return math.ceil(milliseconds / 1000 / TICK_SECONDS) + 1
 
 
@@ -169,7 +170,7 @@ def _tick(engine: wasmtime.Engine, stop: threading.Event) -> None:
 def target() -> str:
     machine = platform.machine()
     if machine not in _TARGETS:
-        raise RuntimeError(f"guildhook runs on {' and '.join(_TARGETS)}, not on {machine}")
+        raise RuntimeError(f"this machine is {machine}; guildhook runs on {' and '.join(_TARGETS)}")
     return _TARGETS[machine]
 
 

@@ -22,32 +22,32 @@ from guildhook.sandbox.c_api import Argument, Err, HostResult, Ok, Option, Store
 from guildhook.sandbox.compiling.wrapper import HOST
 from guildhook.sandbox.limits import Limits
 
-# What a call, and a byte that passes in it, cost in fuel: they take about as long as this many instructions
+# The fuel that a host call and each byte of its texts cost: they take about as long as this many instructions
 # (`make bench` measures both).
 _FUEL_PER_CALL: Final = 5_000
 """The fuel that a host call costs."""
 _FUEL_PER_BYTE: Final = 4
 """The fuel that each byte costs which a host call passes, in either direction."""
 
-# A plain string: looking up a member of an enum runs Python's code for its hash.
+# A plain string, since hashing a member of an enum runs Python code.
 _SEND_MESSAGES: Final = Permission.SEND_MESSAGES.value
 _CHANNEL_ID_BYTES: Final = 64
-# What WASI has room for, next to where each entry lies.
+# The buffer of the WASI component (wasi/wasi.c) for the environment.
 _ENVIRONMENT_BYTES: Final = 32 * 1024
 _REFUSAL_BYTES: Final = 200
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-"""Postgres stores no NUL in text, and the environment ends its entries with one."""
+"""Replaces NUL, which Postgres cannot store in text and which ends an entry of the environment."""
 _WITH_TEXT: Final = (Ok, Err, Option)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _EndedError(Exception):
-    """The record has its outcome; the guest must not go on."""
+    """The outcome of the run is recorded; the guest must not continue."""
 
 
 class OngoingRun(msgspec.Struct):
-    """A run that the host functions serve. Its record becomes part of the result; nothing else outlives the run."""
+    """The record of a run, kept while it lasts; it becomes a part of the result."""
 
     store: Store
     plugin_id: UUID
@@ -56,27 +56,27 @@ class OngoingRun(msgspec.Struct):
     message: Message
     settings: Mapping[str, Any]
     state: Mapping[str, str]
-    """Never changed: the first write copies it."""
+    """The state at the start of the run. The first write copies it, so it is never changed."""
     now: datetime
     seed: int
     started: float
-    """By time.monotonic()."""
+    """A time of time.monotonic()."""
     calls: list[HostFunctionCall] = []
     bytes_passed: int = 0
-    """In texts, both ways together."""
+    """The size of all texts that passed between plugin and host, in both directions."""
     logs: list[str] = []
     log_bytes: int = 0
     unfinished: dict[bool, bytes] = {}
-    """What stdout (False) and stderr (True) wrote since their last line ended."""
+    """The unfinished last lines of stdout (False) and stderr (True)."""
     intents: list[SendMessage] = []
     written_state: dict[str, str] | None = None
-    """The state as this run has it, from its first write on."""
+    """The state with the writes of this run; None before its first write."""
     state_bytes: int = 0
-    """Of keys and values of `written_state`."""
+    """The size of all keys and values of `written_state`."""
     ended: tuple[Outcome, str] | None = None
-    """Set by the host function that ended the run."""
+    """The outcome and its detail, if a host function ended the run."""
     fault: BaseException | None = None
-    """Set where a host function failed; the fault is guildhook's, not the guest's."""
+    """The exception of a host function that failed, which is an error of guildhook and not of the guest."""
 
     @property
     def elapsed_ms(self) -> int:
@@ -87,20 +87,20 @@ class OngoingRun(msgspec.Struct):
         return time.monotonic() - self.started > self.limits.deadline_ms / 1000
 
     def end(self, outcome: Outcome, detail: str) -> NoReturn:
-        """Raises _EndedError. The first reason stays."""
+        """End the run: raises _EndedError. If it has ended already, the first outcome is kept."""
         self.ended = self.ended or (outcome, detail)
         raise _EndedError
 
-    def end_over(self, what: str, used: int, limit: int) -> NoReturn:
-        self.end(Outcome.HOST_CALL_LIMIT, f"{what}: {used}; the limit is {limit}")
+    def end_over(self, measure: str, used: int, limit: int) -> NoReturn:
+        self.end(Outcome.HOST_CALL_LIMIT, f"{measure}: {used}; the limit is {limit}")
 
     def answer(
         self, function: Callable[..., HostResult], call: HostFunctionCall | None, arguments: list[Argument]
     ) -> HostResult:
-        """Let a host function answer. Neither fuel nor epoch stops a guest inside the host, so both are looked at here,
-        before the function does anything.
+        """Call a host function for the guest.
 
-        `call` is what is recorded of it; None for what is not counted. Raises what the function does, and _EndedError.
+        Neither fuel nor epoch stops a guest inside the host, so both are checked here before the function is called.
+        `call` is recorded; None means that the call is not counted. Raises _EndedError and the function's exceptions.
         """
         size = 0
         for argument in arguments:
@@ -129,7 +129,7 @@ class OngoingRun(msgspec.Struct):
             self.store.set_fuel(max(fuel, 0))
 
     def _go_on(self, fuel: int) -> None:
-        """Raises _EndedError unless there is fuel left, time, and room for what has passed."""
+        """Raises _EndedError if fuel, time or the limit on passed bytes is used up."""
         if fuel <= 0:
             self.end(Outcome.OUT_OF_FUEL, out_of_fuel_detail(self))
         if self.late:
@@ -143,27 +143,27 @@ class OngoingRun(msgspec.Struct):
             self.end_over("host calls", len(self.calls), self.limits.host_calls)
 
     def deny(self, reason: str) -> None:
-        """What the call under way asks for."""
+        """Record that the current call is refused."""
         self.calls[-1] = HostFunctionCall(self.calls[-1].function, reason)
 
     def refuse(self, reason: str) -> Err:
-        """Deny what the call under way asks for, tell the guild's admins, and let the plugin go on."""
+        """Refuse the current call, log the reason for the guild's admins, and let the plugin continue."""
         self.deny(reason)
         self.append_log(f"guildhook: {self.calls[-1].function} refused: {reason}")
         return Err(reason)
 
     @property
     def seen_state(self) -> Mapping[str, str]:
-        """What the plugin sees: the state, with what it has written itself."""
+        """The state that the plugin sees, including its own writes."""
         return self.state if self.written_state is None else self.written_state
 
     @property
     def new_state(self) -> Mapping[str, str] | None:
-        """None if the run has not changed anything."""
+        """The state after the run; None if the run has not changed it."""
         return None if self.written_state == self.state else self.written_state
 
     def own_state(self) -> dict[str, str]:
-        """A state to write to."""
+        """The copy of the state that this run may write to."""
         if self.written_state is None:
             self.written_state = dict(self.state)
             self.state_bytes = sum(_size(key) + _size(value) for key, value in self.state.items())
@@ -179,7 +179,7 @@ class OngoingRun(msgspec.Struct):
         self.logs.append(encoded.decode(errors="ignore"))
 
     def finish_lines(self) -> None:
-        """Log what stdout and stderr wrote without ending the line."""
+        """Log the unfinished last lines of stdout and stderr."""
         try:
             for to_stderr in sorted(self.unfinished):
                 if self.unfinished[to_stderr]:
@@ -189,7 +189,7 @@ class OngoingRun(msgspec.Struct):
 
 
 def _size(text: str) -> int:
-    """In bytes of UTF-8."""
+    """The number of bytes in UTF-8."""
     return len(text.encode(errors="replace"))
 
 
@@ -207,7 +207,7 @@ def _log(run: OngoingRun, line: Text) -> None:
 
 def _send_message(run: OngoingRun, channel_id: Text, content: Text) -> Ok | Err:
     channel = channel_id.read(_CHANNEL_ID_BYTES)
-    # One character more than allowed is enough to see that it is too long, and a character has up to four bytes.
+    # One character more than the limit shows that the text is too long; a character has up to four bytes.
     text = content.read(4 * (run.limits.content_chars + 1))
     refusal = _refuse_send(run, channel, text)
     if refusal:
@@ -222,15 +222,15 @@ def _refuse_send(run: OngoingRun, channel_id: str, content: str) -> str | None:
     if _SEND_MESSAGES not in run.permissions:
         return f"the plugin lacks the permission {Permission.SEND_MESSAGES}; an admin of the guild can grant it"
     if not _UUID.fullmatch(channel_id):
-        return "the channel id is not a UUID"
+        return "the channel id is not a UUID; use the channel_id of the message"
     if not content.strip():
         return "the content is empty"
     if len(content) > run.limits.content_chars:
-        return f"the content has more characters than the limit of {run.limits.content_chars}"
+        return f"the content is too long; the limit is {run.limits.content_chars} characters"
     if "\0" in content:
         return "the content has a NUL character"
     if len(run.intents) >= run.limits.sends:
-        return f"the run has sent {run.limits.sends} messages already, which is the limit"
+        return f"the run has already sent {run.limits.sends} messages, which is the limit"
     return None
 
 
@@ -239,8 +239,8 @@ def _get_settings(run: OngoingRun) -> str:
 
 
 def _present(run: OngoingRun, key: Text) -> str | None:
-    """The key if it is there; one that is too long for that is not read."""
-    # The limit alone does not say: a state may be from before an operator lowered it.
+    """The key if the state has it, else None. A key that is too long to be in the state is not read."""
+    # The limit alone is not enough: the state may have longer keys from before an operator lowered it.
     if key.size > run.limits.state_key_bytes and all(_size(name) < key.size for name in run.seen_state):
         return None
     name = key.read(key.size)
@@ -258,7 +258,7 @@ def _set_state(run: OngoingRun, key: Text, value: Text) -> Ok | Err:
 
 
 def _write_state(run: OngoingRun, key: Text, value: Text) -> str | None:
-    """Why it is refused. What is too long is not read, so nothing is stored that was cut."""
+    """Write to the state; returns the reason if that is refused. A text over a limit is refused, never cut."""
     limits = run.limits
     if key.size == 0:
         return "the key is empty"
@@ -271,7 +271,7 @@ def _write_state(run: OngoingRun, key: Text, value: Text) -> str | None:
     old = state.get(name)
     keys = len(state) + (old is None)
     after = before + value.size + (key.size if old is None else -_size(old))
-    # A state from before an operator lowered the limits may be over them, and may shrink.
+    # The state may exceed limits that an operator has lowered since. It may then shrink, but not grow.
     if keys > max(limits.state_keys, len(state)):
         return f"the state would have {keys} keys; the limit is {limits.state_keys}"
     if after > max(limits.state_bytes, before):
@@ -291,8 +291,8 @@ def _delete_state(run: OngoingRun, key: Text) -> None:
         run.state_bytes -= key.size + _size(value)
 
 
-# What follows is called by WASI, inside the sandbox. It is not counted as a host call, since a plugin that prints
-# cannot know how often its language writes: log limits, bytes and fuel bound it.
+# The WASI component inside the sandbox calls the functions below. Their calls are not counted as host calls, since a
+# plugin that prints cannot know how often its language writes. The limits on logs, bytes and fuel bound them.
 
 
 def _environment(run: OngoingRun) -> str:
@@ -347,13 +347,13 @@ _FUNCTIONS: Final[Mapping[str, tuple[Callable[..., HostResult], HostFunctionCall
     "exit": (_exit, None),
     "refuse": (_refuse, None),
 }
-"""What each does, and what is recorded of a call that is counted: one object for all calls that are not denied."""
+"""Each function with the record of a counted call. All calls that are not refused share one object."""
 
 
 class HostFunctions:
-    """The linker of all runs, and the record of the one that is under way.
+    """The host functions, in one linker for all runs, and the record of the current run.
 
-    A linker per run, with functions that hold the store, leaks 17 kB each time.
+    A linker for each run, with functions that refer to the store, would leak 17 kB a run.
     """
 
     def __init__(self, engine: Engine) -> None:

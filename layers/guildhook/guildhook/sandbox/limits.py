@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 WASM_PAGE_BYTES = 64 * 1024
-# What wasmtime's C API and a BIGINT both hold.
+# The largest value that both wasmtime's C API and a BIGINT of Postgres can hold.
 _LARGEST = 2**63 - 1
 
 

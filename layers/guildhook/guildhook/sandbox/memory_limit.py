@@ -1,7 +1,7 @@
-"""How the cap on total memory becomes a limit that wasmtime enforces.
+"""Converts the limit on total memory into the limit on each memory that wasmtime enforces.
 
-`Store.set_limits(memory_size=…)` bounds every memory by itself, and a module can have many. So the bound is
-chosen such that all of them together, each grown as far as it can, stay within the cap.
+`Store.set_limits(memory_size=…)` bounds each memory by itself, and a module can have many. The bound is chosen so that
+all memories together stay within the total, even if each of them grows as far as it can.
 """
 
 from functools import lru_cache
@@ -10,12 +10,12 @@ from guildhook.model import MemoryType
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 
 _MAX_PAGES = 65_536
-"""Of a 32-bit memory."""
+"""The size of the largest 32-bit memory."""
 
 
 @lru_cache(maxsize=1024)
 def limit_per_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> int | None:
-    """Bytes each memory may have, as many as `cap_bytes` in total allow; None where no limit is low enough."""
+    """The largest limit in bytes for each memory that keeps the total within `cap_bytes`; None if there is none."""
     cap = cap_bytes // WASM_PAGE_BYTES
     largest = min(cap, _MAX_PAGES)
     floor = max((memory.minimum for memory in memories), default=0)
@@ -25,11 +25,11 @@ def limit_per_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> int | 
 
 
 def too_much_memory(memories: tuple[MemoryType, ...], cap_bytes: int) -> str:
-    """Why there is no limit for these memories."""
+    """The reason why `limit_per_memory` is None for these memories."""
     needed = sum(memory.minimum for memory in memories) * WASM_PAGE_BYTES
     return (
         f"its {len(memories)} memories start with {needed} bytes and can grow past the limit of {cap_bytes} bytes; "
-        "declare smaller ones, and a maximum for each"
+        "declare smaller memories with a maximum"
     )
 
 

@@ -1,4 +1,4 @@
-"""One run of one plugin for one message: pure, bounded, and alone in its store."""
+"""Runs one plugin for one message: a pure and bounded call in a store of its own."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ _NO_STATE: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlugin:
-    """A module together with what its guild granted it."""
+    """A module with the permissions that its guild has granted and the limits of its runs."""
 
     id: UUID
     module: LoadedModule
@@ -34,7 +34,7 @@ class LoadedPlugin:
 
 
 class Sandbox:
-    """Runs plugins, one at a time: wasmtime's bindings are not safe to enter from two threads."""
+    """Runs plugins, one at a time, since the bindings of wasmtime are not thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,7 +45,7 @@ class Sandbox:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Hold the sandbox for several runs. Putting off signals takes a tenth of a short run, and is done once."""
+        """Reserve the sandbox for several runs, to defer signals once: that takes a tenth of a short run."""
         with self._turn, deferred_signals():
             self._in_batch = True
             try:
@@ -62,11 +62,11 @@ class Sandbox:
         seed: int,
         state: Mapping[str, str] = _NO_STATE,
     ) -> RunResult:
-        """Give the plugin the message, and return what it did.
+        """Run the plugin for the message.
 
-        Touches no network, database or file, never waits, and leaves `state` as it is. The same arguments give the same
-        result but for `duration_us`, as long as the deadline does not cut in. Intents and a new state are returned
-        only if the run ended ok.
+        A run uses no network, database or file, never waits, and does not change `state`. Equal arguments give equal
+        results, except for `duration_us` and runs that end at the deadline. The result has intents and a new state
+        only if the outcome is `ok`.
         """
         with self._turn:
             if self._in_batch:
@@ -75,7 +75,7 @@ class Sandbox:
                 return self._run(plugin, message, settings, now, seed, state)
 
     def start(self, module: LoadedModule, limits: Limits) -> tuple[Outcome, str]:
-        """Make an instance and give it nothing, neither message nor settings nor state: how that ended, and why."""
+        """Instantiate the module without message, settings or state. Returns the outcome and its detail."""
         nobody, never = UUID(int=0), datetime.fromtimestamp(0, UTC)
         message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
         with self.batch():
@@ -118,7 +118,7 @@ class Sandbox:
         seed: int,
         state: Mapping[str, str],
     ) -> tuple[OngoingRun, Outcome, str, int]:
-        """The record of a run, how it ended and why, and the fuel that is left."""
+        """Run in a new store. Returns the record, the outcome with its detail, and the remaining fuel."""
         with Store(self._engine_address) as store:
             run = OngoingRun(
                 store=store,
@@ -140,9 +140,9 @@ class Sandbox:
                 self._host.run = None
 
     def _call(self, module: LoadedModule, run: OngoingRun, payload: bytes | None) -> tuple[Outcome, str]:
-        """Make an instance, and call it unless `payload` is None."""
+        """Instantiate the module, and call it unless `payload` is None. Returns the outcome and its detail."""
         store, limits = run.store, run.limits
-        # Before anything of the guest runs: a start function runs while the module is instantiated.
+        # All limits are set first, since a start function runs during instantiation.
         store.set_fuel(limits.fuel)
         memory_bytes = limit_per_memory(module.memories, limits.memory_bytes)
         if memory_bytes is None:
@@ -165,19 +165,20 @@ class Sandbox:
                 on_message(payload)
             reached = Outcome.OK
         except WasmtimeError as error:
-            # Its text alone: an error that is kept keeps this frame, and with it the run, until a garbage collection.
+            # Only the text is kept: the error refers to this frame, and would keep the run until a garbage collection.
             late, cause = run.late, last_cause(error)
         run.finish_lines()
         return _classify(run, reached, late, cause)
 
 
 def _classify(run: OngoingRun, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
-    """How a run ended, by what the host recorded. wasmtime's `cause` is shown, never believed: names in it are
-    the guest's, and can say "all fuel consumed".
+    """The outcome of a run and its detail, by the record of the host.
+
+    `cause` is shown but decides nothing: it contains names that the guest chose, which can say "all fuel consumed".
     """
     if run.fault:
         if not isinstance(run.fault, Exception):
-            raise run.fault  # it ends this process, and was caught only to leave the guest alive
+            raise run.fault  # it must end the process; it was caught only so that it did not leave through wasmtime
         return Outcome.INTERNAL, f"host function failed: {type(run.fault).__name__}"
     if run.ended:
         return run.ended

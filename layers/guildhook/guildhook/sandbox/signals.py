@@ -1,11 +1,11 @@
-"""Signals wait until the guest is done.
+"""Defers signals until the guest has returned.
 
-Python runs a signal's handler between any two instructions of the main thread, so also at the start of a host function,
-before it can catch anything. What a handler raises there (KeyboardInterrupt, a timeout) would leave through wasmtime,
-which ends the process.
+Python runs the handler of a signal between any two instructions of the main thread, so possibly at the start of a host
+function, before it can catch anything. An exception of the handler (KeyboardInterrupt, a timeout) would then leave
+through wasmtime, which ends the process.
 """
 
-# The public module makes enums of signals and handlers: 45 µs for all of them, against 5 µs.
+# The public module converts signals and handlers to enums, which takes 45 µs for all signals instead of 5 µs.
 import _signal
 import threading
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ _SIGNALS: Final[tuple[int, ...]] = tuple(_signal.valid_signals())
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Signals that arrive meanwhile and have a handler in Python are raised again on leaving."""
+    """Signals with a handler in Python that arrive inside the block are raised again when it ends."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # handlers run in the main thread alone
+        yield  # Python runs handlers in the main thread only
         return
     arrived: list[int] = []
     try:

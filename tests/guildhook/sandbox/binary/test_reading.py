@@ -30,9 +30,9 @@ def test_numbers(data, value):
     [
         (b"", "cut off at byte 0"),
         (b"\x80\x80", "cut off at byte 2"),
-        (b"\xff\xff\xff\xff\x10", "does not fit 32 bits"),
-        (b"\x80\x80\x80\x80\x80\x00", "does not fit 32 bits"),
-        (b"\xff" * 1_000, "does not fit 32 bits"),
+        (b"\xff\xff\xff\xff\x10", "does not fit into 32 bits"),
+        (b"\x80\x80\x80\x80\x80\x00", "does not fit into 32 bits"),
+        (b"\xff" * 1_000, "does not fit into 32 bits"),
     ],
 )
 def test_what_is_no_number_is_refused(data, reason):
@@ -59,7 +59,7 @@ def test_a_section_is_its_id_and_its_contents():
 
 @pytest.mark.parametrize("read", [Reader.byte, lambda r: r.take(1), lambda r: r.skip(1), lambda r: r.part(1)])
 def test_nothing_reads_past_the_end(read):
-    with pytest.raises(RefusedBinaryError, match="cut off at byte 3: 1 bytes should follow, 0 do"):
+    with pytest.raises(RefusedBinaryError, match="the file is cut off at byte 3: 1 bytes should follow, and 0 do"):
         read(Reader(b"abcd", 3, 3))
 
 
@@ -68,8 +68,8 @@ def test_nothing_reads_past_the_end(read):
     [
         (b"\x05four", "cut off"),
         (b"\x02\xc3\x28", "not UTF-8"),
-        (b"\xe9\x07" + b"n" * 1_001, "a name has 1001 bytes; the limit is 1000"),
-        (b"\xff\xff\xff\xff\x0f", "a name has 4294967295 bytes"),
+        (b"\xe9\x07" + b"n" * 1_001, "it has a name of 1001 bytes; the limit is 1000"),
+        (b"\xff\xff\xff\xff\x0f", "it has a name of 4294967295 bytes"),
     ],
 )
 def test_what_is_no_name_is_refused(data, reason):

@@ -35,7 +35,7 @@ def test_a_compile_that_grows_too_large_is_ended():
 def test_an_artifact_that_is_too_large_is_refused():
     # The bytes between the two are part of the memory's image.
     sparse = '(core module (memory 100) (data (i32.const 0) "a") (data (i32.const 6_000_000) "a"))'
-    with pytest.raises(InvalidPluginError, match=r"compiled it has \d+ bytes; the limit is 5000000"):
+    with pytest.raises(InvalidPluginError, match=r"its native code has \d+ bytes; the limit is 5000000"):
         compile_in_child(wat.plugin(wat.on_message(""), lowered=sparse), CompileLimits(artifact_bytes=5_000_000))
 
 
@@ -47,7 +47,7 @@ def test_the_child_sees_nothing_of_the_environment(monkeypatch):
 
 def test_a_child_that_cannot_start_is_a_fault_of_the_infrastructure(monkeypatch):
     monkeypatch.setattr("sys.executable", "/no/such/python")
-    with pytest.raises(InfrastructureError, match=f"cannot start a process to compile in: {os.strerror(2)}"):
+    with pytest.raises(InfrastructureError, match=f"cannot start the compile process: {os.strerror(2)}"):
         compile_in_child(wat.SILENT, CompileLimits())
 
 

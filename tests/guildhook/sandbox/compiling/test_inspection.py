@@ -45,7 +45,7 @@ def test_a_plugin_that_cannot_send_needs_no_permission():
         (b"\0asm\x0e\0\x01\0", "not a WebAssembly component"),
         (HEADER, "exports no function 'on-message'"),
         (HEADER + b"\x01", "cut off"),
-        (HEADER + b"\x01\xff\xff\xff\xff\xff", "does not fit 32 bits"),
+        (HEADER + b"\x01\xff\xff\xff\xff\xff", "does not fit into 32 bits"),
         (HEADER + b"\x01\xff\xff\xff\xff\x0f", "4294967295 bytes should follow"),
         (HEADER + b"\x63\x00", "section 99"),
         (HEADER + b"\x02\x06\xff\xff\xff\xff\x0f\x00", "at least 4294967295 imports, exports, aliases"),
@@ -126,8 +126,8 @@ def functions(count: int, body: bytes) -> bytes:
 def test_a_name_in_a_reason_is_printable_and_not_too_long():
     tags = "\N{TAG SPACE}" * 200
     reason = inspect(bytes(wat2wasm(f'(component (import "\\1b[31m{tags}" (func)))'))).reasons[0]
-    assert reason.startswith("imports '\\x1b[31m\\U000e0020")
-    assert "…', which plugins cannot have" in reason
+    assert reason.startswith("it imports '\\x1b[31m\\U000e0020")
+    assert "…', which plugins cannot use" in reason
 
 
 quickly = settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -175,7 +175,7 @@ def test_the_memory_of_wasi_is_part_of_it():
 def test_more_imports_than_there_can_be_are_refused_and_not_all_told():
     names = "".join(f'(import "wasi:random/random@0.2.{i}" (instance))' for i in range(150))
     inspection = inspect(wat.plugin(wat.on_message(""), imports=names))
-    assert inspection.reasons == ("imports 151 interfaces and functions; the limit is 100",)
+    assert inspection.reasons == ("it imports 151 interfaces and functions; the limit is 100",)
     assert len(inspection.imports) == 100
 
 
@@ -199,7 +199,9 @@ def test_too_much_of_it_is_refused_as_is_a_second_one():
     long = with_settings_schema(wat.SILENT, bytes(MAX_SCHEMA_BYTES + 1))
     assert "has 65537 bytes; the limit is 65536" in inspect(long).reasons[0]
     once = with_settings_schema(wat.SILENT, b"{}")
-    assert inspect(once + once[len(wat.SILENT) :]).reasons == ("it has the section guildhook:settings-schema twice",)
+    assert inspect(once + once[len(wat.SILENT) :]).reasons == (
+        "it has the section guildhook:settings-schema twice; keep one",
+    )
     assert inspect(once + once[len(wat.SILENT) :]).settings_schema is None
 
 

@@ -1,7 +1,7 @@
-"""What a component is made of, as far as the sandbox must know it: names, and what an instance of it has.
+"""Reads a component: the names that it imports and exports, and the memories and tables of an instance.
 
-Reads the binary alone and compiles nothing. What could hide a memory from the count is refused, and so is what is too
-much for the compiler.
+Only the binary is read; nothing is compiled. A component is refused if it could hide a memory from the count, or if it
+exceeds a limit that protects the compiler.
 Format: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
 """
 
@@ -17,7 +17,7 @@ from guildhook.sandbox.binary.tally import PartKind, Tally
 COMPONENT_HEADER = b"\0asm\x0d\0\x01\0"
 
 SCHEMA_SECTION = "guildhook:settings-schema"
-"""The custom section in which a plugin says what settings it has."""
+"""The custom section that holds the schema of a plugin's settings."""
 MAX_SCHEMA_BYTES = 64 * 1024
 
 _MAX_NESTING = 8
@@ -36,7 +36,7 @@ _MAX_TABLE_ELEMENTS = 1_000_000
 
 _Item = TypeVar("_Item")
 
-# What a name stands for: a core sort is two bytes, the others one.
+# The sort of a definition: two bytes for a core sort, one byte for any other.
 _Sort = tuple[int, ...]
 _CORE_MODULE: _Sort = (0x00, 0x11)
 _COMPONENT: _Sort = (0x04,)
@@ -47,36 +47,36 @@ class Component:
     imports: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     uses: set[str] = field(default_factory=set)
-    """Names taken out of instances, at any level: a function must be named here before it can be called."""
+    """The names of items aliased from instances, at any level. Only functions named here can be called."""
     memories: list[MemoryType] = field(default_factory=list)
-    """One for each memory that an instance has."""
+    """One entry for each memory of an instance."""
     tables: list[int] = field(default_factory=list)
-    """One for each table that an instance has: how many elements it has at least."""
+    """The minimum number of elements of each table of an instance."""
     instances: int = 0
-    """How many instances an instance has inside."""
+    """The number of instances inside an instance."""
     definitions: int = 0
-    """How many definitions the compiler takes an instance through, those of the instances inside included."""
+    """The number of definitions that the compiler processes for an instance, including its inner instances."""
     modules: list[CoreModule] = field(default_factory=list)
-    """Core modules by their index."""
+    """The core modules, by index."""
     name_sections: list[int] = field(default_factory=list)
-    """Those of all core modules, at any level; see CoreModule."""
+    """The name sections of all core modules, at any level; see CoreModule."""
     components: list["Component"] = field(default_factory=list)
-    """Nested components by their index."""
+    """The nested components, by index."""
     settings_schema: bytes | None = None
-    """As it is: nothing is known of what it says."""
+    """The raw contents of the section SCHEMA_SECTION. They are not parsed here."""
 
 
 def read_component(wasm: bytes) -> Component:
-    """Raises RefusedBinaryError."""
+    """Read a whole upload. Raises RefusedBinaryError."""
     reader = Reader(wasm, 0, len(wasm))
-    reader.expect(COMPONENT_HEADER, "not a component")
+    reader.expect(COMPONENT_HEADER, "it is not a WebAssembly component")
     return _Parser().component(reader, ())
 
 
 def without_section(wasm: bytes, name: str) -> bytes:
-    """A component without its custom sections of this name. Raises RefusedBinaryError."""
+    """The component without its custom sections of this name. Raises RefusedBinaryError."""
     reader = Reader(wasm, 0, len(wasm))
-    reader.expect(COMPONENT_HEADER, "not a component")
+    reader.expect(COMPONENT_HEADER, "it is not a WebAssembly component")
     kept = [COMPONENT_HEADER]
     while not reader.exhausted:
         start = reader.position
@@ -91,10 +91,10 @@ class _Parser:
         self._tally = Tally()
 
     def component(self, reader: Reader, outer: tuple[Component, ...]) -> Component:
-        """`outer` are the components around this one, from the outside in."""
+        """`outer` are the enclosing components, the outermost first."""
         if len(outer) >= _MAX_NESTING:
             raise RefusedBinaryError(
-                f"components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}"
+                f"its components are nested at least {len(outer) + 1} deep; the limit is {_MAX_NESTING}"
             )
         this = Component()
         while not reader.exhausted:
@@ -116,7 +116,7 @@ class _Parser:
                     self._tally.add(PartKind.TYPE_BYTES, body.remaining)
                     self._counted(body, this)
                 case _:
-                    raise RefusedBinaryError(f"section {section} of a component is not supported")
+                    raise RefusedBinaryError(f"it has a component with section {section}, which is not supported")
         return this
 
     def _custom(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
@@ -124,7 +124,7 @@ class _Parser:
         if name == "component-name":
             self._tally.add(PartKind.NAME_BYTES, reader.remaining)
         elif name == SCHEMA_SECTION and not outer:
-            # What a component inside says is of its own settings.
+            # The section of a nested component describes the settings of that component alone.
             _settings_schema(reader, this)
 
     def _counted(self, reader: Reader, this: Component) -> Iterable[int]:
@@ -134,7 +134,7 @@ class _Parser:
         return range(count)
 
     def _nested(self, reader: Reader, this: Component, outer: tuple[Component, ...]) -> Component:
-        reader.expect(COMPONENT_HEADER, "a component in it has another version")
+        reader.expect(COMPONENT_HEADER, "a component in it has a version other than 13, which is not supported")
         nested = self.component(reader, (*outer, this))
         this.uses |= nested.uses
         this.name_sections.extend(nested.name_sections)
@@ -184,7 +184,7 @@ class _Parser:
 
 def _settings_schema(reader: Reader, this: Component) -> None:
     if this.settings_schema is not None:
-        raise RefusedBinaryError(f"it has the section {SCHEMA_SECTION} twice")
+        raise RefusedBinaryError(f"it has the section {SCHEMA_SECTION} twice; keep one")
     if reader.remaining > MAX_SCHEMA_BYTES:
         raise RefusedBinaryError(
             f"its section {SCHEMA_SECTION} has {reader.remaining} bytes; the limit is {MAX_SCHEMA_BYTES}"
@@ -196,15 +196,15 @@ def _instantiate(this: Component, memories: Sequence[MemoryType], tables: Sequen
     this.instances += 1
     this.memories.extend(memories)
     this.tables.extend(tables)
-    for count, what, most in (
-        (this.instances, "instances inside", _MAX_INSTANCES),
-        (this.definitions, "definitions, those of the instances inside included", PartKind.DEFINITIONS.most),
+    for count, plural, most in (
+        (this.instances, "inner instances", _MAX_INSTANCES),
+        (this.definitions, "definitions, including its inner instances", PartKind.DEFINITIONS.most),
         (len(this.memories), "memories", _MAX_MEMORIES),
         (len(this.tables), "tables", _MAX_TABLES),
         (sum(this.tables), "table elements", _MAX_TABLE_ELEMENTS),
     ):
         if count > most:
-            raise RefusedBinaryError(f"an instance of it has at least {count} {what}; the limit is {most}")
+            raise RefusedBinaryError(f"an instance of it has at least {count} {plural}; the limit is {most}")
 
 
 def _alias(reader: Reader, this: Component, outer: tuple[Component, ...]) -> None:
@@ -253,8 +253,8 @@ def _canonical_options(reader: Reader) -> None:
             case 0x00:
                 pass  # UTF-8
             case 0x01 | 0x02:
-                # The host would copy such a text two or three times as large.
-                raise RefusedBinaryError("it passes text that is not encoded in UTF-8, which is not supported")
+                # Converting such a text to UTF-8 would make it two or three times as large on the host.
+                raise RefusedBinaryError("it passes text in an encoding other than UTF-8, which is not supported")
             case 0x03 | 0x04 | 0x05:  # memory, realloc, post-return
                 reader.number()
             case _:
@@ -293,19 +293,22 @@ def _extern_type(reader: Reader) -> _Sort:
     return sort
 
 
-def _kind(reader: Reader, what: str, known: int) -> int:
+def _kind(reader: Reader, noun: str, known: int) -> int:
+    """The kind of a definition. Raises RefusedBinaryError unless it is below `known`."""
     kind = reader.byte()
     if kind >= known:
-        raise RefusedBinaryError(f"{what} of kind {kind} is not supported")
+        raise RefusedBinaryError(f"it has a {noun} of kind {kind}, which is not supported")
     return kind
 
 
 def _refuse_code(sort: _Sort, verb: str) -> None:
     if sort in (_CORE_MODULE, _COMPONENT):
-        raise RefusedBinaryError(f"it {verb} a module or a component, which hides how many memories an instance has")
+        raise RefusedBinaryError(
+            f"it {verb} a module or a component, which is refused, since that hides memories of an instance"
+        )
 
 
-def _at(space: Sequence[_Item], index: int, what: str) -> _Item:
+def _at(space: Sequence[_Item], index: int, noun: str) -> _Item:
     if index >= len(space):
-        raise RefusedBinaryError(f"{what} {index} does not exist")
+        raise RefusedBinaryError(f"it refers to {noun} {index}, which does not exist")
     return space[index]

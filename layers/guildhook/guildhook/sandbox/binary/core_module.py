@@ -1,7 +1,7 @@
-"""What a core module holds: memories and tables one by one, everything else counted, instructions never read.
+"""Reads a core module: lists its memories and tables, counts everything else, and skips the instructions.
 
-A count that is too low for what follows hides nothing: such a module is invalid, and is refused before any of it is
-compiled. Format: https://webassembly.github.io/spec/core/binary/modules.html
+A section whose count is lower than its contents hides nothing: wasmtime refuses such a module before it compiles any
+of it. Format: https://webassembly.github.io/spec/core/binary/modules.html
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from guildhook.sandbox.binary.tally import PartKind, Tally
 
 MODULE_HEADER = b"\0asm\x01\0\0\0"
 
-# Of one function. Toolchains come to 500.
+# The limit of one function; the output of toolchains has up to 500.
 _MAX_LOCALS = 5_000
 """The locals of a function."""
 _MAX_FUNCTION_NAME_BYTES = 16_000
@@ -21,7 +21,7 @@ _MAX_FUNCTION_NAME_BYTES = 16_000
 _FUNCREF, _EXTERNREF = 0x70, 0x6F
 _VALUE_TYPES = frozenset({0x7F, 0x7E, 0x7D, 0x7C, 0x7B, _FUNCREF, _EXTERNREF})
 
-# Sections of which only the number of entries matters.
+# Only the number of entries of these sections matters.
 _COUNTED = {
     6: PartKind.GLOBALS,
     7: PartKind.CORE_EXPORTS,
@@ -29,25 +29,25 @@ _COUNTED = {
     11: PartKind.DATA,
 }
 _IGNORED = (8, 12)
-"""The start function, and the number of data segments."""
+"""The sections of the start function and of the number of data segments."""
 
 
 @dataclass(slots=True)
 class CoreModule:
-    """Only what an instance of it has of its own: imported memories and tables are counted where they come from."""
+    """A core module's own parts. Imported memories and tables are counted in the instance that they come from."""
 
     memories: list[MemoryType] = field(default_factory=list)
     tables: list[int] = field(default_factory=list)
-    """How many elements each table has at least."""
+    """The minimum number of elements of each table."""
     functions: int = 0
     imports: int = 0
     name_sections: list[int] = field(default_factory=list)
-    """Where in the binary the word "name" stands that makes a section that of debug names."""
+    """Positions in the whole binary: where the section name "name" of each section of debug names begins."""
 
 
 def read_core_module(reader: Reader, tally: Tally) -> CoreModule:
-    """Raises RefusedBinaryError."""
-    reader.expect(MODULE_HEADER, "a core module in it has another version")
+    """Read the core module that fills `reader`. Raises RefusedBinaryError."""
+    reader.expect(MODULE_HEADER, "a core module in it has a version other than 1, which is not supported")
     module = CoreModule()
     while not reader.exhausted:
         section, body = reader.section()
@@ -77,17 +77,17 @@ def _read_section(section: int, body: Reader, module: CoreModule, tally: Tally) 
         case 10:
             _code(body, module.functions, tally)
         case _:
-            raise RefusedBinaryError(f"section {section} of a core module is not supported")
+            raise RefusedBinaryError(f"it has a core module with section {section}, which is not supported")
 
 
-def _counted(reader: Reader, what: PartKind, tally: Tally) -> range:
+def _counted(reader: Reader, kind: PartKind, tally: Tally) -> range:
     count = reader.number()
-    tally.add(what, count)
+    tally.add(kind, count)
     return range(count)
 
 
 def _custom(reader: Reader, module: CoreModule, tally: Tally) -> None:
-    # Other custom sections, like those of a debugger, are as large as they like: the compiler does not read them.
+    # Other custom sections, such as a debugger's, may have any size: the compiler does not read them.
     if reader.name() != "name":
         return
     module.name_sections.append(reader.position - len("name"))
@@ -96,7 +96,7 @@ def _custom(reader: Reader, module: CoreModule, tally: Tally) -> None:
         subsection, body = reader.section()
         tally.add(PartKind.SECTIONS, 1)
         if subsection == 0:
-            body.name()  # the module's
+            body.name()  # the name of the module
         elif subsection == 1:
             names = body.number()
             tally.add(PartKind.FUNCTION_NAMES, names)
@@ -116,7 +116,7 @@ def _function_name(reader: Reader) -> None:
 def _code(reader: Reader, functions: int, tally: Tally) -> None:
     bodies = reader.number()
     if bodies != functions:
-        raise RefusedBinaryError(f"a core module declares {functions} functions, and has code for {bodies}")
+        raise RefusedBinaryError(f"it has a core module with {functions} functions, but with code for {bodies}")
     for function in range(bodies):
         tally.add(PartKind.LOCALS, _locals(reader.part(reader.number()), function))
 
@@ -124,27 +124,27 @@ def _code(reader: Reader, functions: int, tally: Tally) -> None:
 def _locals(reader: Reader, function: int) -> int:
     declared = 0
     for _ in range(reader.number()):
-        # A declaration of no locals is a step all the same.
+        # An empty declaration counts as one, since reading it takes a step too.
         declared += max(reader.number(), 1)
         if declared > _MAX_LOCALS:
             raise RefusedBinaryError(f"{_nth(function)} has at least {declared} locals; the limit is {_MAX_LOCALS}")
         if reader.byte() not in _VALUE_TYPES:
-            raise RefusedBinaryError(f"{_nth(function)} has a local of a type that is not supported")
+            raise RefusedBinaryError(f"{_nth(function)} has a local whose type is not supported")
     return declared
 
 
 def _nth(function: int) -> str:
-    return f"function {function} of a core module, imported ones not counted,"
+    return f"function {function} of a core module (not counting imports)"
 
 
 def _table(reader: Reader) -> int:
     if reader.byte() not in (_FUNCREF, _EXTERNREF):
         raise RefusedBinaryError(
-            "a table in it holds neither functions nor external references; nothing else is supported"
+            "it has a table that holds neither functions nor external references, which is not supported"
         )
     flags = reader.byte()
     if flags > 1:
-        raise RefusedBinaryError("a table in it is shared or 64-bit; neither is supported")
+        raise RefusedBinaryError("it has a table that is shared or 64-bit, which is not supported")
     minimum = reader.number()
     if flags:
         reader.number()
@@ -154,5 +154,7 @@ def _table(reader: Reader) -> int:
 def _memory(reader: Reader) -> MemoryType:
     flags = reader.byte()
     if flags > 1:
-        raise RefusedBinaryError("a memory in it is shared, 64-bit or has pages of its own size; none is supported")
+        raise RefusedBinaryError(
+            "it has a memory that is shared, 64-bit or has pages of its own size, which is not supported"
+        )
     return MemoryType(minimum=reader.number(), maximum=reader.number() if flags else None)

@@ -1,4 +1,4 @@
-"""How much of everything a whole upload may hold, over all components and core modules in it."""
+"""Limits on the parts of an upload, counted over all of its components and core modules."""
 
 from enum import Enum
 
@@ -6,10 +6,10 @@ from guildhook.sandbox.binary.reading import RefusedBinaryError
 
 
 class PartKind(Enum):
-    """What is counted, and how much of it there may be.
+    """A kind of part with its plural and its limit.
 
-    Each limit is at least three times what the largest plugin of componentize-py, componentize-js (also its debug
-    build) and componentize-qjs holds.
+    Each limit is at least three times the count in the largest plugin that componentize-py, componentize-js (including
+    its debug build) and componentize-qjs produced.
     """
 
     SECTIONS = ("sections", 10_000)
@@ -33,14 +33,14 @@ class PartKind(Enum):
 
 
 class Tally:
-    """Counts while an upload is read. What is counted is counted before it is walked, which bounds the walk."""
+    """Counts the parts of an upload. Parts are counted before they are read, which bounds the time of reading."""
 
     def __init__(self) -> None:
         self._counts = dict.fromkeys(PartKind, 0)
 
-    def add(self, what: PartKind, count: int) -> None:
-        """Raises RefusedBinaryError past the limit."""
-        total = self._counts[what] + count
-        if total > what.most:
-            raise RefusedBinaryError(f"it has at least {total} {what.plural}; the limit is {what.most}")
-        self._counts[what] = total
+    def add(self, kind: PartKind, count: int) -> None:
+        """Raises RefusedBinaryError if the total exceeds the limit."""
+        total = self._counts[kind] + count
+        if total > kind.most:
+            raise RefusedBinaryError(f"it has at least {total} {kind.plural}; the limit is {kind.most}")
+        self._counts[kind] = total

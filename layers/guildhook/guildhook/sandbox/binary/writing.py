@@ -1,4 +1,4 @@
-"""How a component binary is written."""
+"""Encodes the elements of a component binary: sections, names and numbers."""
 
 
 def encoded_section(kind: bytes, content: bytes) -> bytes:
@@ -11,7 +11,7 @@ def encoded_name(text: str) -> bytes:
 
 
 def encoded_number(value: int) -> bytes:
-    """Unsigned LEB128."""
+    """The value as unsigned LEB128."""
     encoded = bytearray()
     while value >= 0x80:
         encoded.append(value & 0x7F | 0x80)

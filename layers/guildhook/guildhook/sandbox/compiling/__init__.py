@@ -1,1 +1,1 @@
-"""The way from an uploaded component to native code: inspected, wrapped, and compiled in a child process."""
+"""Turns an uploaded component into native code: inspects it, wraps it, and compiles it in a child process."""

@@ -1,7 +1,7 @@
-"""Compiles in a process of its own, which may take too long, grow too large or crash without harm to anyone.
+"""Compiles a plugin in a child process, which may take too long, grow too large or crash without harm to others.
 
-Cranelift takes as long and as much memory as a stranger's code makes it, and a panic in wasmtime ends the
-process that called it: both are no more than a reason to refuse the plugin.
+An untrusted plugin decides how much time and memory Cranelift takes, and a panic in wasmtime ends the process that
+called it. In a child process both are just reasons to refuse the plugin.
 """
 
 import os
@@ -19,9 +19,9 @@ from guildhook.model import MemoryType
 from guildhook.sandbox.limits import Limits
 
 REFUSED_STATUS = 3
-"""The child's exit status when its stderr says why the plugin is invalid."""
+"""The child exits with this status if the plugin is invalid; its stderr holds the reason."""
 
-# All that Python may need to start. The rest of the environment holds the secrets of the function.
+# Python needs these variables to start. The rest of the environment is withheld, since it holds secrets.
 _ENVIRONMENT = ("LANG", "LD_LIBRARY_PATH", "PATH")
 
 
@@ -37,19 +37,19 @@ class CompileLimits:
 
 @dataclass(frozen=True, slots=True)
 class FirstStart:
-    """The first start of a plugin: what it may use, and the memories that inspection found."""
+    """The limits of a plugin's first start, and the memories that inspection found."""
 
     limits: Limits
     memories: tuple[MemoryType, ...]
 
 
 def compile_in_child(wasm: bytes, limits: CompileLimits, start: FirstStart | None = None) -> bytes:
-    """The artifact of what inspection accepted, started once if `start` says so.
+    """Compile a plugin that inspection accepted, and start it once if `start` is given. Returns the artifact.
 
-    Raises InvalidPluginError for what does not compile within the limits, or does not start; InfrastructureError if no
+    Raises InvalidPluginError if it does not compile within the limits or does not start; InfrastructureError if no
     child can be started.
     """
-    # A file, since a pipe would be read in pieces and then joined: twice the memory of the largest artifact.
+    # A file is used because a pipe is read in pieces and joined, which takes twice the memory of the artifact.
     with tempfile.TemporaryFile() as artifact:
         child = _run(wasm, artifact, limits, start)
         if child.returncode == 0:
@@ -59,11 +59,11 @@ def compile_in_child(wasm: bytes, limits: CompileLimits, start: FirstStart | Non
         raise InvalidPluginError(child.stderr.decode(errors="replace"))
     if child.returncode < 0:
         raise InvalidPluginError(
-            f"compiling it ends the compiler with {signal.Signals(-child.returncode).name}; it needs more than the "
-            f"limit of {limits.memory_bytes} bytes of memory, or is more than the compiler can take"
+            f"compiling it crashed the compiler with {signal.Signals(-child.returncode).name}: it needs more than the "
+            f"limit of {limits.memory_bytes} bytes of memory, or the compiler cannot handle it; make it smaller"
         )
     last_words = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-    raise InfrastructureError(f"the process to compile in ended with status {child.returncode}: {last_words}")
+    raise InfrastructureError(f"the compile process ended with status {child.returncode}: {last_words}")
 
 
 def _run(
@@ -72,7 +72,7 @@ def _run(
     arguments = [str(limits.memory_bytes), str(limits.artifact_bytes), msgspec.json.encode(start).decode()]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
-        return subprocess.run(  # noqa: S603 - this Python, with arguments of our own
+        return subprocess.run(  # noqa: S603 - this Python, with our own arguments
             [sys.executable, "-P", "-m", "guildhook.sandbox", *arguments],
             input=wasm,
             stdout=artifact,
@@ -82,6 +82,8 @@ def _run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InvalidPluginError(f"compiling it takes longer than the limit of {limits.timeout_seconds} s") from None
+        raise InvalidPluginError(
+            f"compiling it takes longer than the limit of {limits.timeout_seconds} s; make it smaller"
+        ) from None
     except OSError as error:
-        raise InfrastructureError(f"cannot start a process to compile in: {error.strerror}") from None
+        raise InfrastructureError(f"cannot start the compile process: {error.strerror}") from None

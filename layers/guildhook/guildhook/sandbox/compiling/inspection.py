@@ -1,4 +1,4 @@
-"""Decides whether an upload is accepted, without compiling it: bounded in time and memory whatever it holds."""
+"""Decides whether an upload is accepted, without compiling it. Time and memory are bounded for any input."""
 
 from dataclasses import dataclass
 
@@ -32,20 +32,20 @@ _BUILD_HINT = "build a component for the world guildhook:plugin/plugin (wit/plug
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What an upload is told. `reasons` is empty exactly when the plugin is accepted."""
+    """The verdict on an upload. `reasons` is empty if and only if the plugin is accepted."""
 
     reasons: tuple[str, ...]
     imports: tuple[str, ...]
     exports: tuple[str, ...]
     unavailable: tuple[str, ...]
-    """Imports that are linked, since toolchains name them without a need, and do nothing: files and sockets."""
+    """Imports that are linked but do nothing: files and sockets. Toolchains import them without a need."""
     needs: frozenset[Permission]
-    """Without them, calls of the plugin are refused."""
+    """Permissions that the plugin's host calls need; without them the calls are refused."""
     memories: tuple[MemoryType, ...]
-    """Of an instance, WASI's included."""
+    """The memories of an instance, including those of WASI."""
     wasm_bytes: int
     settings_schema: bytes | None
-    """What it says of its settings, which is not looked at here; 64 KiB at the most."""
+    """The schema of its settings, at most 64 KiB; it is not checked here."""
 
     @property
     def accepted(self) -> bool:
@@ -53,9 +53,9 @@ class Inspection:
 
 
 def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
-    """Judge an upload, for runs with a cap of `memory_bytes` if it is given.
+    """Inspect an upload. With `memory_bytes`, its memories must also fit that limit of a run.
 
-    Raises nothing: whatever is wrong becomes a reason.
+    It raises no error for a bad upload: every fault becomes a reason.
     """
     component = Component()
     memories: tuple[MemoryType, ...] = ()
@@ -82,9 +82,9 @@ def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
 
 
 def with_settings_schema(wasm: bytes, schema: bytes) -> bytes:
-    """The same component, saying this of its settings and nothing else.
+    """The same component with `schema` as the only schema of its settings.
 
-    Raises InvalidPluginError for what is not a component.
+    Raises InvalidPluginError if `wasm` is not a component.
     """
     for reason in _wrong_kind(wasm):
         raise InvalidPluginError(reason)
@@ -96,7 +96,7 @@ def with_settings_schema(wasm: bytes, schema: bytes) -> bytes:
 
 def _wrong_kind(wasm: bytes) -> list[str]:
     if len(wasm) > MAX_WASM_BYTES:
-        return [f"the file has {len(wasm)} bytes; the limit is {MAX_WASM_BYTES}"]
+        return [f"the file has {len(wasm)} bytes; the limit is {MAX_WASM_BYTES}; build it without debug information"]
     if wasm.startswith(COMPONENT_HEADER):
         return []
     if not wasm:
@@ -104,7 +104,7 @@ def _wrong_kind(wasm: bytes) -> list[str]:
     if wasm.startswith(MODULE_HEADER):
         return [f"this is a core module, not a component; {_WRAP_HINT}"]
     if wasm.startswith(b"\x7fELF"):
-        return ["this is a precompiled file, which is native code; upload the .wasm component it was made from"]
+        return ["this is a precompiled file with native code; upload the .wasm component that it was made from"]
     if wasm.lstrip()[:1] == b"(":
         return ["this is WebAssembly text; convert it with `wasm-tools parse -o plugin.wasm`"]
     return [f"this is not a WebAssembly component; {_BUILD_HINT}"]
@@ -116,20 +116,20 @@ def _broken_rules(component: Component) -> list[str]:
         (component.exports, "exports", _MAX_EXPORTS),
     ):
         if len(names) > most:
-            return [f"{verb} {len(names)} interfaces and functions; the limit is {most}"]
+            return [f"it {verb} {len(names)} interfaces and functions; the limit is {most}"]
     reasons = [
-        f"imports {_shown(name)}, which plugins cannot have; there are guildhook:plugin@1 (wit/plugin.wit) and "
+        f"it imports {_shown(name)}, which plugins cannot use; they can import guildhook:plugin@1 (wit/plugin.wit) and "
         f"WASI 0.2 without HTTP. {_hint(name)}"
         for name in component.imports
         if not linked(name)
     ]
     if _EXPORT not in component.exports:
-        reasons.append(f"exports no function {_EXPORT!r}; {_BUILD_HINT}")
+        reasons.append(f"it exports no function {_EXPORT!r}; {_BUILD_HINT}")
     return reasons
 
 
 def _shown(name: str) -> str:
-    """A name that the plugin's author chose, printable and not too long."""
+    """A name from the upload, made printable and cut to 200 characters."""
     return repr(name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…")
 
 

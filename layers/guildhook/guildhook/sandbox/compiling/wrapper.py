@@ -1,11 +1,11 @@
-"""The component that is compiled in a plugin's place: it holds the plugin, and decides what the plugin is linked to.
+"""Builds the component that is compiled in place of a plugin: it contains the plugin and supplies its imports.
 
     guildhook:sandbox/host ──► wrapper ─┬─► plugin ──► on-message
        (the host functions)             └─► wasi ──┘
 
-A plugin names its imports and their types. The wrapper gives each of them an instance, and wasmtime's validation
-compares the types: what reaches the host are the few functions below, whatever the plugin says. WASI is a component
-of ours (wasi/ at the top of the project), under the plugin's own limits, and the same one for every 0.2.x.
+A plugin declares its imports and their types. The wrapper supplies an instance for each import, and wasmtime's
+validation compares the types, so a plugin can reach only the few host functions below. WASI is a component of this
+project (folder wasi/), runs under the plugin's own limits, and serves every version 0.2.x.
 """
 
 import re
@@ -50,7 +50,7 @@ _BASE: Final = f"""
     (export "set" (func $host "state-set"))
     (export "delete" (func $host "state-delete"))))
 """
-# Where things are in the index spaces of the base, and where `wrap` goes on.
+# Indices in the index spaces of the base, and the first free index of instances and functions.
 _ON_MESSAGE: Final = 0
 _HOST, _HOST_API, _SETTINGS, _STATE = 0, 1, 2, 3
 _INSTANCES, _FUNCTIONS = 4, 6
@@ -60,7 +60,7 @@ _OURS: Final[Mapping[str, int]] = {
     "guildhook:plugin/settings@1": _SETTINGS,
     "guildhook:plugin/state@1": _STATE,
 }
-"""Instances of the base, by the interface and the part of its version that must agree."""
+"""Instances of the base by interface, with the part of its version that must agree."""
 
 # Sections and sorts of a component binary, see component.py.
 _COMPONENT, _INSTANCE, _ALIAS, _EXPORT = b"\x04", b"\x05", b"\x06", b"\x0b"
@@ -68,17 +68,17 @@ _SORT_FUNCTION, _SORT_INSTANCE = b"\x01", b"\x05"
 
 
 def track(interface: str) -> str:
-    """The name with its version cut to the part that must agree: 1 for 1.2.3, 0.2 for 0.2.3."""
+    """The interface with its version cut to the part that must agree: 1 for 1.2.3, 0.2 for 0.2.3."""
     return re.sub(r"@(0\.(?:0|[1-9]\d*)|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+$", r"@\1", interface)
 
 
 def linked(interface: str) -> bool:
-    """Whether a plugin may import this interface, which `wrap` then links."""
+    """True if `wrap` can link this interface, so that a plugin may import it."""
     return track(interface) in _OURS or track(interface) in _wasi_exports()
 
 
 def available(interface: str) -> bool:
-    """Whether an interface that is linked does anything."""
+    """False for a linked interface that does nothing."""
     return not interface.startswith(("wasi:filesystem/", "wasi:sockets/"))
 
 
@@ -91,10 +91,10 @@ def wasi_memories() -> tuple[MemoryType, ...]:
 
 
 def wrapper_digest() -> str:
-    """Changes whenever the same plugin would be wrapped into other bytes.
+    """A digest that changes whenever the same plugin would be wrapped into other bytes.
 
-    Digest of two wrapped samples, which together use every part of the wrapper: each interface with its target, WASI
-    itself, and the renaming of name sections. It depends on no source file, so moving one recompiles no plugin.
+    It is the digest of two wrapped samples, which together use every part of the wrapper: each interface with its
+    target, WASI, and the renaming of name sections. It depends on no source file, so moving one recompiles no plugin.
     """
     own = Component(imports=list(_OURS))
     everything = Component(imports=[*_OURS, *_wasi_exports()], name_sections=[0])
@@ -102,10 +102,10 @@ def wrapper_digest() -> str:
 
 
 def wrap(wasm: bytes, component: Component) -> bytes:
-    """The wrapper around a plugin, whose imports are all linked; `component` is what was read of it."""
+    """Wrap a plugin. All its imports must be `linked`; `component` is the result of `read_component(wasm)`."""
     ours = {interface: _OURS[track(interface)] for interface in component.imports if track(interface) in _OURS}
     wasi = [interface for interface in component.imports if track(interface) in _wasi_exports()]
-    # In the index space of instances, WASI's follows those of the base, and then each interface that is taken of it.
+    # In the index space of instances, the base is followed by WASI, and then by each interface aliased from WASI.
     of_wasi = {interface: _INSTANCES + 1 + position for position, interface in enumerate(wasi)}
     plugin = _INSTANCES + (1 + len(wasi) if wasi else 0)
     return b"".join(
@@ -115,7 +115,7 @@ def wrap(wasm: bytes, component: Component) -> bytes:
             encoded_section(_COMPONENT, _without_names(wasm, component.name_sections)),
             _list_of_one(_INSTANCE, _instantiate(1 if wasi else 0, ours | of_wasi)),
             _list_of_one(_ALIAS, _exported(_SORT_FUNCTION, plugin, "on-message")),
-            # With its type, so that any other is refused.
+            # The export states its type, so wasmtime refuses a plugin whose function has another type.
             _list_of_one(
                 _EXPORT, b"\x00" + encoded_name("on-message") + _function(_FUNCTIONS) + b"\x01" + _function(_ON_MESSAGE)
             ),
@@ -124,7 +124,7 @@ def wrap(wasm: bytes, component: Component) -> bytes:
 
 
 def _wasi_sections(interfaces: Sequence[str]) -> Iterator[bytes]:
-    """WASI as the first component, its instance, and an alias for each of its interfaces."""
+    """Sections with WASI as the first component, its instance, and an alias for each of `interfaces`."""
     yield encoded_section(_COMPONENT, _wasi())
     yield _list_of_one(_INSTANCE, _instantiate(0, {HOST: _HOST}))
     for interface in interfaces:
@@ -132,10 +132,10 @@ def _wasi_sections(interfaces: Sequence[str]) -> Iterator[bytes]:
 
 
 def _without_names(wasm: bytes, name_sections: Sequence[int]) -> bytes:
-    """The same code without debug names of functions, which stay in the binary under another section's name.
+    """The same code with its name sections renamed, so that wasmtime ignores the debug names of functions.
 
-    wasmtime demangles names when it makes the text of an error, and a C++ name of 500 bytes takes seconds and 270 MiB
-    there, beyond fuel and deadline. Nothing that is shown uses them.
+    wasmtime demangles these names for the text of an error. That is beyond fuel and deadline, and a C++ name of 500
+    bytes takes seconds and 270 MiB. No text that guildhook shows needs the names.
     """
     nameless = bytearray(wasm)
     for position in name_sections:
@@ -150,7 +150,7 @@ def _wasi() -> bytes:
 
 @cache
 def _wasi_exports() -> Mapping[str, str]:
-    """The interfaces of WASI by their tracks."""
+    """The interfaces that WASI exports, by `track`."""
     return {track(interface): interface for interface in read_component(_wasi()).exports}
 
 
