@@ -11,7 +11,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve page test api-test page-test browser screenshots hostile fuzz chaos bench simulate
-.PHONY: lint types format docs structure openapi plugins lock sam sam-build sam-local containers clean
+.PHONY: lint types format docs reference structure openapi plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ docs: .venv/dev.stamp .venv-docs/stamp ## build the documentation site in site/,
 
 structure: .venv/dev.stamp ## the library's rooms, and the imports between them
 	$(BIN)/python tests/structure.py
+
+reference: .venv/dev.stamp ## the reference pages of the documentation, from the source: docs/reference
+	$(BIN)/python -m reference
 
 openapi: .venv/dev.stamp ## what the admin API is, as a document: web/openapi.json
 	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json

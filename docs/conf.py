@@ -21,7 +21,14 @@ pages = {
 navigation = {
     "index": {
         "Try it": ["local"],
-        "Guild admins and plugin authors": ["plugins", "api"],
+        "Guild admins and plugin authors": [
+            "plugins",
+            "api",
+            "reference/contract",
+            "reference/command-line",
+            "reference/limits",
+            "reference/api",
+        ],
         "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
         "Developers of a chat server": ["chat-api"],
         "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
