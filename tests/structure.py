@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1] / "layers" / "guildhook" / "guildhook"
+EMBEDDED_STACK = Path(__file__).parents[1] / "local" / "guildhook_local"
 
 Arrows = Mapping[str, frozenset[str]]
 """The rooms that each room imports from."""
@@ -46,6 +47,26 @@ def layers(between: Arrows) -> list[list[str]]:
         placed.append(layer)
         left = {room: found for room, found in left.items() if room not in layer}
     return placed
+
+
+def classes(folder: Path) -> Iterator[tuple[str, str]]:
+    """The name and the file of each public class."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, f"{folder.name}/{path.relative_to(folder)}"
+
+
+def aliases(folder: Path) -> Iterator[tuple[str, str]]:
+    """The name and the file of each type alias and type variable at the top of a file."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and _is_type(target.id):
+                yield target.id, f"{folder.name}/{path.relative_to(folder)}"
+
+
+def _is_type(name: str) -> bool:
+    return name[0].isupper() and not name.isupper()
 
 
 def _room(path: str, separator: str) -> str:

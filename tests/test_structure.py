@@ -1,10 +1,11 @@
 """The borders inside the library that docs/architecture.md promises. `make structure` draws them."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from structure import arrows, layers, library_imports
+from structure import EMBEDDED_STACK, LIBRARY, aliases, arrows, classes, layers, library_imports
 
 BORDERS = {
     # What everybody shares knows nobody.
@@ -45,6 +46,27 @@ BORDERS = {
 }
 """The rooms that each room may import from. A new import of the library is a decision, and a line here."""
 
+VAGUE = {
+    "answer",
+    "answers",
+    "common",
+    "data",
+    "given",
+    "helpers",
+    "info",
+    "misc",
+    "queries",
+    "records",
+    "rows",
+    "stored",
+    "stuff",
+    "things",
+    "util",
+    "utils",
+    "wanted",
+}
+"""Names that say nothing about the file or the type."""
+
 
 def test_each_room_imports_only_what_it_may():
     assert {room: set(found) for room, found in arrows().items()} == BORDERS
@@ -70,6 +92,25 @@ def test_no_rooms_import_each_other_in_a_circle():
 def test_each_package_is_used_where_it_belongs(package, rooms):
     users = {path for path, names in library_imports().items() if package in {n.split(".")[0] for n in names}}
     assert {Path(path).parts[0] for path in users} == rooms
+
+
+def test_no_class_has_the_name_of_another_class_or_of_an_alias():
+    places = defaultdict(list)
+    for folder in (LIBRARY, EMBEDDED_STACK):
+        for name, path in classes(folder):
+            places[name].append(path)
+    assert len(places) > 150
+    for folder in (LIBRARY, EMBEDDED_STACK):
+        for name, path in aliases(folder):
+            if name in places:
+                places[name].append(path)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_file_class_or_alias_has_a_name_that_could_stand_anywhere():
+    names = [path.stem for folder in (LIBRARY, EMBEDDED_STACK) for path in folder.rglob("*.py")]
+    names += [name for folder in (LIBRARY, EMBEDDED_STACK) for name, _ in (*classes(folder), *aliases(folder))]
+    assert [name for name in names if name.lower() in VAGUE] == []
 
 
 def test_the_library_does_not_know_the_embedded_stack():

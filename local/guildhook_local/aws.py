@@ -49,7 +49,7 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueUrls:
     """The URLs of a queue and of its dead-letter queue."""
 
     url: str
@@ -66,7 +66,7 @@ def aws_server(address: str = "127.0.0.1") -> Iterator[Aws]:
         yield Aws(f"http://{address}:{server.server_port}")
 
 
-def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_receive_count: int) -> Queue:
+def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_receive_count: int) -> QueueUrls:
     """Create a queue and its dead-letter queue as template.yaml declares them."""
     sqs = aws.client("sqs")
     dead_letter_url = sqs.create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
@@ -80,7 +80,7 @@ def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_recei
         "RedrivePolicy": json.dumps(redrive),
     }
     url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    return Queue(url, dead_letter_url)
+    return QueueUrls(url, dead_letter_url)
 
 
 def create_bucket(aws: Aws, name: str) -> None:
@@ -88,7 +88,7 @@ def create_bucket(aws: Aws, name: str) -> None:
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": _REGION})
 
 
-def tell_of_uploads(aws: Aws, bucket: str, queue: Queue) -> None:
+def tell_of_uploads(aws: Aws, bucket: str, queue: QueueUrls) -> None:
     """Have the bucket announce uploads on the queue, as template.yaml declares it. S3's test event is removed."""
     sqs = aws.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from guildhook_local.chat_server import MAX_CONTENT_CHARS, ChatServer, Message
+from guildhook_local.chat_server import MAX_CONTENT_CHARS, ChatServer, MessageJson
 from guildhook_local.web_server import from_its_own_page, named, read_body
 
 BUILT_PAGE = Path(__file__).parent / "chat_page"
@@ -114,15 +114,15 @@ class _ChatPage:
 
     async def _events(self) -> AsyncIterator[str]:
         """Server-sent events, of everything that is said from now on."""
-        loop, behind = asyncio.get_running_loop(), asyncio.Queue[Message | None](_MOST_BEHIND + 1)
+        loop, behind = asyncio.get_running_loop(), asyncio.Queue[MessageJson | None](_MOST_BEHIND + 1)
 
-        def put(message: Message) -> None:
+        def put(message: MessageJson) -> None:
             if behind.qsize() < _MOST_BEHIND:
                 behind.put_nowait(message)
             elif not behind.full():
                 behind.put_nowait(None)
 
-        def tell(message: Message) -> None:
+        def tell(message: MessageJson) -> None:
             # The loop may have ended meanwhile: nobody reads any more.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(put, message)
@@ -162,7 +162,7 @@ class _ChatPage:
         return Response(path.read_bytes(), media_type=content_type, headers={"Cache-Control": caching})
 
 
-def _shown(message: Message) -> dict[str, Any]:
+def _shown(message: MessageJson) -> dict[str, Any]:
     author = message["author"]
     return {
         "id": message["id"],

@@ -30,7 +30,7 @@ _BOT = {
     "bot": True,
 }
 
-Message = dict[str, Any]
+MessageJson = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class ChatServer:
         self._guilds: dict[UUID, str] = {}
         self._channels: dict[UUID, Channel] = {}
         self._people: dict[UUID, Person] = {}
-        self._messages: dict[str, Message] = {}
-        self._by_key: dict[str, Message] = {}
+        self._messages: dict[str, MessageJson] = {}
+        self._by_key: dict[str, MessageJson] = {}
         self._members: dict[tuple[UUID, UUID], frozenset[str]] = {}
-        self._subscribers: list[Callable[[Message], None]] = []
+        self._subscribers: list[Callable[[MessageJson], None]] = []
         self._faults: deque[Fault] = deque()
         self._faults_lock = threading.Lock()
 
@@ -106,14 +106,14 @@ class ChatServer:
     def people(self) -> Mapping[UUID, Person]:
         return dict(self._people)
 
-    def messages(self, channel_id: UUID, most: int) -> list[Message]:
+    def messages(self, channel_id: UUID, most: int) -> list[MessageJson]:
         """The newest, oldest first."""
         with self._changed:
             return [message for message in self._messages.values() if message["channel_id"] == str(channel_id)][-most:]
 
     def say_as(
         self, channel_id: UUID, user_id: UUID, content: str, created_at: datetime | None = None
-    ) -> Message | None:
+    ) -> MessageJson | None:
         """A member of the channel's guild types a message, now unless another time is given. None if there is no such
         member or channel.
         """
@@ -135,7 +135,7 @@ class ChatServer:
                     reply["created_at"] = time.isoformat()
 
     @contextmanager
-    def subscribed(self, subscriber: Callable[[Message], None]) -> Iterator[None]:
+    def subscribed(self, subscriber: Callable[[MessageJson], None]) -> Iterator[None]:
         """Call `subscriber` with every new message, from any thread, until the block is left."""
         with self._changed:
             self._subscribers.append(subscriber)
@@ -154,17 +154,17 @@ class ChatServer:
         with self._faults_lock:
             self._faults.clear()
 
-    def say(self, channel_id: UUID, username: str, content: str, **fields: Any) -> Message:
+    def say(self, channel_id: UUID, username: str, content: str, **fields: Any) -> MessageJson:
         """A person types a message. `fields` are more fields of the message, such as `encrypted`."""
         author = {"id": str(uuid4()), "username": username, "display_name": username.title(), "bot": False}
         return self._create(channel_id, {"author": author, "content": content, **fields})
 
-    def replies(self) -> list[Message]:
+    def replies(self) -> list[MessageJson]:
         """What bots have sent, oldest first."""
         with self._changed:
             return [message for message in self._messages.values() if message["author"]["bot"]]
 
-    def wait_for_replies(self, count: int, timeout_seconds: float) -> list[Message]:
+    def wait_for_replies(self, count: int, timeout_seconds: float) -> list[MessageJson]:
         """What bots have sent, once it is `count` messages or the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.replies()) >= count, timeout_seconds)
@@ -284,8 +284,8 @@ class ChatServer:
                 self._faults.appendleft(replace(fault, times=fault.times - 1))
             return fault
 
-    def _create(self, channel_id: UUID, fields: Mapping[str, Any], key: str | None = None) -> Message:
-        message: Message = {
+    def _create(self, channel_id: UUID, fields: Mapping[str, Any], key: str | None = None) -> MessageJson:
+        message: MessageJson = {
             "id": str(uuid4()),
             "channel_id": str(channel_id),
             "encrypted": False,

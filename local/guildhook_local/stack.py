@@ -18,7 +18,7 @@ from psycopg import sql
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.versions.compile_queue import CompileQueue
-from guildhook_local.aws import Aws, Queue, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
+from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
@@ -61,7 +61,7 @@ class LocalGuild:
 class Stack:
     database_url: str
     aws: Aws
-    queue: Queue
+    queue: QueueUrls
     bucket: str
     chat: ChatServer
     handler: Handler

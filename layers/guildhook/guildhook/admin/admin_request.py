@@ -14,7 +14,7 @@ from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import Actor
 from guildhook.store.admin import AuditedChange, PluginKey, StoredFullRun, StoredPlugin, StoredVersion
 
-Records = TypeVar("Records", bound=Sequence[Any])
+PluginRecords = TypeVar("PluginRecords", bound=Sequence[Any])
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class AdminRequest:
             raise ProblemError("not-found", "the plugin has no such run; runs are deleted after some time")
         return run
 
-    def of_plugin(self, plugin_id: UUID, records: Records) -> Records:
+    def of_plugin(self, plugin_id: UUID, records: PluginRecords) -> PluginRecords:
         """The records as they are. Raises ProblemError if there are none because the plugin does not exist."""
         if not records and not self.services.store.has_plugin(self.key(plugin_id)):
             raise no_plugin()

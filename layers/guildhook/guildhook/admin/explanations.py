@@ -5,11 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guildhook.admin import views
-from guildhook.admin.models import Cause, Explanation
+from guildhook.admin.models import Cause, Reason
 from guildhook.model import DeliveryState, Outcome
 from guildhook.store.admin import MessageTraces, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
-
-Reason = Explanation.Reason
 
 _MOST_CHANGES: Final = 50
 """The most changes that are read."""

@@ -417,14 +417,15 @@ class Cause(StrEnum):
     NOT_SEEN = "not_seen"
 
 
+class Reason(_ResponseBody):
+    cause: Cause
+    certain: bool
+    """False if other reasons are possible as well."""
+    text: str
+
+
 class Explanation(_ResponseBody):
     """The reasons for which a plugin answered a message or did not."""
-
-    class Reason(_ResponseBody):
-        cause: Cause
-        certain: bool
-        """False if other reasons are possible as well."""
-        text: str
 
     message_id: UUID
     run: Run | None

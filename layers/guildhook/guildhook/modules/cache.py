@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module")
 Module_co = TypeVar("Module_co", covariant=True)
-Given = TypeVar("Given")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _MAX_DOWNLOADS = 8
@@ -269,7 +269,7 @@ class ModuleCache(Generic[Module]):
             self._events[event] += 1
 
 
-def _in_threads(work: Callable[[Given], Result], items: Sequence[Given]) -> list[Result]:
+def _in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     if len(items) <= 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(len(items), _MAX_DOWNLOADS), thread_name_prefix="modules") as pool:
