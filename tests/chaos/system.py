@@ -28,8 +28,8 @@ from guildhook.errors import InfrastructureError
 from guildhook_local.aws import aws_server
 from guildhook_local.chat_server import Fault as ChatFault
 from guildhook_local.poller import LambdaContext
-from guildhook_local.postgres import Postgres, restartable_postgres
-from guildhook_local.stack import LocalGuild, Servers, Stack, stack
+from guildhook_local.postgres import Postgres, create_migrated_template, restartable_postgres
+from guildhook_local.stack import MIGRATIONS, LocalGuild, Servers, Stack, stack
 from project import ROOT
 from wasm import section
 from wat import TRAPS, on_message, plugin
@@ -308,7 +308,11 @@ def running(
         _moto_made_for_load(),
         restartable_postgres() as postgres,
         aws_server() as aws,
-        stack(Servers(postgres.url, aws), visibility_timeout_seconds, environment=_SETTINGS) as parts,
+        stack(
+            Servers(postgres.url, aws, create_migrated_template(postgres.url, MIGRATIONS)),
+            visibility_timeout_seconds,
+            environment=_SETTINGS,
+        ) as parts,
         proxies(
             {
                 "postgres": postgres.socket,

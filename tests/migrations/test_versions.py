@@ -258,9 +258,8 @@ def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
         ] == []
 
 
-def test_a_guild_that_the_chat_server_deletes_takes_everything_along(empty_database):
-    migrate(Database(empty_database), MIGRATIONS)
-    with psycopg.connect(empty_database, autocommit=True) as connection:
+def test_a_guild_that_the_chat_server_deletes_takes_everything_along(migrated_database):
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
         schema = read_schema(connection)
         fill(connection, schema)
         connection.execute("DELETE FROM guilds")

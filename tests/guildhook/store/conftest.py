@@ -10,36 +10,33 @@ import wat
 from guildhook.store import Database
 from guildhook.store.compiling import CompileStore
 from guildhook.store.events import EventStore
-from guildhook.store.migrations import migrate
 from guildhook.store.upkeep import UpkeepStore
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.stack import MIGRATIONS
 from run_records import record, save, sending
 from versions import add_version
 
 
 @pytest.fixture
-def database(empty_database):
-    migrate(Database(empty_database), MIGRATIONS)
-    with psycopg.connect(empty_database, autocommit=True) as connection:
+def database(migrated_database):
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
-def store(empty_database, database):
-    with closing(EventStore(Database(empty_database))) as store:
+def store(migrated_database, database):
+    with closing(EventStore(Database(migrated_database))) as store:
         yield store
 
 
 @pytest.fixture
-def compiles(empty_database, database):
-    with closing(CompileStore(Database(empty_database))) as store:
+def compiles(migrated_database, database):
+    with closing(CompileStore(Database(migrated_database))) as store:
         yield store
 
 
 @pytest.fixture
-def upkeep(empty_database, database):
-    with closing(UpkeepStore(Database(empty_database))) as store:
+def upkeep(migrated_database, database):
+    with closing(UpkeepStore(Database(migrated_database))) as store:
         yield store
 
 

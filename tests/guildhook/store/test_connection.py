@@ -140,10 +140,10 @@ def test_a_pooler_may_announce_another_version_than_its_server_has():
     assert server.logins == [("ada", FIRST)]
 
 
-def test_what_the_role_may_not_do_is_said(running, empty_database, role):
+def test_what_the_role_may_not_do_is_said(running, migrated_database, role):
     role.set_password(FIRST)
-    migrate(Database(empty_database), MIGRATIONS)
-    url = make_conninfo(empty_database, user=role.name, password=FIRST)
+    migrate(Database(migrated_database), MIGRATIONS)
+    url = make_conninfo(migrated_database, user=role.name, password=FIRST)
     with (
         closing(CompileStore(Database(url))) as store,
         pytest.raises(InfrastructureError, match=r"permission denied for table plugin_\w+: .* GUILDHOOK_DATABASE_ROLE"),

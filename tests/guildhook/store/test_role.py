@@ -274,19 +274,19 @@ def with_more_columns(url):
     execute(url, "ALTER TABLE guilds ADD COLUMN name TEXT")
 
 
-def test_a_role_may_do_nothing_else(roles, empty_database):
-    migrate(Database(empty_database), MIGRATIONS, roles)
-    with_more_columns(empty_database)
+def test_a_role_may_do_nothing_else(roles, migrated_database):
+    migrate(Database(migrated_database), MIGRATIONS, roles)
+    with_more_columns(migrated_database)
     for function, forbidden in FORBIDDEN.items():
         for statement in FORBIDDEN_TO_ALL + forbidden:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                execute(make_conninfo(empty_database, user=roles[function]), statement)
+                execute(make_conninfo(migrated_database, user=roles[function]), statement)
 
 
-def test_one_role_may_be_that_of_all_functions(role, empty_database):
-    migrate(Database(empty_database), MIGRATIONS, one(role))
-    with_more_columns(empty_database)
-    url = make_conninfo(empty_database, user=role)
+def test_one_role_may_be_that_of_all_functions(role, migrated_database):
+    migrate(Database(migrated_database), MIGRATIONS, one(role))
+    with_more_columns(migrated_database)
+    url = make_conninfo(migrated_database, user=role)
     for table in {table for privileges in PRIVILEGES.values() for table in privileges} - {"channels", "guilds"}:
         assert execute(url, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
     for statement in FORBIDDEN_TO_ALL:
@@ -299,13 +299,13 @@ def one(role):
     return dict.fromkeys(PRIVILEGES, role)
 
 
-def test_it_is_made_once_and_keeps_what_it_was_given(role, empty_database):
-    migrate(Database(empty_database), MIGRATIONS, one(role))
-    execute(empty_database, sql.SQL("GRANT TRUNCATE ON guilds TO {}").format(sql.Identifier(role)))
-    before = privileges(empty_database, role)
+def test_it_is_made_once_and_keeps_what_it_was_given(role, migrated_database):
+    migrate(Database(migrated_database), MIGRATIONS, one(role))
+    execute(migrated_database, sql.SQL("GRANT TRUNCATE ON guilds TO {}").format(sql.Identifier(role)))
+    before = privileges(migrated_database, role)
     assert ("guilds", "TRUNCATE") in before
-    migrate(Database(empty_database), MIGRATIONS, one(role))
-    assert privileges(empty_database, role) == before
+    migrate(Database(migrated_database), MIGRATIONS, one(role))
+    assert privileges(migrated_database, role) == before
 
 
 def privileges(url, role):
@@ -335,16 +335,16 @@ def is_member(url, role, group):
     return answer
 
 
-def test_where_there_is_iam_a_role_that_is_made_logs_in_by_it(role, empty_database, rds_iam):
+def test_where_there_is_iam_a_role_that_is_made_logs_in_by_it(role, migrated_database, rds_iam):
     for _ in range(2):
-        migrate(Database(empty_database), MIGRATIONS, one(role))
-        assert is_member(empty_database, role, rds_iam)
+        migrate(Database(migrated_database), MIGRATIONS, one(role))
+        assert is_member(migrated_database, role, rds_iam)
 
 
-def test_a_role_that_is_there_keeps_its_password(role, empty_database, rds_iam):
-    execute(empty_database, sql.SQL("CREATE ROLE {} LOGIN PASSWORD 's3cret'").format(sql.Identifier(role)))
-    migrate(Database(empty_database), MIGRATIONS, one(role))
-    assert not is_member(empty_database, role, rds_iam)
+def test_a_role_that_is_there_keeps_its_password(role, migrated_database, rds_iam):
+    execute(migrated_database, sql.SQL("CREATE ROLE {} LOGIN PASSWORD 's3cret'").format(sql.Identifier(role)))
+    migrate(Database(migrated_database), MIGRATIONS, one(role))
+    assert not is_member(migrated_database, role, rds_iam)
 
 
 @pytest.fixture

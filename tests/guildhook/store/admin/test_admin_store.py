@@ -16,8 +16,8 @@ LIMITS = VersionLimits(plugin_versions=20, guild_wasm_bytes=1024**3)
 
 
 @pytest.fixture
-def store(empty_database, database):
-    with closing(AdminStore(Database(empty_database))) as store:
+def store(migrated_database, database):
+    with closing(AdminStore(Database(migrated_database))) as store:
         yield store
 
 
@@ -51,12 +51,12 @@ def changes(key, version_id):
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_of_all_who_change_the_same_at_once_one_wins(empty_database, database, key, which):
+def test_of_all_who_change_the_same_at_once_one_wins(migrated_database, database, key, which):
     change = changes(key, add_version(database, key))[which]
     together = threading.Barrier(4)
 
     def attempt(_):
-        with closing(AdminStore(Database(empty_database))) as store:
+        with closing(AdminStore(Database(migrated_database))) as store:
             store.connect()
             together.wait(timeout=60)
             return change(store)
@@ -67,15 +67,15 @@ def test_of_all_who_change_the_same_at_once_one_wins(empty_database, database, k
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_who_waits_for_another_change_does_not_win_after_it(empty_database, database, key, which):
+def test_who_waits_for_another_change_does_not_win_after_it(migrated_database, database, key, which):
     change = changes(key, add_version(database, key))[which]
 
     def attempt():
-        with closing(AdminStore(Database(empty_database))) as store:
+        with closing(AdminStore(Database(migrated_database))) as store:
             return change(store)
 
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+    with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         other.execute("UPDATE plugins SET revision = 2")
         future = pool.submit(attempt)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
@@ -143,11 +143,11 @@ def test_nothing_of_another_guild_is_read_or_written(store, database, key):
     assert database.execute("SELECT count(*) FROM plugin_versions WHERE state = 'ready'").fetchone() == (1,)
 
 
-def test_versions_that_are_made_at_once_have_numbers_of_their_own(empty_database, database, key):
+def test_versions_that_are_made_at_once_have_numbers_of_their_own(migrated_database, database, key):
     together = threading.Barrier(4)
 
     def make(_):
-        with closing(AdminStore(Database(empty_database))) as store:
+        with closing(AdminStore(Database(migrated_database))) as store:
             store.connect()
             together.wait(timeout=60)
             return store.create_version(key, uuid4(), "0" * 64, 1, LIMITS, CHANGE)
@@ -158,15 +158,15 @@ def test_versions_that_are_made_at_once_have_numbers_of_their_own(empty_database
     assert numbers == ([1, 2, 3, 4],)
 
 
-def test_a_version_that_is_being_deleted_does_not_go_live(empty_database, database, key):
+def test_a_version_that_is_being_deleted_does_not_go_live(migrated_database, database, key):
     version_id = add_version(database, key)
 
     def go_live():
-        with closing(AdminStore(Database(empty_database))) as store:
+        with closing(AdminStore(Database(migrated_database))) as store:
             return store.go_live(key, 1, version_id, [], None, CHANGE)
 
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+    with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "number": 1}
         assert other.execute(statements.DELETE_VERSION, parameters).fetchall()
         future = pool.submit(go_live)
@@ -177,15 +177,15 @@ def test_a_version_that_is_being_deleted_does_not_go_live(empty_database, databa
     assert database.execute("SELECT live_version_id, octet_length(wasm_blob) FROM plugins").fetchone() == (None, 0)
 
 
-def test_a_version_that_goes_live_is_not_deleted(empty_database, database, key):
+def test_a_version_that_goes_live_is_not_deleted(migrated_database, database, key):
     version_id = add_version(database, key)
 
     def delete():
-        with closing(AdminStore(Database(empty_database))) as store:
+        with closing(AdminStore(Database(migrated_database))) as store:
             return store.delete_version(key, 1, CHANGE)
 
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-    with psycopg.connect(empty_database) as other, ThreadPoolExecutor(1) as pool:
+    with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "revision": 1, "version_id": version_id}
         more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None}
         assert other.execute(statements.GO_LIVE, {**parameters, **more}).fetchall()

@@ -118,7 +118,7 @@ def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel,
 
 
 def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_others_are_told(
-    empty_database, channel, installed
+    migrated_database, channel, installed
 ):
     result = msgspec.structs.replace(OK, logs=("x",))
     batches = [[record(installed, channel, result) for _ in range(5)] for _ in range(100)]
@@ -126,7 +126,7 @@ def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_oth
 
     def save_all(_):
         lost = []
-        with closing(EventStore(Database(empty_database))) as mine:
+        with closing(EventStore(Database(migrated_database))) as mine:
             mine.connect()
             for runs in batches:
                 together.wait(timeout=60)
@@ -166,12 +166,12 @@ def test_a_plugin_deleted_during_its_run_does_not_stop_the_others(store, databas
     assert recorded.lost == frozenset()
 
 
-def test_a_guild_that_is_being_deleted_holds_up_nobody(empty_database, store, database, guild, channel, installed):
+def test_a_guild_that_is_being_deleted_holds_up_nobody(migrated_database, store, database, guild, channel, installed):
     other = database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
     install_plugin(database, other, "other", wat.SILENT, {}, [])
     (bystander,) = store.snapshot([other], [], "engine").plugins[other]
     runs = [record(plugin, channel, msgspec.structs.replace(OK, logs=("x",))) for plugin in (installed, bystander)]
-    with psycopg.connect(empty_database) as deleting:
+    with psycopg.connect(migrated_database) as deleting:
         deleting.execute("DELETE FROM guilds WHERE id = %s", [guild])
         recorded = save(store, *runs, passed_over={installed.id: 1})
         deleting.rollback()
@@ -180,7 +180,7 @@ def test_a_guild_that_is_being_deleted_holds_up_nobody(empty_database, store, da
 
 
 def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_other_in_a_circle(
-    empty_database, store, channel, installed
+    migrated_database, store, channel, installed
 ):
     messages = [uuid4() for _ in range(100)]
     runs = [record(installed, channel, sending(installed, m, *[channel] * 5), m) for m in messages]
@@ -189,7 +189,7 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
     together = threading.Barrier(2)
 
     def settle(deliveries):
-        with closing(EventStore(Database(empty_database))) as mine:
+        with closing(EventStore(Database(migrated_database))) as mine:
             for _ in range(5):
                 together.wait(timeout=60)
                 # Not `settle`, which would try a second time.
@@ -334,9 +334,9 @@ def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, d
     assert database.execute("SELECT sum(runs) FROM plugin_usage").fetchone() == (1,)
 
 
-def test_state_is_never_lost_between_writers_at_the_same_time(empty_database, store, guild, channel, installed):
+def test_state_is_never_lost_between_writers_at_the_same_time(migrated_database, store, guild, channel, installed):
     def count_to(times):
-        with closing(EventStore(Database(empty_database))) as mine:
+        with closing(EventStore(Database(migrated_database))) as mine:
             done = 0
             while done < times:
                 state = state_of(mine, guild)
@@ -476,19 +476,19 @@ def test_another_upload_of_the_plugin_starts_afresh(judge, health, store, databa
     assert judge(2, plugin=plugin) == ()
 
 
-def test_failures_are_counted_by_all_who_see_them_at_the_same_time(empty_database, channel, installed):
+def test_failures_are_counted_by_all_who_see_them_at_the_same_time(migrated_database, channel, installed):
     rules = replace(RULES, most_in_a_row=10_000, most_in_an_hour=10_000)
     together = threading.Barrier(4)
 
     def fail(times):
         together.wait(timeout=60)
-        with closing(EventStore(Database(empty_database))) as mine:
+        with closing(EventStore(Database(migrated_database))) as mine:
             for _ in range(times):
                 mine.record(BatchRecord(runs=[record(installed, channel)], judgements=[judgement(installed)]), rules)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fail, [20] * 4))
-    with psycopg.connect(empty_database) as connection:
+    with psycopg.connect(migrated_database) as connection:
         counts = connection.execute("SELECT failures_in_a_row, failures_in_hour FROM plugin_health").fetchone()
     assert counts[0] == 80
     assert counts[1] <= 80  # less if the hour ends meanwhile

@@ -92,9 +92,9 @@ def test_a_server_that_does_not_answer_is_an_infrastructure_error():
                 work()
 
 
-def test_who_asks_no_more_is_forgotten_after_a_day(upkeep, database, empty_database):
+def test_who_asks_no_more_is_forgotten_after_a_day(upkeep, database, migrated_database):
     old, new = uuid4(), uuid4()
-    with closing(AdminStore(Database(empty_database))) as admin:
+    with closing(AdminStore(Database(migrated_database))) as admin:
         admin.charge(old, 1)
         database.execute("UPDATE admin_requests SET minute = minute - interval '25 hours'")
         admin.charge(new, 1)
