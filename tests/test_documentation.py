@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from chaos.faults import KINDS as FAULTS
 from docs.blocks import DOCUMENTS
 from emitted import texts
 from guildhook.admin.guards import MAX_BODY_BYTES
@@ -23,13 +24,15 @@ from guildhook.configuration import (
     TrialConfiguration,
     WorkerConfiguration,
 )
-from guildhook.model import Outcome, Permission
+from guildhook.model import Outcome, Permission, QuarantineRules
 from guildhook.plugin_settings.schema import MAX_SETTINGS_BYTES, MAX_SETTINGS_LEVELS
 from guildhook.sandbox import Limits
+from guildhook.sandbox.compiling import wrapper
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from guildhook.sandbox.compiling.inspection import MAX_WASM_BYTES
 from guildhook.sandbox.engine import TICK_SECONDS
 from guildhook_local.cli import app
+from hostile.pack import Case
 from infra.templates import read_template
 from project import ROOT
 
@@ -249,6 +252,38 @@ def test_the_sandbox_is_documented_as_it_is():
     bounds = f"{compiling.timeout_seconds:.0f} s, {compiling.memory_bytes // 1024**3} GiB of address space"
     assert f"{bounds}, {compiling.artifact_bytes // 1024**2} MiB of native code" in " ".join(text.split())
     assert f"at most {MAX_WASM_BYTES // 1024**2} MiB" in " ".join(text.split())
+
+
+def test_the_host_functions_are_counted():
+    """The wrapper declares them, and the documents say how many there are."""
+    declared, _, _ = wrapper._BASE.partition("(instance $host-api")
+    assert len(re.findall(r'\(export "[\w-]+" \(func\b', declared)) == 12
+    for name in ("architecture.md", "security.md", "decisions/0012-wrapper-component.md"):
+        assert "twelve functions" in " ".join((ROOT / "docs" / name).read_text().split()), name
+
+
+def test_quarantine_in_the_guide_for_authors_follows_the_default_rules():
+    rules = QuarantineRules()
+    assert (rules.most_in_a_row, rules.most_in_an_hour) == (10, 100)
+    assert (rules.pause_seconds, rules.longest_pause_seconds) == (5 * 60, 24 * 60 * 60)
+    text = " ".join((ROOT / "docs" / "plugins.md").read_text().split())
+    assert "fails ten times in a row, or a hundred times within an hour" in text
+    assert "no messages for five minutes" in text
+    assert "Otherwise the pause doubles, up to a day" in text
+
+
+def test_faults_in_the_document_are_those_of_the_chaos_test():
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    documented = re.findall(r"^\| ([a-z0-9-]+) \| ([^|]+) \| \d+ \| [\d.]+ s \|", text, re.MULTILINE)
+    assert documented == [(name, kind.effect) for name, kind in FAULTS.items()]
+    assert f"each of {len(FAULTS)} kinds" in " ".join(text.split())
+
+
+def test_fields_of_a_hostile_case_are_documented():
+    text = (ROOT / "tests" / "hostile" / "README.md").read_text()
+    table = text[text.index("| field | meaning | default |") :].partition("\n\n")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert set(documented) == {field.name for field in fields(Case)} - {"name"}
 
 
 def test_bounds_of_the_admin_api_are_documented():

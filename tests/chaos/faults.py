@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Kind:
-    what: str
+    effect: str
     shortest: float = 0
     longest: float = 0
     """Seconds; 0 for what happens at once."""
@@ -19,29 +19,29 @@ KINDS = MappingProxyType(
         "handler-killed": Kind("SIGKILL of one handler"),
         "handler-killed-in-batch": Kind("SIGKILL of one handler, up to 80 ms after it began a batch"),
         "handlers-killed-as-chat-answers": Kind(
-            "SIGKILL of all handlers: the message is stored, its answer is not read"
+            "SIGKILL of all handlers: the message is stored, the response is not read"
         ),
         "handlers-killed-as-postgres-answers": Kind(
-            "SIGKILL of all handlers: a statement is done, its answer is not read"
+            "SIGKILL of all handlers: a statement is executed, its result is not read"
         ),
         "postgres-restarted": Kind("pg_ctl stop -m fast, and started again", 0.2, 2),
         "postgres-crashed": Kind("pg_ctl stop -m immediate, and started again", 0.2, 2),
         "postgres-cut": Kind("every connection to Postgres is reset"),
-        "postgres-refuses": Kind("Postgres takes no connection", 0.5, 3),
-        "postgres-hangs": Kind("no byte reaches Postgres or comes from it", 0.5, 4),
-        "postgres-answers-lost": Kind("statements are carried out, and nobody hears of it", 0.1, 1),
-        "chat-refuses": Kind("the chat server takes no connection", 0.5, 3),
+        "postgres-refuses": Kind("Postgres accepts no connection", 0.5, 3),
+        "postgres-hangs": Kind("no byte passes to or from Postgres", 0.5, 4),
+        "postgres-answers-lost": Kind("statements are executed, and their results are lost", 0.1, 1),
+        "chat-refuses": Kind("the chat server accepts no connection", 0.5, 3),
         "chat-cut": Kind("every connection to the chat server is reset"),
         "chat-hangs": Kind("sends take 7 s, and clients wait 5", 0.2, 2),
         "chat-500": Kind("sends are answered with 500", 0.2, 2),
         "chat-429": Kind("sends are answered with 429 and Retry-After", 0.2, 2),
         "chat-500-after-storing": Kind("messages are stored and answered with 500", 0.2, 2),
-        "chat-dies-after-storing": Kind("messages are stored, and the connection ends without an answer", 0.2, 1.5),
+        "chat-dies-after-storing": Kind("messages are stored, and the connection ends without a response", 0.2, 1.5),
         "s3-503": Kind("S3 answers 503, and a handler starts cold", 2, 5),
-        "s3-refuses": Kind("S3 takes no connection, and a handler starts cold", 2, 5),
-        "s3-hangs": Kind("S3 says nothing, and a handler starts cold", 2, 5),
-        "sqs-answers-lost": Kind("batches are taken and deleted, and nobody hears of it", 0.1, 0.5),
-        "visibility-jump": Kind("all that is in flight becomes visible at once"),
+        "s3-refuses": Kind("S3 accepts no connection, and a handler starts cold", 2, 5),
+        "s3-hangs": Kind("S3 does not answer, and a handler starts cold", 2, 5),
+        "sqs-answers-lost": Kind("batches are received and deleted, and the responses are lost", 0.1, 0.5),
+        "visibility-jump": Kind("all messages in flight become visible at once"),
         "duplicates": Kind("events are published a second time, half of them later"),
         "reordered": Kind("the next events are published in another order"),
     }
