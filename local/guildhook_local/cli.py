@@ -73,9 +73,7 @@ def run(
         ),
     ] = "",
     settings: Annotated[str, typer.Option(metavar="JSON", help="The plugin's settings, an object.")] = "{}",
-    state: Annotated[
-        str, typer.Option(metavar="JSON", help="What the plugin remembers from earlier runs, an object of texts.")
-    ] = "{}",
+    state: Annotated[str, typer.Option(metavar="JSON", help="The state from earlier runs, an object of texts.")] = "{}",
     allow: Annotated[
         list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
     ] = None,
@@ -97,7 +95,7 @@ def run(
 
 @app.command()
 def check(plugin: WasmFile, as_json: AsJson = False) -> None:
-    """Say what an upload of this plugin would be told."""
+    """Inspect and compile a plugin, and show the verdict that an upload would get."""
     wasm = plugin.read_bytes()
     inspection = inspect(wasm, Limits().memory_bytes)
     if inspection.accepted:
@@ -124,9 +122,12 @@ def schema(
         Path,
         typer.Argument(metavar="SCHEMA.json", exists=True, dir_okay=False, readable=True, show_default=False),
     ],
-    out: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.wasm", dir_okay=False, show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="OUT.wasm", dir_okay=False, show_default=False, help="File to write."),
+    ],
 ) -> None:
-    """Write the plugin anew with what it says of its settings, in place of what it may say already."""
+    """Write the plugin with a description of its settings, in place of the one that it may have."""
     said = schema.read_bytes()
     try:
         check_schema(said)
@@ -173,14 +174,21 @@ def demo(
 def serve(
     port: Annotated[
         int,
-        typer.Option(metavar="PORT", min=0, max=65_534, help="Of the admin page; the chat has the next one. 0: any."),
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65_534,
+            help="Port of the admin page; the chat page has the next one. 0 takes any two.",
+        ),
     ] = 8470,
     listen: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Listen there, such as on 172.17.0.1 for Docker on Linux.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on, such as 172.17.0.1 for Docker on Linux.")
     ] = "127.0.0.1",
     sam_env: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, show_default=False, help="Write there what sam local needs."),
+        typer.Option(
+            metavar="FILE", dir_okay=False, show_default=False, help="File to write the environment for sam local to."
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option(help="Show the functions' own log, on stderr.")] = False,
 ) -> None:
@@ -218,7 +226,7 @@ def serve(
 
 @app.command()
 def migrate(context: typer.Context, as_json: AsJson = False) -> None:
-    """Bring a database up to date: an empty one, or the chat server's own. GUILDHOOK_DATABASE_URL says which."""
+    """Bring the database of GUILDHOOK_DATABASE_URL up to date: an empty one, or the chat server's own."""
     # Only here: `run` and `check` need no database driver.
     from guildhook.configuration import MigrateConfiguration, load_configuration  # noqa: PLC0415
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
@@ -234,9 +242,10 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def recompile(context: typer.Context, as_json: AsJson = False) -> None:
-    """Compile every enabled plugin that this version has no compiled module of. Configured as the compile function is.
+    """Compile every enabled plugin that this version has no compiled module of.
 
-    After an update of wasmtime that is all of them: do it before the new version takes messages.
+    It reads the variables of the compile function. After an update of wasmtime it compiles all plugins: run it before
+    the new version receives messages.
     """
     with _compiler(context.obj) as compiler, Progress(console=Console(stderr=True), transient=True) as progress:
         compiled, refused = 0, []
@@ -257,7 +266,7 @@ def recompile(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def prune(
     context: typer.Context,
-    older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep what is younger.")] = 30,
+    older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep younger modules.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Delete compiled modules of other versions of guildhook, and of plugins that are gone."""
