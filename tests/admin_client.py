@@ -1,4 +1,4 @@
-"""Asks the admin API as a browser would, with events as an HTTP API makes them."""
+"""A client of the admin API, which calls its handler with the events of an HTTP API."""
 
 import json
 import time
@@ -32,13 +32,13 @@ class Answer:
 
     @property
     def kind(self) -> str:
-        """Of a problem."""
+        """The kind of the problem. Fails if the answer is not a problem."""
         assert self.headers["Content-Type"] == PROBLEM
         assert self.body["status"] == self.status
         return str(self.body["type"]).removeprefix("urn:guildhook:problem:")
 
     def ok(self, status: int = 200) -> Any:
-        """The body of an answer that must not be a problem."""
+        """The body. Fails if the answer has another status."""
         assert self.status == status, self.text
         return self.body if self.text else None
 
@@ -98,7 +98,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class AdminSystem:
-    """A guild of a stack with somebody who manages it."""
+    """A guild of a stack, with its manager."""
 
     stack: Stack
     guild: LocalGuild
@@ -109,12 +109,12 @@ class AdminSystem:
         return f"/api/guilds/{self.guild.id}"
 
     def client(self, **claims: Any) -> Client:
-        """Of the one who manages the guild. `claims` are those of the token that are not as they should be."""
+        """A client that is signed in as the guild's manager. `claims` replace claims of the token."""
         token = self.stack.chat.issuer.issue(self.manager_id, "Ada", **claims)
         return Client(self.stack.admin_handler, token, self.path)
 
     def member(self, *permissions: str, guild: LocalGuild | None = None) -> Client:
-        """Somebody else, who has these permissions in the guild or in another one."""
+        """A client that is signed in as another member, with these permissions in the guild or in another one."""
         user_id = uuid4()
         self.stack.chat.add_person(user_id, Person("Bob"))
         self.stack.chat.add_member((guild or self.guild).id, user_id, permissions)
@@ -126,7 +126,7 @@ class AdminSystem:
             return cursor.fetchall() if cursor.description else []
 
     def plugins(self, columns: str) -> list[tuple[Any, ...]]:
-        """Of the guild, as they are stored."""
+        """Columns of the guild's plugins."""
         return self.execute(f"SELECT {columns} FROM plugins WHERE guild_id = %s", self.guild.id)
 
     def add_version(
@@ -137,7 +137,7 @@ class AdminSystem:
         needs: list[str] | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> int:
-        """A version that is checked already."""
+        """Insert a version that counts as checked. Returns its number."""
         ((number,),) = self.execute(
             """INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, needs,
                                             settings_schema, created_by)
@@ -165,7 +165,7 @@ def admin_system(stack: Stack) -> AdminSystem:
 
 
 def add_plugin(admin: AdminSystem) -> dict[str, str]:
-    """A plugin with everything that the API has paths for: their parameters by name."""
+    """A plugin with a version, a secret and a run. Returns the parameters of all paths of the API by name."""
     client = admin.client()
     plugin_id = client.post("/plugins", {"name": "Greeter"}).ok(201)["id"]
     path = f"/plugins/{plugin_id}"

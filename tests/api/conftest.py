@@ -9,7 +9,7 @@ from guildhook_local.stack import Servers, stack
 
 @pytest.fixture(scope="module")
 def admin(running: Servers) -> Iterator[AdminSystem]:
-    """A guild that somebody manages, and may ask for as much as a test wants."""
+    """A guild with a manager, whose requests are not limited."""
     environment = {
         "GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS),
         "GUILDHOOK_ADMIN_REQUESTS_PER_MINUTE": "1000000",

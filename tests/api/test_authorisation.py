@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI document, asked by everybody: a new one is here without anybody thinking of it."""
+"""Every route of the OpenAPI document refuses every actor without access. New routes are tested without a change."""
 
 import json
 from uuid import uuid4
@@ -41,7 +41,7 @@ def parameters(admin):
 
 @pytest.fixture
 def unchanged(admin):
-    """Whatever is asked, nothing has changed afterwards."""
+    """Fails if the test has changed anything in the database."""
 
     def everything():
         return [
@@ -63,7 +63,7 @@ def unchanged(admin):
 
 def ask(admin, parameters, method, path, token):
     client = Client(admin.stack.admin_handler, token)
-    # A body that would do, for most: nobody may find out by its absence that a token was not looked at.
+    # Most routes accept this body, so that a missing body is not the reason for the refusal.
     body = {"name": "Taken over", "version": 1, "value": "x", "keep_content": True, "message": {"content": "hi"}}
     takes_body = "requestBody" in DOCUMENT["paths"][path][method.lower()]
     return client.ask(method, path.format(**parameters), body if takes_body else None, if_match='"1"')
@@ -118,13 +118,13 @@ def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, u
     ("method", "path", "operation"), [each for each in OF_A_GUILD if "{plugin_id}" in each.values[1]]
 )
 def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, method, path, operation):
-    """The same person manages both, and asks for the plugin of one in the other."""
+    """One person manages both guilds, and asks for the plugin of one by the path of the other."""
     second = LocalGuild()
     admin.stack.chat.add_guild(second.id, "Second")
     admin.stack.chat.add_member(second.id, admin.manager_id, ["MANAGE_GUILD"])
     answer = ask(admin, {**parameters, "guild_id": str(second.id)}, method, path, admin.client().token)
     assert answer.status in {404, 422}, answer.text
-    if answer.status == 422:  # of a body that is not for this route
+    if answer.status == 422:  # The body does not fit this route.
         assert "requestBody" in operation
 
 
@@ -132,7 +132,7 @@ def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, me
 def test_who_manages_the_guild_may(admin, parameters, method, path, operation):
     answer = ask(admin, parameters, method, path, admin.client().token)
     assert answer.status in {200, 201, 204, 409, 412, 422}, answer.text
-    # It has not been turned away by what the others were.
+    # The request was not refused for the reasons of the others.
     assert str(answer.status) in operation["responses"]
 
 

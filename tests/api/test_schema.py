@@ -1,4 +1,4 @@
-"""The API keeps to its OpenAPI document, whatever it is asked: requests made from the document, as HTTP."""
+"""The API conforms to its OpenAPI document. The requests are generated from the document and sent as HTTP."""
 
 import json
 import re
@@ -34,7 +34,7 @@ _CHECKS = [
 ]
 
 schema = schemathesis.openapi.from_dict(_DOCUMENT)
-# Parameters and headers that nobody knows are passed over, as everywhere on the web.
+# Unknown parameters and headers are ignored, as is usual on the web.
 schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], allow_extra_parameters=False)
 
 
@@ -46,7 +46,7 @@ def url(admin):
 
 @pytest.fixture(scope="module")
 def known(admin):
-    """Of a plugin that is there: made anew once it is deleted."""
+    """The path parameters of an existing plugin, which is created again after its deletion."""
     current = {}
 
     def known(perhaps_not=False):
@@ -66,11 +66,11 @@ def known(admin):
     suppress_health_check=list(HealthCheck),
 )
 def test_the_api_keeps_to_its_document(case, admin, url, known):
-    # The local HTTP API has no route for a path with a line break, and says so in words of its own.
+    # The local HTTP API has no route for a path with a line break, and answers without the function.
     assume(not any("\n" in unquote(str(value)) for value in case.path_parameters.values()))
     there = known()
     for name, value in case.path_parameters.items():
-        # What could be there is: most requests would end at the first part that is not.
+        # Well-formed ids become those of existing resources, because most requests would fail otherwise.
         if re.fullmatch(_GOOD.get(name, _ID), str(value)):
             case.path_parameters[name] = there[name]
     headers = {"Authorization": f"Bearer {admin.client().token}"}

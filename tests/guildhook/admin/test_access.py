@@ -36,7 +36,7 @@ def access(chat_server, clock):
 
 
 def refused(access, guild_id=GUILD, actor=ADA):
-    """Whether the actor is a member at least."""
+    """True if the actor is a member of the guild."""
     with pytest.raises(NotManagedError) as raised:
         access.check(actor, guild_id)
     return raised.value.member

@@ -1,4 +1,4 @@
-"""What every request passes, whatever it asks for."""
+"""The checks that every request passes, on any route."""
 
 import json
 from base64 import b64encode

@@ -20,7 +20,7 @@ def ada():
 
 
 def charge(rates, actor, cost):
-    """The seconds that the actor is asked to wait, if it is too much."""
+    """The seconds that the actor must wait, or None if the request is within the limit."""
     try:
         rates.charge(actor, cost)
     except TooManyRequestsError as error:
@@ -31,7 +31,7 @@ def charge(rates, actor, cost):
 def test_a_minute_has_so_many_requests_and_a_test_run_counts_as_ten(rates, query):
     actor, another = ada(), ada()
     rates.charge(actor, TEST_RUN_COST)
-    # A minute that does not end while the test runs.
+    # The minute must not end while the test runs.
     query("UPDATE admin_requests SET minute = date_trunc('minute', now() + interval '1 hour')")
     rates.charge(actor, TEST_RUN_COST)
     rates.charge(actor, 5)

@@ -56,7 +56,7 @@ class Issuer:
         return self._server.requests
 
     def publish(self, *keys, **discovery):
-        """From now on, once more."""
+        """Answer the next requests with a discovery document and these keys."""
         document = {"issuer": self.url, "jwks_uri": f"{self.url}{JWKS}", **discovery}
         self.answer(Answer(json.dumps(document).encode()), Answer(json.dumps({"keys": keys}).encode()))
 
@@ -64,7 +64,7 @@ class Issuer:
         self._server.answers[:] = [Answer(status=500)] * len(self.requests) + list(answers)
 
     def token(self, key=RSA, kid="rsa", algorithm="RS256", headers=(), **claims):
-        """A good one, but for what is given; None leaves a claim out."""
+        """A valid token with other claims. None leaves a claim out."""
         now = int(time.time())
         given = {"iss": self.url, "sub": str(ADA), "aud": AUDIENCE, "iat": now, "exp": now + 600, "name": "Ada"}
         payload = {name: value for name, value in {**given, **claims}.items() if value is not None}
@@ -85,7 +85,7 @@ def issuer():
 
 
 def refused(issuer, token):
-    """Why."""
+    """The reason for the refusal, which must not quote the token."""
     with pytest.raises(InvalidTokenError) as raised:
         issuer.verifier.verify(token)
     text = str(raised.value)
@@ -160,7 +160,9 @@ def test_what_a_token_says_must_be_right(issuer, claims, why):
 @pytest.mark.parametrize(("claims", "why"), [({"sub": 7}, "malformed"), ({"iss": ["x"]}, "of another issuer")])
 def test_what_should_be_a_text_and_is_none_is_refused(issuer, claims, why):
     given = {"iss": issuer.url, "sub": str(ADA), "aud": AUDIENCE, "exp": int(time.time()) + 600, **claims}
-    token = jwt.api_jws.encode(json.dumps(given).encode(), RSA, "RS256", {"kid": "rsa"})  # encode() would refuse it
+    token = jwt.api_jws.encode(
+        json.dumps(given).encode(), RSA, "RS256", {"kid": "rsa"}
+    )  # encode() would refuse this value.
     assert why in refused(issuer, token)
 
 
@@ -180,7 +182,7 @@ def test_a_token_that_nobody_has_signed_is_refused(issuer):
 
 def test_the_public_key_is_no_secret_to_sign_with(issuer):
     public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    # PyJWT does not sign with it, so that nobody does by mistake.
+    # PyJWT refuses to sign with a public key. This removes the check.
     signer = jwt.api_jws.PyJWS(algorithms=["HS256"])
     signer.get_algorithm_by_name("HS256").prepare_key = lambda key: key
     now = int(time.time())
@@ -321,7 +323,7 @@ def test_where_the_keys_are_must_be_a_url(issuer, uri):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A file of a key and its certificate, good for 127.0.0.1 to whoever trusts it."""
+    """A file with a key and a self-signed certificate for 127.0.0.1."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
     now = datetime.now(UTC)
     certificate = (

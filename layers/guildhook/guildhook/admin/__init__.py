@@ -1,1 +1,1 @@
-"""What guild admins ask for over HTTP, and who may."""
+"""The admin API, with which guild admins manage plugins over HTTP, and the admin page."""

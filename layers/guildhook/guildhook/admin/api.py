@@ -1,4 +1,4 @@
-"""The admin API: its routes, and what every request passes before one of them is called."""
+"""The admin API: all routes, each behind its guards."""
 
 import re
 from typing import Any, Final

@@ -28,7 +28,7 @@ def test_a_guild_is_shown_with_its_budget(admin, client, plugin):
            VALUES (%s, date_trunc('minute', now()), 5, 6, 7, 8, now(), 'too much')""",
         admin.guild.id,
     )
-    # The minute may be over by now.
+    # A new minute may have begun.
     budget = client.get().ok()["budget"]
     assert (budget["fuel"], budget["sends"], budget["log_bytes"], budget["delayed"]) in {(5, 6, 7, 8), (0, 0, 0, 0)}
     assert budget["over_reason"] == "too much"

@@ -77,7 +77,7 @@ def test_the_secrets_of_a_plugin_are_bounded_together(client, plugin):
     answer = client.put(f"{path}/secrets/c", {"value": "x" * 1_000}, '"3"')
     assert answer.kind == "limit-reached"
     assert "the limit is 32768" in answer.body["detail"]
-    # What is replaced no longer counts.
+    # A replaced value no longer counts.
     client.put(f"{path}/secrets/a", {"value": "x" * 4_096}, '"3"').ok()
     client.put(f"{path}/secrets/c", {"value": "x" * 1_000}, '"4"').ok()
 
@@ -162,7 +162,7 @@ def test_a_guild_has_a_bounded_number_of_plugins(admin, client):
 
 def test_pages_go_on_where_the_one_before_ended(admin, client):
     names = [client.post("/plugins", {"name": f"p{i}"}).ok(201)["name"] for i in range(5)]
-    # All at one time: the id decides.
+    # All plugins get the same time, so that their ids decide the order.
     admin.execute("UPDATE plugins SET created_at = '2026-01-01' WHERE guild_id = %s", admin.guild.id)
     found, cursor = [], {}
     while True:

@@ -23,7 +23,7 @@ def version(admin, client, plugin):
 
 @pytest.fixture
 def record(admin, plugin, version):
-    """Writes a run down, and returns its id."""
+    """Inserts a run and returns its id."""
 
     def record(message_id=None, sends=(), minutes_ago=0, **fields):
         columns = {
@@ -237,7 +237,7 @@ def test_a_plugin_that_is_disabled_now_may_be_why(client, plugin, version):
 
 
 def test_what_was_so_when_the_message_came_is_certain(admin, client, plugin, version):
-    """Another plugin's run tells when that was; the audit log, how things were then."""
+    """The run of another plugin has the message's time; the audit log has the plugin's state at that time."""
     other = client.post("/plugins", {"name": "Other"}).ok(201)
     message_id = uuid4()
     path = f"/plugins/{plugin['id']}"

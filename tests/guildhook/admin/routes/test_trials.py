@@ -21,7 +21,7 @@ def path(plugin):
 
 @pytest.fixture
 def tried(admin, client, path, plugin, system):
-    """Tries a message with a version of some wasm, which is compiled first."""
+    """Starts a test run with a version of a wasm, which is compiled first."""
 
     def tried(wasm, content="hi", **more):
         number = admin.add_version(plugin["id"], wasm)

@@ -94,7 +94,7 @@ def test_a_guild_has_a_bounded_number_of_bytes_in_versions(admin, client, path):
         f"the guild's versions would have {1024**3 + len(wat.SILENT)} bytes together; the limit is {1024**3}. "
         "Delete versions that are not in use"
     )
-    # What is refused is not kept.
+    # Refused wasm is not kept.
     admin.execute("UPDATE plugin_versions SET state = 'refused' WHERE plugin_id = %s AND number = 1", other["id"])
     client.post(f"/plugins/{other['id']}/versions", ASKED).ok(201)
 
@@ -118,7 +118,7 @@ def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path
     live = client.put(f"{path}/live", {"version": second}, '"2"').ok()
     assert (live["live"]["number"], live["previous"]) == (2, 1)
 
-    # What was taken away meanwhile is asked for again.
+    # Consent is asked for again, because the permission was taken away meanwhile.
     client.patch(path, {"permissions": []}, '"3"').ok()
     assert client.post(f"{path}/roll-back", {}, if_match='"4"').kind == "consent-required"
     back = client.post(f"{path}/roll-back", {"consent": ["SEND_MESSAGES"]}, if_match='"4"').ok()
@@ -161,7 +161,7 @@ def test_a_shadow_is_another_version_than_the_live_one(admin, client, path, plug
     assert client.delete(f"{path}/versions/{second}").kind == "in-use"
     assert client.put(f"{path}/shadow", {"version": None}, '"3"').ok()["shadow"] is None
     client.put(f"{path}/shadow", {"version": second}, '"4"').ok()
-    # It cannot be both.
+    # A shadow that goes live is no longer the shadow.
     live = client.put(f"{path}/live", {"version": second}, '"5"').ok()
     assert (live["shadow"], live["live"]["number"], live["previous"]) == (None, 2, 1)
     for number in (first, second):
