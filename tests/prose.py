@@ -150,6 +150,7 @@ _READERS = {
     ".tsx": _c,
     ".c": _c,
     ".h": _c,
+    ".wit": _c,
     ".sql": _sql,
     ".yaml": _yaml,
     ".yml": _yaml,
