@@ -121,6 +121,12 @@ def test_every_command_in_the_documents_exists(document):
     assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands
 
 
+def test_every_command_of_the_makefile_is_in_the_table_for_contributors():
+    explained = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| (`make .*?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert {name for cell in table for name in re.findall(r"`make ([a-z-]+)`", cell)} == set(explained)
+
+
 def test_the_admin_api_is_documented_with_its_problems_and_paths():
     text = (ROOT / "docs" / "api.md").read_text()
     documented = {
@@ -154,6 +160,7 @@ def test_log_lines_and_stages_in_the_documents_are_those_of_the_source():
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*(?:/|\.(?:py|md|toml|yaml|wat|c|h|wasm|wit|sql|json|txt|in|tsx?|mk)))`")
 NOT_IN_THE_PROJECT = {
+    ".aws-sam/",
     ".aws-sam/env.json",
     "ApiUrl/",
     "cases/NAME.wat",
