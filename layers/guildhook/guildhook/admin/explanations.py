@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guildhook.admin import views
-from guildhook.admin.models import Cause, Reason
+from guildhook.admin.models import Cause, Reason, Run
 from guildhook.model import DeliveryState, Outcome
-from guildhook.store.admin import MessageTraces, StoredAuditEntry, StoredBudget, StoredFullRun, StoredPlugin
+from guildhook.store.admin import MessageTraces, StoredAuditEntry, StoredBudget, StoredPlugin
 
 _MOST_CHANGES: Final = 50
 """The most changes that are read."""
@@ -15,27 +14,24 @@ _LIVE_ACTIONS: Final = ("plugin.live", "plugin.rolled_back")
 _SOON: Final = timedelta(hours=1)
 
 
-def explain(
-    plugin: StoredPlugin, run: StoredFullRun | None, traces: MessageTraces, budget: StoredBudget | None
-) -> list[Reason]:
+def explain(plugin: StoredPlugin, run: Run | None, traces: MessageTraces, budget: StoredBudget | None) -> list[Reason]:
     """The reasons, the likeliest first. There is at least one."""
     if run is not None:
-        return [*_undelivered(run), _ran(run)]
-    reasons = [*_not_running(plugin, traces), *_quarantined(plugin, traces)]
+        return [*_undelivered(run), _recorded(run)]
+    reasons = [*_disabled_or_not_live(plugin, traces), *_quarantined(plugin, traces)]
     if any(reason.certain for reason in reasons):
         return [reason for reason in reasons if reason.certain]
-    return [*reasons, *_guesses(plugin, traces, budget, running=not reasons)]
+    return [*reasons, *_possible(plugin, traces, budget, running=not reasons)]
 
 
-def _ran(run: StoredFullRun) -> Reason:
-    shown = views.run(run)
-    if shown.outcome is Outcome.INVALID:
-        return Reason(cause=Cause.REFUSED, certain=True, text=f"The version cannot be run: {shown.detail}.")
-    if shown.outcome is not Outcome.OK:
-        text = f"It ran and failed ({shown.outcome}: {shown.detail}), so nothing was sent."
+def _recorded(run: Run) -> Reason:
+    if run.outcome is Outcome.INVALID:
+        return Reason(cause=Cause.REFUSED, certain=True, text=f"The version cannot be run: {run.detail}.")
+    if run.outcome is not Outcome.OK:
+        text = f"It ran and failed ({run.outcome}: {run.detail}), so nothing was sent."
         return Reason(cause=Cause.RAN, certain=True, text=text)
-    text = f"It ran, and {_messages(len(shown.sends))} to be sent."
-    denied = sorted({f"{call.function}: {call.denied}" for call in shown.calls if call.denied})
+    text = f"It ran, and {_messages(len(run.sends))} to be sent."
+    denied = sorted({f"{call.function}: {call.denied}" for call in run.calls if call.denied})
     if denied:
         text += f" Some of its calls were denied: {'; '.join(denied)}."
     return Reason(cause=Cause.RAN, certain=True, text=text)
@@ -45,8 +41,8 @@ def _messages(count: int) -> str:
     return {0: "asked for nothing", 1: "asked for one message"}.get(count, f"asked for {count} messages")
 
 
-def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
-    for position, sent in enumerate(views.run(run).sends, start=1):
+def _undelivered(run: Run) -> Iterator[Reason]:
+    for position, sent in enumerate(run.sends, start=1):
         if sent.state is DeliveryState.REFUSED:
             text = f"Message {position} of {run.intents} was refused: {sent.detail}."
         elif sent.state is DeliveryState.PENDING:
@@ -56,16 +52,16 @@ def _undelivered(run: StoredFullRun) -> Iterator[Reason]:
         yield Reason(cause=Cause.NOT_DELIVERED, certain=True, text=text)
 
 
-def _not_running(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason]:
+def _disabled_or_not_live(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason]:
     """The plugin was disabled or had no live version: when the message was created if that is known, else now."""
     is_or_was = "was" if traces.seen_at else "is"
-    when = f"when the message was created ({_shown(traces.seen_at)})" if traces.seen_at else "now"
+    when = f"when the message was created ({_in_utc(traces.seen_at)})" if traces.seen_at else "now"
     known = traces.seen_at is not None and len(traces.changes) < _MOST_CHANGES
     was_live = plugin.live is not None or plugin.to_adopt
     enabled = plugin.enabled
     if traces.seen_at:
-        enabled = _before(traces.changes, ("plugin.changed",), "enabled", "from", enabled)
-        was_live = _before(traces.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
+        enabled = _value_before(traces.changes, ("plugin.changed",), "enabled", "from", enabled)
+        was_live = _value_before(traces.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
     if not enabled:
         yield Reason(cause=Cause.DISABLED, certain=known, text=f"It {is_or_was} disabled {when}.")
     if not was_live:
@@ -77,7 +73,7 @@ def _not_running(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason
         yield Reason(cause=Cause.NOT_LIVE, certain=known or (never and complete), text=text)
 
 
-def _before(
+def _value_before(
     changes: Sequence[StoredAuditEntry], actions: Sequence[str], name: str, part: str | None, current: Any
 ) -> Any:
     """The value of a field before all of the changes, which are ordered from the newest to the oldest."""
@@ -93,14 +89,14 @@ def _quarantined(plugin: StoredPlugin, traces: MessageTraces) -> Iterator[Reason
     if quarantine is None or (traces.seen_at and traces.seen_at < quarantine.since):
         return
     text = (
-        f"It has been quarantined since {_shown(quarantine.since)}: {quarantine.reason}. "
-        f"Last error: {quarantine.last_error}. One run is tried after {_shown(quarantine.retry_at)}."
+        f"It has been quarantined since {_in_utc(quarantine.since)}: {quarantine.reason}. "
+        f"Last error: {quarantine.last_error}. One run is tried after {_in_utc(quarantine.retry_at)}."
     )
     certain = traces.seen_at is not None and traces.passed_over > 0
     yield Reason(cause=Cause.QUARANTINED, certain=certain, text=text)
 
 
-def _guesses(
+def _possible(
     plugin: StoredPlugin, traces: MessageTraces, budget: StoredBudget | None, *, running: bool
 ) -> Iterator[Reason]:
     silent = Reason(
@@ -114,7 +110,7 @@ def _guesses(
     if budget is not None and budget.over_at is not None:
         about = traces.seen_at or datetime.now(UTC)
         if abs(about - budget.over_at) < _SOON:
-            when = _shown(budget.over_at)
+            when = _in_utc(budget.over_at)
             text = f"The guild was over its budget at {when}: {budget.over_reason}. Its messages waited."
             yield Reason(cause=Cause.OVER_BUDGET, certain=False, text=text)
     if not plugin.bot_messages:
@@ -130,5 +126,5 @@ def _guesses(
         yield silent
 
 
-def _shown(time: datetime | None) -> str:
+def _in_utc(time: datetime | None) -> str:
     return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -52,7 +52,7 @@ def answering(services: AdminServices) -> Middleware:
         try:
             response = next_middleware(app)
         except Exception as error:  # noqa: BLE001 - an unexpected error is reported with its traceback
-            problem, fault = _problem(error)
+            problem, fault = _problem_of(error)
             response = respond_with_problem(problem)
         for name, value in (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")):
             response.headers.setdefault(name, value)
@@ -92,7 +92,7 @@ def guards(endpoint: Endpoint) -> list[Middleware]:
     if endpoint.access is not Access.ANYBODY:
         found.append(signed_in)
     if endpoint.access is Access.MANAGERS:
-        found.append(_manages)
+        found.append(_guild_managed)
     return found
 
 
@@ -151,7 +151,7 @@ def _charge(request: AdminRequest, cost: int) -> None:
         raise ProblemError("too-many-requests", str(error), headers=headers) from None
 
 
-def _manages(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def _guild_managed(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
     request: AdminRequest = app.context["request"]
     guild_id = _guild_id(app.context["_route_args"]["guild_id"])
     try:
@@ -174,7 +174,7 @@ def _no_guild() -> ProblemError:
     return ProblemError("not-found", "there is no such guild, or you are not a member of it")
 
 
-def _problem(error: Exception) -> tuple[ProblemError, Exception | None]:
+def _problem_of(error: Exception) -> tuple[ProblemError, Exception | None]:
     """The problem to answer with, and the error itself if guildhook is at fault."""
     match error:
         case ProblemError():

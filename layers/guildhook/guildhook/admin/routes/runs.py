@@ -66,9 +66,10 @@ def explain_message(request: CurrentRequest, guild_id: PathId, plugin_id: PathId
     """Explain why the plugin answered a message or did not."""
     store, key = request.services.store, request.key(plugin_id)
     plugin = request.plugin(plugin_id)
-    run = store.run_on(key, message_id)
+    recorded = store.run_on(key, message_id)
+    run = views.run(recorded) if recorded else None
     traces = store.message_traces(key, message_id)
     if traces is None:
         raise no_plugin()
     reasons = explain(plugin, run, traces, store.guild(guild_id).budget)
-    return respond(Explanation(message_id=message_id, run=run and views.run(run), reasons=reasons))
+    return respond(Explanation(message_id=message_id, run=run, reasons=reasons))

@@ -58,7 +58,7 @@ def replay_run(
         detail = "the guild did not keep the run's message; send one, or let the guild keep messages from now on"
         raise ProblemError("message-not-kept", detail)
     trigger = _Trigger(run.message_id, _channel_id(payload, guild_id), payload, run.message_time, run.seed)
-    return _try(request, plugin, version, trigger, body.settings)
+    return _run_trial(request, plugin, version, trigger, body.settings)
 
 
 @endpoints.add("POST", "/test-runs", "testRun", TestRun, conflicts=True, cost=TEST_RUN_COST)
@@ -74,7 +74,7 @@ def test_run(
     message_id, now = uuid4(), datetime.now(UTC)
     payload = _payload(body.message, message_id, guild_id, now)
     trigger = _Trigger(message_id, _channel_id(payload, guild_id), payload, now, secrets.randbits(63))
-    return _try(request, plugin, version, trigger, body.settings, body.permissions, keep_state=body.keep_state)
+    return _run_trial(request, plugin, version, trigger, body.settings, body.permissions, keep_state=body.keep_state)
 
 
 def _payload(message: TestMessage, message_id: UUID, guild_id: UUID, created_at: datetime) -> str:
@@ -107,7 +107,7 @@ def _channel_id(payload: str, guild_id: UUID) -> UUID:
         return guild_id
 
 
-def _try(
+def _run_trial(
     request: AdminRequest,
     plugin: StoredPlugin,
     version: StoredVersion,
@@ -139,16 +139,18 @@ def _try(
         seed=trigger.seed,
         limits=limits,
     )
-    tried = services.trials.run(trial) if stored.artifacts else TrialResult(failure=TrialFailure.NOT_COMPILED)
-    if tried.result is None:
-        raise _failure(request, version, tried, stored.refusals)
-    return respond(views.test_run(version.number, tried.result, limits))
+    trial_result = services.trials.run(trial) if stored.artifacts else TrialResult(failure=TrialFailure.NOT_COMPILED)
+    if trial_result.result is None:
+        raise _problem_of(request, version, trial_result, stored.refusals)
+    return respond(views.test_run(version.number, trial_result.result, limits))
 
 
-def _failure(request: AdminRequest, version: StoredVersion, tried: TrialResult, refusals: list[str]) -> ProblemError:
-    match tried.failure:
+def _problem_of(
+    request: AdminRequest, version: StoredVersion, trial_result: TrialResult, refusals: list[str]
+) -> ProblemError:
+    match trial_result.failure:
         case TrialFailure.UNAVAILABLE:
-            operators_detail = f"a trial: {tried.detail}"
+            operators_detail = f"a trial: {trial_result.detail}"
             return ProblemError(
                 "unavailable", "the compiled plugin cannot be read; try again", operators_detail=operators_detail
             )
@@ -158,4 +160,4 @@ def _failure(request: AdminRequest, version: StoredVersion, tried: TrialResult, 
         case TrialFailure.NOT_COMPILED:
             return ProblemError("cannot-run", f"version {version.number} cannot be compiled: {refusals[-1]}")
         case _:
-            return ProblemError("cannot-run", tried.detail)
+            return ProblemError("cannot-run", trial_result.detail)
