@@ -10,7 +10,7 @@ NODE := $(shell command -v npm)
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page test api-test page-test browser screenshots hostile fuzz chaos bench simulate
+.PHONY: help demo serve page test test-times api-test page-test browser screenshots hostile fuzz chaos bench simulate
 .PHONY: lint types format docs reference structure openapi plugins lock sam sam-build sam-local containers clean
 
 help: ## this list
@@ -25,8 +25,12 @@ serve: ## the whole system on this machine: the admin page, a sample chat, a sam
 
 page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
 
+# Each run has a random order; the header has its seed, and PYTEST_OPTIONS=--randomly-seed=SEED repeats it.
 test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## every test, in parallel; with Node and Chromium the pages, with Docker Engine functions in containers
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST_OPTIONS)
+
+test-times: ## make test, with the slowest 20 tests and fixtures and the time spent waiting
+	@$(MAKE) --no-print-directory test PYTEST_OPTIONS=--times
 
 api-test: .venv/dev.stamp ## the admin API against its document, and every route as everybody who may not
 	$(BIN)/pytest --numprocesses=auto tests/api

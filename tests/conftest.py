@@ -2,6 +2,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, LiteralString
 from uuid import uuid4
 
@@ -18,11 +19,23 @@ from guildhook_local.chat_server import ChatServer
 from guildhook_local.postgres import created_database
 from guildhook_local.stack import Servers, Stack, servers, stack
 from samples import MESSAGE, PLUGIN_ID, TIME
+from suite_times import SuiteTimes
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", action="store_true", help="list the slowest tests and fixtures at the end")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Where it keeps what it derives from the source; its database of examples is off.
-    set_hypothesis_home_dir(config.cache.mkdir("hypothesis"))
+    if config.getoption("times"):
+        config.pluginmanager.register(SuiteTimes())
+    # Hypothesis keeps data derived from the source there; its database of examples is off.
+    if config.pluginmanager.has_plugin("cacheprovider"):
+        set_hypothesis_home_dir(config.cache.mkdir("hypothesis"))
+    else:
+        home = TemporaryDirectory(prefix="guildhook-hypothesis-")
+        config.add_cleanup(home.cleanup)
+        set_hypothesis_home_dir(home.name)
 
 
 @pytest.fixture(scope="session")

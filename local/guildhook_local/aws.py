@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -22,6 +22,8 @@ class Aws:
     """A running moto server."""
 
     endpoint: str
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The clients by their services. It takes long to create one."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -38,14 +40,16 @@ class Aws:
         return AwsAccess(self.environment)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of an AWS service, such as `sqs`."""
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=_REGION,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - moto takes any
-        )
+        """The boto3 client of an AWS service, such as `sqs`. Threads can share it."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=_REGION,
+                aws_access_key_id="local",
+                aws_secret_access_key="local",  # noqa: S106 - moto takes any
+            )
+        return self._clients[service]
 
 
 @dataclass(frozen=True, slots=True)
