@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from guildhook.chat import ServiceToken
+from guildhook.errors import InfrastructureError
 from guildhook.model import InstalledPlugin, Message
-from guildhook.plugin_settings.sealing import SettingsKeys
+from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Limits
 
 CHANNEL = "6a1d0000-0000-4000-8000-000000000003"
@@ -43,6 +44,11 @@ def installed_plugin(wasm_sha256: bytes = b"", guild_id: UUID = MESSAGE.guild_id
     )
 
 
+def shadow_of(plugin: InstalledPlugin, wasm_sha256: bytes) -> InstalledPlugin:
+    """A version that shadows the plugin."""
+    return replace(plugin, wasm_sha256=wasm_sha256, shadow=True, version_id=uuid4())
+
+
 class FixedToken:
     """A service token that nobody replaces."""
 
@@ -67,6 +73,22 @@ class FixedKeys:
 
     def instead_of(self, refused: object) -> None:
         return None
+
+
+class NoKeys:
+    """Keys that cannot be had, since Secrets Manager does not answer."""
+
+    def current(self) -> SettingsKeys:
+        raise InfrastructureError("no answer")
+
+    def instead_of(self, refused: object) -> None:
+        raise InfrastructureError("no answer")
+
+
+def plugin_with_secret(wasm_sha256: bytes, **fields: Any) -> InstalledPlugin:
+    """An installed plugin whose secret `api_key` is "s3cret", sealed with FixedKeys."""
+    plugin = installed_plugin(wasm_sha256, **fields)
+    return replace(plugin, sealed={"api_key": Sealer(FixedKeys()).seal(plugin.id, "api_key", "s3cret")})
 
 
 # Deadlines are wall time, and a busy machine can stop a test for longer than production waits.

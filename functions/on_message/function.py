@@ -14,7 +14,7 @@ from guildhook.configuration import WorkerConfiguration, load_configuration
 from guildhook.errors import InfrastructureError
 from guildhook.events.batch import QueueRecord
 from guildhook.events.delivery import CircuitBreaker, Sender
-from guildhook.events.worker import BatchReport, Rules, Worker
+from guildhook.events.worker import BatchReport, Worker, WorkerRules
 from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.observability import Telemetry, create_telemetry, report_batch, report_delays
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
@@ -106,7 +106,12 @@ def _worker(configuration: WorkerConfiguration, telemetry: Telemetry) -> Worker:
         memory_bytes=configuration.memory_cache_bytes,
         disk_bytes=configuration.disk_cache_bytes,
     )
-    rules = Rules(configuration.limits_of, configuration.budget_of, configuration.quarantine, configuration.backoff)
+    rules = WorkerRules(
+        limits_of=configuration.limits_of,
+        budget_of=configuration.budget_of,
+        quarantine=configuration.quarantine,
+        backoff=configuration.backoff,
+    )
     token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     return Worker(
         engine.fingerprint,

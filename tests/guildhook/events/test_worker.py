@@ -23,7 +23,7 @@ from guildhook.events.batch import ANOTHER_BODY, QueueRecord
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import CircuitBreaker, Sender
 from guildhook.events.queue_events import DeliveryDue
-from guildhook.events.worker import Rules, Worker
+from guildhook.events.worker import Worker, WorkerRules
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache
 from guildhook.sandbox import Sandbox
@@ -37,7 +37,7 @@ from project import ROOT
 from samples import FixedToken, event, limits
 
 IN_TIME = float("inf")
-RULES = Rules(
+RULES = WorkerRules(
     limits_of=lambda _guild_id: limits(),
     budget_of=lambda _guild_id: GuildBudget(),
     quarantine=QuarantineRules(),
@@ -87,11 +87,12 @@ class OvertakenStore(EventStore):
 def create_worker(system, engine, tmp_path):
     workers = []
 
-    def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], **rules):
+    def create_worker(store, chat_url=system.environment["GUILDHOOK_CHAT_API_URL"], bucket=None, **rules):
         chat = RestChatApi(chat_url, FixedToken(system.chat.service_token))
         directory = tmp_path / f"cache-{len(workers)}"
         ask = system.compile_queue.ask
-        modules = ModuleCache(engine, ArtifactBucket(system.aws.access, system.bucket), ask, directory, 2**30, 2**30)
+        bucket = bucket or ArtifactBucket(system.aws.access, system.bucket)
+        modules = ModuleCache(engine, bucket, ask, directory, 2**30, 2**30)
         sender = Sender(chat, CircuitBreaker())
         workers.append(Worker(engine.fingerprint, Sandbox(engine), replace(RULES, **rules), modules, store, sender))
         return workers[-1]
@@ -116,12 +117,12 @@ def records(*events):
 
 
 def reasons(report):
-    """Why records come back, by their ids."""
+    """Return the reasons why records come back, by their ids."""
     return {record_id: postponed.reason for record_id, postponed in report.failures.items()}
 
 
 def populate(system, guilds):
-    """Guilds with three plugins each, and one message in each guild."""
+    """Add guilds with three plugins each, and return one event for each guild."""
     bodies = []
     for _ in range(guilds):
         guild = system.add_guild()
@@ -187,7 +188,7 @@ def test_a_guild_runs_under_its_own_limits(system, create_worker, store):
 
 
 def asked(system):
-    """What the compile function was asked for."""
+    """Return the digests that the compile function was asked to compile."""
     sqs, url = system.aws.client("sqs"), system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
     return {json.loads(message["Body"])["wasm_sha256"] for message in messages}
@@ -215,7 +216,7 @@ def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, 
 
 
 def populate_again(bodies):
-    """The same guilds, new messages."""
+    """Return events with new messages of the same guilds."""
     return [event(body["guild_id"], body["message"]["channel_id"]) for body in bodies]
 
 
@@ -690,7 +691,7 @@ def shadowed(system, engine):
 
 
 def add_shadow(system, plugin_id, wasm):
-    """The compile function has compiled it, and what is live."""
+    """Add a version that shadows the plugin, and compile it and the live version."""
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute(
             "WITH version AS (INSERT INTO plugin_versions "
@@ -746,7 +747,7 @@ def asked_to_compile(system):
 
 
 class WatchedBucket(ArtifactBucket):
-    """Knows what had been sent by the time that it was asked, and has nothing of one wasm, or does not answer."""
+    """Does not answer for one wasm, and notes which messages were sent before it was asked."""
 
     def __init__(self, system, broken):
         super().__init__(system.aws.access, system.bucket)
@@ -762,11 +763,10 @@ class WatchedBucket(ArtifactBucket):
 
 
 def test_nobody_waits_for_the_module_of_a_shadow_and_it_is_not_asked_for_again_at_once(
-    system, create_worker, store, shadowed, engine, tmp_path
+    system, create_worker, store, shadowed
 ):
     bucket = WatchedBucket(system, wat.sends((str(shadowed.channel_id), "from the shadow")))
-    worker = create_worker(store)
-    worker._modules = ModuleCache(engine, bucket, lambda _digests: None, tmp_path / "watched", 2**30, 2**30)
+    worker = create_worker(store, bucket=bucket)
     for _ in range(2):
         assert worker.process(records(event(shadowed.id, shadowed.channel_id)), IN_TIME).failures == {}
     assert bucket.sent == [["pong"]]

@@ -1,4 +1,4 @@
-"""What a batch of the queue holds, once it is read."""
+"""Reads a batch of the queue, and sorts its records by message."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ ANOTHER_BODY = "its message id came with another body before, and what was recor
 
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
-    """One record of a batch, by the id that the queue gave it."""
+    """A record as the queue delivers it, under the id that the queue gave it."""
 
     id: str
     body: str
     sent_at: datetime
     receive_count: int = 1
-    """How often the queue has handed it out."""
+    """The number of times that the queue has handed it out, this time included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about."""
+    """The message and the guild that an event is about."""
 
     message_id: UUID
     guild_id: UUID
@@ -32,23 +32,29 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    """A batch after its records are read. Nothing of it is compared with the database yet."""
+
     messages: Mapping[UUID, Message]
-    """Those that plugins may be given."""
+    """The messages that plugins may get, by their ids."""
     guilds: Mapping[UUID, UUID]
-    """Of these and of the messages whose answers are due, by message."""
+    """The guild of each of these messages, and of each message of which intents are still to be sent, by message."""
     records: Mapping[UUID, Sequence[QueueRecord]]
-    """What must come back if the message must: the queue may deliver it more than once, even in one batch."""
+    """The records of each message, which come back if it must. The queue may deliver an event twice in a batch."""
     subjects: Mapping[str, Subject]
-    """Of every record that is an event, by its id."""
+    """The subjects of all records that are events, by their ids."""
     skipped: Mapping[str, str]
-    """Why no plugin is given a record, by its id."""
+    """The reasons why records are given to no plugin, by their ids."""
     malformed: Mapping[str, str]
-    """Why a record is no event, by its id."""
+    """The reasons why records are no events, by their ids."""
     second_bodies: Sequence[QueueRecord]
-    """With the id of another message of the batch. They come back, to be compared with what is recorded by then."""
+    """Records that have the id of an earlier message of the batch, and another body.
+
+    They come back, and are compared with the runs that are recorded by then.
+    """
 
 
 def read_batch(records: Sequence[QueueRecord]) -> Batch:
+    """Read all records. A malformed one raises nothing: it is in `malformed`."""
     messages: dict[UUID, Message] = {}
     guilds: dict[UUID, UUID] = {}
     by_message: dict[UUID, list[QueueRecord]] = {}

@@ -1,9 +1,7 @@
 """The share of a guild: what its plugins may use in a minute and keep as state, so that no guild takes another's."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +10,6 @@ from guildhook.model import InstalledPlugin, SpentBudget
 
 _SPREAD_SECONDS: Final = 30
 """Messages that wait for the next minute return within so many seconds of its start, not all at once."""
-_NOTHING_SPENT: Final = SpentBudget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +40,20 @@ class GuildBudget:
         return None
 
 
+@dataclass(slots=True)
+class _GuildUse:
+    """The budget of one guild, and what is used of it."""
+
+    budget: GuildBudget
+    spent: SpentBudget
+    state_bytes: dict[UUID, int] = field(default_factory=dict)
+    """The size of the state of each of its plugins."""
+
+    def is_half_used(self) -> bool:
+        fuel, log_bytes = self.budget.guild_fuel_per_minute, self.budget.guild_log_bytes_per_minute
+        return self.spent.fuel * 2 >= fuel or self.spent.log_bytes * 2 >= log_bytes
+
+
 class Budgets:
     """The budgets of the guilds of one batch. Each run that it is told of counts for the runs after it."""
 
@@ -57,23 +68,31 @@ class Budgets:
 
         `plugins` are all plugins of the guilds, with their state; `budget_of` is called once for each guild.
         """
-        self._budget_of = cache(budget_of)
-        self._spent = dict(spent)
+        self._budget_of = budget_of
+        self._spent_before = spent
         self._minute_seconds_left = minute_seconds_left
-        self._state_bytes: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+        self._guilds: dict[UUID, _GuildUse] = {}
         for plugin in plugins:
-            self._state_bytes[plugin.guild_id][plugin.id] = plugin.state.size
+            self._guild(plugin.guild_id).state_bytes[plugin.id] = plugin.state.size
 
     def exceeded(self, guild_id: UUID) -> str | None:
         """Return which limit the guild has used up, as a sentence about it; None if its plugins may run."""
-        return self._budget_of(guild_id).exceeded_by(self._spent.get(guild_id, _NOTHING_SPENT))
+        guild = self._guild(guild_id)
+        return guild.budget.exceeded_by(guild.spent)
+
+    def exceeded_for(self, plugin: InstalledPlugin) -> str | None:
+        """Return why the plugin must not run now, as a sentence about its guild.
+
+        Shadows stop when half of the fuel or log is used: the rest is reserved for live versions.
+        """
+        guild = self._guild(plugin.guild_id)
+        if plugin.shadow and guild.is_half_used():
+            return "half of its budget is used, and the rest is reserved for live versions"
+        return guild.budget.exceeded_by(guild.spent)
 
     def is_half_used(self, guild_id: UUID) -> bool:
-        """Return whether shadows of the guild must stop: half of its fuel and log is reserved for live versions."""
-        budget, spent = self._budget_of(guild_id), self._spent.get(guild_id, _NOTHING_SPENT)
-        return (
-            spent.fuel * 2 >= budget.guild_fuel_per_minute or spent.log_bytes * 2 >= budget.guild_log_bytes_per_minute
-        )
+        """Return whether the guild has used half of its fuel or of its log."""
+        return self._guild(guild_id).is_half_used()
 
     def seconds_until_next_minute(self) -> float:
         """Draw how long a message waits whose guild is over its budget."""
@@ -81,13 +100,20 @@ class Budgets:
 
     def room_for_state(self, plugin: InstalledPlugin) -> int:
         """Return the bytes of state that the plugin may have, given the state of the other plugins of its guild."""
-        sizes = self._state_bytes[plugin.guild_id]
-        others = sum(sizes.values()) - sizes.get(plugin.id, 0)
-        return max(self._budget_of(plugin.guild_id).guild_state_bytes - others, 0)
+        guild = self._guild(plugin.guild_id)
+        others = sum(guild.state_bytes.values()) - guild.state_bytes.get(plugin.id, 0)
+        return max(guild.budget.guild_state_bytes - others, 0)
 
     def spend(self, guild_id: UUID, spent: SpentBudget) -> None:
-        self._spent[guild_id] = self._spent.get(guild_id, _NOTHING_SPENT) + spent
+        self._guild(guild_id).spent += spent
 
     def resize_state(self, plugin: InstalledPlugin, size: int) -> None:
         """Note that the plugin's state has `size` bytes now."""
-        self._state_bytes[plugin.guild_id][plugin.id] = size
+        self._guild(plugin.guild_id).state_bytes[plugin.id] = size
+
+    def _guild(self, guild_id: UUID) -> _GuildUse:
+        guild = self._guilds.get(guild_id)
+        if guild is None:
+            spent = self._spent_before.get(guild_id, SpentBudget())
+            guild = self._guilds[guild_id] = _GuildUse(self._budget_of(guild_id), spent)
+        return guild

@@ -1,4 +1,4 @@
-"""What lies on the queue: message-created events of the chat server, and our own word that sends are still due."""
+"""The events of the queue: message-created events of the chat server, and guildhook's own, delivery-due events."""
 
 import json
 from collections.abc import Mapping
@@ -11,19 +11,18 @@ import msgspec
 
 from guildhook.model import Causality, Message
 
-# SNS in EventBridge in SQS is the deepest chain in use.
 _MAX_WRAPPERS = 2
-"""The envelopes of SNS and EventBridge around an event."""
+"""The envelopes of SNS and EventBridge around an event. SNS in EventBridge in SQS is the deepest chain in use."""
 _MAX_REASON_CHARS = 300
 _MESSAGE_TYPES = ("user", "system")
 _DELIVERY_DUE = "guildhook.delivery_due"
 
 MAX_HOPS = 4
-"""Messages of bots that are further from the person's message that began it reach no plugin."""
+"""A bot's message that is more answers away from a person's message reaches no plugin, so that loops of bots end."""
 
 
 class MalformedEventError(Exception):
-    """The body is no message-created event. The text says why and quotes nothing of the body."""
+    """The body is no event of these kinds. The text gives the reason, and quotes nothing of the body."""
 
 
 class _Causality(msgspec.Struct, frozen=True):
@@ -60,7 +59,7 @@ class _DeliveryDue(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message, and why it is kept from plugins if it is."""
+    """A message that was created. `skip` is the reason why no plugin gets it, or None."""
 
     message: Message
     skip: str | None
@@ -76,7 +75,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDue:
-    """A message was handled, and some of what it was answered is still to be sent."""
+    """A message was handled, and some replies to it are still to be sent. The sweep puts such events on the queue."""
 
     guild_id: UUID
     message_id: UUID
@@ -88,8 +87,7 @@ class DeliveryDue:
 def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
-    `sent_at` stands in for a message that carries no `created_at`.
-    Raises MalformedEventError.
+    `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
     """
     raw = _unwrap(_parse_json(body))
     if isinstance(raw, dict) and raw.get("type") == _DELIVERY_DUE:
@@ -125,7 +123,7 @@ def _parse_delivery_due(raw: Mapping[str, Any]) -> DeliveryDue:
 
 
 def _parse_json(text: str) -> Any:
-    # Not json.loads, which lets lone surrogates and NaN through.
+    # json.loads would accept lone surrogates and NaN.
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -145,7 +143,7 @@ def _unwrap(event: Any) -> Any:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """A time without an offset is taken for UTC's. Postgres does not take every offset."""
+    """Convert to UTC, since PostgreSQL does not accept every offset. A time without an offset is one in UTC."""
     try:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except OverflowError:
@@ -153,7 +151,7 @@ def _in_utc(time: datetime) -> datetime:
 
 
 def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
-    # The raw object, not the model: fields that guildhook does not know pass through as they came.
+    # The raw object is used, so that plugins get fields that guildhook does not know.
     try:
         return msgspec.json.encode({**message, "guild_id": str(guild_id)}).decode()
     except RecursionError as error:
@@ -161,7 +159,7 @@ def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
 
 
 def _causality(message: _Message) -> Causality | None:
-    # What a person's message claims is not believed: it is a beginning.
+    # A person's message begins a chain, whatever causality it claims.
     if not message.author.bot or message.causality is None:
         return None
     return Causality(message.causality.root, message.causality.hops)

@@ -16,7 +16,7 @@ LIMITED = SendResult(DeliveryState.PENDING, "HTTP 429", pause=Pause(2, everywher
 
 
 class Clock:
-    """Time passes when somebody waits, and by no other way."""
+    """A clock that advances only when somebody sleeps."""
 
     def __init__(self):
         self.time = 1_000.0
@@ -31,7 +31,7 @@ class Clock:
 
 
 class ScriptedChat:
-    """A chat API that gives each content its answers in turn, the last one for ever, and else delivers."""
+    """A chat API that gives each content its results in turn, repeats the last one, and delivers all other contents."""
 
     def __init__(self, clock, answers=None, seconds=0.0):
         self._clock, self._answers, self._seconds = clock, answers or {}, seconds
