@@ -1,7 +1,7 @@
 import pytest
 import urllib3
 
-from guildhook.http_bodies import EndlessAnswerError, read_whole
+from guildhook.http_bodies import EndlessAnswerError, read_at_most, read_whole
 from http_server import Answer, http_server
 
 
@@ -22,5 +22,15 @@ def test_an_answer_that_is_too_large_is_not():
 
 
 def test_an_answer_that_trickles_is_given_up():
-    with http_server(Answer(b"x" * 100, length=200)) as server, pytest.raises(EndlessAnswerError, match="and no end"):
+    reason = "only 100 bytes arrived within the limit of -1 s"
+    with http_server(Answer(b"x" * 100, length=200)) as server, pytest.raises(EndlessAnswerError, match=reason):
         read(server, total_seconds=-1)
+
+
+@pytest.mark.parametrize(("max_bytes", "read_bytes"), [(0, 0), (10, 10), (100, 100), (101, 100)])
+def test_the_start_of_an_answer_is_read_without_the_rest(max_bytes, read_bytes):
+    with (
+        http_server(Answer(b"x" * 100, pieces=7)) as server,
+        urllib3.PoolManager().request("GET", server.url, preload_content=False) as answer,
+    ):
+        assert read_at_most(answer, max_bytes, 60) == b"x" * read_bytes

@@ -1,27 +1,35 @@
-"""Reading an HTTP answer of which nobody knows how large it is, or whether it ends."""
+"""Bounded reading of an HTTP body, whose size and end the other side decides."""
 
 import time
+from typing import Final
 
 import urllib3
 
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES: Final = 256 * 1024
 
 
 class EndlessAnswerError(urllib3.exceptions.HTTPError):
-    """More came than was asked for, or it took too long. The text says which."""
+    """A body is larger than its bound, or takes longer. The text names the bound."""
 
 
-def read_whole(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds: float) -> bytes:
-    """The body. `total_seconds` bound the reading of it: a timeout of the socket begins anew with each byte.
+def read_at_most(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds: float) -> bytes:
+    """The first `max_bytes` of the body.
 
-    Raises urllib3's HTTPError, of which EndlessAnswerError is one.
+    `total_seconds` limit the time of reading, which no timeout of the socket does: that begins anew with each byte.
+    Raises urllib3's HTTPError, and EndlessAnswerError, which is one, when the time is over.
     """
     deadline = time.monotonic() + total_seconds
     data = bytearray()
-    while piece := answer.read1(_PIECE_BYTES):
+    while len(data) < max_bytes and (piece := answer.read1(min(max_bytes - len(data), _PIECE_BYTES))):
         data += piece
-        if len(data) > max_bytes:
-            raise EndlessAnswerError(f"the answer has more than {max_bytes} bytes")
         if time.monotonic() > deadline:
-            raise EndlessAnswerError(f"{len(data)} bytes came in {total_seconds} s, and no end")
+            raise EndlessAnswerError(f"only {len(data)} bytes arrived within the limit of {total_seconds} s")
     return bytes(data)
+
+
+def read_whole(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds: float) -> bytes:
+    """The body. Raises as `read_at_most` does, and EndlessAnswerError if there are more than `max_bytes`."""
+    data = read_at_most(answer, max_bytes + 1, total_seconds)
+    if len(data) > max_bytes:
+        raise EndlessAnswerError(f"the answer has more than {max_bytes} bytes")
+    return data

@@ -1,4 +1,5 @@
 import json
+import threading
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
@@ -176,6 +177,15 @@ def test_an_attempt_is_repeated_once_and_no_more(channel):
         answer = send(RestChatApi(server.url, token), outgoing(channel))
     assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
     assert len(server.requests) == 2
+
+
+def test_an_answer_that_trickles_is_given_up_in_the_time_that_is_left(channel):
+    over = threading.Event()
+    with http_server(Answer(b"{" * 60, 201, pieces=60), between=lambda: over.wait(0.1)) as server:
+        answer = RestChatApi(server.url, FixedToken()).send(outgoing(channel), timeout_seconds=0.5)
+        over.set()
+    assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
+    assert answer.detail.endswith("(GUILDHOOK_CHAT_API_URL): EndlessAnswerError")
 
 
 @pytest.mark.parametrize("token", [NoToken(), NoToken("old")])

@@ -8,8 +8,8 @@ import pytest
 import urllib3
 
 from guildhook.aws.access import AwsAccess
+from guildhook.aws.s3_objects import ObjectReader
 from guildhook.errors import InfrastructureError
-from guildhook.modules.s3_objects import ObjectReader
 from guildhook.versions.uploads import Uploads, upload_key, uploaded_version
 from guildhook_local.aws import create_bucket
 

@@ -5,19 +5,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class AwsError(Exception):
+    """AWS cannot be asked, or does not answer. The text is the reason, on one line, without a URL or a secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class AwsAccess:
     """The variables of AWS in an environment.
 
-    They are read when they are needed. A function needs none of them to start, and Lambda replaces the credentials of
-    a process that starts from a snapshot.
+    They are read when they are needed: a function needs none of them to start, and Lambda gives the credentials of a
+    process that starts from a snapshot at an endpoint instead.
     """
 
     environment: Mapping[str, str] = field(repr=False)
 
     @property
-    def region(self) -> str | None:
-        return self.environment.get("AWS_REGION") or self.environment.get("AWS_DEFAULT_REGION")
+    def region(self) -> str:
+        """Raises AwsError."""
+        region = self._region
+        if not region:
+            raise AwsError("the environment names no region (AWS_REGION)")
+        return region
+
+    @property
+    def domain(self) -> str:
+        """The domain of the region's services. Raises AwsError without a region."""
+        return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
 
     def endpoint(self, service: str) -> str | None:
         """The URL that the environment gives a service, such as S3, without a slash at the end; None without one."""
@@ -25,22 +38,23 @@ class AwsAccess:
         return given.rstrip("/") if given else None
 
     def credentials(self) -> Any:
-        """botocore's credentials; None without any.
-
-        Lambda gives them as variables, or as an endpoint to a function that starts from a snapshot.
-        """
+        """botocore's credentials; None without any. Raises BotoCoreError if an endpoint does not give them."""
         return self._credential_resolver().load_credentials()
 
     def client(self, service: str, config: Any) -> Any:
-        """A client of boto3, configured by botocore's `config`. Raises BotoCoreError where the region is missing."""
+        """A client of boto3 with botocore's `config`. Raises BotoCoreError without a region."""
         import boto3  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
 
         session = Session()
         session.register_component("credential_provider", self._credential_resolver())
         return boto3.Session(botocore_session=session).client(
-            service, region_name=self.region, endpoint_url=self.endpoint(service.upper()), config=config
+            service, region_name=self._region, endpoint_url=self.endpoint(service.upper()), config=config
         )
+
+    @property
+    def _region(self) -> str | None:
+        return self.environment.get("AWS_REGION") or self.environment.get("AWS_DEFAULT_REGION")
 
     def _credential_resolver(self) -> Any:
         # botocore takes longer to import than a batch takes to handle.

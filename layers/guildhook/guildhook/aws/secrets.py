@@ -112,6 +112,6 @@ class Secret(Generic[Value]):
         # Only here: what sends nothing needs no secret, and all this takes a tenth of a second to import.
         from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
 
-        from guildhook.aws.requests import SecretsManager  # noqa: PLC0415
+        from guildhook.aws.secrets_manager import SecretsManager  # noqa: PLC0415
 
         return SecretsProvider(boto3_client=SecretsManager(self._access))

@@ -13,7 +13,7 @@ import urllib3
 from guildhook.aws.secrets import Rotating
 from guildhook.chat.protocol import Membership, Pause, SendResult, ServiceToken
 from guildhook.errors import InfrastructureError
-from guildhook.http_bodies import read_whole
+from guildhook.http_bodies import read_at_most, read_whole
 from guildhook.model import DeliveryState, OutgoingIntent
 
 _CONNECT_SECONDS = 2
@@ -105,7 +105,8 @@ class RestChatApi:
             preload_content=False,
         )
         with response:
-            return response.status, response.headers, _object(response.read(_MAX_RESPONSE_BYTES))
+            data = read_at_most(response, _MAX_RESPONSE_BYTES, timeout_seconds)
+            return response.status, response.headers, _object(data)
 
     def member(self, guild_id: UUID, user_id: UUID) -> Membership | None:
         found = self._ask(f"guilds/{guild_id}/members/{user_id}", _Member)

@@ -10,7 +10,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact
 
 if TYPE_CHECKING:
-    from guildhook.modules.s3_objects import ObjectReader
+    from guildhook.aws.s3_objects import ObjectReader
 
 # The S3 clients are imported where they are first used: the warm path never uses them, and importing and building them
 # takes longer than a batch.
@@ -78,7 +78,7 @@ class ArtifactBucket:
 
     @cached_property
     def _objects(self) -> "ObjectReader":
-        from guildhook.modules.s3_objects import ObjectReader  # noqa: PLC0415
+        from guildhook.aws.s3_objects import ObjectReader  # noqa: PLC0415
 
         return ObjectReader(self._access, self._name)
 

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from guildhook.aws.access import AwsAccess
+from guildhook.aws.access import AwsAccess, AwsError
 from guildhook.aws.secrets import Rotating
 from guildhook.errors import InfrastructureError
 
@@ -64,21 +64,15 @@ class IamTokens:
         self._host, self._user, self._port = parts["host"], parts["user"], parts.get("port") or _DEFAULT_PORT
 
     def current(self) -> Credentials:
-        """A new one, as botocore's generate_db_auth_token makes them. Raises InfrastructureError."""
-        # Only here: most tests and machines have no IAM.
-        from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        """A new token. Raises InfrastructureError."""
+        # botocore is imported only where tokens are made.
+        from guildhook.aws.signing import Signer  # noqa: PLC0415
 
-        from guildhook.aws.requests import AwsRequests  # noqa: PLC0415
-
-        data = {"Action": "connect", "DBUser": self._user}
-        request = AWSRequest("GET", f"https://{self._host}:{self._port}/", data=data)
         try:
-            AwsRequests(self._access).sign(request, "rds-db", SigV4QueryAuth, expires=_TOKEN_SECONDS)
-        except BotoCoreError as error:
+            token = Signer(self._access).database_password(self._host, self._port, self._user, _TOKEN_SECONDS)
+        except AwsError as error:
             raise InfrastructureError(f"IAM token for the database (GUILDHOOK_DATABASE_IAM): {error}") from None
-        return Credentials(request.url.removeprefix("https://"))
+        return Credentials(token)
 
     def instead_of(self, refused: object) -> None:  # noqa: ARG002 - a new one would be refused for the same reason
         return None

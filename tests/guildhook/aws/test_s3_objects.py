@@ -3,9 +3,8 @@ import socket
 import pytest
 
 from guildhook.aws.access import AwsAccess
-from guildhook.aws.requests import AwsRequests
+from guildhook.aws.s3_objects import ObjectReader, bucket_url
 from guildhook.errors import InfrastructureError
-from guildhook.modules.s3_objects import ObjectReader, bucket_url
 from http_server import Answer, http_server
 
 KEY = "artifacts/engine/name.zst"
@@ -114,4 +113,4 @@ def test_without_region_or_credentials_nothing_is_asked(environment, name):
 )
 def test_without_an_endpoint_it_is_that_of_the_region(environment, region, host):
     environment["AWS_REGION"] = region
-    assert bucket_url(AwsRequests(AwsAccess(environment)), "bucket") == f"https://bucket.s3.{region}.{host}"
+    assert bucket_url(AwsAccess(environment), "bucket") == f"https://bucket.s3.{region}.{host}"

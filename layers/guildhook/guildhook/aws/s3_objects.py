@@ -1,0 +1,64 @@
+"""Objects of S3: their URLs, and reading them."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote
+
+from guildhook.aws.access import AwsAccess, AwsError
+from guildhook.aws.requests import AwsService
+from guildhook.errors import InfrastructureError
+
+_REMEDIES: Final = {
+    "AccessDenied": "this function's role may not read it; it needs s3:GetObject, and s3:ListBucket to tell missing "
+    "objects",
+    "NoSuchBucket": "there is no such bucket",
+    "PermanentRedirect": "the bucket is in another region ({region})",
+    "AuthorizationHeaderMalformed": "the bucket is in another region ({region})",
+}
+"""The fault that the operator must mend, by the error code of S3."""
+_ERROR_CODE: Final = re.compile(rb"<Code>(\w{1,64})</Code>")
+
+
+def bucket_url(access: AwsAccess, bucket: str) -> str:
+    """Raises AwsError without a region."""
+    given = access.endpoint("S3")
+    return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{access.region}.{access.domain}"
+
+
+class ObjectReader:
+    """Safe for use from several threads."""
+
+    def __init__(self, access: AwsAccess, bucket: str, total_seconds: float = 20) -> None:
+        """`total_seconds` limit the time of reading one object."""
+        self._access = access
+        self._bucket = bucket
+        self._service = AwsService(access, "s3", total_seconds=total_seconds)
+
+    def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The first `max_bytes` of an object; None where there is none. Raises InfrastructureError."""
+        try:
+            url = f"{bucket_url(self._access, self._bucket)}/{quote(key)}"
+            answer = self._service.request("GET", url, max_bytes)
+        except AwsError as error:
+            raise self._failed(key, str(error)) from None
+        if answer.status == HTTPStatus.OK:
+            return answer.body
+        code = _code(answer.body)
+        if code == "NoSuchKey":
+            return None
+        raise self._failed(key, f"HTTP {answer.status} {code}{_remedy(code, answer.headers)}")
+
+    def _failed(self, key: str, why: str) -> InfrastructureError:
+        return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {why}")
+
+
+def _code(body: bytes) -> str:
+    found = _ERROR_CODE.search(body)
+    return found[1].decode() if found else ""
+
+
+def _remedy(code: str, headers: Mapping[str, str]) -> str:
+    region = headers.get("x-amz-bucket-region", "not said which")
+    return f": {_REMEDIES[code].format(region=region)}" if code in _REMEDIES else ""
