@@ -52,13 +52,13 @@ def test_every_variable_is_documented_with_its_default_and_readers():
     rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
     documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
     meanings = {name: meaning.split(" | ")[1] for name, meaning, _ in rows if "LIMITS__" not in name}
-    settings = {field.name: field for kind in FUNCTIONS.values() for field in fields(kind) if field.name != "aws"}
-    expected = {f"GUILDHOOK_{name.upper()}": default(setting) for name, setting in settings.items() if name != "limits"}
+    variables = {field.name: field for kind in FUNCTIONS.values() for field in fields(kind) if field.name != "aws"}
+    expected = {f"GUILDHOOK_{name.upper()}": default(field) for name, field in variables.items() if name != "limits"}
     expected |= {f"GUILDHOOK_LIMITS__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)}
     assert documented == expected
     assert [name for name, meaning in meanings.items() if not meaning.startswith(WANTS[setting_of(name)])] == []
     readers = {name: reader.split(" |")[0] for name, reader, _ in rows if "LIMITS__" not in name}
-    assert readers == {f"GUILDHOOK_{name.upper()}": readers_of(name) for name in settings if name != "limits"}
+    assert readers == {f"GUILDHOOK_{name.upper()}": readers_of(name) for name in variables if name != "limits"}
 
 
 def setting_of(variable):
@@ -70,12 +70,12 @@ def readers_of(name):
     return "all" if len(readers) == len(FUNCTIONS) else ", ".join(readers)
 
 
-def default(setting):
-    if setting.default_factory is not MISSING:
-        return str(setting.default_factory())
-    if setting.default is None or isinstance(setting.default, bool):
-        return str(setting.default).lower()
-    return "needed" if setting.default is MISSING else str(setting.default)
+def default(variable):
+    if variable.default_factory is not MISSING:
+        return str(variable.default_factory())
+    if variable.default is None or isinstance(variable.default, bool):
+        return str(variable.default).lower()
+    return "needed" if variable.default is MISSING else str(variable.default)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

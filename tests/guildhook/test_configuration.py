@@ -45,14 +45,14 @@ def environment():
     return REQUIRED | REQUIRED_BY_ADMIN
 
 
-def test_the_environment_becomes_typed_settings(environment):
+def test_the_environment_becomes_a_typed_configuration(environment):
     environment["GUILDHOOK_LIMITS__FUEL"] = "5000"
     environment["GUILDHOOK_MEMORY_CACHE_BYTES"] = "1000"
-    settings = load_configuration(WorkerConfiguration, environment)
-    assert settings.limits == Limits(fuel=5000)
-    assert settings.memory_cache_bytes == 1000
-    assert settings.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
-    assert "s3cret" not in repr(settings)
+    configuration = load_configuration(WorkerConfiguration, environment)
+    assert configuration.limits == Limits(fuel=5000)
+    assert configuration.memory_cache_bytes == 1000
+    assert configuration.database_url == REQUIRED["GUILDHOOK_DATABASE_URL"]
+    assert "s3cret" not in repr(configuration)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -148,29 +148,29 @@ def test_a_guild_can_have_limits_of_its_own(environment):
     guild, other = uuid4(), uuid4()
     environment["GUILDHOOK_LIMITS__SENDS"] = "7"
     environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps({str(guild): {"fuel": 5, "deadline_ms": 900}})
-    settings = load_configuration(WorkerConfiguration, environment)
-    assert settings.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
-    assert settings.limits_of(other) == Limits(sends=7)
+    configuration = load_configuration(WorkerConfiguration, environment)
+    assert configuration.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
+    assert configuration.limits_of(other) == Limits(sends=7)
 
 
 def test_a_guild_can_have_a_budget_of_its_own(environment):
     guild, other = uuid4(), uuid4()
     environment["GUILDHOOK_GUILD_SENDS_PER_MINUTE"] = "7"
     environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps({str(guild): {"fuel": 5, "guild_fuel_per_minute": 9}})
-    settings = load_configuration(WorkerConfiguration, environment)
-    assert settings.budget_of(guild) == GuildBudget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
-    assert settings.budget_of(other) == GuildBudget(guild_sends_per_minute=7)
-    assert settings.limits_of(guild) == Limits(fuel=5)
+    configuration = load_configuration(WorkerConfiguration, environment)
+    assert configuration.budget_of(guild) == GuildBudget(guild_fuel_per_minute=9, guild_sends_per_minute=7)
+    assert configuration.budget_of(other) == GuildBudget(guild_sends_per_minute=7)
+    assert configuration.limits_of(guild) == Limits(fuel=5)
 
 
-def test_waits_and_quarantine_are_settings(environment):
+def test_waits_and_quarantine_are_configured(environment):
     for name, value in [("RETRY_SECONDS", 1), ("LONGEST_RETRY_SECONDS", 2), ("QUARANTINE_FAILURES_IN_A_ROW", 3),
                         ("QUARANTINE_FAILURES_IN_AN_HOUR", 4), ("QUARANTINE_SECONDS", 5),
                         ("LONGEST_QUARANTINE_SECONDS", 6)]:  # fmt: skip
         environment[f"GUILDHOOK_{name}"] = str(value)
-    settings = load_configuration(WorkerConfiguration, environment)
-    assert settings.backoff == Backoff(first_seconds=1, longest_seconds=2)
-    assert settings.quarantine == QuarantineRules(
+    configuration = load_configuration(WorkerConfiguration, environment)
+    assert configuration.backoff == Backoff(first_seconds=1, longest_seconds=2)
+    assert configuration.quarantine == QuarantineRules(
         most_in_a_row=3, most_in_an_hour=4, pause_seconds=5, longest_pause_seconds=6
     )
 

@@ -268,7 +268,7 @@ def test_the_function_has_room_for_its_disk_cache(stack):
 
 
 def test_the_default_disk_cache_fits_the_smallest_disk():
-    (limit,) = (setting.default for setting in fields(WorkerConfiguration) if setting.name == "disk_cache_bytes")
+    (limit,) = (variable.default for variable in fields(WorkerConfiguration) if variable.name == "disk_cache_bytes")
     assert limit + CompileLimits().artifact_bytes < 512 * 1024 * 1024
 
 
