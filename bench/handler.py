@@ -4,7 +4,6 @@ Reads lines of JSON, each a list of event bodies that are one batch, and answers
 that it prints says that it has started.
 """
 
-import importlib.util
 import io
 import json
 import os
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -21,7 +21,12 @@ from typing import Any
 from uuid import uuid4
 
 from bench import process
+from guildhook.errors import InfrastructureError
+from guildhook.events.batch import QueueRecord
 from guildhook.events.delivery import sender
+from guildhook.events.worker import BatchReport, Worker
+from guildhook_local.function import created_function
+from guildhook_local.poller import Handler as Function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import ON_MESSAGE, LocalGuild
 
@@ -119,12 +124,30 @@ def main() -> None:
     if "--one-by-one" in sys.argv:
         sender._MAX_THREADS = 1
     with Printed() as printed, redirect_stdout(printed), tempfile.NamedTemporaryFile() as trace:
-        app = _imported(ON_MESSAGE)
-        app.worker.connect()
-        app.worker._store._connection.pgconn.trace(trace.fileno())
-        print("ready", file=answers, flush=True)
-        for line in sys.stdin:
-            print(json.dumps(_handled(app, json.loads(line), Path(trace.name), printed)), file=answers, flush=True)
+        reports = _watched_worker(trace.fileno())
+        with created_function(ON_MESSAGE, os.environ) as function:
+            print("ready", file=answers, flush=True)
+            for line in sys.stdin:
+                handled = _handled(function, reports, json.loads(line), Path(trace.name), printed)
+                print(json.dumps(handled), file=answers, flush=True)
+
+
+def _watched_worker(trace: int) -> deque[BatchReport]:
+    """Have libpq trace the worker's connection into a file, and return the place of the last report."""
+    connect, process_batch = Worker.connect, Worker.process
+    reports: deque[BatchReport] = deque(maxlen=1)  # more would count as the memory of the function
+
+    def traced_connect(worker: Worker) -> list[InfrastructureError]:
+        problems = connect(worker)
+        worker._store._connection.pgconn.trace(trace)
+        return problems
+
+    def watched_process(worker: Worker, records: Sequence[QueueRecord], deadline: float) -> BatchReport:
+        reports.append(process_batch(worker, records, deadline))
+        return reports[-1]
+
+    Worker.connect, Worker.process = traced_connect, watched_process
+    return reports
 
 
 class Printed(io.TextIOBase):
@@ -137,22 +160,14 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
-def _handled(app: Any, bodies: Sequence[Body], trace: Path, printed: Printed) -> dict[str, Any]:
+def _handled(
+    function: Function, reports: deque[BatchReport], bodies: Sequence[Body], trace: Path, printed: Printed
+) -> dict[str, Any]:
     event = sqs_event(bodies)
-    modules: Mapping[str, int] = {}
-    report_batch = app.report_batch
-
-    def keep(telemetry: Any, report: Any) -> None:
-        nonlocal modules
-        modules = report.modules
-        report_batch(telemetry, report)
-
-    app.report_batch = keep
     before, printed_before = trace.stat().st_size, printed.size
     started, cpu = time.perf_counter(), time.process_time()
-    answer = app.handler(event, LambdaContext("on_message", "bench", time.monotonic() + 60))
+    answer = function(event, LambdaContext("on_message", "bench", time.monotonic() + 60))
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    app.report_batch = report_batch
     with trace.open() as file:
         file.seek(before)
         statements = len(re.findall(r"\tF\t\d+\t(?:Execute|Query)\t", file.read()))
@@ -163,17 +178,9 @@ def _handled(app: Any, bodies: Sequence[Body], trace: Path, printed: Printed) ->
         "failed": len(answer["batchItemFailures"]),
         "resident_mib": process.resident(),
         "anonymous_mib": process.anonymous(),
-        "modules": dict(modules),
+        "modules": dict(reports[-1].modules),
         "log_bytes": printed.size - printed_before,
     }
-
-
-def _imported(app: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("app", app)
-    assert spec and spec.loader  # noqa: PT018 - it is a Python file
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":
