@@ -1,4 +1,4 @@
-"""What was said against what came of it."""
+"""Compares the messages that were typed with the replies, runs and records that they led to."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,6 @@ from random import Random
 
 COUNTER, ECHO, TRAP = "counter", "echo", "trap"
 REPLYING = frozenset({COUNTER, ECHO})
-# The plugins of the guilds, in turn.
 _GUILDS = (
     (COUNTER,),
     (ECHO,),
@@ -19,21 +18,22 @@ _GUILDS = (
     (COUNTER,),
     (TRAP,),
 )
+"""The plugins of each guild; with more guilds than these, they repeat."""
 _SHARE_SKIPPED = 0.05
 _SHARE_MALFORMED = 0.01
 _SKIPPED = ({"author": {"id": "b07", "bot": True}}, {"encrypted": True}, {"message_type": "system"})
 
 
 @dataclass(frozen=True)
-class Said:
+class TypedMessage:
     """A message that somebody typed; `number` is in its content, and comes back in each reply."""
 
     number: int
     guild: int
     plugins: frozenset[str]
-    """Of its guild; each runs once for it, unless it is skipped or malformed."""
+    """The plugins of its guild. Each runs once for it, unless it is skipped or malformed."""
     fields: Mapping[str, object] = field(default_factory=dict)
-    """That have it skipped."""
+    """The fields because of which it is skipped."""
     malformed: bool = False
 
     @property
@@ -48,25 +48,25 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is left of a test when nothing moves any more."""
+class FinalState:
+    """The state of the system when nothing moves any more."""
 
     replies: Counter[tuple[int, str]]
-    """By number of the message and plugin."""
+    """The number of replies, by number of the message and plugin."""
     counts: Mapping[int, list[int]]
-    """What the counter said, by guild."""
+    """The numbers that the counter replied with, by guild."""
     states: Mapping[int, int]
-    """What Postgres has of the counters, by guild."""
+    """The counters that PostgreSQL holds, by guild."""
     runs: Mapping[tuple[int, str], list[str]]
-    """Outcomes, by number of the message and plugin."""
+    """The outcomes, by number of the message and plugin."""
     skipped: AbstractSet[int]
-    """Numbers of the messages that a log says are skipped, with a reason."""
+    """The numbers of the messages that a log line calls skipped, with a reason."""
     dead: Counter[int]
-    """What is in the dead-letter queue, by number."""
+    """The events in the dead-letter queue, by number of the message."""
     undelivered: int
-    """Sends that Postgres does not have as delivered."""
+    """Intents that PostgreSQL does not hold as delivered."""
     queued: int
-    """Events that are in the queue still."""
+    """Events that are still in the queue."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Account:
     """Everything else that is not as it should be."""
 
 
-def plan(random: Random, messages: int, guilds: int) -> list[Said]:
+def plan(random: Random, messages: int, guilds: int) -> list[TypedMessage]:
     """At least one of each sort, of a few messages."""
     return [
         _said(random, number, number % guilds if number < guilds else random.randrange(guilds))
@@ -98,16 +98,16 @@ def plugins_of(guild: int) -> frozenset[str]:
     return frozenset(_GUILDS[guild % len(_GUILDS)])
 
 
-def _said(random: Random, number: int, guild: int) -> Said:
+def _said(random: Random, number: int, guild: int) -> TypedMessage:
     draw = random.random()
     if number == 1 or draw < _SHARE_MALFORMED:
-        return Said(number, guild, plugins_of(guild), malformed=True)
+        return TypedMessage(number, guild, plugins_of(guild), malformed=True)
     if number == 2 or draw < _SHARE_MALFORMED + _SHARE_SKIPPED:
-        return Said(number, guild, plugins_of(guild), fields=random.choice(_SKIPPED))
-    return Said(number, guild, plugins_of(guild))
+        return TypedMessage(number, guild, plugins_of(guild), fields=random.choice(_SKIPPED))
+    return TypedMessage(number, guild, plugins_of(guild))
 
 
-def account(said: Iterable[Said], found: Found, once: bool = True) -> Account:
+def account(said: Iterable[TypedMessage], found: FinalState, once: bool = True) -> Account:
     """`once` is what a chat server that honours keys promises; without it a reply may come more than once."""
     said = list(said)
     due = {reply for message in said for reply in message.replies}
@@ -130,7 +130,7 @@ def account(said: Iterable[Said], found: Found, once: bool = True) -> Account:
     )
 
 
-def _wrong(said: list[Said], due: AbstractSet[tuple[int, str]], found: Found, once: bool) -> Iterator[str]:
+def _wrong(said: list[TypedMessage], due: AbstractSet[tuple[int, str]], found: FinalState, once: bool) -> Iterator[str]:
     for number, plugin in sorted(found.replies.keys() - due):
         yield f"a reply of {plugin} to message {number}, which is due none"
     yield from _wrong_runs(said, found)
@@ -147,7 +147,7 @@ def _wrong(said: list[Said], due: AbstractSet[tuple[int, str]], found: Found, on
     yield from _wrong_counts(said, found, once)
 
 
-def _wrong_runs(said: list[Said], found: Found) -> Iterator[str]:
+def _wrong_runs(said: list[TypedMessage], found: FinalState) -> Iterator[str]:
     expected = {run for message in said for run in message.runs}
     for number, plugin in sorted(expected ^ found.runs.keys()):
         what = "no run is recorded" if (number, plugin) in expected else "a run is recorded that should not be"
@@ -157,7 +157,7 @@ def _wrong_runs(said: list[Said], found: Found) -> Iterator[str]:
             yield f"message {number}, {plugin}: the recorded runs are {', '.join(outcomes)}"
 
 
-def _wrong_counts(said: list[Said], found: Found, once: bool) -> Iterator[str]:
+def _wrong_counts(said: list[TypedMessage], found: FinalState, once: bool) -> Iterator[str]:
     counted = Counter(message.guild for message in said if (message.number, COUNTER) in message.replies)
     for guild, times in sorted(counted.items()):
         numbers = found.counts.get(guild, [])

@@ -20,7 +20,7 @@ from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from psycopg.conninfo import make_conninfo
 
 import samples
-from chaos.account import COUNTER, ECHO, Found, Said, plugins_of
+from chaos.account import COUNTER, ECHO, FinalState, TypedMessage, plugins_of
 from chaos.faults import Fault
 from chaos.handlers import Handlers
 from chaos.proxy import Mode, Proxy, proxies
@@ -118,7 +118,7 @@ class System:
         for wasm in installed:
             self.stack.compile(wasm)
 
-    def event(self, said: Said) -> tuple[str, str]:
+    def event(self, said: TypedMessage) -> tuple[str, str]:
         """Body and group."""
         guild = self._guilds[said.guild]
         if said.malformed:
@@ -205,7 +205,7 @@ class System:
         self.redriven += moved
         return moved
 
-    def find(self) -> Found:
+    def find(self) -> FinalState:
         """Raises psycopg.Error."""
         replies: Counter[tuple[int, str]] = Counter()
         counts: dict[int, list[int]] = {}
@@ -225,7 +225,7 @@ class System:
                 self._guild_of_plugin[plugin_id]: int(count)
                 for plugin_id, count in connection.execute("SELECT plugin_id, entries->>'count' FROM plugin_state")
             }
-        return Found(
+        return FinalState(
             replies=replies,
             counts=counts,
             states=states,

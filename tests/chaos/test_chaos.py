@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from chaos import run
-from chaos.account import COUNTER, ECHO, TRAP, Found, Said, account, plan
+from chaos.account import COUNTER, ECHO, TRAP, FinalState, TypedMessage, account, plan
 from chaos.faults import KINDS, Fault, schedule
 from chaos.proxy import Mode, proxies
 from chaos.run import Fate, Recovery, recoveries
@@ -64,13 +64,13 @@ def test_a_seed_makes_the_same_plan_again():
 
 
 SAID = [
-    Said(0, 0, frozenset({COUNTER})),
-    Said(1, 0, frozenset({COUNTER, TRAP})),
-    Said(2, 1, frozenset({ECHO}), fields={"encrypted": True}),
-    Said(3, 1, frozenset({ECHO}), malformed=True),
-    Said(4, 1, frozenset({ECHO})),
+    TypedMessage(0, 0, frozenset({COUNTER})),
+    TypedMessage(1, 0, frozenset({COUNTER, TRAP})),
+    TypedMessage(2, 1, frozenset({ECHO}), fields={"encrypted": True}),
+    TypedMessage(3, 1, frozenset({ECHO}), malformed=True),
+    TypedMessage(4, 1, frozenset({ECHO})),
 ]
-GOOD = Found(
+GOOD = FinalState(
     replies=Counter({(0, COUNTER): 1, (1, COUNTER): 1, (4, ECHO): 1}),
     counts={0: [2, 1]},
     states={0: 2},
