@@ -121,6 +121,16 @@ def test_every_command_in_the_documents_exists(document):
     assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands
 
 
+def test_figures_in_the_readme_are_those_of_the_latest_run():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| figure | measured |") :].partition("\n\n")[0]
+    figures = re.findall(r"[\d,.]*\d (?:µs|ms|MiB|messages a second)", table)
+    text = (ROOT / "docs" / "performance.md").read_text()
+    latest = text[text.index("| figure | measured | against |") :].partition("\n\n")[0]
+    assert len(figures) == 7
+    assert [figure for figure in figures if f"| {figure.replace('messages a second', 'msg/s')} |" not in latest] == []
+
+
 def test_every_command_of_the_makefile_is_in_the_table_for_contributors():
     explained = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     table = re.findall(r"^\| (`make .*?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
