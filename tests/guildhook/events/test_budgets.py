@@ -4,7 +4,7 @@ import pytest
 
 from guildhook.events.budgets import Budgets, GuildBudget
 from guildhook.model import PluginState, SpentBudget
-from samples import installed_plugin
+from samples import installed_plugin, shadow_of
 
 BUDGET = GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
 
@@ -61,3 +61,36 @@ def test_plugins_of_a_guild_share_its_room_for_state():
     assert [budgets.room_for_state(each) for each in (plugin, neighbour, stranger)] == [60, 10, 100]
     budgets.resize_state(neighbour, 1_000)
     assert budgets.room_for_state(plugin) == 0
+
+
+@pytest.mark.parametrize(
+    ("spent", "live_stops", "shadow_stops"),
+    [
+        (SpentBudget(fuel=49, sends=2, log_bytes=24), False, False),
+        (SpentBudget(fuel=50), False, True),
+        (SpentBudget(log_bytes=25), False, True),
+        (SpentBudget(fuel=100), True, True),
+        (SpentBudget(sends=3), True, True),
+    ],
+)
+def test_shadows_stop_earlier_than_live_versions_and_never_later(spent, live_stops, shadow_stops):
+    live = installed_plugin()
+    budgets = Budgets(lambda _guild: BUDGET, {live.guild_id: spent})
+    reasons = [budgets.exceeded_for(plugin) for plugin in (live, shadow_of(live, b"shadow"))]
+    assert [reason is not None for reason in reasons] == [live_stops, shadow_stops]
+
+
+def test_the_budget_of_a_guild_is_asked_for_once_in_a_batch():
+    asked = []
+
+    def budget_of(guild_id):
+        asked.append(guild_id)
+        return BUDGET
+
+    plugin = installed_plugin()
+    budgets = Budgets(budget_of, {}, [plugin])
+    for _ in range(3):
+        budgets.exceeded_for(plugin)
+        budgets.spend(plugin.guild_id, SpentBudget(fuel=1))
+        budgets.room_for_state(plugin)
+    assert asked == [plugin.guild_id]

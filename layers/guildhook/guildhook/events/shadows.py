@@ -1,7 +1,8 @@
 """Runs versions that shadow a plugin: on the same messages as the live version, with no effect but a record.
 
-A shadow gets the state that the live version had before the message, and leaves it as it is. No message waits for a
-shadow or comes back because of one, and its runs are left out when time, budget or module are missing.
+A shadow gets the state that the live version had before the message, and leaves it as it is. Replies wait for the
+shadows of their batch for a second at the most, and no message comes back because of a shadow: without time, budget or
+module, the run is left out.
 """
 
 import logging

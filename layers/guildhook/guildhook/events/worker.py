@@ -137,13 +137,13 @@ class Worker:
         )
 
     def _handle(self, handling: Handling) -> None:
-        """The steps of the way, each of which works on the handling."""
+        """Take the steps of the way, in their order."""
         if not self._read_snapshot(handling):
             return
         self._find_modules(handling)
         self._run_and_record(handling, handling.ready)
         self._deliver(handling)
-        # After all others, so that nobody waits for the compiling of somebody else's plugin.
+        # Modules are compiled last, so that no message waits for the compile of another guild's plugin.
         if handling.uncompiled and self._compile(handling):
             self._run_and_record(handling, handling.uncompiled)
             self._deliver(handling)
