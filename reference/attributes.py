@@ -11,7 +11,7 @@ def described_attributes(owner: type | ModuleType) -> dict[str, str]:
     if isinstance(owner, ModuleType):
         return _described(ast.parse(inspect.getsource(owner)).body)
     described: dict[str, str] = {}
-    for base in reversed(owner.__mro__[:-1]):
+    for base in reversed([base for base in owner.__mro__ if base.__module__ != "builtins"]):
         for statement in ast.parse(inspect.getsource(base)).body:
             if isinstance(statement, ast.ClassDef):
                 described |= _described(statement.body)

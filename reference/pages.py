@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from reference import api, command_line, contract, limits
+from reference import api, command_line, contract, limits, metrics
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -13,5 +13,6 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "limits": limits.page,
     "contract": contract.page,
     "api": api.page,
+    "metrics": metrics.page,
 }
 """Functions that return the Markdown of a page, by the page's name."""

@@ -17,7 +17,7 @@ from guildhook.configuration import CompileFunctionConfiguration, load_configura
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket
-from guildhook.observability import Telemetry, create_telemetry, report_compile
+from guildhook.observability import Metric, Telemetry, create_telemetry, report_compile
 from guildhook.sandbox import Engine
 from guildhook.startup import Function
 from guildhook.store.compiling import CompileStore
@@ -62,7 +62,7 @@ class CompilePlugin:
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         records = (isinstance(event, dict) and event.get("Records")) or []
-        self._telemetry.metrics.add_metric("compile_requests", "Count", len(records))
+        self._telemetry.add(Metric.COMPILE_REQUESTS, len(records))
         if records:
             return dict(process_partial_response(event, self._compile_record, self._processor, context))
         if is_resource_request(event):

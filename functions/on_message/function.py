@@ -16,7 +16,7 @@ from guildhook.events.batch import QueueRecord
 from guildhook.events.delivery import CircuitBreaker, Sender
 from guildhook.events.worker import BatchReport, Worker, WorkerRules
 from guildhook.modules import ArtifactBucket, ModuleCache
-from guildhook.observability import Telemetry, create_telemetry, report_batch, report_delays
+from guildhook.observability import Metric, Telemetry, create_telemetry, report_batch, report_delays
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import Engine, Sandbox
 from guildhook.startup import Function
@@ -68,7 +68,7 @@ class OnMessage:
         started = datetime.now(UTC)
         logger = self._telemetry.logger
         records = (isinstance(event, dict) and event.get("Records")) or []
-        self._telemetry.metrics.add_metric("records", "Count", len(records))
+        self._telemetry.add(Metric.RECORDS, len(records))
         if not records:
             logger.error("the event has no Records; this function takes events from SQS")
             return {"batchItemFailures": []}

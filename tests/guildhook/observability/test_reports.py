@@ -1,20 +1,16 @@
 """What log and metrics say of real batches, sweeps and compiles."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from itertools import groupby
 
 import pytest
 
 import wat
-from emitted import units
 from guildhook.model import run_id
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
 from invocation import invoke
-from project import ROOT
 from samples import event, sqs_event
 
 
@@ -165,14 +161,3 @@ def test_counts_are_one_value_a_batch_and_what_is_measured_one_a_run(system, gui
     (metrics,) = (line for line in invoked.metrics if "records" in line)
     assert (metrics["runs_ok"], metrics["runs_trap"], metrics["deliveries_delivered"]) == ([3.0], [3.0], [3.0])
     assert (len(metrics["run_fuel"]), len(metrics["run_duration"]), len(metrics["queue_delay"])) == (6, 6, 3)
-
-
-# --- docs/observability.md -----------------------------------------------------------------------------------
-
-
-def test_every_metric_is_documented_with_its_unit_and_no_other_is():
-    text = (ROOT / "docs" / "observability.md").read_text()
-    documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
-    assert [name for name, rows in groupby(sorted(documented)) if len(list(rows)) > 1] == []
-    # Powertools counts cold starts.
-    assert set(documented) == {*units().items(), ("ColdStart", "Count")}

@@ -8,7 +8,7 @@ from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE
 
 PROGRAM = """
 import logging, os, sys
-from guildhook.observability import create_telemetry
+from guildhook.observability import Metric, create_telemetry
 from guildhook_local.poller import LambdaContext
 
 telemetry = create_telemetry(os.environ)
@@ -19,9 +19,9 @@ def handler(event, context):
     logging.getLogger("guildhook.modules.cache").warning("the library's", extra={"wasm_sha256": "w"})
     logging.getLogger("guildhook.modules.cache").debug("in detail")
     for value in range(event["values"]):
-        telemetry.metrics.add_metric("run_fuel", "Count", value)
+        telemetry.add(Metric.RUN_FUEL, value)
     if event["values"]:
-        telemetry.metrics.add_metric("records_failed", "Count", 0)
+        telemetry.add(Metric.RECORDS_FAILED, 0)
 
 for values in map(int, sys.argv[1:]):
     handler({"values": values, "content": "s3cret"}, LambdaContext("on_message", "request-1", 0))

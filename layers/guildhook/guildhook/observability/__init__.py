@@ -1,5 +1,6 @@
 """Logs, metrics and traces of the functions, set up in one place. None ever carries a message's content or a secret."""
 
+from guildhook.observability.metrics import Metric
 from guildhook.observability.reports import (
     report_batch,
     report_compile,
@@ -11,6 +12,7 @@ from guildhook.observability.reports import (
 from guildhook.observability.telemetry import Telemetry, create_telemetry
 
 __all__ = [
+    "Metric",
     "Telemetry",
     "create_telemetry",
     "report_batch",

@@ -6,17 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
-
-from aws_lambda_powertools.metrics import MetricUnit
 
 from guildhook.events.batch import QueueRecord, Subject
 from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
 from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
+from guildhook.observability.metrics import Metric
 from guildhook.observability.telemetry import Telemetry
 from guildhook.store.events import RunRecord
 from guildhook.sweeper import Swept
@@ -37,7 +35,7 @@ def report_delays(telemetry: Telemetry, records: Iterable[QueueRecord], started:
     for record in records:
         # The queue's clock is another.
         delay = max((started - record.sent_at).total_seconds() * 1000, 0)
-        telemetry.metrics.add_metric("queue_delay", MetricUnit.Milliseconds, delay)
+        telemetry.add(Metric.QUEUE_DELAY, delay)
 
 
 def report_batch(telemetry: Telemetry, report: BatchReport) -> None:
@@ -54,26 +52,26 @@ def report_batch(telemetry: Telemetry, report: BatchReport) -> None:
 
 
 def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     for event_id, postponed in report.failures.items():
         logger.error("record failed", extra={**ids.of_record(event_id), "reason": postponed.reason})
-    metrics.add_metric("records_failed", MetricUnit.Count, len(report.failures))
+    telemetry.add(Metric.RECORDS_FAILED, len(report.failures))
     for event_id, reason in report.skipped.items():
         logger.info("record skipped", extra={**ids.of_record(event_id), "reason": reason})
-    metrics.add_metric("records_skipped", MetricUnit.Count, len(report.skipped))
+    telemetry.add(Metric.RECORDS_SKIPPED, len(report.skipped))
 
 
 def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     for event, count in report.modules.items():
-        metrics.add_metric(f"modules_{event}", MetricUnit.Count, count)
+        telemetry.add(Metric(f"modules_{event}"), count)
     for outcome, count in Counter(run.result.outcome for run in report.runs).items():
-        metrics.add_metric(f"runs_{outcome}", MetricUnit.Count, count)
+        telemetry.add(Metric(f"runs_{outcome}"), count)
     every_run = logger.log_level <= logging.DEBUG
     for run in report.runs:
         result = run.result
-        metrics.add_metric("run_fuel", MetricUnit.Count, result.fuel_used)
-        metrics.add_metric("run_duration", MetricUnit.Microseconds, result.duration_us)
+        telemetry.add(Metric.RUN_FUEL, result.fuel_used)
+        telemetry.add(Metric.RUN_DURATION, result.duration_us)
         if every_run:
             spent = {"fuel_used": result.fuel_used, "duration_us": result.duration_us}
             logger.debug("plugin ran", extra={**ids.of_run(run), "outcome": result.outcome, **spent})
@@ -83,7 +81,7 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
     for passed in report.passed_over:
         extra = {**ids.of_plugin(passed.message_id, passed.plugin.guild_id, passed.plugin.id)}
         logger.info("plugin not run", extra={**extra, "reason": "it is quarantined"})
-    metrics.add_metric("runs_quarantined", MetricUnit.Count, len(report.passed_over))
+    telemetry.add(Metric.RUNS_QUARANTINED, len(report.passed_over))
     # The last failure of each plugin, which is the one that was too many.
     failed = {run.plugin.id: run for run in report.runs if is_failure(run.result)}
     for quarantined in report.quarantined:
@@ -97,13 +95,13 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
                 "pauses": quarantined.pauses,
             },
         )
-    metrics.add_metric("plugins_quarantined", MetricUnit.Count, len(report.quarantined))
+    telemetry.add(Metric.PLUGINS_QUARANTINED, len(report.quarantined))
 
 
 def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     for state, count in Counter(delivery.state for delivery in report.deliveries).items():
-        metrics.add_metric(f"deliveries_{state}", MetricUnit.Count, count)
+        telemetry.add(Metric(f"deliveries_{state}"), count)
     every_delivery = logger.log_level <= logging.DEBUG
     for delivery in report.deliveries:
         if delivery.state is not DeliveryState.DELIVERED:
@@ -113,8 +111,8 @@ def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -
             logger.debug("message delivered", extra=ids.of_send(report.outgoing[delivery.key]))
     for key in report.orphaned:
         logger.warning("message sent while its plugin was deleted", extra=ids.of_send(report.outgoing[key]))
-    metrics.add_metric("chat_circuit_open", MetricUnit.Count, int(report.circuit_open))
-    metrics.add_metric("chat_circuits_opened", MetricUnit.Count, report.circuits_opened)
+    telemetry.add(Metric.CHAT_CIRCUIT_OPEN, int(report.circuit_open))
+    telemetry.add(Metric.CHAT_CIRCUITS_OPENED, report.circuits_opened)
     if report.circuits_opened:
         logger.error("the chat API fails again and again; its circuit has opened")
 
@@ -153,16 +151,16 @@ class _Ids:
 
 
 def report_sweep(telemetry: Telemetry, swept: Swept) -> None:
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     for given_up in swept.given_up:
         ids = {name: str(each) for name, each in asdict(given_up).items()}
         logger.error("message given up: it was pending for too long", extra=ids)
-    metrics.add_metric("deliveries_given_up", MetricUnit.Count, len(swept.given_up))
-    metrics.add_metric("deliveries_requeued", MetricUnit.Count, swept.requeued)
+    telemetry.add(Metric.DELIVERIES_GIVEN_UP, len(swept.given_up))
+    telemetry.add(Metric.DELIVERIES_REQUEUED, swept.requeued)
     for version_id, plugin_id in swept.stuck:
         ids = {"version_id": str(version_id), "plugin_id": str(plugin_id)}
         logger.error("version refused: its check did not end in time", extra=ids)
-    metrics.add_metric("versions_stuck", MetricUnit.Count, len(swept.stuck))
+    telemetry.add(Metric.VERSIONS_STUCK, len(swept.stuck))
     for version_id in swept.adopted:
         logger.info("wasm of a plugin is its live version now", extra={"version_id": str(version_id)})
     logger.info(
@@ -182,15 +180,15 @@ def report_compile(
     telemetry: Telemetry, event_id: str, request: CompileRequest, compiled: Artifact | Refusal | None
 ) -> None:
     """`event_id` is that of the record that asked for it."""
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     ids = {"event_id": event_id, **_wanted(request)}
     telemetry.annotate(**ids)
     match compiled:
         case Artifact():
-            metrics.add_metric("plugins_compiled", MetricUnit.Count, 1)
+            telemetry.add(Metric.PLUGINS_COMPILED, 1)
             logger.info("plugin compiled", extra={**ids, "artifact_bytes": compiled.size})
         case Refusal(reason):
-            metrics.add_metric("plugins_refused", MetricUnit.Count, 1)
+            telemetry.add(Metric.PLUGINS_REFUSED, 1)
             logger.warning("plugin refused", extra={**ids, "reason": reason})
         case None:
             logger.info("nothing to compile: it is gone, or done already", extra=ids)
@@ -207,32 +205,23 @@ def _wanted(request: CompileRequest) -> dict[str, str]:
 
 
 def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialResult") -> None:
-    logger, metrics = telemetry.logger, telemetry.metrics
+    logger = telemetry.logger
     ids = {"guild_id": str(request.guild_id), "plugin_id": str(request.plugin_id)}
     telemetry.annotate(**ids)
     if trial.result:
-        metrics.add_metric("trials", MetricUnit.Count, 1)
+        telemetry.add(Metric.TRIALS, 1)
         spent = {"fuel_used": trial.result.fuel_used, "duration_us": trial.result.duration_us}
         logger.info("trial", extra={**ids, "outcome": trial.result.outcome, **spent})
     else:
-        metrics.add_metric("trials_failed", MetricUnit.Count, 1)
+        telemetry.add(Metric.TRIALS_FAILED, 1)
         logger.warning("no trial", extra={**ids, "failure": trial.failure, "detail": trial.detail})
-
-
-class StatusClass(StrEnum):
-    """What an answer's status says of it."""
-
-    SUCCESS = "2xx"
-    ELSEWHERE = "3xx"
-    REFUSED = "4xx"
-    FAILED = "5xx"
 
 
 def report_request(telemetry: Telemetry, request: "RequestReport") -> None:
     """Of the admin API. Who asked is known by the id alone; what was sent and answered is nobody's business here."""
-    logger, metrics = telemetry.logger, telemetry.metrics
-    metrics.add_metric(f"requests_{StatusClass(f'{request.status // 100}xx')}", MetricUnit.Count, 1)
-    metrics.add_metric("request_duration", MetricUnit.Milliseconds, request.seconds * 1000)
+    logger = telemetry.logger
+    telemetry.add(Metric(f"requests_{request.status // 100}xx"), 1)
+    telemetry.add(Metric.REQUEST_DURATION, request.seconds * 1000)
     extra = {
         "operation": request.operation,
         "method": request.method,

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from guildhook.errors import ConfigurationError
+from guildhook.observability.metrics import Metric
 from guildhook.observability.tracing import Annotation, Tracing
 
 Handler = Callable[[Any, Any], Any]
@@ -56,6 +57,10 @@ class Telemetry:
     def stage(self, name: str) -> AbstractContextManager[object]:
         """Of the handler: a subsegment of the trace, where Lambda traces the invocation."""
         return self.tracing.subsegment(name)
+
+    def add(self, metric: Metric, value: float) -> None:
+        """Add a value to a metric of the invocation, in the metric's unit."""
+        self.metrics.add_metric(metric.value, metric.unit, value)
 
     def annotate(self, **annotations: Annotation) -> None:
         """Add ids and counts to the stage, by which traces can be searched."""
