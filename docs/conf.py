@@ -21,25 +21,11 @@ pages = {
 navigation = {
     "index": {
         "Try it": ["local"],
-        "Guild admins and plugin authors": [
-            "plugins",
-            "api",
-            "reference/contract",
-            "reference/command-line",
-            "reference/limits",
-            "reference/api",
-        ],
-        "Operators": [
-            "deployment",
-            "configuration",
-            "upgrades",
-            "observability",
-            "reference/metrics",
-            "runbooks",
-            "scaling",
-        ],
+        "Guild admins and plugin authors": ["plugins", "api"],
+        "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
         "Developers of a chat server": ["chat-api"],
         "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
+        "Reference": ["reference/*"],
         "Contributors": ["contributing", "hostile-plugins", "security-policy", "changelog"],
     },
     "decisions/index": {"Records": ["decisions/*"]},
