@@ -25,8 +25,10 @@ def build(tmp_path):
 
 def test_it_has_the_library(build, tmp_path):
     build(sys.executable)
-    source = {path.relative_to(LAYER) for path in (LAYER / "guildhook").rglob("*.py")}
-    assert {path.relative_to(tmp_path / "python") for path in tmp_path.rglob("*.py")} == source
+    for suffix in ("py", "sql"):
+        source = {path.relative_to(LAYER) for path in (LAYER / "guildhook").rglob(f"*.{suffix}")}
+        assert source
+        assert {path.relative_to(tmp_path / "python") for path in tmp_path.rglob(f"*.{suffix}")} == source
 
 
 def test_it_has_bytecode_if_there_is_lambdas_python_and_says_so_if_not(build, tmp_path):

@@ -29,8 +29,6 @@ from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache
 from guildhook.sandbox import Sandbox
 from guildhook.store import Database
 from guildhook.store.events import EventStore, Snapshot
-from guildhook.store.events.statements import RECORD, SETTLE, SNAPSHOT
-from guildhook.store.wasm import WASM
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import LocalGuild
 from project import ROOT
@@ -260,19 +258,19 @@ class FailingStore(EventStore):
         super().__init__(database)
         self._failing = statement
 
-    def write(self, query: Any, parameters: Any) -> Any:
-        if query == self._failing:
+    def write(self, statement: str, parameters: Any) -> Any:
+        if statement == self._failing:
             raise InfrastructureError("the database is gone")
-        return super().write(query, parameters)
+        return super().write(statement, parameters)
 
 
 @pytest.mark.parametrize(
     ("statement", "failed"),
     [
-        (SNAPSHOT, {"0", "1"}),
-        (WASM, {"0", "1"}),
-        (RECORD, {"0", "1"}),
-        (SETTLE, {"0"}),
+        ("snapshot", {"0", "1"}),
+        ("wasm", {"0", "1"}),
+        ("record", {"0", "1"}),
+        ("settle", {"0"}),
     ],
 )
 def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, statement, failed):

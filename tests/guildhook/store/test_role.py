@@ -17,7 +17,7 @@ import wat
 from guildhook.errors import MigrationError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
-from guildhook.store.role import PRIVILEGES
+from guildhook.store.role import PRIVILEGES, union
 from guildhook_local.function import created_function
 from guildhook_local.poller import EventSourceMapping, LambdaContext
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
@@ -197,6 +197,82 @@ def test_an_admin_does_all_that_admins_do(function, system, query):
     assert len(admin("GET", "/audit")["items"]) > 10
     change("DELETE", "")
     assert admin("GET", "/plugins")["items"] == []
+
+
+ALL = "SELECT, INSERT, UPDATE, DELETE"
+GRANTED = {
+    "on_message": {
+        "channels": "SELECT (guild_id, id)",
+        "guild_settings": "SELECT",
+        "plugins": "SELECT, UPDATE (updated_at)",
+        "plugin_versions": "SELECT",
+        "plugin_secrets": "SELECT",
+        "plugin_artifacts": "SELECT",
+        "plugin_refusals": "SELECT",
+        "plugin_runs": "SELECT, INSERT, UPDATE (created_at)",
+        "plugin_shadow_runs": "SELECT, INSERT",
+        "plugin_intents": "SELECT, INSERT, UPDATE (detail, state, updated_at)",
+        "plugin_state": "SELECT, INSERT, UPDATE",
+        "plugin_health": "SELECT, INSERT, UPDATE",
+        "plugin_usage": "SELECT, INSERT, UPDATE",
+        "guild_budgets": "SELECT, INSERT, UPDATE",
+    },
+    "compile_plugin": {
+        "plugins": "SELECT",
+        "plugin_versions": "SELECT, UPDATE (imports, needs, reasons, settings_schema, state, unavailable, updated_at, "
+        "wasm_blob)",
+        "plugin_artifacts": ALL,
+        "plugin_refusals": ALL,
+    },
+    "sweep": {
+        "plugins": "SELECT, UPDATE (live_version_id, previous_version_id, revision)",
+        "plugin_versions": "SELECT, INSERT, UPDATE (reasons, state, updated_at, wasm_blob), DELETE",
+        "plugin_audit": "SELECT, DELETE",
+        "plugin_runs": "SELECT, UPDATE (created_at), DELETE",
+        "plugin_shadow_runs": "SELECT, UPDATE (created_at), DELETE",
+        "plugin_intents": "SELECT, UPDATE (detail, state, updated_at)",
+        "plugin_usage": "SELECT, UPDATE (hour), DELETE",
+        "guild_budgets": "SELECT, UPDATE (minute), DELETE",
+        "admin_requests": "SELECT, DELETE",
+    },
+    "admin_api": {
+        "guilds": "SELECT (id), INSERT (id)",
+        "guild_settings": "SELECT, INSERT, UPDATE",
+        "plugins": ALL,
+        "plugin_versions": "SELECT, INSERT, UPDATE (state, updated_at), DELETE",
+        "plugin_secrets": ALL,
+        "plugin_audit": "SELECT, INSERT",
+        "plugin_artifacts": "SELECT",
+        "plugin_refusals": "SELECT",
+        "plugin_runs": "SELECT",
+        "plugin_shadow_runs": "SELECT",
+        "plugin_intents": "SELECT",
+        "plugin_state": "SELECT",
+        "plugin_health": "SELECT, DELETE",
+        "plugin_usage": "SELECT",
+        "guild_budgets": "SELECT",
+        "admin_requests": "SELECT, INSERT, UPDATE",
+        "_yoyo_migration": "SELECT (migration_id)",
+    },
+}
+"""Everything that the functions may do, to be seen at a glance. It grows with the statements, and never shrinks."""
+
+
+def test_the_privileges_beside_the_statements_are_those_that_the_roles_have():
+    assert PRIVILEGES == GRANTED
+
+
+@pytest.mark.parametrize(
+    ("grants", "granted"),
+    [
+        (["SELECT"], "SELECT"),
+        (["UPDATE (b)", "SELECT, UPDATE (a, b)"], "SELECT, UPDATE (a, b)"),
+        (["UPDATE (a)", "UPDATE, DELETE"], "UPDATE, DELETE"),
+        ([], ""),
+    ],
+)
+def test_privileges_are_united_by_table_and_column(grants, granted):
+    assert union(grants) == granted
 
 
 FORBIDDEN_TO_ALL = [

@@ -1,6 +1,10 @@
-"""The database roles that the functions connect as, and what each may do: what its statements need, and no more."""
+"""The database roles that the functions connect as, and the privileges that each is granted.
 
-from collections.abc import Mapping
+The privileges of a role are those that stand beside its statements, so a new statement and its grant are one edit.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final, LiteralString
 from uuid import uuid4
 
@@ -8,79 +12,70 @@ import psycopg
 from psycopg import sql
 
 from guildhook.errors import MigrationError
+from guildhook.store.admin import AdminStore
+from guildhook.store.compiling import CompileStore
+from guildhook.store.events import EventStore
+from guildhook.store.session import Session
+from guildhook.store.upkeep import UpkeepStore
 
-# Privileges are only ever added: the version that is still running needs what it was given.
-# A row that is locked, FOR KEY SHARE included, needs UPDATE on one of its columns.
-_ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
-PRIVILEGES: Final[Mapping[str, Mapping[str, LiteralString]]] = {
-    # It runs plugins, and can change none of them: neither their wasm nor what they are granted, nor its native code.
-    "on_message": {
-        "channels": "SELECT (id, guild_id)",
-        "guild_settings": "SELECT",
-        "plugins": "SELECT, UPDATE (updated_at)",
-        "plugin_versions": "SELECT",
-        "plugin_secrets": "SELECT",
-        "plugin_artifacts": "SELECT",
-        "plugin_refusals": "SELECT",
-        "plugin_runs": "SELECT, INSERT, UPDATE (created_at)",
-        "plugin_shadow_runs": "SELECT, INSERT",
-        "plugin_intents": "SELECT, INSERT, UPDATE (state, detail, updated_at)",
-        "plugin_state": "SELECT, INSERT, UPDATE",
-        "plugin_health": "SELECT, INSERT, UPDATE",
-        "plugin_usage": "SELECT, INSERT, UPDATE",
-        "guild_budgets": "SELECT, INSERT, UPDATE",
-    },
-    # It says what of an upload is good, and of which native code; it makes nothing live.
-    "compile_plugin": {
-        "plugins": "SELECT",
-        "plugin_versions": "SELECT, UPDATE (state, reasons, wasm_blob, imports, unavailable, needs, settings_schema, "
-        "updated_at)",
-        "plugin_artifacts": _ALL,
-        "plugin_refusals": _ALL,
-    },
-    # It adopts wasm that was written into plugins directly, and forgets what is old.
-    "sweep": {
-        "plugins": "SELECT, UPDATE (live_version_id, previous_version_id, revision)",
-        "plugin_versions": "SELECT, INSERT, UPDATE (state, reasons, wasm_blob, updated_at), DELETE",
-        "plugin_audit": "SELECT, DELETE",
-        "plugin_runs": "SELECT, UPDATE (created_at), DELETE",
-        "plugin_shadow_runs": "SELECT, UPDATE (created_at), DELETE",
-        "plugin_intents": "SELECT, UPDATE (state, detail, updated_at)",
-        "plugin_usage": "SELECT, UPDATE (hour), DELETE",
-        "guild_budgets": "SELECT, UPDATE (minute), DELETE",
-        "admin_requests": "SELECT, DELETE",
-    },
-    # It does what admins ask for, and cannot take back that they did: the audit is only added to.
-    "admin_api": {
-        "guilds": "SELECT (id), INSERT (id)",
-        "guild_settings": "SELECT, INSERT, UPDATE",
-        "plugins": _ALL,
-        "plugin_versions": "SELECT, INSERT, UPDATE (state, updated_at), DELETE",
-        "plugin_secrets": _ALL,
-        "plugin_audit": "SELECT, INSERT",
-        "plugin_artifacts": "SELECT",
-        "plugin_refusals": "SELECT",
-        "plugin_runs": "SELECT",
-        "plugin_shadow_runs": "SELECT",
-        "plugin_intents": "SELECT",
-        "plugin_state": "SELECT",
-        "plugin_health": "SELECT, DELETE",
-        "plugin_usage": "SELECT",
-        "guild_budgets": "SELECT",
-        "admin_requests": "SELECT, INSERT, UPDATE",
-        "_yoyo_migration": "SELECT (migration_id)",
-    },
+_CLIENTS: Final[Mapping[str, type[Session]]] = {
+    # It runs plugins, and can change none of them: neither their wasm, their permissions nor their native code.
+    "on_message": EventStore,
+    # It accepts or refuses uploads, and vouches for native code; it makes no version live.
+    "compile_plugin": CompileStore,
+    # It adopts wasm that was written into plugins directly, and deletes old rows.
+    "sweep": UpkeepStore,
+    # It makes the changes that admins ask for, and can hide none of them: the audit log is only added to.
+    "admin_api": AdminStore,
 }
-"""By function and table. test_run has no database."""
+"""The clients by function. test_run has no database."""
 
-# Whoever is in it, be it by way of others, logs in with a token of IAM, and with no password any more.
+_NO_LONGER_NEEDED: Final[Mapping[str, Mapping[str, str]]] = {
+    "on_message": {"plugin_runs": "UPDATE (created_at)"},
+    "sweep": {"plugin_shadow_runs": "UPDATE (created_at)"},
+}
+"""Privileges that no statement needs. They are granted nevertheless, since privileges are only ever added: the version
+that is still running during an upgrade keeps the privileges that it was given.
+"""
+
+_PRIVILEGE: Final = re.compile(r"(SELECT|INSERT|UPDATE|DELETE)(?: \(([^)]+)\))?")
+
+
+def union(grants: Iterable[str]) -> str:
+    """Return all privileges of some lists as one list. A privilege on a table includes that on its columns."""
+    columns: dict[str, set[str]] = {}
+    whole: set[str] = set()
+    for privilege, names in (found for grant in grants for found in _PRIVILEGE.findall(grant)):
+        columns.setdefault(privilege, set()).update(names.split(", "))
+        if not names:
+            whole.add(privilege)
+    order = [privilege for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE") if privilege in columns]
+    return ", ".join(each if each in whole else f"{each} ({', '.join(sorted(columns[each]))})" for each in order)
+
+
+def _privileges(function: str, client: type[Session]) -> Mapping[str, str]:
+    grants: dict[str, list[str]] = {}
+    needed = (statement.privileges for statement in client.statements.values())
+    for privileges in (*needed, _NO_LONGER_NEEDED.get(function, {})):
+        for table, granted in privileges.items():
+            grants.setdefault(table, []).append(granted)
+    return {table: union(granted) for table, granted in grants.items()}
+
+
+PRIVILEGES: Final[Mapping[str, Mapping[str, str]]] = {
+    function: _privileges(function, client) for function, client in _CLIENTS.items()
+}
+"""Privileges by function and table."""
+
 _IAM: Final = "rds_iam"
+"""The role of RDS whose members, direct or indirect, log in with a token of IAM, and no longer with a password."""
 
 
 def admit(connection: psycopg.Connection, role: str, function: str) -> None:
-    """Create the role if there is none, and grant it what the function needs; as often as you like.
+    """Create the role if there is none, and grant it the privileges of the function. A second call changes nothing.
 
-    Raises MigrationError for a role that has more than that, or cannot be given it, and psycopg.Error.
+    Raises MigrationError if the role is the migrating one or a superuser, or if a privilege cannot be granted, and
+    psycopg.Error.
     """
     _create(connection, role)
     name = sql.Identifier(role)
@@ -100,7 +95,7 @@ def _create(connection: psycopg.Connection, role: str) -> None:
             f"role {role} is the one that migrates, or a superuser; name one that the functions have for themselves"
         )
     if privileged:
-        return  # with a password, perhaps
+        return  # The operator may have created it, with a password.
     try:
         with connection.transaction():
             if _row(connection, "SELECT rolname FROM pg_roles WHERE rolname = %s", _IAM):
@@ -109,13 +104,14 @@ def _create(connection: psycopg.Connection, role: str) -> None:
             else:
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        """A migrator of another database on the same server was first."""
+        """A migrator of another database on the same server created it at the same time."""
 
 
 def _create_apart(connection: psycopg.Connection, role: str) -> None:
-    """Create it by one who is gone afterwards.
+    """Create the role by a temporary role.
 
-    Who creates a role is a member of it for good. Migrate would be one of rds_iam then, and its own password refused.
+    The creator of a role stays a member of it. The migrating role would become a member of rds_iam in this way, and its
+    own password would be refused.
     """
     creator = sql.Identifier(f"guildhook_{uuid4().hex}")
     connection.execute("SET LOCAL createrole_self_grant = 'set'")
@@ -128,7 +124,7 @@ def _create_apart(connection: psycopg.Connection, role: str) -> None:
 
 
 def _grant(connection: psycopg.Connection, statement: sql.Composed) -> None:
-    """A GRANT by one who may not is no more than a warning to Postgres. Raises MigrationError."""
+    """Execute a GRANT. Raises MigrationError where Postgres only warns that the migrating role may not grant this."""
     warnings: list[str] = []
 
     def notice(diagnostic: psycopg.errors.Diagnostic) -> None:

@@ -1,17 +1,21 @@
 """A connection to Postgres that outlives its failures."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 
 from guildhook.errors import InfrastructureError
 from guildhook.store.connection import connect, failed
 from guildhook.store.database import Database
+from guildhook.store.statements import Statement
 
 
 class Session:
     """One connection, opened when it is first needed and again when it turns out to be dead."""
+
+    statements: ClassVar[Mapping[str, Statement]]
+    """The client's statements by name."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,25 +31,28 @@ class Session:
             self._connection.close()
             self._connection = None
 
-    def repeatable(self, query: Any, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Of a statement that does no harm a second time: all rows. Raises InfrastructureError."""
-        # A frozen Lambda wakes up with a socket that the other side has closed long ago: what does no harm a second
-        # time is repeated on a fresh connection. Another write may have been carried out.
+    def repeatable(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Execute a statement that does no harm a second time, and return its rows. Raises InfrastructureError.
+
+        After a failure on a connection that was open before, the statement is executed again on a new connection: when
+        Lambda thaws a process, the other side has often closed the connection. Other statements are not repeated, since
+        the server may have executed them before the connection broke.
+        """
         reused = self._connection is not None
         try:
-            return self.write(query, parameters)
+            return self.write(statement, parameters)
         except InfrastructureError:
             if not reused:
                 raise
-            return self.write(query, parameters)
+            return self.write(statement, parameters)
 
-    def write(self, query: Any, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """All rows of a statement, a transaction of its own. Raises InfrastructureError."""
+    def write(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Execute a statement in a transaction of its own, and return its rows. Raises InfrastructureError."""
         if self._connection is None:
             self._connection = connect(self._database)
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(query, parameters)
+                cursor.execute(self.statements[statement].query, parameters)
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             self.close()

@@ -1,3 +1,4 @@
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,7 +10,7 @@ import pytest
 
 import wat
 from guildhook.store import Database
-from guildhook.store.admin import AdminStore, AuditedChange, PluginKey, RunFilter, VersionLimits, statements
+from guildhook.store.admin import AdminStore, AuditedChange, PluginKey, RunFilter, VersionLimits
 
 CHANGE = AuditedChange("actor", "Ada\0", "did", {"what": 1})
 LIMITS = VersionLimits(plugin_versions=20, guild_wasm_bytes=1024**3)
@@ -168,7 +169,7 @@ def test_a_version_that_is_being_deleted_does_not_go_live(migrated_database, dat
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
     with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "number": 1}
-        assert other.execute(statements.DELETE_VERSION, parameters).fetchall()
+        assert other.execute(AdminStore.statements["delete_version"].query, parameters).fetchall()
         future = pool.submit(go_live)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
             pass
@@ -188,7 +189,7 @@ def test_a_version_that_goes_live_is_not_deleted(migrated_database, database, ke
     with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "revision": 1, "version_id": version_id}
         more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None}
-        assert other.execute(statements.GO_LIVE, {**parameters, **more}).fetchall()
+        assert other.execute(AdminStore.statements["go_live"].query, {**parameters, **more}).fetchall()
         future = pool.submit(delete)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
             pass
@@ -228,24 +229,26 @@ def test_what_admins_browse_is_found_by_an_index(store, database, key):
     )
     for table in ("plugin_runs", "plugin_shadow_runs", "plugin_audit"):
         database.execute(f"ANALYZE {table}")
-    filters = dict.fromkeys(("outcome", "version", "message_id", "since", "until", "before_at", "before_id"))
-    parameters = {**key.parameters(), **filters, "before": None, "limit": 51}
-    for query, index in [
-        (statements.RUNS, "idx_plugin_runs_plugin"),
-        (statements.SHADOW_RUNS, "idx_plugin_shadow_runs_plugin"),
-        (statements.AUDIT, "idx_plugin_audit_guild"),
+    for statement, given, index in [
+        ("runs", {**key.parameters(), "shadow": False}, "idx_plugin_runs_plugin"),
+        ("runs", {**key.parameters(), "shadow": True}, "idx_plugin_shadow_runs_plugin"),
+        ("audit", {"guild_id": key.guild_id}, "idx_plugin_audit_guild"),
     ]:
-        given = {**parameters, "plugin_id": None} if query is statements.AUDIT else parameters
-        plan = "\n".join(line for (line,) in database.execute(f"EXPLAIN {query}", given))
+        query = AdminStore.statements[statement].query
+        filters = dict.fromkeys(re.findall(r"%\((\w+)\)s", query.decode()))
+        parameters = {**filters, "limit": 51, "detailed": False, **given}
+        plan = "\n".join(line for (line,) in database.execute(b"EXPLAIN " + query, parameters))
         assert f"using {index}" in plan
+        # The other table is not looked at.
+        assert len(re.findall(r"idx_plugin_(?:shadow_)?runs_plugin", plan)) == (statement == "runs")
 
 
 def test_no_statement_reads_a_blob_but_the_one_that_copies_it():
-    texts = {name: text for name, text in vars(statements).items() if name.isupper() and not name.startswith("_")}
-    assert [name for name, text in texts.items() if "wasm_blob" in text] == [
-        "CREATE_PLUGIN",
-        "GO_LIVE",
-        "SET_SHADOW",
+    statements = AdminStore.statements
+    assert [name for name in statements if b"wasm_blob" in statements[name].query] == [
+        "create_plugin",
+        "go_live",
+        "set_shadow",
     ]
 
 

@@ -1,14 +1,14 @@
-"""What the admin API reads from Postgres and writes to it."""
+"""The client of admin_api: reads for guild admins, and changes with their entry in the audit log."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 from psycopg.types.json import Jsonb
 
-from guildhook.store.admin import statements
 from guildhook.store.admin.audit_log import AuditedChange, StoredAuditEntry
 from guildhook.store.admin.stored_guild import StoredGuild
 from guildhook.store.admin.stored_plugin import (
@@ -21,52 +21,67 @@ from guildhook.store.admin.stored_plugin import (
 )
 from guildhook.store.admin.stored_run import MessageTraces, RunFilter, StoredFullRun, StoredRun, StoredUsage
 from guildhook.store.session import Session
+from guildhook.store.statements import read_statements
 
-_ATTEMPTS_AT_A_NUMBER = 5
+_ATTEMPTS_AT_A_NUMBER: Final = 5
+_RUN_FILTERS: Final = (
+    "shadow",
+    "run_id",
+    "message_id",
+    "outcome",
+    "version",
+    "since",
+    "until",
+    "before_at",
+    "before_id",
+)
 
 Record = TypeVar("Record")
 TimeKey = tuple[datetime, UUID]
-"""Of the last item of a page that is ordered by time."""
+"""The position of a page's last item, by time and id."""
 
 
 class AdminStore(Session):
-    """A method that changes something says whether it did: the revision, or what else it asks for, may have gone.
+    """All methods raise InfrastructureError.
 
-    All raise InfrastructureError.
+    A method that changes something returns False if nothing was changed, since the plugin is gone or its revision is
+    another one by now. Its docstring gives further reasons.
     """
 
+    statements = read_statements(
+        "admin/plugins.sql", "admin/versions.sql", "admin/runs.sql", "admin/guilds.sql", "admin/service.sql"
+    )
+
     def plugin(self, key: PluginKey) -> StoredPlugin | None:
-        return self._one(statements.PLUGIN, key.parameters(), StoredPlugin)
+        return next(iter(self._plugins(key.guild_id, key.plugin_id, None, 1)), None)
 
     def plugins(self, guild_id: UUID, after: TimeKey | None, limit: int) -> list[StoredPlugin]:
-        """The oldest first."""
-        after_at, after_id = after or (None, None)
-        parameters = {"guild_id": guild_id, "after_at": after_at, "after_id": after_id, "limit": limit}
-        return self._all(statements.PLUGINS, parameters, StoredPlugin)
+        """Return the plugins of a guild after a position, in the order of their creation."""
+        return self._plugins(guild_id, None, after, limit)
 
     def has_plugin(self, key: PluginKey) -> bool:
-        return bool(self.repeatable(statements.HAS_PLUGIN, key.parameters()))
+        return bool(self.repeatable("has_plugin", key.parameters()))
 
     def create_plugin(self, key: PluginKey, name: str, description: str, limit: int, change: AuditedChange) -> bool:
-        """False if the guild has `limit` of them, or the id was used before."""
+        """Returns False if the guild has `limit` plugins, or if the id was used before."""
         parameters = {"name": name, "description": description, "limit": limit}
-        return self._did(statements.CREATE_PLUGIN, key, change, parameters)
+        return self._did("create_plugin", key, change, parameters)
 
     def creation(self, key: PluginKey, action: str) -> Mapping[str, Any] | None:
-        """What the audit log has of the plugin's creation, which `action` names."""
-        rows = self.repeatable(statements.CREATION, {**key.parameters(), "action": action})
+        """Return the detail of the audit log's entry about the plugin's creation; `action` is that of the entry."""
+        rows = self.repeatable("creation", {**key.parameters(), "action": action})
         return dict(rows[0][0]) if rows else None
 
     def change_plugin(self, key: PluginKey, revision: int, changes: Mapping[str, Any], change: AuditedChange) -> bool:
-        """`changes` may have name, description, enabled, settings, permissions and bot_messages."""
+        """`changes` may have the keys name, description, enabled, settings, permissions and bot_messages."""
         columns = dict.fromkeys(("name", "description", "enabled", "bot_messages", "settings", "permissions"))
         given = {**columns, **changes}
         for name in ("settings", "permissions"):
             given[name] = None if given[name] is None else Jsonb(given[name])
-        return self._did(statements.CHANGE_PLUGIN, key, change, {**given, "revision": revision})
+        return self._did("change_plugin", key, change, {**given, "revision": revision})
 
     def delete_plugin(self, key: PluginKey, revision: int, change: AuditedChange) -> bool:
-        return self._did(statements.DELETE_PLUGIN, key, change, {"revision": revision})
+        return self._did("delete_plugin", key, change, {"revision": revision})
 
     def go_live(
         self,
@@ -83,33 +98,33 @@ class AdminStore(Session):
             "permissions": Jsonb(permissions),
             "settings": None if settings is None else Jsonb(settings),
         }
-        return self._did(statements.GO_LIVE, key, change, parameters)
+        return self._did("go_live", key, change, parameters)
 
     def set_shadow(self, key: PluginKey, revision: int, version_id: UUID | None, change: AuditedChange) -> bool:
-        return self._did(statements.SET_SHADOW, key, change, {"revision": revision, "version_id": version_id})
+        return self._did("set_shadow", key, change, {"revision": revision, "version_id": version_id})
 
     def end_quarantine(self, key: PluginKey, revision: int, change: AuditedChange) -> bool:
-        return self._did(statements.END_QUARANTINE, key, change, {"revision": revision})
+        return self._did("end_quarantine", key, change, {"revision": revision})
 
     def set_sealed_value(self, key: PluginKey, revision: int, name: str, sealed: bytes, change: AuditedChange) -> bool:
         parameters = {"revision": revision, "name": name, "sealed": sealed}
-        return self._did(statements.SET_SEALED_VALUE, key, change, parameters)
+        return self._did("set_sealed_value", key, change, parameters)
 
     def delete_sealed_value(self, key: PluginKey, revision: int, name: str, change: AuditedChange) -> bool:
-        return self._did(statements.DELETE_SEALED_VALUE, key, change, {"revision": revision, "name": name})
+        return self._did("delete_sealed_value", key, change, {"revision": revision, "name": name})
 
     def sealed_values(self, key: PluginKey) -> SealedValues:
-        return dict(self.repeatable(statements.SEALED, key.parameters()))
+        return dict(self.repeatable("sealed_values", key.parameters()))
 
     def version(self, key: PluginKey, number: int) -> StoredVersion | None:
-        return self._one(statements.VERSION, {**key.parameters(), "number": number}, StoredVersion)
+        return next(iter(self._versions(key, limit=1, number=number)), None)
 
     def version_by_id(self, key: PluginKey, version_id: UUID) -> StoredVersion | None:
-        return self._one(statements.VERSION_BY_ID, {**key.parameters(), "version_id": version_id}, StoredVersion)
+        return next(iter(self._versions(key, limit=1, version_id=version_id)), None)
 
     def versions(self, key: PluginKey, before: int | None, limit: int) -> list[StoredVersion]:
-        """The newest first."""
-        return self._all(statements.VERSIONS, {**key.parameters(), "before": before, "limit": limit}, StoredVersion)
+        """Return the newest versions whose number is lower than `before`, the newest first."""
+        return self._versions(key, limit=limit, before=before)
 
     def create_version(
         self,
@@ -120,101 +135,111 @@ class AdminStore(Session):
         limits: VersionLimits,
         change: AuditedChange,
     ) -> bool:
-        """False if it would be more than the limits, the plugin is gone, or the id was used before."""
+        """Returns False if the limits would be exceeded, or if the id was used before."""
         parameters = {
             "version_id": version_id,
-            "wasm_sha256": wasm_sha256,
+            "wasm_sha256": bytes.fromhex(wasm_sha256),
             "wasm_bytes": wasm_bytes,
             "most_versions": limits.plugin_versions,
             "guild_wasm_bytes": limits.guild_wasm_bytes,
         }
-        # Somebody else may have taken the number.
+        # Another version may have taken the number.
         return any(
-            self._did(statements.CREATE_VERSION, key, change, parameters)
+            self._did("create_version", key, change, parameters)
             or (attempt > 0 and self.version_by_id(key, version_id) is not None)
             for attempt in range(_ATTEMPTS_AT_A_NUMBER)
         )
 
     def guild_wasm_bytes(self, guild_id: UUID) -> int:
-        """What `VersionLimits.guild_wasm_bytes` bounds."""
-        ((found,),) = self.repeatable(statements.GUILD_WASM_BYTES, {"guild_id": guild_id})
+        """Return the bytes that count against `VersionLimits.guild_wasm_bytes`."""
+        ((found,),) = self.repeatable("guild_wasm_bytes", {"guild_id": guild_id})
         return int(found)
 
     def confirm_upload(self, key: PluginKey, number: int) -> None:
-        self.write(statements.CONFIRM_UPLOAD, {**key.parameters(), "number": number})
+        self.write("confirm_upload", {**key.parameters(), "number": number})
 
     def delete_version(self, key: PluginKey, number: int, change: AuditedChange) -> bool:
-        """False for one that is in use as well."""
-        return self._did(statements.DELETE_VERSION, key, change, {"number": number})
+        """Returns False if the version is gone or in use."""
+        return self._did("delete_version", key, change, {"number": number})
 
     def guild(self, guild_id: UUID) -> StoredGuild:
-        ((row,),) = self.repeatable(statements.GUILD, {"guild_id": guild_id})
+        ((row,),) = self.repeatable("guild", {"guild_id": guild_id})
         return msgspec.convert(row, StoredGuild)
 
     def change_guild(self, guild_id: UUID, revision: int, keep_content: bool, change: AuditedChange) -> bool:
         parameters = {"guild_id": guild_id, "revision": revision, "keep_content": keep_content}
-        return bool(self.write(statements.CHANGE_GUILD, {**parameters, **change.parameters()}))
+        return bool(self.write("change_guild", {**parameters, **change.parameters()}))
 
     def audit(self, guild_id: UUID, plugin_id: UUID | None, before: int | None, limit: int) -> list[StoredAuditEntry]:
-        """The newest first."""
+        """Return the newest entries whose id is lower than `before`, the newest first."""
         parameters = {"guild_id": guild_id, "plugin_id": plugin_id, "before": before, "limit": limit}
-        return self._all(statements.AUDIT, parameters, StoredAuditEntry)
+        return self._all("audit", parameters, StoredAuditEntry)
 
     def runs(self, key: PluginKey, conditions: RunFilter, before: TimeKey | None, limit: int) -> list[StoredRun]:
-        """The newest first."""
+        """Return the newest runs before a position, the newest first."""
         before_at, before_id = before or (None, None)
-        parameters = {
-            **key.parameters(),
-            "outcome": conditions.outcome,
-            "version": conditions.version,
-            "message_id": conditions.message_id,
-            "since": conditions.since,
-            "until": conditions.until,
-            "before_at": before_at,
-            "before_id": before_id,
-            "limit": limit,
-        }
-        return self._all(statements.SHADOW_RUNS if conditions.shadow else statements.RUNS, parameters, StoredRun)
+        filters = {**asdict(conditions), "before_at": before_at, "before_id": before_id}
+        return self._all("runs", _run_parameters(key, limit, filters, detailed=False), StoredRun)
 
     def run(self, key: PluginKey, run_id: UUID) -> StoredFullRun | None:
-        """A live one, or a shadow's."""
-        parameters = {**key.parameters(), "run_id": run_id, "message_id": None}
-        return self._one(statements.RUN, parameters, StoredFullRun) or self._one(
-            statements.SHADOW_RUN, parameters, StoredFullRun
-        )
+        """Return a run of a live version or of a shadow."""
+        return self._one("runs", _run_parameters(key, 1, {"run_id": run_id}, detailed=True), StoredFullRun)
 
     def run_on(self, key: PluginKey, message_id: UUID) -> StoredFullRun | None:
-        """The live one."""
-        return self._one(statements.RUN, {**key.parameters(), "run_id": None, "message_id": message_id}, StoredFullRun)
+        """Return the run of the version that was live."""
+        return self._one(
+            "runs", _run_parameters(key, 1, {"message_id": message_id, "shadow": False}, detailed=True), StoredFullRun
+        )
 
     def usage(self, key: PluginKey, hours: int) -> list[StoredUsage]:
-        """Hours without a run are left out."""
-        return self._all(statements.USAGE, {**key.parameters(), "hours": hours}, StoredUsage)
+        """Return the counts of the last hours; hours without a run are left out."""
+        return self._all("usage", {**key.parameters(), "hours": hours}, StoredUsage)
 
     def trial_inputs(self, key: PluginKey, version_id: UUID) -> TrialInputs | None:
-        return self._one(statements.TRIAL, {**key.parameters(), "version_id": version_id}, TrialInputs)
+        return self._one("trial_inputs", {**key.parameters(), "version_id": version_id}, TrialInputs)
 
     def message_traces(self, key: PluginKey, message_id: UUID) -> MessageTraces | None:
-        return self._one(statements.MESSAGE_TRACES, {**key.parameters(), "message_id": message_id}, MessageTraces)
+        return self._one("message_traces", {**key.parameters(), "message_id": message_id}, MessageTraces)
 
     def charge(self, actor_id: UUID, cost: int) -> tuple[int, float]:
         """Count requests of an actor. Returns the cost of the actor's requests in this minute, these included, and the
         seconds until the next minute.
         """
         # Repeatable: a charge that is counted twice because a connection broke does little harm.
-        used, seconds_left = self.repeatable(statements.CHARGE, {"actor_id": str(actor_id), "cost": cost})[0]
+        used, seconds_left = self.repeatable("charge", {"actor_id": str(actor_id), "cost": cost})[0]
         return used, seconds_left
 
     def applied_migrations(self) -> frozenset[str]:
-        """Fails if there was never any."""
-        return frozenset(name for (name,) in self.repeatable(statements.APPLIED_MIGRATIONS, {}))
+        """Return the names of the migrations that the database has had. Fails if it has had none."""
+        return frozenset(name for (name,) in self.repeatable("applied_migrations", {}))
 
-    def _did(self, query: LiteralString, key: PluginKey, change: AuditedChange, parameters: Mapping[str, Any]) -> bool:
-        return bool(self.write(query, {**parameters, **key.parameters(), **change.parameters()}))
+    def _plugins(self, guild_id: UUID, plugin_id: UUID | None, after: TimeKey | None, limit: int) -> list[StoredPlugin]:
+        after_at, after_id = after or (None, None)
+        parameters = {"guild_id": guild_id, "plugin_id": plugin_id, "after_at": after_at, "after_id": after_id}
+        return self._all("plugins", {**parameters, "limit": limit}, StoredPlugin)
 
-    def _one(self, query: LiteralString, parameters: Mapping[str, Any], kind: type[Record]) -> Record | None:
-        rows = self._all(query, parameters, kind)
-        return rows[0] if rows else None
+    def _versions(
+        self,
+        key: PluginKey,
+        *,
+        limit: int,
+        number: int | None = None,
+        version_id: UUID | None = None,
+        before: int | None = None,
+    ) -> list[StoredVersion]:
+        filters = {"number": number, "version_id": version_id, "before": before}
+        return self._all("versions", {**key.parameters(), **filters, "limit": limit}, StoredVersion)
 
-    def _all(self, query: LiteralString, parameters: Mapping[str, Any], kind: type[Record]) -> list[Record]:
-        return [msgspec.convert(row, kind) for (row,) in self.repeatable(query, parameters)]
+    def _did(self, statement: str, key: PluginKey, change: AuditedChange, parameters: Mapping[str, Any]) -> bool:
+        return bool(self.write(statement, {**parameters, **key.parameters(), **change.parameters()}))
+
+    def _one(self, statement: str, parameters: Mapping[str, Any], kind: type[Record]) -> Record | None:
+        return next(iter(self._all(statement, parameters, kind)), None)
+
+    def _all(self, statement: str, parameters: Mapping[str, Any], kind: type[Record]) -> list[Record]:
+        """Return the rows of a statement whose one column is JSON."""
+        return [msgspec.convert(row, kind) for (row,) in self.repeatable(statement, parameters)]
+
+
+def _run_parameters(key: PluginKey, limit: int, filters: Mapping[str, Any], *, detailed: bool) -> dict[str, Any]:
+    return {**key.parameters(), **dict.fromkeys(_RUN_FILTERS), **filters, "limit": limit, "detailed": detailed}

@@ -6,10 +6,9 @@ from uuid import UUID
 from psycopg.types.json import Json, Jsonb
 
 from guildhook.model import Artifact, MemoryType, Refusal
-from guildhook.store.compiling import statements
 from guildhook.store.compiling.version_check import UncheckedVersion, VersionFindings
 from guildhook.store.session import Session
-from guildhook.store.wasm import WASM
+from guildhook.store.statements import read_statements
 
 ArtifactKey = tuple[bytes, str]
 """SHA-256 of the wasm and fingerprint of the engine."""
@@ -20,13 +19,15 @@ _ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256",
 class CompileStore(Session):
     """All methods raise InfrastructureError."""
 
+    statements = read_statements("compiling/artifacts.sql", "compiling/versions.sql", "wasm.sql")
+
     def wasm(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return the wasm of plugins and versions by its SHA-256."""
-        return dict(self.repeatable(WASM, {"digests": list(digests)}))
+        return dict(self.repeatable("wasm", {"digests": list(digests)}))
 
     def artifact(self, wasm_sha256: bytes, engine: str) -> Artifact | None:
         """Return the artifact that the compiler vouches for."""
-        found = self.repeatable(statements.ARTIFACT, {"wasm_sha256": wasm_sha256, "engine": engine})
+        found = self.repeatable("artifact", {"wasm_sha256": wasm_sha256, "engine": engine})
         if not found:
             return None
         sha256, size, object_sha256, object_size, memories = found[0]
@@ -37,29 +38,29 @@ class CompileStore(Session):
         """Vouch for a compiled module."""
         memories = Jsonb([[memory.minimum, memory.maximum] for memory in artifact.memories])
         parameters = {name: getattr(artifact, name) for name in _ARTIFACT_COLUMNS}
-        self.write(statements.ADD_ARTIFACT, {**parameters, "memories": memories})
+        self.write("add_artifact", {**parameters, "memories": memories})
 
     def add_refusal(self, wasm_sha256: bytes, engine: str, refusal: Refusal) -> None:
         parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(refusal.reason)}
-        self.write(statements.ADD_REFUSAL, parameters)
+        self.write("add_refusal", parameters)
 
     def uncompiled(self, engine: str) -> list[bytes]:
         """Return the digests of the wasm of enabled plugins that was neither compiled for `engine` nor refused."""
-        return [digest for (digest,) in self.repeatable(statements.UNCOMPILED, {"engine": engine})]
+        return [digest for (digest,) in self.repeatable("uncompiled", {"engine": engine})]
 
     def stale_artifacts(self, engine: str, days: int, limit: int) -> list[ArtifactKey]:
         """Return the oldest artifacts older than `days` that are for other engines than `engine`, or for wasm that
         no plugin has.
         """
-        return self.repeatable(statements.STALE_ARTIFACTS, {"engine": engine, "days": days, "limit": limit})
+        return self.repeatable("stale_artifacts", {"engine": engine, "days": days, "limit": limit})
 
     def forget_artifacts(self, keys: Sequence[ArtifactKey]) -> None:
         digests, engines = zip(*keys, strict=True)
-        self.write(statements.FORGET_ARTIFACTS, {"digests": list(digests), "engines": list(engines)})
+        self.write("forget_artifacts", {"digests": list(digests), "engines": list(engines)})
 
     def forget_stale_refusals(self, engine: str, days: int) -> None:
         """Delete refusals that are stale in the sense of `stale_artifacts`."""
-        self.write(statements.FORGET_STALE_REFUSALS, {"engine": engine, "days": days})
+        self.write("forget_stale_refusals", {"engine": engine, "days": days})
 
     def begin(self, version_id: UUID, *, stored: bool) -> UncheckedVersion | None:
         """Move a version to `checking`, unless it is further. Returns None if no such version is unfinished.
@@ -67,7 +68,7 @@ class CompileStore(Session):
         With `stored`, only a version whose wasm is in Postgres is found.
         """
         for found_id, state, wasm_sha256, wasm_bytes, wasm in self.repeatable(
-            statements.BEGIN, {"id": version_id, "stored": stored}
+            "begin", {"id": version_id, "stored": stored}
         ):
             return UncheckedVersion(found_id, state == "compiling", wasm_sha256, wasm_bytes, wasm)
         return None
@@ -86,24 +87,24 @@ class CompileStore(Session):
             "needs": Jsonb(sorted(findings.needs)),
             "settings_schema": None if schema is None else Json(schema),
         }
-        return bool(self.write(statements.ACCEPT, parameters))
+        return bool(self.write("accept", parameters))
 
     def ready(self, version_id: UUID) -> bool:
         """Move a version from `compiling` to `ready`. Returns False if it is gone or finished."""
-        return bool(self.write(statements.READY, {"id": version_id}))
+        return bool(self.write("ready", {"id": version_id}))
 
     def refuse(self, version_id: UUID, reasons: Sequence[str]) -> bool:
         """Move a version to `refused`. Returns False if it is gone or finished."""
         parameters = {"id": version_id, "reasons": Jsonb([_storable(reason) for reason in reasons])}
-        return bool(self.write(statements.REFUSE, parameters))
+        return bool(self.write("refuse", parameters))
 
     def ready_sha256(self, version_id: UUID) -> bytes | None:
         """Return the digest of a version's wasm, or None if the version is not ready."""
-        return next((digest for (digest,) in self.repeatable(statements.READY_SHA256, {"id": version_id})), None)
+        return next((digest for (digest,) in self.repeatable("ready_sha256", {"id": version_id})), None)
 
     def ready_wasm(self, version_id: UUID) -> bytes | None:
         """Return a version's wasm, or None if the version is not ready."""
-        return next((wasm for (wasm,) in self.repeatable(statements.READY_WASM, {"id": version_id})), None)
+        return next((wasm for (wasm,) in self.repeatable("ready_wasm", {"id": version_id})), None)
 
 
 def _storable(reason: str) -> str:

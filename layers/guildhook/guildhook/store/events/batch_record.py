@@ -147,7 +147,7 @@ def batch_parameters(batch: BatchRecord) -> dict[str, Jsonb]:
     """Return the statement's parameters."""
     return {
         "runs": Jsonb([_run_row(run) for run in batch.runs]),
-        "states": Jsonb(
+        "new_states": Jsonb(
             [
                 {"plugin_id": str(plugin_id), "version": state.version, "entries": dict(state.entries)}
                 for plugin_id, state in batch.states.items()

@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from guildhook.store.session import Session
-from guildhook.store.upkeep import statements
+from guildhook.store.statements import read_statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +23,32 @@ class ExpiredIntent:
 class UpkeepStore(Session):
     """All methods raise InfrastructureError. Those that delete return the number of rows deleted."""
 
+    statements = read_statements("upkeep/intents.sql", "upkeep/versions.sql", "upkeep/retention.sql")
+
     def take_due(self, older_than_seconds: int, limit: int) -> list[tuple[UUID, UUID]]:
         """Claim intents that have been pending for so long. Returns the guild and message ids of their runs.
 
         Claimed intents are not claimed again for the same period.
         """
-        return self.write(statements.TAKE_DUE, {"older_than_seconds": older_than_seconds, "limit": limit})
+        return self.write("take_due", {"older_than_seconds": older_than_seconds, "limit": limit})
 
     def give_up(self, older_than_hours: int, limit: int) -> list[ExpiredIntent]:
         """Refuse intents that are still pending although their run is so old."""
         parameters = {"hours": older_than_hours, "limit": limit}
-        return [ExpiredIntent(*row) for row in self.write(statements.GIVE_UP, parameters)]
+        return [ExpiredIntent(*row) for row in self.write("give_up", parameters)]
 
     def forget_abandoned(self, older_than_hours: int, limit: int) -> int:
         """Delete versions whose file never came."""
-        return len(self.write(statements.FORGET_ABANDONED, {"hours": older_than_hours, "limit": limit}))
+        return len(self.write("forget_abandoned", {"hours": older_than_hours, "limit": limit}))
 
     def refuse_stuck(self, older_than_minutes: int, reason: str, limit: int) -> list[tuple[UUID, UUID]]:
         """Refuse versions whose check began so long ago and has not ended. Returns their and their plugins' ids."""
         parameters = {"minutes": older_than_minutes, "reasons": Jsonb([reason]), "limit": limit}
-        return self.write(statements.REFUSE_STUCK, parameters)
+        return self.write("refuse_stuck", parameters)
 
     def adopt(self, limit: int) -> list[UUID]:
         """Make live versions of wasm that was written into `plugins` directly. Returns their ids, to be checked."""
-        return [version_id for (version_id,) in self.write(statements.ADOPT, {"limit": limit})]
+        return [version_id for (version_id,) in self.write("adopt", {"limit": limit})]
 
     def take_unchecked(self, older_than_minutes: int, limit: int) -> list[UUID]:
         """Claim adopted versions whose check has not begun for so long. Returns their ids.
@@ -54,27 +56,27 @@ class UpkeepStore(Session):
         Claimed versions are not claimed again for the same period.
         """
         parameters = {"minutes": older_than_minutes, "limit": limit}
-        return [version_id for (version_id,) in self.write(statements.TAKE_UNCHECKED, parameters)]
+        return [version_id for (version_id,) in self.write("take_unchecked", parameters)]
 
     def forget_runs(self, older_than_days: int, limit: int) -> int:
         """Delete the oldest runs with their intents."""
-        return len(self.write(statements.FORGET_RUNS, {"days": older_than_days, "limit": limit}))
+        return len(self.write("forget_runs", {"days": older_than_days, "limit": limit}))
 
     def forget_shadow_runs(self, older_than_days: int, limit: int) -> int:
-        return len(self.write(statements.FORGET_SHADOW_RUNS, {"days": older_than_days, "limit": limit}))
+        return len(self.write("forget_shadow_runs", {"days": older_than_days, "limit": limit}))
 
     def forget_usage(self, older_than_days: int, limit: int) -> int:
         """Delete the oldest counts of runs."""
-        return len(self.write(statements.FORGET_USAGE, {"days": older_than_days, "limit": limit}))
+        return len(self.write("forget_usage", {"days": older_than_days, "limit": limit}))
 
     def forget_budgets(self, older_than_days: int, limit: int) -> int:
         """Delete the budgets of guilds that were quiet for so long."""
-        return len(self.write(statements.FORGET_BUDGETS, {"days": older_than_days, "limit": limit}))
+        return len(self.write("forget_budgets", {"days": older_than_days, "limit": limit}))
 
     def forget_audit(self, older_than_days: int, limit: int) -> int:
         """Delete the oldest entries of the audit log."""
-        return len(self.write(statements.FORGET_AUDIT, {"days": older_than_days, "limit": limit}))
+        return len(self.write("forget_audit", {"days": older_than_days, "limit": limit}))
 
     def forget_requests(self, older_than_hours: int, limit: int) -> int:
         """Delete the counts of requests of people who have not used the API for so long."""
-        return len(self.write(statements.FORGET_REQUESTS, {"hours": older_than_hours, "limit": limit}))
+        return len(self.write("forget_requests", {"hours": older_than_hours, "limit": limit}))

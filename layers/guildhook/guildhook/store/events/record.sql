@@ -1,114 +1,24 @@
-"""The SQL statements of on_message. A batch needs the same number of them, whatever its size."""
+-- The write that commits a batch: runs, intents, state, counts and health, all of it or nothing.
 
-from typing import Final, LiteralString
-
-# A plugin is there once for the version that is live, and once more for one that shadows it. One without a live
-# version has an empty wasm. What somebody has written into plugins directly is no version until the sweep adopts it.
-SNAPSHOT: Final[LiteralString] = """
-SELECT
-    (SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'id', plugin.id,
-        'guild_id', plugin.guild_id,
-        'settings', plugin.config,
-        'permissions', plugin.permissions,
-        'bot_messages', plugin.bot_messages,
-        'version_id', running.version_id,
-        'shadow', running.shadow,
-        'wasm_sha256', encode(running.wasm_sha256, 'hex'),
-        'keep_content', coalesce(guild.keep_content, FALSE),
-        'sealed', (
-            SELECT coalesce(jsonb_object_agg(secret.name, encode(secret.sealed, 'hex')), '{}')
-            FROM plugin_secrets AS secret
-            WHERE secret.plugin_id = plugin.id),
-        'artifact', CASE WHEN artifact.object_sha256 IS NOT NULL THEN jsonb_build_object(
-            'sha256', encode(artifact.artifact_sha256, 'hex'),
-            'size', artifact.artifact_bytes,
-            'object_sha256', encode(artifact.object_sha256, 'hex'),
-            'object_size', artifact.object_bytes,
-            'memories', artifact.memories) END,
-        'refusal', refusal.reason,
-        'state', CASE WHEN state.plugin_id IS NOT NULL THEN jsonb_build_object(
-            'version', state.version, 'entries', state.entries) END,
-        'health', CASE WHEN health.plugin_id IS NOT NULL THEN jsonb_build_object(
-            'failing', health.failures_in_a_row > 0 OR health.quarantined_at IS NOT NULL,
-            'quarantine_seconds', extract(epoch FROM health.retry_at - now())) END
-        ) ORDER BY running.shadow, plugin.created_at, plugin.id), '[]')
-     FROM plugins AS plugin
-     CROSS JOIN LATERAL (
-        SELECT (
-            SELECT version.id FROM plugin_versions AS version
-            WHERE version.id = plugin.live_version_id AND version.wasm_sha256 = plugin.wasm_sha256
-            ) AS version_id, plugin.wasm_sha256, FALSE AS shadow
-        WHERE plugin.wasm_sha256 <> sha256('')
-        UNION ALL
-        SELECT version.id, version.wasm_sha256, TRUE FROM plugin_versions AS version
-        WHERE version.id = plugin.shadow_version_id AND version.plugin_id = plugin.id AND version.state = 'ready'
-     ) AS running
-     LEFT JOIN plugin_artifacts AS artifact
-        ON artifact.wasm_sha256 = running.wasm_sha256 AND artifact.engine = %(engine)s
-     LEFT JOIN plugin_refusals AS refusal
-        ON refusal.wasm_sha256 = running.wasm_sha256 AND refusal.engine = %(engine)s
-     LEFT JOIN plugin_state AS state ON state.plugin_id = plugin.id
-     LEFT JOIN plugin_health AS health
-        ON health.plugin_id = plugin.id AND health.wasm_sha256 = running.wasm_sha256 AND NOT running.shadow
-     LEFT JOIN guild_settings AS guild ON guild.guild_id = plugin.guild_id
-     WHERE plugin.guild_id = ANY(%(guild_ids)s) AND plugin.enabled) AS plugins,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'message_id', run.message_id,
-        'guild_id', run.guild_id,
-        'plugin_id', run.plugin_id,
-        'message_sha256', encode(run.message_sha256, 'hex'),
-        'root_id', coalesce(run.root_message_id, run.message_id),
-        'hops', coalesce(run.hops, 1),
-        'pending', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'key', intent.key,
-                'position', intent.position,
-                'channel_id', intent.channel_id,
-                'content', intent.content
-                ) ORDER BY intent.position), '[]')
-            FROM plugin_intents AS intent
-            WHERE intent.run_id = run.id AND intent.state = 'pending')
-        ) ORDER BY run.created_at, run.message_time, run.message_id, plugin.created_at, plugin.id), '[]')
-     FROM plugin_runs AS run
-     JOIN plugins AS plugin ON plugin.id = run.plugin_id
-     WHERE run.message_id = ANY(%(message_ids)s)) AS runs,
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, version_id)), '[]')
-     FROM plugin_shadow_runs
-     WHERE message_id = ANY(%(message_ids)s)) AS shadow_runs,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'guild_id', guild_id, 'fuel', fuel_used, 'sends', sends, 'log_bytes', log_bytes)), '[]')
-     FROM guild_budgets
-     WHERE guild_id = ANY(%(guild_ids)s) AND minute = date_trunc('minute', now())) AS spent,
-    extract(epoch FROM date_trunc('minute', now()) + interval '1 minute' - now())::float AS seconds_left
-"""
-
-_INSERT_RUNS: Final[LiteralString] = """
-    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops,
-                             version_id, fuel_limit, calls, message)
-    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us,
-           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops,
-           version_id, fuel_limit, calls, message
-    FROM accepted
-"""
-
-# Everything that a batch leaves behind. In this order:
-# - Plugins deleted while their run was under way drop out at the join, and FOR KEY SHARE keeps the others from being
-#   deleted before this commits. Who is being deleted at the moment is `busy`: waiting for the end of that would hold up
-#   all other guilds.
-# - State is written over the version that was read and no other. Who lost that race is `stale`: nothing of its runs is
-#   written, and they are run again.
-# - A run that another delivery recorded first is left alone. If it wrote state it cannot be, since its state is in
-#   already: it is inserted without ON CONFLICT, and the error undoes the whole statement.
-# - Failures are counted on rows that are locked before they are read.
-# - Runs of shadows touch no row that is another's, but for their guild's budget.
-# Rows are taken in the order of their keys, so that two batches cannot deadlock on them.
-RECORD: Final[LiteralString] = (
-    """
-WITH given AS MATERIALIZED (
+-- name: record
+-- Rows are locked in key order, so that two batches cannot deadlock. Returns one row, which says what is not recorded.
+-- grant: SELECT (id, guild_id) ON channels
+-- grant: SELECT, UPDATE (updated_at) ON plugins
+-- grant: SELECT, INSERT ON plugin_runs
+-- grant: INSERT ON plugin_shadow_runs
+-- grant: SELECT, INSERT ON plugin_intents
+-- grant: SELECT, INSERT, UPDATE ON plugin_state
+-- grant: SELECT, INSERT, UPDATE ON plugin_health
+-- grant: SELECT, INSERT, UPDATE ON plugin_usage
+-- grant: SELECT, INSERT, UPDATE ON guild_budgets
+WITH
+-- # The runs, apart from those of plugins that are gone
+-- Runs of a deleted plugin drop out at the join. FOR KEY SHARE keeps the other plugins from being deleted before this
+-- commits. A plugin that another transaction is deleting is skipped, and returned as `busy`: waiting for the end of
+-- that transaction would delay all other guilds.
+given AS MATERIALIZED (
     SELECT given.*
-    FROM jsonb_to_recordset(%(runs)s) AS given(
+    FROM jsonb_to_recordset(:'runs') AS given(
         id UUID, message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
@@ -117,10 +27,14 @@ WITH given AS MATERIALIZED (
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
     FOR KEY SHARE OF plugins SKIP LOCKED
-), -- State, over the version that was read
+),
+
+-- # State
+-- State is written over the version that the batch read, and over no other. A plugin whose state another batch wrote
+-- first is returned as `stale`: none of its runs is recorded, and the batch runs them again.
 written AS MATERIALIZED (
     SELECT written.*
-    FROM jsonb_to_recordset(%(states)s) AS written(plugin_id UUID, version BIGINT, entries JSONB)
+    FROM jsonb_to_recordset(:'new_states') AS written(plugin_id UUID, version BIGINT, entries JSONB)
     WHERE written.plugin_id IN (SELECT plugin_id FROM given)
     ORDER BY written.plugin_id
 ), saved AS (
@@ -136,17 +50,32 @@ written AS MATERIALIZED (
     SELECT plugin_id FROM written WHERE plugin_id NOT IN (SELECT plugin_id FROM saved)
 ), accepted AS (
     SELECT * FROM given WHERE plugin_id NOT IN (SELECT plugin_id FROM stale)
-), -- The outbox
-run_with_state AS ("""
-    + _INSERT_RUNS
-    + """
+),
+
+-- # The outbox
+-- A run that another delivery recorded first is left alone, and returned as `lost`. A run that wrote state cannot be
+-- left alone, since its state is saved above. It is inserted without ON CONFLICT, and the error undoes the statement.
+run_with_state AS (
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+                             logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
+                             calls, message)
+    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+           logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
+           calls, message
+    FROM accepted
     WHERE memorable AND wrote_state
     RETURNING id, message_id, plugin_id
-), run_without_state AS ("""
-    + _INSERT_RUNS
-    + """
+), run_without_state AS (
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+                             logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
+                             calls, message)
+    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+           logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
+           calls, message
+    FROM accepted
     WHERE memorable AND NOT wrote_state
-    ON CONFLICT DO NOTHING -- The id comes of message and plugin: whichever of the two is found first
+    -- The id is derived from message and plugin, so a conflict may be found on either key.
+    ON CONFLICT DO NOTHING
     RETURNING id, message_id, plugin_id
 ), run AS (
     SELECT * FROM run_with_state UNION ALL SELECT * FROM run_without_state
@@ -164,10 +93,13 @@ run_with_state AS ("""
             SELECT FROM channels WHERE channels.id = asked.channel_id AND channels.guild_id = accepted.guild_id)
     ) AS reach(reachable)
     RETURNING key, state
-), -- Shadows: a record and fuel, and nothing else
+),
+
+-- # Shadows
+-- A shadow's run leaves a row of its own and counts in its guild's budget. It touches no other row.
 shadowed AS MATERIALIZED (
     SELECT shadowed.*
-    FROM jsonb_to_recordset(%(shadow_runs)s) AS shadowed(
+    FROM jsonb_to_recordset(:'shadow_runs') AS shadowed(
         message_id UUID, plugin_id UUID, guild_id UUID, version_id UUID, outcome TEXT, detail TEXT, fuel_used BIGINT,
         fuel_limit BIGINT, duration_us BIGINT, host_calls INTEGER, calls JSONB, logs JSONB, intents JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message TEXT, log_bytes BIGINT, memorable BOOLEAN)
@@ -180,13 +112,16 @@ shadowed AS MATERIALIZED (
     SELECT message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
            duration_us, host_calls, calls, logs, intents, seed, message_time, message
     FROM shadowed
-    WHERE memorable AND plugin_id NOT IN (SELECT plugin_id FROM stale) -- Those run again, as their live version does
+    -- The shadow of a stale plugin runs again when its live version does.
+    WHERE memorable AND plugin_id NOT IN (SELECT plugin_id FROM stale)
     ORDER BY message_id, version_id
     ON CONFLICT DO NOTHING
-), -- Counts
+),
+
+-- # Counts of runs, by plugin, hour and outcome
 passed_over AS MATERIALIZED (
     SELECT passed_over.*
-    FROM jsonb_to_recordset(%(passed_over)s) AS passed_over(plugin_id UUID, messages BIGINT)
+    FROM jsonb_to_recordset(:'passed_over') AS passed_over(plugin_id UUID, messages BIGINT)
     JOIN plugins ON plugins.id = passed_over.plugin_id
     ORDER BY passed_over.plugin_id
     FOR KEY SHARE OF plugins SKIP LOCKED
@@ -204,7 +139,10 @@ passed_over AS MATERIALIZED (
         runs = total.runs + excluded.runs,
         fuel_used = total.fuel_used + excluded.fuel_used,
         duration_us = total.duration_us + excluded.duration_us
-), budget AS (
+),
+
+-- # Budgets, by guild and minute
+budget AS (
     INSERT INTO guild_budgets AS budget (guild_id, minute, fuel_used, sends, log_bytes, delayed, over_at, over_reason)
     SELECT guild_id, date_trunc('minute', now()), sum(fuel_used), sum(sends), sum(log_bytes), sum(delayed),
            CASE WHEN sum(delayed) > 0 THEN now() END, max(reason)
@@ -216,10 +154,12 @@ passed_over AS MATERIALIZED (
         UNION ALL
         SELECT guild_id, 0, sends, log_bytes, 0, NULL FROM accepted
         UNION ALL
-        SELECT guild_id, 0, 0, 0, 1, reason FROM jsonb_to_recordset(%(delayed)s) AS delayed(guild_id UUID, reason TEXT)
+        SELECT guild_id, 0, 0, 0, 1, reason FROM jsonb_to_recordset(:'delayed') AS delayed(guild_id UUID, reason TEXT)
     ) AS used
     GROUP BY guild_id
     ORDER BY guild_id
+    -- A new minute begins with nothing. now() is the time when the transaction began, so a batch that waited for the
+    -- row may come with the minute before: it counts in the minute that the row has.
     ON CONFLICT (guild_id) DO UPDATE SET
         minute = greatest(budget.minute, excluded.minute),
         fuel_used = excluded.fuel_used + CASE WHEN budget.minute >= excluded.minute THEN budget.fuel_used ELSE 0 END,
@@ -228,16 +168,23 @@ passed_over AS MATERIALIZED (
         delayed = excluded.delayed + CASE WHEN budget.minute >= excluded.minute THEN budget.delayed ELSE 0 END,
         over_at = coalesce(excluded.over_at, budget.over_at),
         over_reason = coalesce(excluded.over_reason, budget.over_reason)
-), -- Failures, and quarantine
+),
+
+-- # Quarantine
+-- Failures are counted, and quarantine is decided, here and nowhere else. A plugin is quarantined when it has failed
+-- too often in a row or within an hour of the clock. After a pause one run is tried: a good run ends the quarantine,
+-- a failure doubles the pause, up to the longest.
+--
+-- The failures of a batch count for the wasm that was run. They do not count for wasm that was uploaded meanwhile.
 judged AS MATERIALIZED (
-    -- What a plugin did before it was updated does not count for what it is now.
     SELECT judged.*, plugins.wasm_sha256
-    FROM jsonb_to_recordset(%(judged)s) AS judged(
+    FROM jsonb_to_recordset(:'judged') AS judged(
         plugin_id UUID, judged_sha256 TEXT, failures INTEGER, failures_in_a_row INTEGER, recovered BOOLEAN,
         last_error TEXT)
     JOIN plugins ON plugins.id = judged.plugin_id AND plugins.wasm_sha256 = decode(judged_sha256, 'hex')
     WHERE judged.plugin_id IN (SELECT plugin_id FROM accepted)
 ), locked AS MATERIALIZED (
+    -- Rows are locked before they are read, so that no failure of another batch is lost.
     SELECT health.*
     FROM plugin_health AS health
     WHERE health.plugin_id IN (SELECT plugin_id FROM judged)
@@ -264,16 +211,17 @@ judged AS MATERIALIZED (
     FROM judged
     LEFT JOIN before ON before.plugin_id = judged.plugin_id AND before.wasm_sha256 = judged.wasm_sha256
 ), decided AS MATERIALIZED (
+    -- The verdict is why a quarantine begins or goes on. NULL: it does neither.
     SELECT
         counted.*,
         CASE
             WHEN failures = 0 OR NOT was_tried THEN NULL
-            WHEN in_a_row >= %(most_in_a_row)s THEN format('failed %%s times in a row', in_a_row)
-            WHEN in_hour >= %(most_in_an_hour)s THEN format('failed %%s times within an hour', in_hour)
+            WHEN in_a_row >= :'most_in_a_row' THEN format('failed %s times in a row', in_a_row)
+            WHEN in_hour >= :'most_in_an_hour' THEN format('failed %s times within an hour', in_hour)
             WHEN quarantined_at IS NOT NULL AND NOT heals THEN 'failed again when it was tried'
         END AS verdict,
         now() + make_interval(secs => least(
-            %(pause_seconds)s * 2.0 ^ least(pauses, 60), %(longest_pause_seconds)s)) AS new_retry_at
+            :'pause_seconds' * 2.0 ^ least(pauses, 60), :'longest_pause_seconds')) AS new_retry_at
     FROM counted
 ), after AS (
     SELECT
@@ -307,7 +255,7 @@ judged AS MATERIALIZED (
     FROM after
     WHERE plugin_id NOT IN (SELECT plugin_id FROM locked)
     ORDER BY plugin_id
-    -- Another batch was first as well: both count, and the next failure is judged by that.
+    -- Another batch inserted the row at the same time. Both count, and the next failure is judged by the sum.
     ON CONFLICT (plugin_id) DO UPDATE SET
         failures_in_a_row = health.failures_in_a_row + excluded.failures_in_a_row,
         failures_in_hour = health.failures_in_hour + excluded.failures_in_hour,
@@ -316,6 +264,8 @@ judged AS MATERIALIZED (
         retry_at = coalesce(health.retry_at, excluded.retry_at),
         pauses = greatest(health.pauses, excluded.pauses)
 )
+
+-- # The answer
 SELECT
     (SELECT coalesce(array_agg(key::text), '{}') FROM intent WHERE state = 'pending') AS pending,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(message_id, plugin_id)), '[]') FROM accepted
@@ -323,7 +273,7 @@ SELECT
         SELECT FROM run WHERE run.message_id = accepted.message_id AND run.plugin_id = accepted.plugin_id)) AS lost,
     (SELECT coalesce(array_agg(plugin_id), '{}') FROM stale) AS stale,
     (SELECT coalesce(array_agg(id), '{}') FROM plugins
-     WHERE id IN (SELECT plugin_id FROM jsonb_to_recordset(%(runs)s) AS asked(plugin_id UUID))
+     WHERE id IN (SELECT plugin_id FROM jsonb_to_recordset(:'runs') AS asked(plugin_id UUID))
         AND id NOT IN (SELECT plugin_id FROM given)) AS busy,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'plugin_id', plugin_id,
@@ -332,26 +282,4 @@ SELECT
         'pause_seconds', extract(epoch FROM new_retry_at - now()),
         'pauses', pauses + 1
         ) ORDER BY plugin_id), '[]')
-     FROM decided WHERE verdict IS NOT NULL) AS quarantined
-"""
-)
-
-# Returns the keys whose intent is gone: its plugin was deleted meanwhile.
-SETTLE: Final[LiteralString] = """
-WITH given AS (
-    SELECT * FROM unnest(%(keys)s::uuid[], %(states)s::text[], %(details)s::text[]) AS given(key, state, detail)
-), locked AS MATERIALIZED (
-    SELECT intent.key FROM plugin_intents AS intent
-    WHERE intent.key = ANY(%(keys)s::uuid[])
-    ORDER BY intent.key
-    FOR UPDATE
-), settled AS (
-    UPDATE plugin_intents AS intent
-    SET state = given.state, detail = given.detail, updated_at = now()
-    FROM given
-    JOIN locked USING (key)
-    WHERE intent.key = given.key AND intent.state = 'pending'
-)
-SELECT key::text FROM given
-WHERE key NOT IN (SELECT key FROM locked)
-"""
+     FROM decided WHERE verdict IS NOT NULL) AS quarantined;

@@ -1,0 +1,88 @@
+-- Artifacts and refusals. An artifact whose object_sha256 is NULL was written by an old version of guildhook and counts
+-- as not compiled.
+
+-- name: artifact
+-- grant: SELECT ON plugin_artifacts
+SELECT artifact_sha256, artifact_bytes, object_sha256, object_bytes, memories
+FROM plugin_artifacts
+WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine' AND object_sha256 IS NOT NULL;
+
+-- name: add_artifact
+-- A wasm is either compiled or refused: the latest result counts.
+-- grant: SELECT, INSERT, UPDATE ON plugin_artifacts
+-- grant: SELECT, DELETE ON plugin_refusals
+WITH accepted AS (
+    DELETE FROM plugin_refusals WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine'
+)
+INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, object_sha256, object_bytes,
+                              memories)
+VALUES (:'wasm_sha256', :'engine', :'sha256', :'size', :'object_sha256', :'object_size', :'memories')
+ON CONFLICT (wasm_sha256, engine) DO UPDATE SET
+    artifact_sha256 = excluded.artifact_sha256,
+    artifact_bytes = excluded.artifact_bytes,
+    object_sha256 = excluded.object_sha256,
+    object_bytes = excluded.object_bytes,
+    memories = excluded.memories,
+    created_at = now();
+
+-- name: add_refusal
+-- grant: SELECT, INSERT, UPDATE ON plugin_refusals
+INSERT INTO plugin_refusals (wasm_sha256, engine, reason)
+VALUES (:'wasm_sha256', :'engine', :'reason')
+ON CONFLICT (wasm_sha256, engine) DO UPDATE SET reason = excluded.reason, created_at = now();
+
+-- name: uncompiled
+-- The wasm of live versions and of shadows. Other versions are compiled when an admin wants to run them.
+-- grant: SELECT ON plugins
+-- grant: SELECT ON plugin_versions
+-- grant: SELECT ON plugin_artifacts
+-- grant: SELECT ON plugin_refusals
+WITH needed AS (
+    SELECT plugin.wasm_sha256 FROM plugins AS plugin
+    WHERE plugin.enabled AND plugin.wasm_sha256 <> sha256('')
+    UNION
+    SELECT version.wasm_sha256 FROM plugins AS plugin
+    JOIN plugin_versions AS version
+        ON version.id = plugin.shadow_version_id AND version.plugin_id = plugin.id AND version.state = 'ready'
+    WHERE plugin.enabled
+)
+SELECT needed.wasm_sha256
+FROM needed
+WHERE NOT EXISTS (
+        SELECT FROM plugin_artifacts AS artifact
+        WHERE artifact.wasm_sha256 = needed.wasm_sha256 AND artifact.engine = :'engine'
+            AND artifact.object_sha256 IS NOT NULL)
+    AND NOT EXISTS (
+        SELECT FROM plugin_refusals AS refusal
+        WHERE refusal.wasm_sha256 = needed.wasm_sha256 AND refusal.engine = :'engine')
+ORDER BY needed.wasm_sha256;
+
+-- name: stale_artifacts
+-- Artifacts for other engines, and for wasm that neither a plugin nor a version has. They are kept for some time, since
+-- an operator may roll back to the version of guildhook that made them.
+-- grant: SELECT ON plugins
+-- grant: SELECT ON plugin_versions
+-- grant: SELECT ON plugin_artifacts
+SELECT wasm_sha256, engine
+FROM plugin_artifacts AS artifact
+WHERE created_at < now() - make_interval(days => :'days')
+    AND (engine <> :'engine' OR NOT (
+        EXISTS (SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = artifact.wasm_sha256)
+        OR EXISTS (SELECT FROM plugin_versions AS version WHERE version.wasm_sha256 = artifact.wasm_sha256)))
+ORDER BY created_at
+LIMIT :'limit';
+
+-- name: forget_artifacts
+-- grant: SELECT, DELETE ON plugin_artifacts
+DELETE FROM plugin_artifacts
+WHERE (wasm_sha256, engine) IN (SELECT * FROM unnest(:'digests'::bytea[], :'engines'::text[]));
+
+-- name: forget_stale_refusals
+-- grant: SELECT ON plugins
+-- grant: SELECT ON plugin_versions
+-- grant: SELECT, DELETE ON plugin_refusals
+DELETE FROM plugin_refusals AS refusal
+WHERE created_at < now() - make_interval(days => :'days')
+    AND (engine <> :'engine' OR NOT (
+        EXISTS (SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = refusal.wasm_sha256)
+        OR EXISTS (SELECT FROM plugin_versions AS version WHERE version.wasm_sha256 = refusal.wasm_sha256)));

