@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from reference import api, command_line, contract, limits, metrics
+from reference import api, command_line, configuration, contract, limits, metrics
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line": command_line.page,
+    "configuration": configuration.page,
     "limits": limits.page,
     "contract": contract.page,
     "api": api.page,

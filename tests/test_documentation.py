@@ -15,15 +15,7 @@ from docs.blocks import DOCUMENTS
 from emitted import texts
 from guildhook.admin.guards import MAX_BODY_BYTES
 from guildhook.admin.problems import KINDS
-from guildhook.configuration import (
-    WANTS,
-    AdminConfiguration,
-    CompileFunctionConfiguration,
-    MigrateConfiguration,
-    SweepConfiguration,
-    TrialConfiguration,
-    WorkerConfiguration,
-)
+from guildhook.configuration import CONFIGURATIONS, AdminConfiguration, variables
 from guildhook.model import Outcome, Permission, QuarantineRules
 from guildhook.plugin_settings.schema import MAX_SETTINGS_BYTES, MAX_SETTINGS_LEVELS
 from guildhook.sandbox import Limits
@@ -36,46 +28,35 @@ from hostile.pack import Case
 from infra.templates import read_template
 from project import ROOT
 
-FUNCTIONS = {
-    "on_message": WorkerConfiguration,
-    "compile_plugin": CompileFunctionConfiguration,
-    "sweep": SweepConfiguration,
-    "migrate": MigrateConfiguration,
-    "admin_api": AdminConfiguration,
-    "test_run": TrialConfiguration,
-}
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
 def test_every_variable_is_documented_with_its_default_and_readers():
-    text = (ROOT / "docs" / "configuration.md").read_text()
+    text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     rows = re.findall(r"^\| `(GUILDHOOK_\w+)` \| (.*) \| ([^|]+) \|$", text, re.MULTILINE)
     documented = {name: default.strip("`").split(" (")[0] for name, _, default in rows}
-    meanings = {name: meaning.split(" | ")[1] for name, meaning, _ in rows if "LIMITS__" not in name}
-    variables = {field.name: field for kind in FUNCTIONS.values() for field in fields(kind) if field.name != "aws"}
-    expected = {f"GUILDHOOK_{name.upper()}": default(field) for name, field in variables.items() if name != "limits"}
-    expected |= {f"GUILDHOOK_LIMITS__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)}
-    assert documented == expected
-    assert [name for name, meaning in meanings.items() if not meaning.startswith(WANTS[setting_of(name)])] == []
+    meanings = {name: meaning.split(" | ")[1].lower() for name, meaning, _ in rows if "LIMITS__" not in name}
+    described = {each.name: each for kind in CONFIGURATIONS.values() for each in variables(kind)}
+    limits = described.pop("GUILDHOOK_LIMITS")
+    assert documented == {
+        **{name: default(each) for name, each in described.items()},
+        **{f"{limits.name}__{limit.name.upper()}": str(limit.default) for limit in fields(Limits)},
+    }
+    assert [n for n, meaning in meanings.items() if not meaning.startswith(described[n].variable.value.lower())] == []
     readers = {name: reader.split(" |")[0] for name, reader, _ in rows if "LIMITS__" not in name}
-    assert readers == {f"GUILDHOOK_{name.upper()}": readers_of(name) for name in variables if name != "limits"}
-
-
-def setting_of(variable):
-    return variable.removeprefix("GUILDHOOK_").lower()
+    assert readers == {name: readers_of(name) for name in described}
 
 
 def readers_of(name):
-    readers = [f"`{function}`" for function, kind in FUNCTIONS.items() if name in {s.name for s in fields(kind)}]
-    return "all" if len(readers) == len(FUNCTIONS) else ", ".join(readers)
+    readers = [function for function, kind in CONFIGURATIONS.items() if name in {each.name for each in variables(kind)}]
+    return ", ".join(f"`{function}`" for function in readers)
 
 
-def default(variable):
-    if variable.default_factory is not MISSING:
-        return str(variable.default_factory())
-    if variable.default is None or isinstance(variable.default, bool):
-        return str(variable.default).lower()
-    return "needed" if variable.default is MISSING else str(variable.default)
+def default(described):
+    value = described.default
+    if value is MISSING:
+        return "needed"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

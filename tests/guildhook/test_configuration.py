@@ -6,15 +6,15 @@ import pytest
 
 from guildhook.aws.secrets import Secret
 from guildhook.configuration import (
-    WANTS,
+    CONFIGURATIONS,
     AdminConfiguration,
     CompileFunctionConfiguration,
     CompilerConfiguration,
-    MigrateConfiguration,
     SweepConfiguration,
     TrialConfiguration,
     WorkerConfiguration,
     load_configuration,
+    variables,
 )
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
@@ -22,6 +22,7 @@ from guildhook.events.budgets import GuildBudget
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Database, IamTokens
+from project import ROOT
 
 REQUIRED = {
     "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@db:5432/chat",
@@ -60,21 +61,26 @@ def test_a_missing_variable_is_named_in_one_line(environment, name):
     environment.pop(name)
     with pytest.raises(ConfigurationError) as raised:
         load_configuration(WorkerConfiguration, environment)
-    wants = WANTS[name.removeprefix("GUILDHOOK_").lower()]
+    (wants,) = {each.variable.value for each in variables(WorkerConfiguration) if each.name == name}
     assert str(raised.value) == f"wrong environment: {name}: missing; wants: {wants}"
     assert "\n" not in str(raised.value)
 
 
-def test_every_setting_says_what_it_wants():
-    kinds = (
-        AdminConfiguration,
-        CompileFunctionConfiguration,
-        MigrateConfiguration,
-        SweepConfiguration,
-        TrialConfiguration,
-        WorkerConfiguration,
-    )
-    assert set(WANTS) == {field.name for kind in kinds for field in fields(kind)} - {"aws"}
+@pytest.mark.parametrize("function", CONFIGURATIONS)
+def test_every_field_describes_its_variable(function):
+    kind = CONFIGURATIONS[function]
+    assert [each.field.name for each in variables(kind)] == [
+        field.name for field in fields(kind) if field.name != "aws"
+    ]
+
+
+def test_a_variable_has_one_description():
+    described = {(each.name, each.variable) for kind in CONFIGURATIONS.values() for each in variables(kind)}
+    assert len(described) == len({name for name, _ in described})
+
+
+def test_there_is_a_configuration_for_each_function():
+    assert set(CONFIGURATIONS) == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +184,7 @@ def test_waits_and_quarantine_are_configured(environment):
 def test_runs_are_kept_for_as_long_as_their_event_can_come_back(environment):
     assert load_configuration(SweepConfiguration, environment).keep_runs_days == 30
     environment["GUILDHOOK_KEEP_RUNS_DAYS"] = "28"
-    with pytest.raises(ConfigurationError, match="GUILDHOOK_KEEP_RUNS_DAYS: Expected `int` >= 29"):
+    with pytest.raises(ConfigurationError, match="GUILDHOOK_KEEP_RUNS_DAYS: 28: Expected `int` >= 29; wants: days "):
         load_configuration(SweepConfiguration, environment)
 
 
@@ -189,8 +195,8 @@ def test_every_wrong_variable_is_named_at_once(environment):
         load_configuration(WorkerConfiguration, environment)
     assert str(raised.value) == (
         "wrong environment: GUILDHOOK_LIMITS__FUEL: Expected `int`, got `str`; wants: a whole number from 0 on, under "
-        "the name of a limit that docs/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name or ARN of "
-        "a secret in Secrets Manager, JSON with `chat_api_token`, the service token"
+        "the name of a limit that docs/reference/configuration.md lists | GUILDHOOK_CHAT_SECRET: missing; wants: name "
+        "or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token"
     )
 
 

@@ -166,7 +166,8 @@ def test_every_parameter_is_described_and_constrained(name):
 
 
 def test_every_variable_of_the_functions_is_documented(stack):
-    documented = (ROOT / "docs" / "configuration.md").read_text()
+    pages = ("configuration.md", "reference/configuration.md")
+    documented = "".join((ROOT / "docs" / page).read_text() for page in pages)
     for name in FUNCTIONS:
         for variable in stack[name]["Environment"]["Variables"]:
             assert f"| `{variable}` |" in documented, variable

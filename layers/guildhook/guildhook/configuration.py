@@ -1,13 +1,14 @@
 """The configuration of the functions, read once from an environment.
 
-Every variable is GUILDHOOK_ and the field's name in capitals; a limit is GUILDHOOK_LIMITS__ and its name.
+The name of a variable is GUILDHOOK_ and the field's name in capitals; that of a limit is GUILDHOOK_LIMITS__ and its
+name. The annotation of a field has its check and its description, from which errors and the reference are made.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_args, get_type_hints
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -22,24 +23,71 @@ from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
 
-_PREFIX = "GUILDHOOK_"
-_LIMITS = "LIMITS__"
-_MIB = 1024 * 1024
-_LARGEST_ARTIFACT_BYTES = 64 * _MIB
-"""What the compiler allows."""
-_CACHE_DIR = Path("/tmp/guildhook")  # noqa: S108 - the one place a Lambda may write
-_MEMORY_CACHE_BYTES = 128 * _MIB
-_DISK_CACHE_BYTES = 384 * _MIB
+_PREFIX: Final = "GUILDHOOK_"
+_LIMITS: Final = "LIMITS__"
+_MIB: Final = 1024 * 1024
+_LARGEST_ARTIFACT_BYTES: Final = 64 * _MIB
+"""The compiler's limit."""
+_CACHE_DIR: Final = Path("/tmp/guildhook")  # noqa: S108 - the one place a Lambda may write
+_MEMORY_CACHE_BYTES: Final = 128 * _MIB
+_DISK_CACHE_BYTES: Final = 384 * _MIB
 
-# SQS keeps a message for 14 days, and a dead letter for 14 more: as long as it may come back, its runs must be known.
-_LEAST_KEEP_RUNS_DAYS = 29
+# SQS keeps a message for 14 days, and a dead letter for 14 more. A message may come back that late, and must then find
+# the runs that it has had.
+_LEAST_KEEP_RUNS_DAYS: Final = 29
+_NUMBER_CHARS: Final = 20
+"""The digits of a number that an error shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The description of a variable for operators. It stands in the annotation of the variable's field.
+
+    Errors quote `value`, which says what to write there; the reference of the configuration has both texts.
+    """
+
+    value: str
+    more: str = ""
+
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Role = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Positive = Annotated[int, msgspec.Meta(gt=0, le=2**53)]
-_DiskCacheBytes = Annotated[int, msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES)]
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=31_536_000)]
+
+# These variables are fields of two classes each. A class with slots can have one base alone.
+_ArtifactBucket = Annotated[_Text, Variable("S3 bucket of compiled plugins")]
+_CacheDir = Annotated[Path, Variable("folder in which compiled plugins are kept, and from which they are mapped")]
+_MemoryCacheBytes = Annotated[
+    _Positive,
+    Variable(
+        "compiled plugins kept loaded, in bytes of their artifacts", "This is at most `GUILDHOOK_DISK_CACHE_BYTES`."
+    ),
+]
+_DiskCacheBytes = Annotated[
+    int,
+    msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES),
+    Variable("compiled plugins kept on disk, in bytes", "This is at least 64 MiB, which one plugin may need."),
+]
+_CompileQueueUrl = Annotated[
+    _Text,
+    Variable(
+        "queue on which the compile function is asked", "`guildhook recompile` and `guildhook prune` do not need it."
+    ),
+]
+_EventQueueUrl = Annotated[
+    _Text,
+    Variable("queue of message-created events", "Failed messages wait in it, and pending ones are put back on it."),
+]
+_SettingsSecret = Annotated[
+    _Text,
+    Variable(
+        "name or ARN of a secret in Secrets Manager, JSON with `settings_key`, which seals secrets of plugins",
+        "The key is any text of at least 32 characters. `on_message` also runs without it, but then runs no plugin "
+        "that has secrets.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +98,28 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseConfiguration(Configuration):
-    database_url: _Text = field(repr=False)
-    database_secret: _Text | None = None
-    database_iam: bool = False
+    database_url: Annotated[
+        _Text,
+        Variable(
+            "PostgreSQL 16 or newer, `postgresql://user@host:5432/database`",
+            "`?sslmode=verify-full&sslrootcert=…` adds TLS. A password in it is for machines without Secrets Manager.",
+        ),
+    ] = field(repr=False)
+    database_secret: Annotated[
+        _Text | None,
+        Variable(
+            "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
+            "RDS writes such secrets. It is read for every new connection, kept for five minutes, and read again if "
+            "the server refuses the password. It excludes `GUILDHOOK_DATABASE_IAM`.",
+        ),
+    ] = None
+    database_iam: Annotated[
+        bool,
+        Variable(
+            "`true` if every new connection has an IAM token as its password, else `false`",
+            "The URL must then have a user, a host and TLS.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         if self.database_secret and self.database_iam:
@@ -64,7 +131,7 @@ class DatabaseConfiguration(Configuration):
 
     @property
     def database(self) -> Database:
-        """Asked for once in a process: each has its own copy of what is in the secret."""
+        """A new Database with its own copy of the secret. A process asks for one."""
         if self.database_secret:
             secret = Secret(self.aws, self.database_secret, "GUILDHOOK_DATABASE_SECRET", Credentials)
             return Database(self.database_url, secret)
@@ -73,15 +140,26 @@ class DatabaseConfiguration(Configuration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrateConfiguration(DatabaseConfiguration):
-    database_role: _Role | None = None
-    """The other functions connect as this role: it is created, and granted what they need."""
-    database_compile_role: _Role | None = None
-    database_sweep_role: _Role | None = None
-    database_admin_role: _Role | None = None
+    database_role: Annotated[
+        _Role | None,
+        Variable(
+            "name of the role that the other functions connect as",
+            "`migrate` creates the roles, and grants them the privileges of their functions.",
+        ),
+    ] = None
+    database_compile_role: Annotated[
+        _Role | None, Variable("name of the role that compile_plugin connects as, if it has one of its own")
+    ] = None
+    database_sweep_role: Annotated[
+        _Role | None, Variable("name of the role that sweep connects as, if it has one of its own")
+    ] = None
+    database_admin_role: Annotated[
+        _Role | None, Variable("name of the role that admin_api connects as, if it has one of its own")
+    ] = None
 
     @property
     def database_roles(self) -> dict[str, str]:
-        """By the functions that connect as them."""
+        """The names of roles, by the function that connects as the role."""
         roles = {
             "on_message": self.database_role,
             "compile_plugin": self.database_compile_role or self.database_role,
@@ -93,23 +171,44 @@ class MigrateConfiguration(DatabaseConfiguration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepConfiguration(DatabaseConfiguration):
-    event_queue_url: _Text
-    compile_queue_url: _Text
-    requeue_after_seconds: _Positive = 1_800
-    """What has been pending for so long is put back on the queue: longer than any delivery that is under way."""
-    give_up_after_hours: _Positive = 24
-    """What is still pending then is refused: nobody waits for an answer of yesterday."""
-    keep_runs_days: Annotated[int, msgspec.Meta(ge=_LEAST_KEEP_RUNS_DAYS)] = 30
-    keep_usage_days: _Positive = 90
-    keep_audit_days: _Positive = 365
+    event_queue_url: _EventQueueUrl
+    compile_queue_url: _CompileQueueUrl
+    requeue_after_seconds: Annotated[
+        _Positive,
+        Variable(
+            "seconds after which pending messages are put back on the queue",
+            "This is longer than the longest retry and the queue's visibility timeout together.",
+        ),
+    ] = 1_800
+    give_up_after_hours: Annotated[
+        _Positive, Variable("hours after which messages that are still pending are refused as `EXPIRED`")
+    ] = 24
+    keep_runs_days: Annotated[
+        int,
+        msgspec.Meta(ge=_LEAST_KEEP_RUNS_DAYS),
+        Variable(
+            "days after which runs and the messages that they sent are deleted",
+            "This is at least 29, since an event may come back that late.",
+        ),
+    ] = 30
+    keep_usage_days: Annotated[_Positive, Variable("days after which counts of runs are deleted")] = 90
+    keep_audit_days: Annotated[_Positive, Variable("days after which entries of the audit log are deleted")] = 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilerConfiguration(DatabaseConfiguration):
-    artifact_bucket: _Text
-    limits: Limits = field(default_factory=Limits)
-    guild_limits: Mapping[UUID, Mapping[str, int]] = field(default_factory=dict)
-    """What differs in some guilds from `limits`, and from the budget, by the guild's id: JSON."""
+    artifact_bucket: _ArtifactBucket
+    limits: Annotated[
+        Limits,
+        Variable("a whole number from 0 on, under the name of a limit that docs/reference/configuration.md lists"),
+    ] = field(default_factory=Limits)
+    guild_limits: Annotated[
+        Mapping[UUID, Mapping[str, int]],
+        Variable(
+            "limits and budgets that differ in some guilds: a JSON object of guild ids",
+            "Each value is an object of limits by their names.",
+        ),
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         DatabaseConfiguration.__post_init__(self)  # not super(): a class with slots is made a second time
@@ -122,7 +221,7 @@ class CompilerConfiguration(DatabaseConfiguration):
         return _overridden(self.limits, _LIMIT_NAMES, self.guild_limits.get(guild_id))
 
     def largest_limits(self) -> Limits:
-        """Each as high as in the guild that has it highest."""
+        """The highest value that each limit has in any guild."""
         everywhere = [self.limits, *map(self.limits_of, self.guild_limits)]
         names = [limit.name for limit in fields(Limits)]
         return Limits(**{name: max(getattr(limits, name) for limits in everywhere) for name in names})
@@ -130,20 +229,35 @@ class CompilerConfiguration(DatabaseConfiguration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileFunctionConfiguration(CompilerConfiguration):
-    compile_queue_url: _Text
+    compile_queue_url: _CompileQueueUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuildConfiguration(CompilerConfiguration):
-    """What the functions share that run plugins of guilds, or show what they may use."""
+    """The variables of the functions that run plugins of guilds, or show their limits."""
 
-    compile_queue_url: _Text
-    chat_api_url: _Text
-    chat_secret: _Text
-    guild_fuel_per_minute: _Count = GuildBudget().guild_fuel_per_minute
-    guild_sends_per_minute: _Count = GuildBudget().guild_sends_per_minute
-    guild_log_bytes_per_minute: _Count = GuildBudget().guild_log_bytes_per_minute
-    guild_state_bytes: _Count = GuildBudget().guild_state_bytes
+    compile_queue_url: _CompileQueueUrl
+    chat_api_url: Annotated[_Text, Variable("base URL of the chat server's REST API", "It begins with `https://`.")]
+    chat_secret: Annotated[
+        _Text,
+        Variable(
+            "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
+            "The token is printable ASCII. It is kept for five minutes, and read again if the chat server answers 401.",
+        ),
+    ]
+    guild_fuel_per_minute: Annotated[
+        _Count,
+        Variable("fuel that all plugins of a guild may use in a minute", "The default is about 12 s of a CPU."),
+    ] = GuildBudget().guild_fuel_per_minute
+    guild_sends_per_minute: Annotated[_Count, Variable("messages that all plugins of a guild may send in a minute")] = (
+        GuildBudget().guild_sends_per_minute
+    )
+    guild_log_bytes_per_minute: Annotated[_Count, Variable("bytes that all plugins of a guild may log in a minute")] = (
+        GuildBudget().guild_log_bytes_per_minute
+    )
+    guild_state_bytes: Annotated[_Count, Variable("bytes of state that all plugins of a guild may have together")] = (
+        GuildBudget().guild_state_bytes
+    )
 
     def __post_init__(self) -> None:
         CompilerConfiguration.__post_init__(self)
@@ -157,20 +271,38 @@ class GuildConfiguration(CompilerConfiguration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfiguration(GuildConfiguration):
-    event_queue_url: _Text
-    settings_secret: _Text | None = None
-    """None: a plugin that has secrets is not run."""
-    cache_dir: Path = _CACHE_DIR
-    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
+    event_queue_url: _EventQueueUrl
+    settings_secret: _SettingsSecret | None = None
+    cache_dir: _CacheDir = _CACHE_DIR
+    memory_cache_bytes: _MemoryCacheBytes = _MEMORY_CACHE_BYTES
     disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
-    retry_seconds: _Seconds = Backoff().first_seconds
-    """How long a message that failed waits at the most, the first time; then twice as long, and so on."""
-    longest_retry_seconds: _Seconds = Backoff().longest_seconds
-    quarantine_failures_in_a_row: _Positive = QuarantineRules().most_in_a_row
-    quarantine_failures_in_an_hour: _Positive = QuarantineRules().most_in_an_hour
-    quarantine_seconds: _Seconds = QuarantineRules().pause_seconds
-    """The first time; then twice as long, and so on."""
-    longest_quarantine_seconds: _Seconds = QuarantineRules().longest_pause_seconds
+    retry_seconds: Annotated[
+        _Seconds,
+        Variable(
+            "seconds that a failed message stays invisible in the queue, the first time",
+            "It doubles each time after that. A message waits between half of it and all of it, at random.",
+        ),
+    ] = Backoff().first_seconds
+    longest_retry_seconds: Annotated[
+        _Seconds,
+        Variable("seconds that a failed message stays invisible at the most", "The chat API may ask for longer."),
+    ] = Backoff().longest_seconds
+    quarantine_failures_in_a_row: Annotated[
+        _Positive, Variable("failures in a row after which a plugin is quarantined")
+    ] = QuarantineRules().most_in_a_row
+    quarantine_failures_in_an_hour: Annotated[
+        _Positive, Variable("failures within an hour of the clock after which a plugin is quarantined as well")
+    ] = QuarantineRules().most_in_an_hour
+    quarantine_seconds: Annotated[
+        _Seconds,
+        Variable(
+            "seconds until one run of a quarantined plugin is tried, the first time", "It doubles each time after that."
+        ),
+    ] = QuarantineRules().pause_seconds
+    longest_quarantine_seconds: Annotated[
+        _Seconds,
+        Variable("seconds until one run of a quarantined plugin is tried, at the most", "The default is a day."),
+    ] = QuarantineRules().longest_pause_seconds
 
     def __post_init__(self) -> None:
         GuildConfiguration.__post_init__(self)
@@ -192,17 +324,35 @@ class WorkerConfiguration(GuildConfiguration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminConfiguration(GuildConfiguration):
-    settings_secret: _Text
-    test_run_function: _Text
-    jwt_issuer: _Text
-    jwt_audience: _Text
-    jwt_client_id: _Text
-    """Of the page, at the issuer."""
-    jwt_scope: _Text = "openid profile"
-    """What the page asks the issuer for."""
-    guild_plugins: _Positive = 50
-    guild_wasm_bytes: _Positive = 1024 * 1024 * 1024
-    admin_requests_per_minute: _Positive = 600
+    settings_secret: _SettingsSecret
+    test_run_function: Annotated[_Text, Variable("name or ARN of the function that does test runs")]
+    jwt_issuer: Annotated[
+        _Text,
+        Variable(
+            "URL of the identity provider, as `iss` of its access tokens has it",
+            "It is compared to the letter. With `http://`, which is for one machine, keys are fetched without TLS.",
+        ),
+    ]
+    jwt_audience: Annotated[
+        _Text, Variable("audience: `aud` of the access tokens, or their `client_id` where they have no `aud`")
+    ]
+    jwt_client_id: Annotated[
+        _Text, Variable("id of the admin page as a client of the identity provider", "The id is public.")
+    ]
+    jwt_scope: Annotated[
+        _Text, Variable("scopes that the admin page asks the identity provider for, with spaces between them")
+    ] = "openid profile"
+    guild_plugins: Annotated[_Positive, Variable("plugins that a guild may have")] = 50
+    guild_wasm_bytes: Annotated[
+        _Positive, Variable("bytes that all versions of a guild's plugins may have together")
+    ] = 1024 * _MIB
+    admin_requests_per_minute: Annotated[
+        _Positive,
+        Variable(
+            "requests that an admin may make in a minute; some count as several",
+            "A test run, a replay and an upload count as ten.",
+        ),
+    ] = 600
 
     def __post_init__(self) -> None:
         GuildConfiguration.__post_init__(self)
@@ -215,65 +365,29 @@ class AdminConfiguration(GuildConfiguration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialConfiguration(Configuration):
-    """Of the function test_run, which has neither database nor secrets."""
+    """The configuration of the function test_run, which has neither a database nor secrets."""
 
-    artifact_bucket: _Text
-    cache_dir: Path = _CACHE_DIR
-    memory_cache_bytes: _Positive = _MEMORY_CACHE_BYTES
+    artifact_bucket: _ArtifactBucket
+    cache_dir: _CacheDir = _CACHE_DIR
+    memory_cache_bytes: _MemoryCacheBytes = _MEMORY_CACHE_BYTES
     disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
 
     def __post_init__(self) -> None:
         _check_caches(self.memory_cache_bytes, self.disk_cache_bytes)
 
 
-WANTS: Final = {
-    "database_url": "PostgreSQL 16 or newer, `postgresql://user@host:5432/database`",
-    "database_secret": "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
-    "database_iam": "`true` if every new connection has an IAM token as its password, else `false`",
-    "database_role": "name of the role that the other functions connect as",
-    "database_compile_role": "name of the role that compile_plugin connects as, if it has one of its own",
-    "database_sweep_role": "name of the role that sweep connects as, if it has one of its own",
-    "database_admin_role": "name of the role that admin_api connects as, if it has one of its own",
-    "artifact_bucket": "S3 bucket of compiled plugins",
-    "limits": "a whole number from 0 on, under the name of a limit that docs/configuration.md lists",
-    "compile_queue_url": "queue on which the compile function is asked",
-    "guild_limits": "limits and budgets that differ in some guilds: a JSON object of guild ids",
-    "event_queue_url": "queue of message-created events",
-    "chat_api_url": "base URL of the chat server's REST API",
-    "chat_secret": "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
-    "settings_secret": "name or ARN of a secret in Secrets Manager, JSON with `settings_key`, which seals secrets of "
-    "plugins",
-    "test_run_function": "name or ARN of the function that does test runs",
-    "jwt_issuer": "URL of the identity provider, as `iss` of its access tokens has it",
-    "jwt_audience": "what `aud` of the access tokens must have, or `client_id` where they have no `aud`",
-    "jwt_client_id": "id of the admin page as a client of the identity provider",
-    "jwt_scope": "scopes that the admin page asks the identity provider for, with spaces between them",
-    "guild_plugins": "plugins that a guild may have",
-    "guild_wasm_bytes": "bytes that all versions of a guild's plugins may have together",
-    "admin_requests_per_minute": "requests that an admin may make in a minute; some count as several",
-    "cache_dir": "folder in which compiled plugins are kept, and from which they are mapped",
-    "memory_cache_bytes": "compiled plugins kept loaded, in bytes of their artifacts",
-    "disk_cache_bytes": "compiled plugins kept on disk, in bytes",
-    "guild_fuel_per_minute": "fuel that all plugins of a guild may use in a minute",
-    "guild_sends_per_minute": "messages that all plugins of a guild may send in a minute",
-    "guild_log_bytes_per_minute": "bytes that all plugins of a guild may log in a minute",
-    "guild_state_bytes": "what all plugins of a guild may remember together, in bytes",
-    "retry_seconds": "seconds that a message that failed stays invisible in the queue, the first time",
-    "longest_retry_seconds": "seconds that it stays invisible at the most",
-    "quarantine_failures_in_a_row": "failures in a row after which a plugin is quarantined",
-    "quarantine_failures_in_an_hour": "failures within an hour of the clock after which it is quarantined as well",
-    "quarantine_seconds": "seconds until one run of a quarantined plugin is tried, the first time",
-    "longest_quarantine_seconds": "seconds until one run of it is tried, at the most",
-    "requeue_after_seconds": "seconds after which what is still pending is put back on the queue",
-    "give_up_after_hours": "hours after which what is still pending is refused as `EXPIRED`",
-    "keep_runs_days": "days after which runs and what they sent are deleted",
-    "keep_usage_days": "days after which counts of runs are deleted",
-    "keep_audit_days": "days after which it is forgotten who has changed what",
+CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
+    "on_message": WorkerConfiguration,
+    "compile_plugin": CompileFunctionConfiguration,
+    "sweep": SweepConfiguration,
+    "migrate": MigrateConfiguration,
+    "admin_api": AdminConfiguration,
+    "test_run": TrialConfiguration,
 }
-"""What an operator is told of a variable that is missing or malformed, and what docs/configuration.md begins with."""
+"""By function."""
 
-_LIMIT_NAMES = frozenset(limit.name for limit in fields(Limits))
-_BUDGET_NAMES = frozenset(part.name for part in fields(GuildBudget))
+_LIMIT_NAMES: Final = frozenset(limit.name for limit in fields(Limits))
+_BUDGET_NAMES: Final = frozenset(part.name for part in fields(GuildBudget))
 
 ConfigurationType = TypeVar("ConfigurationType", bound=Configuration)
 Overridden = TypeVar("Overridden", Limits, GuildBudget)
@@ -282,17 +396,14 @@ Overridden = TypeVar("Overridden", Limits, GuildBudget)
 def load_configuration(kind: type[ConfigurationType], environment: Mapping[str, str]) -> ConfigurationType:
     """Raises ConfigurationError that names every variable that is missing or malformed, and shows no secret."""
     given = {name[len(_PREFIX) :]: value for name, value in environment.items() if name.startswith(_PREFIX)}
-    types = get_type_hints(kind, include_extras=True)
     values: dict[str, Any] = {"aws": AwsAccess(environment)}
     problems: list[str] = []
-    for setting in fields(kind):
-        if setting.name == "aws":
-            continue
+    for described in variables(kind):
         try:
-            with _naming(setting.name.upper()):
-                values |= _read(setting, types[setting.name], given)
+            with _naming(described.field.name.upper()):
+                values |= _read(described, given)
         except ValueError as error:
-            problems.append(f"{error}; wants: {WANTS[setting.name]}" if setting.name in WANTS else str(error))
+            problems.append(f"{error}; wants: {described.variable.value}")
     if not problems:
         try:
             return kind(**values)
@@ -301,19 +412,63 @@ def load_configuration(kind: type[ConfigurationType], environment: Mapping[str, 
     raise ConfigurationError(f"wrong environment: {' | '.join(problems)}")
 
 
-def _read(setting: Field[Any], kind: Any, given: Mapping[str, str]) -> dict[str, Any]:
-    """The setting by its name, if it is given. Raises ValueError."""
-    name = setting.name
+@dataclass(frozen=True, slots=True)
+class DescribedField:
+    """A field of a configuration that a variable sets."""
+
+    field: Field[Any]
+    type: Any
+    variable: Variable
+
+    @property
+    def name(self) -> str:
+        """The variable's whole name; for the limits, the beginning of the names."""
+        return f"{_PREFIX}{self.field.name.upper()}"
+
+    @property
+    def default(self) -> Any:
+        """MISSING if the variable must be set."""
+        return self.field.default if self.field.default_factory is MISSING else self.field.default_factory()
+
+
+def variables(kind: type[Configuration]) -> list[DescribedField]:
+    """The fields of a configuration that have a variable, in their order."""
+    types = get_type_hints(kind, include_extras=True)
+    found = [(field, types[field.name], _description(types[field.name])) for field in fields(kind)]
+    return [DescribedField(field, hint, variable) for field, hint, variable in found if variable]
+
+
+def _description(hint: Any) -> Variable | None:
+    """The description that an annotation has, in a part of it or as a whole."""
+    if isinstance(hint, Variable):
+        return hint
+    return next(filter(None, map(_description, get_args(hint))), None)
+
+
+def _read(described: DescribedField, given: Mapping[str, str]) -> dict[str, Any]:
+    """The value by its field's name, if the variable is set. Raises ValueError."""
+    name = described.field.name
     if name == "limits":
         return {name: _limits(given)}
     value = given.get(name.upper())
     if value is None:
-        if setting.default is MISSING and setting.default_factory is MISSING:
+        if described.default is MISSING:
             raise ValueError("missing")
         return {}
     if name == "guild_limits":
         return {name: msgspec.json.decode(value, type=dict[UUID, dict[str, int]])}
-    return {name: Path(value) if kind is Path else msgspec.convert(value, kind, strict=False)}
+    if name == "cache_dir":
+        return {name: Path(value)}
+    return {name: _converted(value, described.type)}
+
+
+def _converted(value: str, kind: Any) -> Any:
+    """Raises ValueError, which shows a number that is out of range and no other value: it may be a secret."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        is_number = value.removeprefix("-").isdecimal() and len(value) <= _NUMBER_CHARS
+        raise ValueError(f"{value}: {error}" if is_number else str(error)) from None
 
 
 def _limits(given: Mapping[str, str]) -> Limits:
@@ -323,7 +478,7 @@ def _limits(given: Mapping[str, str]) -> Limits:
             with _naming(variable):
                 name = variable[len(_LIMITS) :].lower()
                 _check_names([name], _LIMIT_NAMES)
-                limits = replace(limits, **{name: msgspec.convert(value, int, strict=False)})
+                limits = replace(limits, **{name: _converted(value, int)})
     return limits
 
 
