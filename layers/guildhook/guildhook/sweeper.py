@@ -1,5 +1,5 @@
-"""What nobody waits for any more, or waits for in vain: puts back what is still to be sent, ends checks that did not
-end, makes versions of what was written into plugins directly, and deletes what is old.
+"""Periodic cleanup: requeue pending intents, expire old ones and unfinished checks, adopt wasm that was written into
+plugins directly, and delete old rows.
 """
 
 from collections.abc import Callable
@@ -16,36 +16,36 @@ from guildhook.store.upkeep import ExpiredIntent, UpkeepStore
 from guildhook.versions.compile_queue import CompileQueue
 
 _AT_ONCE: Final = 1_000
-"""Rows a statement: it must not hold locks for long."""
+"""Rows that one statement changes, so that it holds locks briefly."""
 _ADOPTED_AT_ONCE: Final = 20
-"""Their wasm is copied."""
+"""The limit is lower here, since the wasm is copied."""
 _ABANDONED_HOURS: Final = 24
 _REQUESTS_HOURS: Final = 24
 _STUCK_MINUTES: Final = 60
-"""Longer than the queue tries for."""
+"""The queue stops its attempts before that."""
 _STUCK: Final = "guildhook did not finish checking it; upload it again"
 
 
 @dataclass(slots=True)
 class Swept:
-    """What has been done so far."""
+    """The work that a sweep has done so far."""
 
     requeued: int = 0
-    """Messages whose answers are due."""
+    """Messages with intents that are due."""
     given_up: list[ExpiredIntent] = field(default_factory=list)
-    """Refused now."""
+    """Intents that are refused now."""
     runs: int = 0
-    """Deleted."""
+    """Runs deleted, those of shadows included."""
     usage: int = 0
     """Counts of runs, budgets and requests deleted."""
     audit: int = 0
-    """Entries deleted."""
+    """Entries of the audit log deleted."""
     abandoned: int = 0
-    """Versions deleted whose file never came."""
+    """Versions deleted, since their file never came."""
     stuck: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """Versions refused now, and their plugins."""
+    """Ids of versions that are refused now, and of their plugins."""
     adopted: list[UUID] = field(default_factory=list)
-    """Versions made."""
+    """Ids of versions made of wasm that was written into plugins directly."""
 
 
 def sweep(
@@ -57,9 +57,10 @@ def sweep(
     swept: Swept,
     stage: Stage = nullcontext,
 ) -> None:
-    """Goes on while `in_time`; what is left is there for the next sweep. Raises InfrastructureError.
+    """Work while `in_time` returns True; the next sweep does the rest. Raises InfrastructureError.
 
-    `swept` says what was done, also if the rest fails: nobody finds out afterwards what was given up.
+    `swept` is updated as the work goes on, so that it is complete if a later step fails: the expired intents cannot be
+    found out afterwards.
     """
     with stage("give_up"):
         while in_time() and (late := store.give_up(configuration.give_up_after_hours, _AT_ONCE)):

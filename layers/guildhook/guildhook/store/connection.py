@@ -1,4 +1,4 @@
-"""Connections to Postgres, and errors about them that can be shown."""
+"""Opens connections to Postgres, and turns errors of psycopg into errors that can be shown."""
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -13,12 +13,12 @@ _MIGRATION_MISSING = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
-    psycopg.errors.InvalidColumnReference,  # a conflict on columns that no constraint has
+    psycopg.errors.InvalidColumnReference,  # ON CONFLICT names columns that no constraint has.
 )
 
 
 def connect(database: Database) -> psycopg.Connection:
-    """An autocommit connection. Raises InfrastructureError that names the address, and shows no password."""
+    """Open an autocommit connection. Raises InfrastructureError, which names the address and shows no password."""
     credentials = database.credentials.current() if database.credentials else None
     try:
         try:
@@ -49,7 +49,7 @@ def _open(url: str, credentials: Credentials | None) -> psycopg.Connection:
         make_conninfo(url, **login),
         autocommit=True,
         connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        # A peer that is gone is noticed in seconds instead of the kernel's quarter of an hour.
+        # A dead peer is noticed within seconds; the kernel's default is a quarter of an hour.
         tcp_user_timeout=_TCP_TIMEOUT_MS,
         # RDS Proxy pins a connection to its client as soon as a statement is prepared.
         prepare_threshold=None,
@@ -60,8 +60,8 @@ def _open(url: str, credentials: Credentials | None) -> psycopg.Connection:
 def _replaced(
     database: Database, credentials: Credentials | None, error: psycopg.OperationalError
 ) -> Credentials | None:
-    """What is to be tried instead, if the server asked for a password and then closed the door."""
-    # libpq keeps the SQLSTATE of a start that failed to itself, and the server's text may be in any language.
+    """Return the credentials to try next if the server asked for a password and refused it, else None."""
+    # libpq does not report the SQLSTATE of a failed start, and the server's text may be in any language.
     asked = error.pgconn is not None and error.pgconn.used_password
     return database.credentials.instead_of(credentials) if database.credentials and asked else None
 
@@ -70,7 +70,7 @@ def _check_version(database: Database, connection: psycopg.Connection) -> None:
     version = connection.info.server_version
     if version < _OLDEST_VERSION:
         try:
-            # A pooler may announce an older one than the server behind it has.
+            # A pooler may announce an older version than that of the server behind it.
             row = connection.execute("SHOW server_version_num").fetchone()
         except psycopg.Error as error:
             raise failed(database, error) from None

@@ -1,4 +1,4 @@
-"""Where the database is, and as whom a connection comes to it."""
+"""The address of the database, and the credentials of a connection to it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +17,11 @@ _WITH_TLS = ("require", "verify-ca", "verify-full")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a secret of Secrets Manager has for a database, as RDS writes it."""
+    """The content of a secret of Secrets Manager, in the form in which RDS writes it."""
 
     password: str = field(repr=False)
     username: str | None = None
-    """Instead of the URL's."""
+    """It replaces the user name of the URL."""
 
     def __post_init__(self) -> None:
         if not self.password or "\0" in self.password:
@@ -32,34 +32,34 @@ class Credentials:
 class Database:
     url: str = field(repr=False)
     credentials: Rotating[Credentials] | None = None
-    """Asked anew for each connection; None where the URL says it all."""
+    """They are read anew for each connection. None if the URL has all that is needed."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what is no URL, or has a host that no name server can be asked for."""
+        """Raises ValueError if `url` is no URL of PostgreSQL, or if its host cannot be a host name."""
         for host in (_parts(self.url).get("host") or "").split(","):
             if not host.startswith(("/", "@")):  # the folder of a socket
                 host.encode("idna")
 
     @property
     def address(self) -> str:
-        """Host, port and database, and nothing else of the URL."""
+        """Host, port and database of the URL, without user and password."""
         parts = _parts(self.url)
         host = parts.get("host") or parts.get("hostaddr") or "localhost"
         return f"{host}:{parts.get('port') or _DEFAULT_PORT}/{parts.get('dbname') or ''}"
 
 
 class IamTokens:
-    """Passwords that AWS knows by their signature: each is made for one connection, and opens it within 15 minutes."""
+    """IAM tokens, which are signed requests used as passwords. Each opens one connection, within 15 minutes."""
 
     def __init__(self, access: AwsAccess, url: str) -> None:
-        """Raises ValueError that says what the URL lacks."""
+        """Raises ValueError, which names the parts that the URL lacks."""
         self._access = access
         parts = _parts(url)
         lacking = [name for name in ("user", "host") if not parts.get(name)]
         if lacking:
             raise ValueError(f"an IAM token is for one user at one host; the URL has no {' and no '.join(lacking)}")
         if parts.get("sslmode") not in _WITH_TLS:
-            # libpq would send the token in clear text to a server that has no TLS.
+            # libpq would send the token in clear text to a server without TLS.
             raise ValueError(f"an IAM token needs TLS: sslmode={' or '.join(_WITH_TLS)}")
         self._host, self._user, self._port = parts["host"], parts["user"], parts.get("port") or _DEFAULT_PORT
 
@@ -74,19 +74,19 @@ class IamTokens:
             raise InfrastructureError(f"IAM token for the database (GUILDHOOK_DATABASE_IAM): {error}") from None
         return Credentials(token)
 
-    def instead_of(self, refused: object) -> None:  # noqa: ARG002 - a new one would be refused for the same reason
+    def instead_of(self, refused: object) -> None:  # noqa: ARG002 - a new token would be refused for the same reason
         return None
 
 
 def has_password(url: str) -> bool:
-    """Raises ValueError for what is no URL."""
+    """Raises ValueError if `url` is no URL of PostgreSQL."""
     return bool(_parts(url).get("password"))
 
 
 def _parts(url: str) -> dict[str, Any]:
-    """Raises ValueError for what is no URL."""
+    """Raises ValueError if `url` is no URL of PostgreSQL."""
     try:
         return conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # The parser's own message quotes the URL, and the password with it.
+        # The parser's own message quotes the URL with its password.
         raise ValueError("not a PostgreSQL URL (postgresql://user@host:5432/database)") from None

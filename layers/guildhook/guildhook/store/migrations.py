@@ -1,4 +1,4 @@
-"""Applies the files of migrations/ with yoyo: each once, in a transaction of its own, under an advisory lock."""
+"""Applies the files of migrations/ with yoyo: each file once, in its own transaction, under an advisory lock."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,24 +17,25 @@ from guildhook.store.connection import connect
 from guildhook.store.database import Database
 from guildhook.store.role import admit
 
-# The same number everywhere, and one that no other user of the database takes.
+# All versions use this number, and no other user of the database is likely to.
 _ADVISORY_LOCK = 7_310_589_211
 _LOCK_POLL_SECONDS = 0.2
 
-# A step that waits for a lock makes every query behind it wait as well: give up early.
+# A step that waits for a lock delays every query that comes after it, so it gives up early.
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "10min"
-# Else the server works on for a migrator that was killed, and keeps the lock for as long.
+# Without this the server continues the statement of a killed migrator, and keeps its lock meanwhile.
 _ALIVE_CHECK_INTERVAL = "1s"
 
 
 def migrate(
     database: Database, directory: Path, roles: Mapping[str, str] | None = None, wait_seconds: float = 60
 ) -> list[str]:
-    """Bring the database up to date, and let `roles` use it: names, by function. Returns what was applied, in order.
+    """Apply the missing migrations, and grant privileges to `roles`, which are names of roles by function.
 
-    A second migrator waits for the first, for `wait_seconds`. Raises InfrastructureError if that or the database is
-    out of reach, MigrationError if a step fails: the steps before it stay applied, and nothing of it remains.
+    Returns the names of the applied migrations in their order. A second migrator waits for the first one, for up to
+    `wait_seconds`. Raises InfrastructureError if the database cannot be reached or the first migrator does not end, and
+    MigrationError if a step fails. The steps before it stay applied, and nothing of the failed step remains.
     """
     with connect(database) as connection, _explaining("the database refuses to be migrated"):
         _lock(connection, wait_seconds)
@@ -53,8 +54,8 @@ def migrate(
 
 
 def _lock(connection: psycopg.Connection, wait_seconds: float) -> None:
-    # Asked for again and again: a session that waits inside pg_advisory_lock is what CREATE INDEX CONCURRENTLY of
-    # the one that has the lock waits for.
+    # The lock is polled. CREATE INDEX CONCURRENTLY of the migrator that holds the lock would wait for a session that
+    # waits inside pg_advisory_lock, and neither would end.
     deadline = time.monotonic() + wait_seconds
     while connection.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]).fetchone() != (True,):
         if time.monotonic() >= deadline:
@@ -74,12 +75,12 @@ def _reason(error: psycopg.Error) -> str:
     primary = error.diag.message_primary
     if isinstance(error, psycopg.ProgrammingError | psycopg.OperationalError):
         return " ".join((primary or str(error)).split())
-    # The text of other errors can quote what the tables hold.
+    # The text of other errors can quote the content of the tables.
     return f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
-    """yoyo on a connection of ours. Its own lock is a table row, which a killed process leaves behind."""
+    """yoyo on the given connection, without its own lock: that is a table row, which a killed process leaves behind."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._given = connection
@@ -89,8 +90,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         return self._given
 
     def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
-        # yoyo runs the steps on a second connection and marks them afterwards: a process killed between the
-        # two would apply the same file again. Here both are one transaction, unless the file says that it takes none.
+        # yoyo runs the steps on a second connection and marks them afterwards. A process that is killed between the two
+        # would apply the same file again. Here both are one transaction, unless the file asks for none.
         migration.load()
         with self.transaction() if migration.use_transactions else self._patience():
             migration.process_steps(self, "apply", force=force)
@@ -99,11 +100,11 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
-        """What needs no transaction blocks nobody while it waits for those of others, so it may."""
+        """Let a step without a transaction wait for locks, since it blocks nobody while it waits."""
         self.execute("SET lock_timeout = 0")
         yield
         self.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
 
     def lock(self, _timeout: float = 10) -> Any:
-        """Only called inside the advisory lock."""
+        """Do nothing, since the advisory lock is held already."""
         return nullcontext()

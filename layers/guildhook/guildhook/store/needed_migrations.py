@@ -1,6 +1,6 @@
 """The migrations that this version of guildhook needs. Only the function that applies them ships their files.
 
-A new one changes the layer by its line here, and that is how CloudFormation knows to ask for it.
+A new migration adds a line here and changes the layer in this way, so that CloudFormation invokes the migrate function.
 """
 
 from typing import Final
@@ -23,4 +23,4 @@ MIGRATIONS: Final = (
     "20261125000005_add_plugin_audit",
     "20261125000006_add_admin_requests",
 )
-"""In their order."""
+"""The names are in the order in which the migrations are applied."""

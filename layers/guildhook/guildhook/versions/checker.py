@@ -1,6 +1,6 @@
-"""An uploaded version: whether it is what was announced, whether it is accepted, and that it compiles.
+"""Checks an uploaded version: it must be the announced file, pass the inspection, and compile.
 
-Nothing of an upload or of S3's notice of it is believed: what counts is the row that an admin's request has made.
+The content of S3's notice is not trusted. The check compares the file with the row that an admin's request has made.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,9 @@ class Checker:
     stage: Stage = nullcontext
 
     def check_upload(self, key: str) -> Artifact | Refusal | None:
-        """Check the version that a key of the bucket is the upload of; None if there is no such version, or it was done
-        already. Raises InfrastructureError.
+        """Check the version whose upload has this key in the bucket. Returns None if no such version is unfinished.
+
+        Raises InfrastructureError.
         """
         version_id = uploaded_version(key)
         version = version_id and self.store.begin(version_id, stored=False)
@@ -36,7 +37,7 @@ class Checker:
         if version.wasm is not None:
             return self._check(version, version.wasm)
         with self.stage("fetch"):
-            # One byte more than announced shows a longer file without reading all of it.
+            # One byte more than announced reveals a longer file without reading all of it.
             wasm = self.compiler.bucket.get_upload(key, min(version.wasm_bytes, MAX_WASM_BYTES) + 1)
         return (
             self._refuse(version.id, ["the file is gone; upload it again"])
@@ -45,9 +46,9 @@ class Checker:
         )
 
     def check_stored(self, version_id: UUID) -> Artifact | Refusal | None:
-        """The same for a version whose wasm Postgres has; one that is ready is only compiled for this engine.
+        """Check a version whose wasm is in Postgres. A version that is ready is only compiled for this engine.
 
-        Raises InfrastructureError.
+        Returns None if there is nothing to do. Raises InfrastructureError.
         """
         version = self.store.begin(version_id, stored=True)
         if version and version.wasm is not None:
@@ -76,7 +77,7 @@ class Checker:
         return compiled if self.store.ready(version.id) else None
 
     def _inspected(self, wasm: bytes) -> VersionFindings | Sequence[str]:
-        """What the wasm is, or why it is refused."""
+        """Return the findings, or the reasons for a refusal."""
         inspection = inspect(wasm, self.compiler.limits.memory_bytes)
         if not inspection.accepted:
             return inspection.reasons

@@ -1,4 +1,4 @@
-"""Compiles plugins ahead of their messages. Nothing else writes artifacts, or deletes them."""
+"""Compiles plugins ahead of their messages. No other module writes or deletes artifacts."""
 
 import tempfile
 from contextlib import nullcontext
@@ -20,13 +20,13 @@ _PRUNED_AT_ONCE = 1_000
 class Compiler:
     engine: Engine
     limits: Limits
-    """Under which a plugin must be able to start."""
+    """The limits under which a plugin must be able to start."""
     bucket: ArtifactBucket
     store: CompileStore
     stage: Stage = nullcontext
 
     def compile(self, wasm: bytes) -> Artifact | Refusal:
-        """Inspect, compile, start once, and publish; or record why not. Raises InfrastructureError."""
+        """Inspect, compile, start once and publish the wasm, or record a refusal. Raises InfrastructureError."""
         digest = sha256(wasm).digest()
         try:
             with self.stage("compile"):
@@ -46,13 +46,13 @@ class Compiler:
             memories=compiled.memories,
         )
         with self.stage("upload"):
-            # The object first: once Postgres vouches for it, a worker may ask for it at once.
+            # The object is written first: once Postgres vouches for it, a worker may fetch it at once.
             self.bucket.put(artifact, data)
             self.store.add_artifact(artifact)
         return artifact
 
     def compile_stored(self, wasm_sha256: bytes) -> Artifact | Refusal | None:
-        """The same for the wasm that Postgres holds, unless its artifact is good already; None if no plugin has it.
+        """Compile wasm that is in Postgres, unless its artifact is good already. Returns None if no plugin has it.
 
         Raises InfrastructureError.
         """
@@ -64,26 +64,25 @@ class Compiler:
         return None if wasm is None else self.compile(wasm)
 
     def published(self, wasm_sha256: bytes) -> Artifact | None:
-        """The artifact that a worker would find, if it is good. Raises InfrastructureError."""
+        """Return the artifact that a worker would find, or None if it is not good. Raises InfrastructureError."""
         with self.stage("check"):
             artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
             return artifact if artifact and self._is_good(artifact) else None
 
     def uncompiled(self) -> list[bytes]:
-        """Digests of what enabled plugins need and this engine has not compiled: after an update of wasmtime, all.
-
-        Raises InfrastructureError.
+        """Return the digests of the wasm that enabled plugins run and that was not compiled for this engine. After an
+        update of wasmtime that is all of it. Raises InfrastructureError.
         """
         return self.store.uncompiled(self.engine.fingerprint)
 
     def prune(self, days: int) -> int:
-        """Delete artifacts that are older than `days`, and of other engines or of plugins that are gone.
+        """Delete artifacts older than `days` that are for other engines, or for wasm that no plugin has.
 
-        Returns how many. Raises InfrastructureError.
+        Returns the number of artifacts deleted. Raises InfrastructureError.
         """
         pruned = 0
         while stale := self.store.stale_artifacts(self.engine.fingerprint, days, _PRUNED_AT_ONCE):
-            # The objects first: one that ends between the two begins with them again.
+            # The objects are deleted first: after an interruption the next attempt deletes the same ones again.
             self.bucket.delete(stale)
             self.store.forget_artifacts(stale)
             pruned += len(stale)
@@ -91,7 +90,7 @@ class Compiler:
         return pruned
 
     def _is_good(self, artifact: Artifact) -> bool:
-        """Whether a worker that asks S3 for it could load it."""
+        """Return True if a worker could fetch it from S3 and load it."""
         with tempfile.NamedTemporaryFile(suffix=".cwasm") as file:
             try:
                 pieces = self.bucket.get(artifact)

@@ -1,4 +1,4 @@
-"""Before a new version takes messages: what its engine has not compiled is compiled by the compile function."""
+"""Compiles all needed plugins for a new engine, before the new version of guildhook takes messages."""
 
 import time
 from collections.abc import Callable
@@ -15,13 +15,13 @@ _POLL_SECONDS: Final = 3
 class Recompilation:
     asked: int
     left: int
-    """Neither compiled nor refused when the time was over."""
+    """Plugins that were neither compiled nor refused when the time was over."""
 
 
 def recompile(
     compiler: Compiler, queue: CompileQueue, in_time: Callable[[], bool], sleep: Callable[[float], None] = time.sleep
 ) -> Recompilation:
-    """Ask for everything, and wait for it while `in_time`. Raises InfrastructureError."""
+    """Request all compiles, and wait for them while `in_time` returns True. Raises InfrastructureError."""
     uncompiled = compiler.uncompiled()
     queue.ask(uncompiled)
     asked = left = len(uncompiled)
