@@ -9,7 +9,7 @@ export default defineConfig({
     outDir: '../../local/guildhook_local/chat_page',
     emptyOutDir: true,
     target: 'es2022',
-    // The page's policy has no place for code or styles that are not files of its own.
+    // The page's security policy forbids inline code and styles, so all of them are files.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     license: { fileName: 'licenses.md' },

@@ -55,7 +55,7 @@ def started_browser() -> Iterator[Browser]:
 
 @dataclass
 class Complaints:
-    """What a page said that no page should: errors in the console, policies violated, requests that failed.
+    """Complaints of a page: errors in the console, violated policies and failed requests.
 
     It has no slots since Playwright puts attributes of its own on what it calls.
     """
@@ -109,7 +109,7 @@ def sign_in(page: Page, admin_url: str, name: str, path: str = "/") -> None:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe finds on the page as it is: nothing, if everybody can use it."""
+    """The violations of accessibility that axe finds on the page."""
     try:
         # Evaluated by the browser itself, which the page's policy does not bind.
         page.evaluate(_AXE.read_text())

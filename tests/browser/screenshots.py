@@ -99,7 +99,7 @@ def _test_run(page: Page, served: Served) -> None:
     page.get_by_label("Version").select_option("1")
     page.get_by_label("Message").fill("!split 90 0")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("heading", name="What version 1 did")).to_be_visible()
+    expect(page.get_by_role("heading", name="Result of version 1")).to_be_visible()
 
 
 _BOTH = ("light", "dark")

@@ -1,4 +1,4 @@
-"""What admins do on the page, in Chromium against the whole system."""
+"""Tests the work of admins on the page, in Chromium against the whole system."""
 
 import json
 import re
@@ -31,9 +31,9 @@ def _with_schema(wasm: bytes, schema: object) -> bytes:
 
 def _create(page: Page, served, own_guild, name: str) -> None:
     sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
-    page.get_by_role("button", name="New plugin").first.click()
+    page.get_by_role("button", name="Create a plugin").first.click()
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     expect(page.get_by_role("heading", name="Versions")).to_be_visible()
 
 
@@ -96,7 +96,7 @@ def test_a_plugin_that_was_just_uploaded_answers_in_the_chat(plugin, served, own
 def test_what_cannot_run_is_refused_with_reasons(plugin):
     upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
     refused = version(plugin, 1)
-    expect(refused.get_by_text("guildhook cannot run it")).to_be_visible()
+    expect(refused.get_by_text("guildhook cannot run this version")).to_be_visible()
     expect(refused.get_by_role("listitem").first).not_to_be_empty()
     assert barriers(plugin) == []
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_too_large_is_not_sent(plugin, tmp_path):
     posted = []
     plugin.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
     plugin.locator("input[type=file]").set_input_files(large)
-    expect(plugin.get_by_role("alert")).to_contain_text("60 MiB; a plugin may have 32 MiB. Nothing has been sent")
+    expect(plugin.get_by_role("alert")).to_contain_text("60 MiB; the limit is 32 MiB. Nothing has been sent")
     assert posted == []
 
 
@@ -141,10 +141,10 @@ def test_settings_by_form_and_by_json_with_secrets(plugin, complaints):
     expect(editor).to_contain_text('"greeting": "hello"')
     editor.fill('{"greeting": "hello", "loud": true, "more": 1}')
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("is not known")
+    expect(page.get_by_role("alert")).to_contain_text("is not a setting of this version")
     editor.fill('{"greeting": "hello", "loud": true}')
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Settings are saved.")).to_be_visible()
+    expect(page.get_by_text("The settings are saved.")).to_be_visible()
     assert barriers(page) == []
 
     page.get_by_role("button", name="Set API key").click()
@@ -164,15 +164,15 @@ def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"mine": 1}')
     other.get_by_role("textbox", name="Settings as JSON").fill('{"theirs": 1}')
     other.get_by_role("button", name="Save").click()
-    expect(other.get_by_text("Settings are saved.")).to_be_visible()
+    expect(other.get_by_text("The settings are saved.")).to_be_visible()
     plugin.get_by_role("button", name="Save").click()
-    dialog = plugin.get_by_role("alertdialog", name="Somebody else changed it")
+    dialog = plugin.get_by_role("alertdialog", name="Somebody else changed this plugin")
     expect(dialog).to_contain_text('"theirs": 1')
     expect(dialog).to_contain_text('"mine": 1')
     expect(dialog).to_contain_text(own_guild.admin)
     assert barriers(plugin) == []
-    dialog.get_by_role("button", name="Put mine over it").click()
-    expect(plugin.get_by_text("Settings are saved.")).to_be_visible()
+    dialog.get_by_role("button", name="Save my change anyway").click()
+    expect(plugin.get_by_text("The settings are saved.")).to_be_visible()
     other.reload()
     expect(other.get_by_role("textbox", name="Settings as JSON")).to_contain_text('"mine": 1')
 
@@ -196,7 +196,7 @@ def test_a_session_that_ended_keeps_what_was_typed(plugin, served, own_guild, co
     plugin.get_by_role("button", name=re.compile(own_guild.admin)).click()
     expect(plugin.get_by_role("textbox", name="Settings as JSON")).to_contain_text('"kept": true')
     plugin.get_by_role("button", name="Save").click()
-    expect(plugin.get_by_text("Settings are saved.")).to_be_visible()
+    expect(plugin.get_by_text("The settings are saved.")).to_be_visible()
 
 
 def test_a_message_is_tried(plugin):

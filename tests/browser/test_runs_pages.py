@@ -1,4 +1,4 @@
-"""What admins see of runs, in Chromium: the list, one of them, replays, shadows, reasons, and charts."""
+"""Tests the pages of runs in Chromium: the list, one run, replays, shadows, reasons and charts."""
 
 import re
 
@@ -32,7 +32,7 @@ def test_a_failed_run_is_found_explained_and_replayed_on_the_version_that_is_men
     expect(split.get_by_role("heading", name=re.compile("^Run of"))).to_be_visible()
     expect(split.get_by_role("meter", name="Fuel")).to_be_visible()
     # Harbour keeps what people write, so a replay needs nothing more.
-    expect(split.get_by_label("What it was given")).to_contain_text("!split 90 0")
+    expect(split.get_by_label("Message that it got")).to_contain_text("!split 90 0")
 
     split.get_by_role("button", name="Replay").click()
     dialog = split.get_by_role("dialog", name="Replay this run")
@@ -47,7 +47,7 @@ def test_what_a_shadow_would_have_sent_is_seen_and_never_sent(split):
     split.get_by_label("Kind").select_option("Shadow runs")
     expect(_rows(split).filter(has_text="shadow").first).to_be_visible()
     _rows(split).first.get_by_role("link").click()
-    expect(split.get_by_text("It ran beside the live version, and sent nothing.")).to_be_visible()
+    expect(split.get_by_text("This run was made beside the live version, and sent nothing.")).to_be_visible()
     expect(split.get_by_text("never sent").first).to_be_visible()
 
 
@@ -75,7 +75,7 @@ def test_charts_and_the_same_in_a_table(split):
     for name in ("Runs by outcome", "Fuel of a run, on average", "Time of a run, on average"):
         chart = split.get_by_role("figure", name=name)
         expect(chart.locator("svg .recharts-bar-rectangle").first).to_be_visible()
-    split.get_by_text("The numbers as a table").click()
+    split.get_by_text("Show the numbers as a table").click()
     expect(split.get_by_role("columnheader", name="crashed or not loadable")).to_be_visible()
     split.get_by_role("radio", name="7 days").or_(split.get_by_role("button", name="7 days")).first.click()
     expect(split).to_have_url(re.compile("range=week"))

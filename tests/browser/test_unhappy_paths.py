@@ -1,4 +1,4 @@
-"""What admins see on the page when something is in the way, in Chromium against the whole system."""
+"""Tests the page's reactions to faults, in Chromium against the whole system."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,9 @@ def _elsewhere(served) -> re.Pattern[str]:
 def plugin(page, served, own_guild):
     """A page on the versions of a plugin that has none yet."""
     sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
-    page.get_by_role("button", name="New plugin").first.click()
+    page.get_by_role("button", name="Create a plugin").first.click()
     page.get_by_label("Name").fill("ping")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     expect(page.get_by_role("heading", name="Versions")).to_be_visible()
     return page
 
@@ -112,9 +112,9 @@ def test_a_plugin_that_somebody_else_has_deleted_says_so(plugin, open_page, serv
 def test_a_clock_that_is_wrong_keeps_nobody_out(page, served, own_guild, hours):
     page.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
     sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{own_guild.id}")
-    page.get_by_role("button", name="New plugin").first.click()
+    page.get_by_role("button", name="Create a plugin").first.click()
     page.get_by_label("Name").fill("ping")
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     upload(page, _PING)
     expect(version(page, 1).get_by_text("ready")).to_be_visible()
 
@@ -132,7 +132,7 @@ def test_an_upload_whose_time_is_over_is_begun_anew(plugin, served, complaints):
         lambda route: route.fulfill(**over) if route.request.method == "POST" else route.continue_(),
     )
     upload(plugin, _PING)
-    expect(plugin.get_by_role("alert")).to_contain_text("The time to send it is over")
+    expect(plugin.get_by_role("alert")).to_contain_text("The time to send the file is over")
     plugin.unroute(_elsewhere(served))
     with plugin.expect_request(lambda request: request.method == "POST" and request.url.endswith("/versions")):
         plugin.get_by_role("button", name="Try again").click()
@@ -151,7 +151,7 @@ def test_who_does_not_sign_in_now_is_not_asked_again_by_what_the_page_does_itsel
     for _ in range(2):
         plugin.wait_for_event("response", lambda response: response.status == 401)
     expect(dialog).to_have_count(0)
-    # What somebody does is another matter.
+    # An action of the admin asks again.
     tab(plugin, "Overview")
     plugin.get_by_text("Enabled", exact=True).click()
     expect(dialog).to_be_visible()
@@ -162,7 +162,7 @@ def test_the_message_of_a_run_is_shown_without_signs_of_its_layout(page, served)
     page.get_by_role("link", name="split", exact=True).click()
     tab(page, "Runs")
     page.get_by_role("table").get_by_role("link").first.click()
-    given = page.get_by_role("region", name="What it was given")
+    given = page.get_by_role("region", name="Message that it got")
     expect(given).to_contain_text('"channel_id"')
     expect(given).not_to_contain_text("␊")
 

@@ -47,7 +47,7 @@ function Room({ known }: { known: Guilds }) {
           )}
         </header>
         <p role="status" className="connection">
-          {connection !== 'lost' ? '' : 'The connection to the chat server is lost; trying again.'}
+          {connection !== 'lost' ? '' : 'The connection to the chat server is lost. The page is trying again.'}
         </p>
         <Messages key={channel.id} messages={messages} channel={channel} />
         <Composer key={guild.id} guild={guild} channel={channel} onSaid={add} />
@@ -67,7 +67,7 @@ function Room({ known }: { known: Guilds }) {
   );
 }
 
-/** Where the address leads to; the first of all where it leads nowhere. */
+/** The guild and channel of the address; the first ones if the address has none. */
 function found(guilds: Guild[], place: Place) {
   const guild = guilds.find((one) => one.id === place.guildId) ?? guilds[0];
   const channel = guild?.channels.find((one) => one.id === place.channelId) ?? guild?.channels[0];

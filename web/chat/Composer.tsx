@@ -21,8 +21,8 @@ export function Composer({ guild, channel, onSaid }: Props) {
     try {
       onSaid(await say(channel.id, memberId, text));
     } catch (error) {
-      setProblem(`It was not sent: ${(error as Error).message}`);
-      // Unless something else has been typed meanwhile.
+      setProblem(`The message was not sent: ${(error as Error).message}`);
+      // The text is put back, unless another text has been typed in the meantime.
       setContent((now) => now || content);
     }
   }

@@ -7,7 +7,7 @@ export function Messages({ messages, channel }: { messages: Message[]; channel: 
   const list = useRef<HTMLDivElement>(null);
   const atTheEnd = useRef(true);
   const newest = messages.at(-1)?.id;
-  // Whoever has scrolled up to read stays there.
+  // The list does not scroll for readers who have scrolled up.
   useEffect(() => {
     if (newest && atTheEnd.current) {
       list.current?.scrollTo({ top: list.current.scrollHeight });
@@ -18,7 +18,7 @@ export function Messages({ messages, channel }: { messages: Message[]; channel: 
       ref={list}
       role="log"
       aria-label={`Messages in ${channel.name}`}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must reach a scrollable list
       tabIndex={0}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
         atTheEnd.current = scrollHeight - scrollTop - clientHeight < CLOSE_TO_THE_END;

@@ -32,7 +32,7 @@ export function Places({ guilds, guild, channel, go }: Props) {
   );
 }
 
-/** In this page, unless the link is to be opened elsewhere. */
+/** Follows a link inside the page, unless it is opened in another tab. */
 function follow(event: MouseEvent, go: () => void) {
   if (!(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
     event.preventDefault();

@@ -4,7 +4,7 @@ export type Place = { guildId?: string; channelId?: string };
 
 const moved = new EventTarget();
 
-/** The guild and channel in the page's address, and how to go to others. */
+/** The guild and channel in the page's address, and a function that goes to others. */
 export function usePlace(): [Place, (path: string) => void] {
   const path = useSyncExternalStore(subscribe, () => window.location.pathname);
   const [, , guildId, channelId] = path.split('/');

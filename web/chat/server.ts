@@ -1,4 +1,4 @@
-// What the chat server answers to its page, as local/guildhook_local/chat_page.py has it.
+// The requests of this page and their answers; local/guildhook_local/chat_page.py is the server's side.
 
 export type Channel = { id: string; name: string };
 export type Member = { id: string; name: string; about: string };
@@ -29,7 +29,7 @@ export async function say(channelId: string, userId: string, content: string): P
   });
 }
 
-/** Every message from now on; `onConnected` is called with each change of whether they come. Returns how to stop. */
+/** Listens for messages. `onConnected` is called when the connection opens or is lost. Returns a function that stops. */
 export function listen(onMessage: (message: Message) => void, onConnected: (connected: boolean) => void): () => void {
   const events = new EventSource('/chat/events');
   events.onmessage = (event) => onMessage(JSON.parse(event.data));

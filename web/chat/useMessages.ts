@@ -3,7 +3,7 @@ import { listen, listMessages, type Message } from './server';
 
 const MOST_MESSAGES = 500;
 
-/** What is said in a channel, kept up to date; `add` puts one in that the server has taken already. */
+/** The messages of a channel, kept up to date. `add` adds a message that the server has accepted. */
 export function useMessages(channelId: string | undefined) {
   const [all, setAll] = useState<Message[]>([]);
   const [connection, setConnection] = useState<'opening' | 'open' | 'lost'>('opening');
@@ -12,10 +12,10 @@ export function useMessages(channelId: string | undefined) {
 
   useEffect(() => listen(add, (open) => setConnection(open ? 'open' : 'lost')), [add]);
 
-  // Each time that the connection is open: what was said before no event tells.
+  // The messages are read each time the connection opens, since no event brings the earlier ones.
   useEffect(() => {
     if (channelId && connection !== 'lost') {
-      // Where that fails the connection is lost as well, and what is missing is asked for when it is back.
+      // If this fails, the connection is lost as well, and the messages are read when it is back.
       listMessages(channelId).then(
         (messages) => add(...messages),
         () => {},
@@ -26,7 +26,7 @@ export function useMessages(channelId: string | undefined) {
   return { messages: all.filter((message) => message.channel_id === channelId), connection, add };
 }
 
-/** Each once, by time. */
+/** The messages without duplicates, sorted by time. */
 function merged(known: Message[], more: Message[]): Message[] {
   const byId = new Map([...known, ...more].map((message) => [message.id, message]));
   const sorted = [...byId.values()].sort((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));

@@ -15,7 +15,7 @@ const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
-      // What the API refuses it refuses again; what was out of reach may be back.
+      // A refusal by the API is final, so only requests without an answer are tried again.
       retry: (failures, error) => failures < 2 && error instanceof ProblemError && error.status >= 502,
       networkMode: 'always',
     },

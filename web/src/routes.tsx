@@ -4,7 +4,7 @@ import { Layout } from './shell/Layout';
 import { SignedInPage } from './shell/SignedInPage';
 import { Loading } from './ui/Loading';
 
-// Each tab is loaded when it is opened: the editor, forms and charts are most of the page's code.
+// Each tab is loaded when it is opened, since the editor, the forms and the charts are most of the page's code.
 export const router = createBrowserRouter([
   {
     path: '/',

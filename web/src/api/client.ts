@@ -14,7 +14,7 @@ api.use({
     if (response.status === 401) endSession({ byChange: request.method !== 'GET' });
   },
   onError({ error }) {
-    // An aborted request is nobody's problem; what else fetch throws is that there was no answer.
+    // An aborted request is not a problem. Any other error of fetch means that there was no answer.
     return error instanceof DOMException && error.name === 'AbortError' ? error : unreachable();
   },
 });
@@ -25,7 +25,7 @@ interface Answer<Data> {
   response: Response;
 }
 
-/** Raises ProblemError for every answer that is none. */
+/** The data of a successful answer. Throws a ProblemError for any other answer. */
 export async function answer<Data>(asked: Promise<Answer<Data>>): Promise<Data> {
   const { data, error, response } = await asked;
   if (!response.ok) throw problemOf(response, error);

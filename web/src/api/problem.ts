@@ -1,6 +1,6 @@
 import type { FieldError, Permission, Problem } from './types';
 
-/** What the API answered instead, or that it could not be asked (status 0). */
+/** A problem that the API answered with, or an API that could not be reached (status 0). */
 export class ProblemError extends Error {
   readonly kind: string;
   readonly status: number;
@@ -36,7 +36,7 @@ export function unreachable(): ProblemError {
   });
 }
 
-/** Of an answer whose body may be anything: what stands between may answer as well, without problem details. */
+/** The problem in an answer. Its body may be anything, since servers in front of the API answer without problem details. */
 export function problemOf(response: Response, body: unknown): ProblemError {
   const retryAfter = Number(response.headers.get('Retry-After'));
   const given = typeof body === 'object' && body !== null ? (body as Partial<Problem>) : {};
@@ -45,7 +45,7 @@ export function problemOf(response: Response, body: unknown): ProblemError {
       type: typeof given.type === 'string' ? given.type : 'about:blank',
       title: typeof given.title === 'string' ? given.title : `The answer was ${response.status}`,
       status: response.status,
-      detail: typeof given.detail === 'string' ? given.detail : 'It came without an explanation.',
+      detail: typeof given.detail === 'string' ? given.detail : 'The server sent no explanation.',
       errors: Array.isArray(given.errors) ? given.errors : [],
       consent: Array.isArray(given.consent) ? given.consent : [],
     },
@@ -65,7 +65,7 @@ export function asProblem(error: unknown): ProblemError {
   });
 }
 
-/** What somebody can do about it, where the detail does not say. */
+/** The way out of a problem, for problems whose detail does not contain one. */
 export function wayOut(problem: ProblemError): string | null {
   switch (problem.status) {
     case 0:
@@ -73,24 +73,24 @@ export function wayOut(problem: ProblemError): string | null {
     case 401:
       return 'Your session has ended. Reload the page to sign in again.';
     case 403:
-      return 'Ask somebody who may manage the guild for MANAGE_GUILD.';
+      return 'Ask somebody who manages the guild for the permission MANAGE_GUILD.';
     case 404:
-      return 'It may have been deleted, or is not of a guild that you manage.';
+      return 'It may have been deleted, or it belongs to a guild that you do not manage.';
     case 412:
-      return 'Look at what changed, then decide.';
+      return 'Reload the page to see the change, then decide.';
     case 413:
-      return 'Make it smaller.';
+      return 'Make the data smaller, then try again.';
     case 429:
       return problem.retryAfterSeconds
         ? `Try again in ${problem.retryAfterSeconds} seconds.`
         : 'Wait a minute, then try again.';
     case 500:
-      return 'Try again. If it stays, tell the operator: it is in the log.';
+      return 'Try again. If it happens again, tell the operator, who finds the cause in the log.';
     case 503:
       return 'Nothing has been changed. Try again in a moment.';
     case 502:
     case 504:
-      return 'It may have been done all the same. Reload the page to see, and try again if it has not.';
+      return 'The change may have been made all the same. Reload the page to see, and try again if it was not.';
     default:
       return null;
   }

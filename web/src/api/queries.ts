@@ -4,9 +4,9 @@ import type { Outcome, VersionState } from './types';
 
 const LIVE_MS = 4_000;
 const UNFINISHED_MS = 1_500;
-/** What others change. */
+/** The time after which data that others may change is read again. */
 const OTHERS_MS = 15_000;
-/** The most that the API puts on a page. */
+/** The largest page that the API returns. */
 const MAX_PAGE = 100;
 
 export interface RunFilters {
@@ -21,7 +21,7 @@ export interface PluginPath {
   plugin_id: string;
 }
 
-/** Whether something is still to happen to a version without anybody's doing. */
+/** True if the state of a version will change by itself. */
 export function isUnfinished(state: VersionState): boolean {
   return state === 'uploaded' || state === 'checking' || state === 'compiling';
 }
@@ -74,7 +74,7 @@ export const versionsQuery = (path: PluginPath) =>
     queryFn: ({ signal }) =>
       answer(
         api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/versions', {
-          // A plugin has fewer versions than a page takes.
+          // A plugin has fewer versions than fit on a page.
           params: { path, query: { limit: MAX_PAGE } },
           signal,
         }),
@@ -82,7 +82,7 @@ export const versionsQuery = (path: PluginPath) =>
     refetchInterval: (query) => {
       const states = query.state.data?.items.map((version) => version.state) ?? [];
       if (states.some(isUnfinished)) return UNFINISHED_MS;
-      // Its file may arrive without this page being told.
+      // A file may arrive from elsewhere, so the list is read again.
       return states.includes('expected') ? LIVE_MS : OTHERS_MS;
     },
   });
@@ -99,7 +99,7 @@ export const runsQuery = (path: PluginPath, filters: RunFilters, live: boolean) 
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
-    // Whoever reads older pages does not want them to move.
+    // Only the first page is refreshed, so that older pages do not move while somebody reads them.
     refetchInterval: (query) => (live && (query.state.data?.pages.length ?? 0) <= 1 ? LIVE_MS : false),
   });
 
@@ -113,7 +113,7 @@ export const runQuery = (path: PluginPath, runId: string) =>
           signal,
         }),
       ),
-    // What was still to be sent may have been.
+    // Pending messages may have been sent in the meantime.
     refetchInterval: (query) => (query.state.data?.sends.some((send) => send.state === 'pending') ? LIVE_MS : false),
   });
 
@@ -138,7 +138,7 @@ export const explanationQuery = (path: PluginPath, messageId: string) =>
           signal,
         }),
       ),
-    // It may be still on its way.
+    // The message may still be in the queue.
     refetchInterval: (query) => (query.state.data?.run == null ? OTHERS_MS : false),
   });
 
@@ -157,7 +157,7 @@ export const auditQuery = (guildId: string, pluginId?: string) =>
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? OTHERS_MS : false),
   });
 
-/** Who made the newest change of a plugin; null if nobody is known. */
+/** The newest entry of the audit log for a plugin; null if there is none. */
 export async function latestChange(guildId: string, pluginId?: string) {
   const page = await answer(
     api.GET('/api/guilds/{guild_id}/audit', {

@@ -23,7 +23,7 @@ export function AuditPage() {
     <>
       <div className="toolbar">
         <PageHeading title={['Audit log', guild.name]} level={2}>
-          Who changed what
+          Audit log
         </PageHeading>
         <div className="filters">
           <Choice
@@ -47,8 +47,8 @@ export function AuditPage() {
           const entries = pages.flatMap((page) => page.items);
           if (entries.length === 0) {
             return (
-              <Empty title="Nothing has been changed yet">
-                <p>Every change that somebody makes here is listed with who made it and when.</p>
+              <Empty title="Nothing has changed yet">
+                <p>Every change that an admin makes here is listed with the name of the admin and the time.</p>
               </Empty>
             );
           }
@@ -60,9 +60,9 @@ export function AuditPage() {
                   <tr>
                     <th scope="col">When</th>
                     <th scope="col">Who</th>
-                    <th scope="col">What</th>
+                    <th scope="col">Change</th>
                     <th scope="col">Plugin</th>
-                    <th scope="col">More</th>
+                    <th scope="col">Details</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -71,7 +71,7 @@ export function AuditPage() {
                   ))}
                 </tbody>
               </table>
-              <More query={query} what="Older changes" />
+              <More query={query} what="Show older changes" />
             </>
           );
         }}
@@ -91,7 +91,7 @@ function Entry({ guildId, entry, names }: { guildId: string; entry: AuditEntry; 
       <td data-label="Who" title={entry.actor_id}>
         <Written text={entry.actor_name} />
       </td>
-      <td data-label="What">{action(entry.action)}</td>
+      <td data-label="Change">{action(entry.action)}</td>
       <td data-label="Plugin">
         {pluginId && name ? (
           <Link to={`/guilds/${guildId}/plugins/${pluginId}`}>{name}</Link>
@@ -99,7 +99,7 @@ function Entry({ guildId, entry, names }: { guildId: string; entry: AuditEntry; 
           (pluginId?.slice(0, 8) ?? '–')
         )}
       </td>
-      <td data-label="More" className="detail">
+      <td data-label="Details" className="detail">
         <Written text={actionDetail(entry.detail)} />
       </td>
     </tr>

@@ -27,9 +27,11 @@ export function GuildSettingsPage() {
     onSuccess: (changed) => {
       queryClient.setQueryData(query.queryKey, changed);
       void queryClient.invalidateQueries({ queryKey: [...keys.guild(guild.id), 'audit'] });
-      announce(changed.keep_content ? 'Messages are kept with runs from now on.' : 'Messages are no longer kept.');
+      announce(
+        changed.keep_content ? 'Messages are kept with runs from now on.' : 'Messages are no longer kept with runs.',
+      );
     },
-    // Somebody else was first: what they chose is shown, and one more press decides.
+    // Somebody else has changed the switch first. Their choice is shown, and the admin can press again.
     onError: () => queryClient.invalidateQueries({ queryKey: query.queryKey }),
   });
   return (
@@ -45,19 +47,20 @@ export function GuildSettingsPage() {
           isDisabled={keepContent.isPending}
           onChange={(keep) => keepContent.mutate(keep)}
         >
-          Keep the message that a run was given
+          Keep messages with runs
         </Switch>
         <p className="muted">
-          With it, everybody who manages this guild can read in a plugin’s runs what people wrote, and replay the run as
-          it was. Without it, a run knows the message’s id alone. Switching it off does not delete what is recorded
-          already: that goes with the runs, after the time that your operator keeps them.
+          If this is on, each run keeps the message that it got. Everybody who manages this guild can read these
+          messages and replay the run. If it is off, a run keeps only the id of the message. Switching it off does not
+          delete messages that are kept already: they are deleted with their runs, after the time that your operator has
+          set.
         </p>
       </section>
       <section className="section">
         <h3>Budget of this minute</h3>
         <p className="muted">
-          All plugins of the guild share it. When it is used up, further messages wait for the next minute; nothing is
-          lost.
+          All plugins of the guild share this budget. When it is used up, further messages wait for the next minute. No
+          message is lost.
         </p>
         <BudgetBars budget={guild.budget} />
       </section>
@@ -80,7 +83,7 @@ function BudgetBars({ budget }: { budget: Budget }) {
       {budget.over_at && (
         <div className="notice notice-warn">
           <p>
-            Used up <Time at={budget.over_at} />
+            The budget was used up <Time at={budget.over_at} />
             {budget.over_reason && <>: {budget.over_reason}</>}. {count(budget.delayed, 'message')} had to wait.
           </p>
         </div>

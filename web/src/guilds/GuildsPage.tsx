@@ -13,8 +13,11 @@ export function GuildsPage() {
       <Loaded query={query} what="your guilds">
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="You manage no guild">
-              <p>Plugins are for people with MANAGE_GUILD. Ask the owner of a guild for it, then reload this page.</p>
+            <Empty title="You do not manage a guild">
+              <p>
+                Only people with the permission MANAGE_GUILD can manage plugins. Ask the owner of your guild for it,
+                then reload this page.
+              </p>
             </Empty>
           ) : (
             <ul className="cards">

@@ -10,12 +10,12 @@ import type { Conflict, PluginChanges } from './change';
 interface Props {
   changes: PluginChanges;
   hidesFields?: boolean;
-  /** Both values, where there are some to compare. */
+  /** Shows both values, if there are values to compare. */
   compare?: (conflict: Conflict) => ReactNode;
   onTakeTheirs?: (conflict: Conflict) => void;
 }
 
-/** Why the last change was not made. */
+/** The reason why the last change was not saved: a problem, or a change by somebody else. */
 export function ChangeNotices({ changes, hidesFields, compare, onTakeTheirs }: Props) {
   const { conflict, problem } = changes;
   const takeTheirs = () => {
@@ -26,7 +26,7 @@ export function ChangeNotices({ changes, hidesFields, compare, onTakeTheirs }: P
     <>
       {problem && <ProblemNotice problem={problem} hidesFields={hidesFields} />}
       <Dialog
-        title="Somebody else changed it"
+        title="Somebody else changed this plugin"
         role="alertdialog"
         isWide={compare !== undefined}
         isOpen={conflict !== null}
@@ -43,15 +43,15 @@ export function ChangeNotices({ changes, hidesFields, compare, onTakeTheirs }: P
                   {action(conflict.by.action)} <Time at={conflict.by.at} />.
                 </>
               ) : (
-                'This plugin has been changed since you opened it.'
+                'Somebody has changed this plugin since you opened it.'
               )}{' '}
-              Nothing of yours has been saved yet. You were about to {conflict.change.what}.
+              Your change is not saved. You were about to {conflict.change.what}.
             </p>
             {compare?.(conflict)}
             <DialogActions>
-              <Button onPress={takeTheirs}>Take theirs</Button>
+              <Button onPress={takeTheirs}>Discard my change</Button>
               <Button kind="primary" isPending={changes.isPending} onPress={() => changes.submitOver(conflict)}>
-                Put mine over it
+                Save my change anyway
               </Button>
             </DialogActions>
           </>

@@ -24,7 +24,7 @@ export function NewPluginDialog({ guildId, isOpen, onClose }: Props) {
   const navigate = useNavigate();
   const queryClient = useQueryClient();
   const [draft, setDraft, dropDraft] = useDraft(`new-plugin.${guildId}`, EMPTY);
-  // The same for every attempt at the same plugin: a lost answer makes no second one.
+  // All attempts to create the same plugin share a key, so that a lost answer creates no second plugin.
   const [attempt, setAttempt] = useState(() => ({ key: crypto.randomUUID(), body: '' }));
   const create = useMutation({
     mutationFn: () => {
@@ -42,7 +42,7 @@ export function NewPluginDialog({ guildId, isOpen, onClose }: Props) {
       dropDraft(EMPTY);
       setAttempt({ key: crypto.randomUUID(), body: '' });
       void queryClient.invalidateQueries({ queryKey: keys.guild(guildId) });
-      announce(`${plugin.name} is there. Upload its first version.`);
+      announce(`${plugin.name} is created. Upload its first version.`);
       navigate(`/guilds/${guildId}/plugins/${plugin.id}/versions`);
     },
   });
@@ -56,7 +56,7 @@ export function NewPluginDialog({ guildId, isOpen, onClose }: Props) {
     onClose();
   };
   return (
-    <Dialog title="New plugin" isOpen={isOpen} onClose={close}>
+    <Dialog title="Create a plugin" isOpen={isOpen} onClose={close}>
       <form onSubmit={submit} className="form">
         {problem && <ProblemNotice problem={problem} />}
         <TextField
@@ -74,7 +74,7 @@ export function NewPluginDialog({ guildId, isOpen, onClose }: Props) {
           maxLength={2_000}
           value={draft.description}
           error={fieldError(problem, '/description')}
-          hint="For the others who manage this guild."
+          hint="Tells the other admins of this guild what the plugin does."
           onChange={(event) => setDraft({ ...draft, description: event.target.value })}
         />
         <DialogActions>

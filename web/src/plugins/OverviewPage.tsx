@@ -35,12 +35,13 @@ export function OverviewPage() {
         <div className="notice notice-warn">
           <p className="notice-title">No version is live</p>
           <p>
-            The plugin is given no messages yet. <Link to="versions">Upload a version, and let it go live</Link>.
+            The plugin gets no messages until a version is live.{' '}
+            <Link to="versions">Upload a version, and let it go live</Link>.
           </p>
         </div>
       )}
       <section className="section">
-        <h3>What it is given</h3>
+        <h3>Messages that it gets</h3>
         <Switch
           isSelected={plugin.enabled}
           isDisabled={changes.isPending}
@@ -54,14 +55,16 @@ export function OverviewPage() {
         >
           Enabled
         </Switch>
-        <p className="muted">A disabled plugin is given no messages. What it remembers stays.</p>
+        <p className="muted">A disabled plugin gets no messages. Its state is kept.</p>
         <Switch
           isSelected={plugin.bot_messages}
           isDisabled={changes.isPending}
           onChange={(bot_messages) =>
             changes.submit({
-              what: bot_messages ? 'let it have messages of bots' : 'keep messages of bots from it',
-              done: bot_messages ? 'It is given messages of bots.' : 'It is no longer given messages of bots.',
+              what: bot_messages ? 'give it messages of bots' : 'give it no messages of bots',
+              done: bot_messages
+                ? `${plugin.name} gets messages of bots.`
+                : `${plugin.name} no longer gets messages of bots.`,
               send: patch(plugin, { bot_messages }),
             })
           }
@@ -69,8 +72,8 @@ export function OverviewPage() {
           Messages of bots too
         </Switch>
         <p className="muted">
-          Those that say what they answer, and up to four hops away from a person’s message. Switch it on only for
-          plugins that are meant to answer other plugins.
+          The plugin gets a bot’s message only if the message names the message that it answers, and is at most four
+          answers away from a person’s message. Switch this on only if the plugin is meant to answer other plugins.
         </p>
       </section>
       {plugin.last_error && (
@@ -89,8 +92,7 @@ export function OverviewPage() {
       <section className="section section-danger">
         <h3>Delete</h3>
         <p>
-          Deletes the plugin with its versions, settings, secrets, state and runs. The audit log keeps that it was
-          there.
+          This deletes the plugin with its versions, settings, secrets, state and runs. The audit log keeps its entries.
         </p>
         <DeletePlugin plugin={plugin} />
       </section>
@@ -108,7 +110,7 @@ function QuarantineNotice({ plugin }: { plugin: Plugin }) {
     <div className="notice notice-bad">
       <p className="notice-title">Quarantined: {quarantine.reason}</p>
       <p>
-        It is given no messages since <Time at={quarantine.since} />, and is tried again{' '}
+        The plugin has had no messages since <Time at={quarantine.since} />. It is tried again{' '}
         <Time at={quarantine.retry_at} />
         {quarantine.pauses > 1 && <> after {count(quarantine.pauses, 'pause')}, each twice as long as the one before</>}
         . The last error was:
@@ -117,8 +119,8 @@ function QuarantineNotice({ plugin }: { plugin: Plugin }) {
         <Written text={quarantine.last_error} />
       </pre>
       <p>
-        Upload a version that is mended, which starts afresh, or <Link to="runs">see what went wrong</Link>. If the
-        cause is gone, try it again now.
+        <Link to="runs">See the failed runs</Link>. Then upload a corrected version, which ends the quarantine when it
+        goes live. If the cause is gone already, try the plugin again now.
       </p>
       <ChangeNotices changes={changes} />
       <Button
@@ -126,7 +128,7 @@ function QuarantineNotice({ plugin }: { plugin: Plugin }) {
         onPress={() =>
           changes.submit({
             what: 'end the quarantine',
-            done: `${plugin.name} is given messages again.`,
+            done: `${plugin.name} gets messages again.`,
             send: async (etag) => {
               const changed = await answer(
                 api.DELETE('/api/guilds/{guild_id}/plugins/{plugin_id}/quarantine', {
@@ -240,12 +242,12 @@ function DeletePlugin({ plugin }: { plugin: Plugin }) {
         >
           <p>
             {sentence(
-              `It has ${count(plugin.secrets.length, 'secret')}, its state and its runs, and none of that comes back`,
+              `its ${count(plugin.secrets.length, 'secret')}, its state and its runs are deleted with it, and cannot be restored`,
             )}
           </p>
           {remove.error && <ProblemNotice problem={asProblem(remove.error)} />}
           <TextField
-            label={`Type its name, ${plugin.name}`}
+            label={`Type the name of the plugin, ${plugin.name}, to confirm`}
             autoComplete="off"
             autoFocus
             value={typed}

@@ -23,16 +23,16 @@ export function PermissionsPage() {
     <>
       {guard}
       <PageHeading title={['Permissions', plugin.name]} level={2}>
-        What it may do
+        Permissions
       </PageHeading>
       <p className="muted">
-        Everything is denied that is not allowed here. A call that is denied fails inside the plugin, and its run shows
-        it.
+        The plugin can do only the things that are allowed here. Any other call fails inside the plugin, and its run
+        shows the refused call.
       </p>
       <ChangeNotices changes={changes} onTakeTheirs={() => dropDraft(null)} />
       {offered.length === 0 ? (
-        <Empty title="There is nothing to allow">
-          <p>This guild has no permission that it could give to plugins.</p>
+        <Empty title="There are no permissions to allow">
+          <p>Your operator has not offered any permission to the plugins of this guild. Ask the operator.</p>
         </Empty>
       ) : (
         <ul className="grants">
@@ -53,7 +53,7 @@ export function PermissionsPage() {
                 </Checkbox>
                 {needed ? (
                   <Badge tone={granted.includes(name) ? 'info' : 'warn'}>
-                    {granted.includes(name) ? 'used by the live version' : 'the live version asks for it'}
+                    {granted.includes(name) ? 'used by the live version' : 'the live version needs it'}
                   </Badge>
                 ) : (
                   granted.includes(name) && <Badge tone="quiet">not used by the live version</Badge>
@@ -70,8 +70,8 @@ export function PermissionsPage() {
           isPending={changes.isPending}
           onPress={() =>
             changes.submit({
-              what: 'change what it may do',
-              done: 'Permissions are saved.',
+              what: 'change its permissions',
+              done: 'The permissions are saved.',
               send: async (etag) => {
                 const changed = await patch(plugin, { permissions: [...granted] })(etag);
                 dropDraft(null);

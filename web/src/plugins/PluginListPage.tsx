@@ -28,12 +28,12 @@ export function PluginListPage() {
           Plugins
         </PageHeading>
         <Button kind="primary" onPress={() => setNew(true)} isDisabled={isFull}>
-          New plugin
+          Create a plugin
         </Button>
       </div>
       {isFull && (
         <p className="notice notice-warn">
-          The guild has all the {count(guild.plugins_limit, 'plugin')} it may have. Delete one to make room.
+          This guild has reached its limit of {count(guild.plugins_limit, 'plugin')}. Delete a plugin to make room.
         </p>
       )}
       <Loaded query={query} what="the plugins">
@@ -44,14 +44,14 @@ export function PluginListPage() {
               <Empty title="Upload your first plugin">
                 <ol className="steps">
                   <li>
-                    Build a plugin, a WebAssembly component:{' '}
-                    <Link to="/guilds/help">how, in C, Rust, Python or JavaScript</Link>.
+                    Build a plugin, which is a WebAssembly component:{' '}
+                    <Link to="/guilds/help">see how in C, Rust, Python or JavaScript</Link>.
                   </li>
-                  <li>Press “New plugin”, give it a name, and drop its file.</li>
-                  <li>See what it asks for, and let it go live.</li>
+                  <li>Press “Create a plugin”, give it a name, and upload its file.</li>
+                  <li>Check which permissions it needs, and let it go live.</li>
                 </ol>
                 <Button kind="primary" onPress={() => setNew(true)}>
-                  New plugin
+                  Create a plugin
                 </Button>
               </Empty>
             );
@@ -65,7 +65,7 @@ export function PluginListPage() {
                   </li>
                 ))}
               </ul>
-              <More query={query} what="More plugins" />
+              <More query={query} what="Show more plugins" />
             </>
           );
         }}
@@ -86,7 +86,7 @@ function PluginRow({ plugin }: { plugin: Plugin }) {
         {plugin.description && <p className="muted one-line">{plugin.description}</p>}
         {quarantine && (
           <p className="bad-text">
-            {quarantine.reason}; tried again <Time at={quarantine.retry_at} />
+            {quarantine.reason}; it is tried again <Time at={quarantine.retry_at} />
           </p>
         )}
       </div>

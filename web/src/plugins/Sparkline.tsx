@@ -2,7 +2,7 @@ import type { Hour } from './today';
 
 const HEIGHT = 20;
 
-/** What the numbers beside it say already, as a shape. */
+/** A small chart of the numbers beside it; hidden from screen readers, which read the numbers. */
 export function Sparkline({ hours }: { hours: readonly Hour[] }) {
   const most = Math.max(1, ...hours.map((hour) => hour.ok + hour.failed));
   return (

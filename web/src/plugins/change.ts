@@ -7,13 +7,13 @@ import type { AuditEntry, Plugin, PluginChange } from '../api/types';
 import { announce } from '../shell/announce';
 
 export interface Change {
-  /** What it is, as part of a sentence: "enable the plugin". */
+  /** The change as a part of a sentence: "enable the plugin". */
   what: string;
-  /** Of the plugin that it is a change of, if that is older than the one that is shown. */
+  /** The ETag of the plugin that was changed, if it is older than the plugin that is shown. */
   etag?: string;
-  /** Whether what others have changed meanwhile is something else. */
+  /** True if others have changed only other parts in the meantime. */
   isElsewhere?: (theirs: Plugin) => boolean;
-  /** Said when it is done. */
+  /** The text to announce after the change. */
   done: string;
   send: (etag: string) => Promise<Plugin>;
 }
@@ -21,11 +21,11 @@ export interface Change {
 export interface Conflict {
   change: Change;
   theirs: Plugin;
-  /** Null if the audit log does not say. */
+  /** The entry of the audit log; null if there is none. */
   by: AuditEntry | null;
 }
 
-/** One change of a plugin at a time, on what is shown; if somebody else was first, nothing is changed and both are kept. */
+/** Saves one change at a time. If somebody else changed the plugin first, nothing is saved and both changes are kept. */
 export function usePluginChange(plugin: Plugin) {
   const queryClient = useQueryClient();
   const [conflict, setConflict] = useState<Conflict | null>(null);
@@ -75,7 +75,7 @@ export function usePluginChange(plugin: Plugin) {
     conflict,
     problem: failed && !failed.changedMeanwhile ? failed : null,
     isPending: mutation.isPending,
-    /** Which change is on its way. */
+    /** The change that is being saved. */
     pending: mutation.isPending ? mutation.variables.change.what : null,
   };
 }
@@ -93,5 +93,5 @@ export function patch(plugin: Plugin, body: PluginChange): Change['send'] {
 }
 
 function nothing(): void {
-  // The mutation itself knows how it ended.
+  // The mutation keeps its own result.
 }

@@ -7,7 +7,7 @@ export interface Hour {
 
 const HOUR_MS = 3_600_000;
 
-/** The last 24 hours, the newest last. What a quarantined plugin was not given did not run. */
+/** The last 24 hours, the newest last. Messages that a quarantined plugin did not get are not counted. */
 export function today(usage: readonly UsageHour[], now: Date): { hours: Hour[]; runs: number; failed: number } {
   const newest = Math.floor(now.getTime() / HOUR_MS);
   const hours = Array.from({ length: 24 }, (): Hour => ({ ok: 0, failed: 0 }));

@@ -39,7 +39,7 @@ export function ChartsPage() {
           Runs over time
         </PageHeading>
         <Views<Range>
-          label="How long"
+          label="Period"
           views={{ day: RANGES.day.label, week: RANGES.week.label }}
           value={range}
           onChange={(chosen) => setSearch(chosen === 'week' ? { range: chosen } : {}, { replace: true })}
@@ -48,8 +48,10 @@ export function ChartsPage() {
       <Loaded query={query} what="the charts">
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title={`Nothing ran in the last ${RANGES[range].label}`}>
-              <p>A plugin that is enabled and has a live version is counted here with every message of the guild.</p>
+            <Empty title={`The plugin did not run in the last ${RANGES[range].label}`}>
+              <p>
+                An enabled plugin with a live version runs for every message of the guild. Its runs are counted here.
+              </p>
             </Empty>
           ) : (
             <Charts data={buckets(items, hours, size, new Date())} range={range} />
@@ -105,7 +107,7 @@ interface ChartProps {
   bars: { key: Kind | 'fuelPerRun' | 'msPerRun'; name: string }[];
 }
 
-/** The picture is hidden from screen readers, which have the summary, and all of the numbers in the table below. */
+/** The chart is hidden from screen readers, which read its summary, and the numbers in the table below. */
 function Chart({ title, summary, data, format, bars }: ChartProps) {
   return (
     <figure className="chart">
@@ -166,7 +168,7 @@ function Chart({ title, summary, data, format, bars }: ChartProps) {
 function AsTable({ data, kinds }: { data: (Bucket & { label: string })[]; kinds: readonly Kind[] }) {
   return (
     <details className="details">
-      <summary>The numbers as a table</summary>
+      <summary>Show the numbers as a table</summary>
       <Scrollable label="The numbers as a table">
         <table className="table-plain">
           <caption className="visually-hidden">Runs by outcome, with fuel and time of a run on average</caption>

@@ -39,10 +39,11 @@ export function ReplayDialog({ run, onClose }: { run: Run; onClose: () => void }
     <Dialog title="Replay this run" isOpen isWide onClose={onClose}>
       <form className="form" onSubmit={submit}>
         <p className="muted">
-          The same message, time and random numbers, in the real sandbox. Nothing is sent and nothing is remembered.
+          The replay runs in the real sandbox with the same message, time and random numbers. Nothing is sent, and the
+          state is not changed.
         </p>
         {versions.length === 0 ? (
-          <p className="notice notice-warn">No version is ready to run.</p>
+          <p className="notice notice-warn">No version is ready to run. Upload a version first.</p>
         ) : (
           <Choice label="On version" value={version ?? ''} onChange={(event) => setChosen(Number(event.target.value))}>
             <VersionOptions versions={versions} />
@@ -54,7 +55,7 @@ export function ReplayDialog({ run, onClose }: { run: Run; onClose: () => void }
             required
             maxLength={4_000}
             value={content}
-            hint="The guild does not keep what people write, so type what it was."
+            hint="This guild does not keep messages with runs, so type the text of the message."
             onChange={(event) => setContent(event.target.value)}
           />
         )}

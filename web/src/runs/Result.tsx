@@ -19,7 +19,7 @@ interface Ran {
   sends: readonly Intent[];
 }
 
-/** What a run came to, whether it was a real one or not. */
+/** The result of a run, a test run or a replay. */
 export function Result({ run, children }: { run: Ran; children?: ReactNode }) {
   const denied = run.calls.filter((call) => call.denied !== null).length;
   return (
@@ -62,7 +62,7 @@ export function Result({ run, children }: { run: Ran; children?: ReactNode }) {
       <section>
         <h3>Messages</h3>
         {run.sends.length === 0 ? (
-          <p className="muted">It sent none.</p>
+          <p className="muted">It sent no messages.</p>
         ) : (
           <ul className="sends">
             {run.sends.map((send, index) => (

@@ -32,7 +32,7 @@ export function RunPage() {
   );
 }
 
-/** Its line breaks are the layout's; those of texts are escaped. */
+/** The line breaks in it are those of the layout, since line breaks in texts are escaped. */
 function Json({ value }: { value: unknown }) {
   return JSON.stringify(value, null, 2)
     .split('\n')
@@ -57,7 +57,7 @@ function Details({ run }: { run: Run }) {
       </div>
       {run.shadow && (
         <p>
-          <Badge tone="info">shadow</Badge> It ran beside the live version, and sent nothing.
+          <Badge tone="info">shadow</Badge> This run was made beside the live version, and sent nothing.
         </p>
       )}
       <Result run={run}>
@@ -73,18 +73,17 @@ function Details({ run }: { run: Run }) {
         </div>
       </Result>
       <section>
-        <h3>What it was given</h3>
+        <h3>Message that it got</h3>
         {run.message ? (
-          <Scrollable label="What it was given">
+          <Scrollable label="Message that it got">
             <pre className="log">
               <Json value={run.message} />
             </pre>
           </Scrollable>
         ) : (
           <p className="muted">
-            The guild does not keep what people write.{' '}
-            <Link to={`/guilds/${guild.id}/settings`}>Keep messages with runs</Link> to see it here, and to replay runs
-            as they were.
+            This guild does not keep messages with runs. <Link to={`/guilds/${guild.id}/settings`}>Switch that on</Link>{' '}
+            to see messages here, and to replay runs as they were.
           </p>
         )}
       </section>

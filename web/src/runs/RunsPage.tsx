@@ -162,7 +162,7 @@ function Table({ runs }: { runs: readonly RunSummary[] }) {
 function NoRuns({ isFiltered, isShadow }: { isFiltered: boolean; isShadow: boolean }) {
   if (isFiltered) {
     return (
-      <Empty title="No run is like that">
+      <Empty title="No run matches these filters">
         <p>
           Choose other filters, or <Link to="?">see all runs</Link>.
         </p>
@@ -173,7 +173,7 @@ function NoRuns({ isFiltered, isShadow }: { isFiltered: boolean; isShadow: boole
     return (
       <Empty title="No shadow has run yet">
         <p>
-          A shadow runs on the same messages as the live version, and sends nothing. Start one among the{' '}
+          A shadow runs for the same messages as the live version, and sends nothing. Start one on the page{' '}
           <Link to="../versions" relative="path">
             versions
           </Link>
@@ -183,16 +183,16 @@ function NoRuns({ isFiltered, isShadow }: { isFiltered: boolean; isShadow: boole
     );
   }
   return (
-    <Empty title="Nothing is recorded yet">
+    <Empty title="No run is recorded yet">
       <p>
-        Runs that sent something, logged something or failed are listed here; those that ended well and left nothing
-        behind are counted under{' '}
+        Runs that sent a message, logged a line, changed the state or failed are listed here. All other runs are counted
+        under{' '}
         <Link to="../charts" relative="path">
           Charts
         </Link>
         . Write a message in the guild, or{' '}
         <Link to="../test" relative="path">
-          try one here
+          test one here
         </Link>
         .
       </p>
@@ -210,7 +210,7 @@ function MessageFilter({ value, onChange }: { value: string; onChange: (id: stri
       autoComplete="off"
       spellCheck={false}
       value={text}
-      error={isWrong ? 'not an id' : null}
+      error={isWrong ? 'This is not the id of a message.' : null}
       onChange={(event) => {
         setText(event.target.value);
         const id = messageId(event.target.value);

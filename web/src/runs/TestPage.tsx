@@ -25,7 +25,7 @@ const JsonEditor = lazy(() => import('../settings/JsonEditor'));
 interface Draft {
   content: string;
   author: string;
-  /** Null for the plugin's own. */
+  /** The settings of the test; null to use the plugin's own. */
   settings: string | null;
   keepState: boolean;
 }
@@ -71,14 +71,14 @@ export function TestPage() {
   return (
     <>
       <PageHeading title={['Test', plugin.name]} level={2}>
-        Try a message
+        Test with a message
       </PageHeading>
-      <p className="muted">It runs in the real sandbox. Nothing is sent, and nothing of it is remembered.</p>
+      <p className="muted">The test runs in the real sandbox. Nothing is sent, and the state is not changed.</p>
       {query.data && versions.length === 0 ? (
         <Empty title="No version is ready to run">
           <p>
             <Link to="../versions" relative="path">
-              Upload one
+              Upload a version
             </Link>
             , and wait until it is compiled.
           </p>
@@ -104,7 +104,7 @@ export function TestPage() {
                 if (event.key === 'Enter' && (event.ctrlKey || event.metaKey))
                   event.currentTarget.form?.requestSubmit();
               }}
-              hint="Ctrl+Enter runs it."
+              hint="Press Ctrl+Enter to run the test."
             />
             <TextField
               label="Written by"
@@ -114,13 +114,13 @@ export function TestPage() {
               onChange={(event) => setDraft({ ...draft, author: event.target.value })}
             />
             <Switch isSelected={draft.keepState} onChange={(keepState) => setDraft({ ...draft, keepState })}>
-              Begin with what it remembers now
+              Start with the current state
             </Switch>
             <Switch
               isSelected={draft.settings !== null}
               onChange={(other) => setDraft({ ...draft, settings: other ? pretty(plugin.settings) : null })}
             >
-              With other settings
+              Use other settings
             </Switch>
             {draft.settings !== null && (
               <>
@@ -150,12 +150,12 @@ export function TestPage() {
             {test.data ? (
               <>
                 <h3 ref={result} tabIndex={-1}>
-                  What version {test.data.version} did
+                  Result of version {test.data.version}
                 </h3>
                 <Result run={test.data} />
                 {test.data.state && (
                   <section>
-                    <h3>What it would remember</h3>
+                    <h3>State after the test</h3>
                     <dl className="state">
                       {Object.entries(test.data.state).map(([key, value]) => (
                         <div key={key}>
@@ -172,7 +172,11 @@ export function TestPage() {
                 )}
               </>
             ) : (
-              !test.error && <p className="muted test-nothing">What it sends, logs and uses is shown here.</p>
+              !test.error && (
+                <p className="muted test-nothing">
+                  The messages, the log and the used limits of the test are shown here.
+                </p>
+              )
             )}
           </section>
         </div>

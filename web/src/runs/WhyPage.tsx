@@ -31,8 +31,8 @@ export function WhyPage() {
         </Link>
       </p>
       {id === null ? (
-        <Empty title="That is no id of a message">
-          <p>An id looks like 0190f3c2-7d1e-7000-8000-000000000000.</p>
+        <Empty title="This is not the id of a message">
+          <p>An id looks like 0190f3c2-7d1e-7000-8000-000000000000. Copy it from the message, and try again.</p>
         </Empty>
       ) : (
         <>
@@ -51,7 +51,7 @@ export function WhyPage() {
                         <div>
                           <p>
                             {sentence(reason.text)}{' '}
-                            {!reason.certain && <span className="muted">(this may be why)</span>}
+                            {!reason.certain && <span className="muted">(this may be the reason)</span>}
                           </p>
                           <p className="muted">{advice}</p>
                         </div>

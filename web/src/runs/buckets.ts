@@ -5,7 +5,7 @@ export type Kind = (typeof KINDS)[number];
 
 export interface Bucket extends Record<Kind, number> {
   at: Date;
-  /** Of all that ran. */
+  /** The sum over all runs. */
   runs: number;
   fuelPerRun: number;
   msPerRun: number;
@@ -13,7 +13,7 @@ export interface Bucket extends Record<Kind, number> {
 
 const HOUR_MS = 3_600_000;
 
-/** Outcomes as the chart shows them: as many colours as one can tell apart. */
+/** The group of an outcome in the chart, which has only as many colours as people can tell apart. */
 export function kindOf(outcome: string): Kind {
   switch (outcome) {
     case 'ok':
@@ -28,7 +28,7 @@ export function kindOf(outcome: string): Kind {
   }
 }
 
-/** The last `hours`, `size` of them in a bucket, the oldest first, with nothing left out. */
+/** The last `hours` in buckets of `size` hours, the oldest first, including empty buckets. */
 export function buckets(usage: readonly UsageHour[], hours: number, size: number, now: Date): Bucket[] {
   const end = Math.floor(now.getTime() / HOUR_MS) + 1;
   const length = Math.ceil(hours / size);

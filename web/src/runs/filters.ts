@@ -4,13 +4,13 @@ import { OUTCOMES } from '../words/names';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** The id that somebody has typed or pasted, or null. */
+/** The message id in a typed or pasted text, or null. */
 export function messageId(text: string): string | null {
   const id = text.trim().toLowerCase();
   return UUID.test(id) ? id : null;
 }
 
-/** Of the page's address. What it cannot mean is left out. */
+/** The filters in the page's address. Invalid values are ignored. */
 export function filtersOf(search: URLSearchParams): RunFilters {
   const outcome = search.get('outcome');
   const version = Number(search.get('version'));

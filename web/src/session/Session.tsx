@@ -20,12 +20,12 @@ export function useSignIn(): SignIn {
 }
 
 interface Props {
-  /** Goes to where somebody was before signing in. */
+  /** Goes to the page that was open before signing in. */
   onSignedIn: (path: string) => void;
   children: ReactNode;
 }
 
-/** Everything below is shown to people who are signed in. */
+/** Shows its children to people who are signed in, and a button to sign in to others. */
 export function Session({ onSignedIn, children }: Props) {
   const { data, error, refetch, isFetching } = useQuery({
     queryKey: ['sign-in'],
@@ -36,8 +36,8 @@ export function Session({ onSignedIn, children }: Props) {
     return (
       <FullPage title="guildhook needs a secure connection">
         <p>
-          Signing in and uploading use cryptography that browsers offer on <code>https://</code> addresses alone, and on
-          this machine’s own at <code>http://127.0.0.1</code>. Open the page at such an address.
+          Browsers allow the cryptography for signing in and uploading only on <code>https://</code> addresses, and on
+          this machine at <code>http://127.0.0.1</code>. Open the page at such an address.
         </p>
       </FullPage>
     );
@@ -75,7 +75,7 @@ function Gate({ children }: { children: ReactNode }) {
     if (auth.isAuthenticated) setWasSignedIn(true);
   }, [auth.isAuthenticated]);
 
-  // Whoever was signed in keeps the page, and what is typed there, when the session ends.
+  // When the session ends, the page and all typed texts stay.
   if (auth.isAuthenticated || (wasSignedIn && auth.user)) {
     return (
       <>
@@ -87,10 +87,10 @@ function Gate({ children }: { children: ReactNode }) {
   if (auth.isLoading || auth.activeNavigator) return <Loading what="your session" />;
   return (
     <FullPage title="guildhook">
-      <p>Upload the plugins of your guild, set them up, and see what they do.</p>
+      <p>Upload the plugins of your guild, change their settings, and see their runs.</p>
       {auth.error && (
         <p className="notice notice-bad" role="alert">
-          Signing in has failed: {auth.error.message}. Try again; if it stays, tell the operator.
+          Signing in has failed: {auth.error.message}. Try again. If it happens again, tell the operator.
         </p>
       )}
       <Button kind="primary" onPress={() => auth.signinRedirect({ state: { path: here() } })}>
@@ -110,7 +110,7 @@ function SessionEnded() {
   };
   return (
     <Dialog title="Your session has ended" role="alertdialog" isOpen={ended} onClose={postponeSignIn}>
-      <p>Sign in again to go on. What you have typed on this page is kept.</p>
+      <p>Sign in again to continue. The texts that you have typed on this page are kept.</p>
       {auth.error && <p className="notice notice-bad">Signing in has failed: {auth.error.message}</p>}
       <DialogActions>
         <Button onPress={postponeSignIn}>Not now</Button>

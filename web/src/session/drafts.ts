@@ -3,8 +3,8 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 const PREFIX = 'guildhook.draft.';
 
 /**
- * State that outlives signing in again, which leaves the page: it is kept in this tab's storage until it is dropped.
- * Never for secrets.
+ * State that survives signing in again, which leaves the page: the tab's storage keeps it until it is dropped. It must
+ * not hold secrets.
  */
 export function useDraft<Value>(name: string, initial: Value) {
   const key = PREFIX + name;
@@ -23,7 +23,7 @@ export function useDraft<Value>(name: string, initial: Value) {
       try {
         sessionStorage.setItem(key, JSON.stringify(value));
       } catch {
-        // Full, or forbidden: what is typed is then lost with the page, as everywhere else.
+        // The storage is full or forbidden. The typed text is then lost with the page, as on any other page.
       }
     },
     [key],

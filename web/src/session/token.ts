@@ -13,10 +13,10 @@ export function createUserManager({ issuer, client_id, scope }: SignIn): UserMan
     scope,
     redirect_uri: `${location.origin}/signed-in`,
     post_logout_redirect_uri: location.origin,
-    // Gone with the tab, and no other tab's.
+    // The storage of the tab: it is deleted with the tab, and no other tab can read it.
     userStore: new WebStorageStateStore({ store: sessionStorage }),
     stateStore: new WebStorageStateStore({ store: sessionStorage }),
-    // Without a refresh token it would be a frame of the issuer's, which the page's policy forbids.
+    // Without a refresh token, renewal would need a frame of the issuer, which the page's security policy forbids.
     automaticSilentRenew: scope.split(' ').includes('offline_access'),
   };
   manager = new UserManager(settings);
@@ -33,8 +33,8 @@ export async function accessToken(): Promise<string | null> {
 }
 
 /**
- * The API no longer takes the token, or it has expired. Whoever said that they sign in later is asked again only for
- * what they do themselves: the page reads by itself, every few seconds.
+ * Ends the session: the API refuses the token, or it has expired. After “Not now”, only a change by the user asks again,
+ * since the page itself sends requests every few seconds.
  */
 export function endSession({ byChange = false } = {}): void {
   if (byChange || !postponed) setEnded(true);

@@ -14,11 +14,11 @@ interface Props {
   label: string;
   text: string;
   errors?: readonly FieldError[];
-  /** `value` is null while the text is no JSON object. */
+  /** `value` is null while the text is not a JSON object. */
   onChange: (text: string, value: Settings | null) => void;
 }
 
-/** In a shadow root, where CodeMirror uses style sheets that the page's policy has nothing against. */
+/** An editor in a shadow root: there, CodeMirror uses style sheets that the page's security policy allows. */
 export default function JsonEditor({ label, text, errors = [], onChange }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
@@ -45,7 +45,7 @@ export default function JsonEditor({ label, text, errors = [], onChange }: Props
           syntaxHighlighting(colours),
           lintGutter(),
           linter((current) => diagnostics(current, latest.current.errors), { delay: 300 }),
-          // Tab leaves the editor, as it leaves every other field.
+          // Tab is not bound, so that it leaves the editor as it leaves any other field.
           keymap.of([...defaultKeymap, ...historyKeymap]),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': label }),
@@ -53,7 +53,7 @@ export default function JsonEditor({ label, text, errors = [], onChange }: Props
           EditorView.updateListener.of((update) => {
             if (!update.docChanged) return;
             const written = update.state.doc.toString();
-            // What came from outside is nobody's typing.
+            // A text that was set from outside is not a change by the admin.
             if (written !== latest.current.text) latest.current.onChange(written, parse(written).value);
           }),
         ],

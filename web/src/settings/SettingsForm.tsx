@@ -1,4 +1,4 @@
-// Not from the package itself, whose index asks for a validator that only its tests use.
+// This is not imported from the package's index, which needs a validator that only its tests use.
 import Form from '@rjsf/core/lib/components/Form.js';
 import {
   type DescriptionFieldProps,
@@ -21,7 +21,7 @@ interface Props {
   onChange: (value: Settings) => void;
 }
 
-/** The form that a plugin's schema describes. Errors come from outside, so that form and JSON have the same. */
+/** The form that a plugin's schema describes. Errors are passed in, so that the form and the JSON editor show the same. */
 export default function SettingsForm({ schema, value, errors, isDisabled, onChange }: Props) {
   const shown = useMemo(() => ofForm(schema), [schema]);
   const uiSchema = useMemo(() => widgets(shown), [shown]);
@@ -40,7 +40,7 @@ export default function SettingsForm({ schema, value, errors, isDisabled, onChan
       noValidate
       noHtml5Validate
       showErrorList={false}
-      // What is not set stays so: the plugin knows its defaults, and a new version may have others.
+      // Unset values stay unset: the plugin applies its defaults, and a new version may have other defaults.
       experimental_defaultFormStateBehavior={{ emptyObjectFields: 'skipDefaults' }}
       templates={{
         DescriptionFieldTemplate: Description,
@@ -51,7 +51,7 @@ export default function SettingsForm({ schema, value, errors, isDisabled, onChan
   );
 }
 
-/** Texts of plugins are texts, whatever is in them. */
+/** Texts of a plugin are shown as plain text, never as markup. */
 function Description({ id, description }: DescriptionFieldProps) {
   return description ? (
     <p id={id} className="field-hint">
@@ -100,7 +100,7 @@ function errorSchema(errors: readonly FieldError[]) {
   return builder.ErrorSchema;
 }
 
-/** @rjsf's own validator compiles code, which the page's policy forbids. */
+/** Replaces the validator of @rjsf, which compiles code: the page's security policy forbids that. */
 const validator: ValidatorType<Settings> = {
   validateFormData(formData, schema) {
     const errors = check(schema as Schema, formData);

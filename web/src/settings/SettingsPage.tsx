@@ -22,7 +22,7 @@ const JsonEditor = lazy(() => import('./JsonEditor'));
 
 interface Draft {
   text: string;
-  /** Of what it began with. */
+  /** The ETag of the plugin when the draft began. */
   base: Settings;
   etag: string;
 }
@@ -76,7 +76,7 @@ export function SettingsPage() {
     }
     await changes.submit({
       what: 'save its settings',
-      done: 'Settings are saved.',
+      done: 'The settings are saved.',
       etag: draft?.etag,
       isElsewhere: (theirs) => same(theirs.settings, draft?.base ?? plugin.settings),
       send: async (etag) => {
@@ -115,8 +115,8 @@ export function SettingsPage() {
         {!schema && (
           <p className="muted">
             {plugin.live
-              ? 'The live version does not say what its settings are, so there is no form. Its author knows.'
-              : 'A form is shown when a version is live that comes with one.'}
+              ? 'The live version does not describe its settings, so there is no form. Ask its author which settings it has, and write them as JSON.'
+              : 'No version is live. If the live version describes its settings, a form is shown here.'}
           </p>
         )}
         {errors.length > 0 && <Errors errors={errors} schema={schema} />}
@@ -155,7 +155,7 @@ export function SettingsPage() {
 function Errors({ errors, schema }: { errors: readonly FieldError[]; schema: Schema | null }) {
   return (
     <div className="notice notice-bad" role="alert">
-      <p className="notice-title">Not saved: {count(errors.length, 'setting')} to mend</p>
+      <p className="notice-title">The settings are not saved: correct {count(errors.length, 'setting')}</p>
       <ul>
         {errors.map(({ pointer, message }) => (
           <li key={`${pointer} ${message}`}>
@@ -177,14 +177,14 @@ function Compare({ conflict, mine }: { conflict: Conflict; mine: string }) {
   return (
     <div className="compare">
       <figure>
-        <figcaption>Theirs, saved</figcaption>
-        <Scrollable label="Theirs">
+        <figcaption>Their settings, which are saved</figcaption>
+        <Scrollable label="Their settings">
           <pre className="log">{pretty(conflict.theirs.settings)}</pre>
         </Scrollable>
       </figure>
       <figure>
-        <figcaption>Yours, not saved</figcaption>
-        <Scrollable label="Yours">
+        <figcaption>Your settings, which are not saved</figcaption>
+        <Scrollable label="Your settings">
           <pre className="log">{mine}</pre>
         </Scrollable>
       </figure>

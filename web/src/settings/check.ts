@@ -3,11 +3,11 @@ import type { FieldError } from '../api/types';
 import { checked, type Schema, secretsOf } from './dialect';
 import { join, steps } from './pointer';
 
-/** What is wrong with settings, as the API would say it; the API has the last word. */
+/** Checks settings as the API does, so that errors appear while typing. The API decides. */
 export function check(schema: Schema, settings: unknown, secrets: Iterable<string> = []): FieldError[] {
   const given = new Set(secrets);
   const rules = checked(schema);
-  // A secret that is set counts as given, and is never in the settings themselves.
+  // A secret that is set counts as present, and is never a part of the settings.
   rules.required = rules.required?.filter((name) => !given.has(name));
   const errors: FieldError[] = [];
   for (const [name] of secretsOf(schema)) {
@@ -30,15 +30,17 @@ function describe(unit: OutputUnit, rules: Schema): FieldError | null {
     case 'properties':
     case 'items':
     case 'prefixItems':
-      // What is wrong is inside, and has an error of its own.
+      // The inner value has an error of its own.
       return null;
     case 'required': {
       const name = /property "(.*)"\.$/s.exec(unit.error)?.[1] ?? '';
-      return { pointer: join([...at, name]), message: 'is missing; give it' };
+      return { pointer: join([...at, name]), message: 'is required' };
     }
     case 'additionalProperties':
     case 'false':
-      return unit.keyword === 'false' ? { pointer: join(at), message: 'is not known; leave it out' } : null;
+      return unit.keyword === 'false'
+        ? { pointer: join(at), message: 'is not a setting of this version; remove it' }
+        : null;
     case 'type':
       return { pointer: join(at), message: `must be ${TYPES[String(value)] ?? String(value)}` };
     case 'enum':
@@ -62,12 +64,12 @@ const TYPES: Record<string, string> = {
 
 const MESSAGES: Record<string, (value: unknown) => string> = {
   minLength: (value) => `must have at least ${value} characters`,
-  maxLength: (value) => `may have ${value} characters at the most`,
-  minItems: (value) => `must have at least ${value} entries`,
-  maxItems: (value) => `may have ${value} entries at the most`,
-  uniqueItems: () => 'must not have the same entry twice',
-  minimum: (value) => `must be ${value} or more`,
-  maximum: (value) => `must be ${value} or less`,
+  maxLength: (value) => `must have at most ${value} characters`,
+  minItems: (value) => `must have at least ${value} items`,
+  maxItems: (value) => `must have at most ${value} items`,
+  uniqueItems: () => 'must not have the same item twice',
+  minimum: (value) => `must be at least ${value}`,
+  maximum: (value) => `must be at most ${value}`,
   exclusiveMinimum: (value) => `must be more than ${value}`,
   exclusiveMaximum: (value) => `must be less than ${value}`,
   multipleOf: (value) => `must be a multiple of ${value}`,

@@ -19,7 +19,7 @@ export function NotFoundPage() {
     <div className="page">
       <PageHeading title={['Not found']}>There is no such page</PageHeading>
       <p>
-        The address may have a mistake in it. Go to <Link to="/">your guilds</Link>.
+        The address may have a typing mistake. Go to <Link to="/">your guilds</Link>.
       </p>
     </div>
   );

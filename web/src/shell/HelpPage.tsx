@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import docs from '../../../docs/plugins.md?raw';
 import { PageHeading } from './PageHeading';
 
-/** The project's own text. */
+/** The page is docs/plugins.md of the project. */
 export function HelpPage() {
   const [, ...text] = docs.split('\n');
   return (
@@ -16,7 +16,7 @@ export function HelpPage() {
   );
 }
 
-/** Links to other files of the project lead nowhere from here. */
+/** Links to other files of the project are shown as text, since those files are not served here. */
 function DocsLink({ href, children }: { href?: string; children?: ReactNode }) {
   return href && /^(https:|#)/.test(href) ? <a href={href}>{children}</a> : <span>{children}</span>;
 }

@@ -55,7 +55,7 @@ function AccountMenu() {
     dropAllDrafts();
     queryClient.clear();
     await auth.removeUser();
-    // Back to the beginning, with nothing of the last one's left in memory.
+    // Loads the start page anew, so that no data of the last user is left in memory.
     location.assign('/');
   };
   return (

@@ -5,16 +5,16 @@ import { sessionHasEnded } from '../session/token';
 import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 
-/** Asks before what is typed is left behind. To be rendered somewhere on the page. */
+/** Asks before a page with unsaved changes is left. The result must be rendered somewhere on the page. */
 export function useUnsaved(isUnsaved: boolean): ReactNode {
   return useLeaving(
     isUnsaved,
-    'You have not saved',
-    'What you have changed on this page is not saved yet. It stays in this tab, and is here when you come back.',
+    'Your changes are not saved',
+    'Your changes on this page are not saved yet. This tab keeps them until you come back to the page.',
   );
 }
 
-/** Asks before the page is left in the middle of something. To be rendered somewhere on the page. */
+/** Asks before the page is left during an action. The result must be rendered somewhere on the page. */
 export function useLeaving(isAmid: boolean, title: string, text: string): ReactNode {
   const blocker = useBlocker(
     ({ currentLocation, nextLocation }) => isAmid && currentLocation.pathname !== nextLocation.pathname,
@@ -22,7 +22,7 @@ export function useLeaving(isAmid: boolean, title: string, text: string): ReactN
   useBeforeUnload(
     useCallback(
       (event) => {
-        // Signing in again leaves the page, and comes back to what is typed.
+        // Signing in again leaves the page, and comes back to the typed texts.
         if (isAmid && !sessionHasEnded()) event.preventDefault();
       },
       [isAmid],
@@ -34,7 +34,7 @@ export function useLeaving(isAmid: boolean, title: string, text: string): ReactN
       <DialogActions>
         <Button onPress={() => blocker.proceed?.()}>Leave the page</Button>
         <Button kind="primary" onPress={() => blocker.reset?.()}>
-          Stay
+          Stay on the page
         </Button>
       </DialogActions>
     </Dialog>

@@ -16,7 +16,7 @@ interface Props<Data> {
   children: (data: Data) => ReactNode;
 }
 
-/** What was asked for, or why it is not there. Old data stays, with a word that it could not be renewed. */
+/** Shows the data of a query, or the problem. If a refresh fails, the old data stays below the problem. */
 export function Loaded<Data>({ query, what, children }: Props<Data>) {
   const { data, error, isFetching, refetch } = query;
   return (

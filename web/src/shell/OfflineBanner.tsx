@@ -15,7 +15,7 @@ export function OfflineBanner() {
     <div role="status">
       {!online && (
         <p className="offline">
-          You are offline. What is shown may be old, and nothing can be changed until you are back.
+          You are offline. This page may show old data, and you cannot change anything until you are online again.
         </p>
       )}
     </div>

@@ -2,14 +2,14 @@ import { type ReactNode, useEffect, useRef } from 'react';
 import { useLocation } from 'react-router';
 
 interface Props {
-  /** Of the browser's tab, from the particular to the general. */
+  /** The parts of the title of the browser's tab, from the particular to the general. */
   title: readonly string[];
   level?: 1 | 2;
   isHidden?: boolean;
   children: ReactNode;
 }
 
-/** Each page has one. Who has come by a link inside of the page is put there, as a new document would. */
+/** The heading of a page. After a link inside the page it gets the focus, as a new document would. */
 export function PageHeading({ title, level = 1, isHidden = false, children }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   const { key } = useLocation();

@@ -7,12 +7,12 @@ interface Props {
   tabs: readonly { to: string; label: string }[];
 }
 
-/** Links, since each tab is a page with an address of its own. */
+/** The tabs are links, since each tab is a page with an address of its own. */
 export function PageTabs({ label, below, tabs }: Props) {
   const list = useRef<HTMLUListElement>(null);
   const { pathname } = useLocation();
-  // On a phone the tabs are wider than the screen; the current one is to be seen.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the current tab is that of the path
+  // On a phone the tabs are wider than the screen, so the current tab is scrolled into view.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the path decides which tab is current
   useEffect(() => {
     const current = list.current?.querySelector<HTMLElement>('[aria-current]');
     if (list.current && current) {

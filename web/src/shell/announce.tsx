@@ -12,7 +12,7 @@ let whispered = '';
 let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<() => void>();
 
-/** Says to everybody, and reads out to screen readers, what has been done. */
+/** Shows a short message, and has screen readers read it out. */
 export function announce(text: string): void {
   show({ id: (notice?.id ?? 0) + 1, text });
   clearTimeout(timer);
@@ -20,7 +20,7 @@ export function announce(text: string): void {
   timer = setTimeout(() => show(null), SHOWN_MS);
 }
 
-/** Reads out to screen readers what everybody else sees. */
+/** Has screen readers read out a text that is visible elsewhere. */
 export function whisper(text: string): void {
   whispered = text;
   for (const listener of listeners) listener();
@@ -36,7 +36,7 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** On top of dialogs as well, which hide what is behind them. */
+/** Shows the messages, also on top of dialogs, which hide everything behind them. */
 export function Announcements() {
   const current = useSyncExternalStore(subscribe, () => notice);
   const unseen = useSyncExternalStore(subscribe, () => whispered);

@@ -5,11 +5,11 @@ interface Props {
   label: string;
   value: number;
   limit: number;
-  /** Both in words. */
+  /** The value and the limit in words. */
   text: string;
 }
 
-/** How much of a limit is used. */
+/** A bar that shows the used part of a limit. */
 export function Bar({ label, value, limit, text }: Props) {
   const share = limit > 0 ? Math.min(1, value / limit) : 0;
   const tone = share >= 1 ? 'bar-full' : share >= 0.8 ? 'bar-high' : '';
@@ -17,7 +17,7 @@ export function Bar({ label, value, limit, text }: Props) {
     <Meter className="bar" value={share * 100} valueLabel={text}>
       <Label className="bar-label">{label}</Label>
       <span className="bar-text">{text}</span>
-      {/* Drawn with attributes: the page's policy has no place for styles in the markup. */}
+      {/* The width is an attribute, since the page's security policy forbids styles in the markup. */}
       <svg className={`bar-track ${tone}`} viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
         <rect width={Math.max(share * 100, share > 0 ? 0.5 : 0)} height="1" />
       </svg>

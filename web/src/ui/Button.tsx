@@ -7,7 +7,7 @@ interface Props extends Omit<ButtonProps, 'children' | 'className'> {
   children: ReactNode;
 }
 
-/** While pending it keeps the focus, does nothing, and says so to screen readers. */
+/** A button. While pending it keeps the focus, does nothing, and tells screen readers that it is busy. */
 export function Button({ kind = 'plain', isPending = false, onPress, type = 'button', children, ...props }: Props) {
   const label = Children.toArray(children)
     .filter((part) => typeof part !== 'object')
@@ -16,7 +16,7 @@ export function Button({ kind = 'plain', isPending = false, onPress, type = 'but
     if (isPending) whisper(`${label}: working …`);
   }, [isPending, label]);
   return (
-    // Not the library's own pending state, which names the button in its announcement after the button may be gone.
+    // The pending state of the library is not used: its announcement names the button, which may be gone by then.
     <AriaButton
       {...props}
       type={isPending ? 'button' : type}

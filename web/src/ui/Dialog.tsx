@@ -12,7 +12,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** Focus goes in, stays in, and comes back to where it was. */
+/** A dialog that takes the focus, keeps it, and returns it when it closes. */
 export function Dialog({ title, role = 'dialog', isWide = false, isOpen, onClose, children }: Props) {
   return (
     <ModalOverlay

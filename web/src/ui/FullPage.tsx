@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Mark } from './Mark';
 
-/** Where there is nothing else to show. */
+/** A page without navigation, for people who are not signed in. */
 export function FullPage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="full-page">

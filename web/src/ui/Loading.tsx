@@ -1,4 +1,4 @@
-/** Shown late enough not to flicker. */
+/** A loading notice, which appears after a delay so that it does not flicker. */
 export function Loading({ what }: { what: string }) {
   return (
     <p className="loading" role="status">

@@ -5,7 +5,7 @@ interface Props {
   problem: ProblemError;
   onRetry?: () => void;
   isRetrying?: boolean;
-  /** Of errors that are shown elsewhere, at their fields. */
+  /** True if the errors of fields are shown elsewhere, at their fields. */
   hidesFields?: boolean;
 }
 
@@ -44,7 +44,7 @@ export function ProblemNotice({ problem, onRetry, isRetrying = false, hidesField
   );
 }
 
-/** The API's texts are parts of sentences. */
+/** A text of the API as a sentence: with a capital letter and a full stop. */
 export function sentence(text: string): string {
   const trimmed = text.trim();
   const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);

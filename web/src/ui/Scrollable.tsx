@@ -6,10 +6,10 @@ interface Props {
   children: ReactNode;
 }
 
-/** What may be larger than its place: the keyboard reaches it, to scroll. */
+/** A section that may be larger than its place. It can be focused, so that the keyboard can scroll it. */
 export function Scrollable({ label, className = 'scroll', children }: Props) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is to be reached by the keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must reach a scrollable section
     <section className={className} aria-label={label} tabIndex={0}>
       {children}
     </section>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { relativeTime, wholeTime } from '../words/format';
 
-/** A time as people say it; the whole of it on hovering, and for whoever copies it. */
+/** A time relative to now, with the whole date and time as its title. */
 export function Time({ at, isWhole = false }: { at: string; isWhole?: boolean }) {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {

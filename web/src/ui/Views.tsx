@@ -9,7 +9,7 @@ interface Props<View extends string> {
   isDisabled?: (view: View) => boolean;
 }
 
-/** One of a few ways to look at the same thing. */
+/** A choice between a few views of the same data. */
 export function Views<View extends string>({ label, views, value, onChange, isDisabled }: Props<View>) {
   return (
     <ToggleButtonGroup

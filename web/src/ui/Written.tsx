@@ -1,6 +1,6 @@
 import { parts } from '../words/written';
 
-/** A text of somebody else's, with nothing in it that would not be seen or would turn the line around. */
+/** A text by an untrusted author, with stand-ins for invisible characters and marks of direction. */
 export function Written({ text }: { text: string }) {
   return (
     <bdi className="written">
@@ -8,7 +8,7 @@ export function Written({ text }: { text: string }) {
         part.code === null ? (
           part.text
         ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have nothing else, and keep their order
+          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no other key, and keep their order
           <span key={index} className="unseen" title={part.code}>
             {part.text}
           </span>

@@ -23,14 +23,14 @@ interface Props {
   onClose: () => void;
 }
 
-/** What a version asks for, and consent to exactly what it newly needs. */
+/** Shows the permissions that a version needs, and asks for consent to exactly those that are new. */
 export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
   const queryClient = useQueryClient();
   const changes = usePluginChange(plugin);
   const [consent, setConsent] = useState<readonly Permission[]>([]);
   const [settings, setSettings] = useState<{ text: string; value: Settings | null } | null>(null);
   const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
-  // What the API has named last: it may have changed since the list was read.
+  // The latest answer of the API counts: the permissions may have changed since the list was read.
   const newly = changes.problem?.kind === 'consent-required' ? changes.problem.consent : version.newly_needed;
   const isGiven = newly.every((each) => consent.includes(each));
   const settingsProblem = changes.problem?.fields.some((field) => field.pointer.startsWith('/settings'))
@@ -71,12 +71,14 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
       onClose={onClose}
     >
       <p>
-        It runs on every message from now on
-        {plugin.live ? `, instead of version ${plugin.live.number}. You can roll back with one press.` : '.'}
+        This version will run for every message
+        {plugin.live ? `, instead of version ${plugin.live.number}. You can roll back at any time.` : '.'}
       </p>
       <ChangeNotices changes={changes} hidesFields={settingsProblem !== null} />
-      <h3>What it needs</h3>
-      {version.needs.length === 0 && <p className="muted">No permission: it reads messages, and can send nothing.</p>}
+      <h3>Permissions that it needs</h3>
+      {version.needs.length === 0 && (
+        <p className="muted">It needs no permission: it can read messages, and cannot send any.</p>
+      )}
       <ul className="grants">
         {version.needs.map((name) => {
           const words = permission(name);
@@ -102,7 +104,7 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
                     <span className="grant-name">{words.name}</span>
                     <span className="muted">{words.means}</span>
                   </span>
-                  <Badge tone="quiet">allowed already</Badge>
+                  <Badge tone="quiet">already allowed</Badge>
                 </>
               )}
             </li>
@@ -113,7 +115,10 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
       {settingsProblem && (
         <>
           <h3>Settings</h3>
-          <p>This version does not take the settings as they are. Change them here; they are saved in the same step.</p>
+          <p>
+            The current settings are not valid for this version. Correct them here. They are saved when the version goes
+            live.
+          </p>
           <ul className="field-error">
             {settingsProblem.fields.map((field) => (
               <li key={`${field.pointer} ${field.message}`}>
@@ -146,7 +151,7 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
 }
 
 function Imports({ version }: { version: Version }) {
-  if (version.imports.length === 0) return <p className="muted">It imports nothing: it can only compute.</p>;
+  if (version.imports.length === 0) return <p className="muted">It imports nothing, so it can only calculate.</p>;
   return (
     <details className="details">
       <summary>{count(version.imports.length, 'import')}</summary>
@@ -154,7 +159,7 @@ function Imports({ version }: { version: Version }) {
         {version.imports.map((name) => (
           <li key={name}>
             <code>{name}</code>
-            {version.unavailable.includes(name) && <span className="muted"> does nothing here</span>}
+            {version.unavailable.includes(name) && <span className="muted"> has no effect here</span>}
           </li>
         ))}
       </ul>

@@ -18,7 +18,7 @@ export function UploadBox({ path, isFirst }: { path: PluginPath; isFirst: boolea
   const guard = useLeaving(
     isBusy,
     'The upload is not finished',
-    'Whoever leaves the page cancels the upload, and nothing of it is kept.',
+    'If you leave this page now, the upload is cancelled and nothing of it is kept.',
   );
   return (
     <>
@@ -58,8 +58,8 @@ export function UploadBox({ path, isFirst }: { path: PluginPath; isFirst: boolea
               {isFirst ? 'Drop the plugin’s .wasm file here' : 'Drop a new version’s .wasm file here'}
             </Text>
             <p className="muted">
-              A WebAssembly component of up to {bytes(limit)}. It is checked and compiled, and does nothing until you
-              let it go live.
+              The file must be a WebAssembly component of at most {bytes(limit)}. It is checked and compiled, and runs
+              only after you let it go live.
             </p>
             <FileTrigger
               acceptedFileTypes={['.wasm', 'application/wasm']}
@@ -79,7 +79,11 @@ export function UploadBox({ path, isFirst }: { path: PluginPath; isFirst: boolea
 function Progress({ state }: { state: { step: string; name?: string; share?: number } }) {
   const share = state.step === 'sending' ? (state.share ?? 0) : 0;
   const text =
-    state.step === 'reading' ? 'reading' : state.step === 'announcing' ? 'asking' : `${Math.round(share * 100)} %`;
+    state.step === 'reading'
+      ? 'reading the file'
+      : state.step === 'announcing'
+        ? 'starting'
+        : `${Math.round(share * 100)} %`;
   return (
     <ProgressBar className="bar" value={share * 100} isIndeterminate={state.step !== 'sending'} valueLabel={text}>
       <Label className="bar-label">Uploading {state.name}</Label>

@@ -33,7 +33,7 @@ export function VersionsPage() {
   const previous = versions.find((version) => version.number === plugin.previous);
 
   const rollBack = (version: Version) => {
-    // One press, unless it asks for something that the plugin may no longer do.
+    // One press is enough, unless the version needs a permission that the plugin no longer has.
     if (version.newly_needed.length > 0) return setGoing({ version, isRollBack: true });
     void changes.submit({
       what: `roll back to version ${version.number}`,
@@ -109,7 +109,7 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
   const setShadow = (number: number | null) =>
     changes.submit({
       what: number === null ? 'end the shadow' : `let version ${number} run as a shadow`,
-      done: number === null ? 'The shadow is ended.' : `Version ${number} runs as a shadow, and sends nothing.`,
+      done: number === null ? 'The shadow has ended.' : `Version ${number} runs as a shadow, and sends nothing.`,
       send: (etag) =>
         answer(
           api.PUT('/api/guilds/{guild_id}/plugins/{plugin_id}/shadow', {
@@ -139,12 +139,13 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
         {isUnfinished(version.state) && <Steps state={version.state} />}
         {version.state === 'expected' && (
           <p className="muted">
-            Its file has not arrived. If the upload was given up, delete it, and upload the file anew.
+            The file of this version has not arrived. If its upload was cancelled, delete this version and upload the
+            file again.
           </p>
         )}
         {version.state === 'refused' && (
           <div className="notice notice-bad">
-            <p className="notice-title">guildhook cannot run it</p>
+            <p className="notice-title">guildhook cannot run this version</p>
             <ul>
               {version.reasons.map((reason) => (
                 <li key={reason}>
@@ -157,9 +158,9 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
         {isReady && (
           <p className="muted">
             {version.needs.length === 0
-              ? 'Needs no permission.'
-              : `Needs: ${list(version.needs.map((each) => permission(each).name.toLowerCase()))}.`}{' '}
-            {version.settings_schema && 'Comes with a form for its settings. '}
+              ? 'It needs no permission.'
+              : `It needs these permissions: ${list(version.needs.map((each) => permission(each).name.toLowerCase()))}.`}{' '}
+            {version.settings_schema && 'It has a form for its settings. '}
             <span className="digest" title={version.wasm_sha256}>
               SHA-256 {version.wasm_sha256.slice(0, 12)}…
             </span>
@@ -193,7 +194,7 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
           ))}
         {version.shadow && (
           <Link className="button button-quiet" to="../runs?shadow=true" relative="path">
-            Its runs
+            See its runs
           </Link>
         )}
         {!version.live && !version.shadow && !isUnfinished(version.state) && version.number !== plugin.previous && (
@@ -209,7 +210,7 @@ const STEPS = ['uploaded', 'checking', 'compiling', 'ready'] as const;
 function Steps({ state }: { state: Version['state'] }) {
   const at = STEPS.indexOf(state as (typeof STEPS)[number]);
   return (
-    <ol className="progress-steps" aria-label="What happens to it">
+    <ol className="progress-steps" aria-label="Progress of the check">
       {STEPS.map((step, index) => (
         <li key={step} className={index <= at ? 'done' : undefined} aria-current={index === at ? 'step' : undefined}>
           {STATES[step].name}
@@ -251,7 +252,7 @@ function DeleteVersion({ plugin, version }: { plugin: Plugin; version: Version }
   );
 }
 
-/** Reads out what has become of an upload while somebody waits for it. */
+/** Announces each new state of an upload while the admin waits for it. */
 function useSayStates(versions: readonly Version[]): void {
   const known = useRef(new Map<string, Version['state']>());
   useEffect(() => {
@@ -266,7 +267,7 @@ function useSayStates(versions: readonly Version[]): void {
   }, [versions]);
 }
 
-/** The plugin knows its newest version too. */
+/** Reads the plugin again when its newest version has a new state, since the plugin contains that version. */
 function useRenewPlugin(plugin: Plugin, versions: readonly Version[]): void {
   const queryClient = useQueryClient();
   const newest = versions[0];

@@ -5,7 +5,7 @@ export class UploadError extends Error {
 
   constructor(
     message: string,
-    /** The form was given out too long ago. */
+    /** True if the form of the upload has expired. */
     readonly isOver = false,
   ) {
     super(message);
@@ -17,7 +17,10 @@ export interface Sending {
   cancel: () => void;
 }
 
-/** Sends a file by the form that the API gave out. `done` raises UploadError with a text for people; a cancelled one never ends. */
+/**
+ * Sends a file with the upload form of the API. `done` rejects with an UploadError, whose text is shown to the admin. It
+ * never settles after `cancel`.
+ */
 export function send(upload: Upload, file: Blob, onProgress: (share: number) => void): Sending {
   const request = new XMLHttpRequest();
   const done = new Promise<void>((resolve, reject) => {
@@ -29,11 +32,11 @@ export function send(upload: Upload, file: Blob, onProgress: (share: number) => 
       else reject(refused(request.status, request.responseText));
     };
     request.onerror = () => {
-      reject(new UploadError('The connection was lost before the storage had answered. Try again.'));
+      reject(new UploadError('The connection was lost before the storage answered. Try again.'));
     };
     const form = new FormData();
     for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
-    // S3 reads nothing that comes after the file.
+    // S3 ignores all fields after the file.
     form.append('file', file);
     request.open('POST', upload.url);
     request.send(form);
@@ -42,28 +45,28 @@ export function send(upload: Upload, file: Blob, onProgress: (share: number) => 
 }
 
 const REFUSALS: Record<string, string> = {
-  EntityTooLarge: 'The file has another size than it had when it was chosen. Choose it again.',
-  EntityTooSmall: 'The file has another size than it had when it was chosen. Choose it again.',
-  BadDigest: 'What arrived is not what was sent. Try again.',
-  XAmzContentChecksumMismatch: 'What arrived is not what was sent. Try again.',
-  AccessDenied: 'The time to send it is over. Try again.',
-  RequestTimeout: 'The connection was too slow, and was closed. Try again.',
-  SlowDown: 'The storage has too much to do. Try again in a moment.',
+  EntityTooLarge: 'The size of the file has changed since you chose it. Choose it again.',
+  EntityTooSmall: 'The size of the file has changed since you chose it. Choose it again.',
+  BadDigest: 'The file was damaged on the way. Try again.',
+  XAmzContentChecksumMismatch: 'The file was damaged on the way. Try again.',
+  AccessDenied: 'The time to send the file is over. Try again.',
+  RequestTimeout: 'The connection was too slow and was closed. Try again.',
+  SlowDown: 'The storage is busy. Try again in a moment.',
 };
 
 function refused(status: number, body: string): UploadError {
   return new UploadError(refusal(status, body), body.includes('<Code>AccessDenied</Code>'));
 }
 
-/** Of an answer of S3, of which only the code is shown. */
+/** The text for a refusal by S3. Of its answer, only the error code is shown. */
 export function refusal(status: number, body: string): string {
   const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(body)?.[1];
   const known = code && REFUSALS[code];
   if (known) return known;
-  return `The storage did not take the file (${code ?? status}). Try again; if it stays, tell the operator.`;
+  return `The storage refused the file (${code ?? status}). Try again. If it happens again, tell the operator.`;
 }
 
-/** In hexadecimal. */
+/** The SHA-256 digest of a file in hexadecimal. */
 export async function sha256(file: Blob): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');

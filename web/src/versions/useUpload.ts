@@ -16,7 +16,7 @@ export type UploadState =
   | { step: 'sending'; name: string; share: number }
   | { step: 'failed'; name: string; reason: string; problem: ProblemError | null; canRetry: boolean };
 
-/** What was announced for a file, so that another attempt goes on from there. */
+/** An announced upload, so that the next attempt can continue it. */
 interface Attempt {
   file: File;
   key: string;
@@ -25,7 +25,7 @@ interface Attempt {
   isSent?: boolean;
 }
 
-/** From a file that somebody has chosen to a version that guildhook checks. One at a time. */
+/** Uploads a chosen file as a new version, which guildhook then checks. There is one upload at a time. */
 export function useUpload(path: PluginPath) {
   const { max_wasm_bytes: limit } = useSignIn();
   const queryClient = useQueryClient();
@@ -33,7 +33,7 @@ export function useUpload(path: PluginPath) {
   const attempt = useRef<Attempt | null>(null);
   const sending = useRef<Sending | null>(null);
 
-  // Whoever leaves the page has given the upload up.
+  // Leaving the page cancels the upload.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the path is the page's
   useEffect(
     () => () => {
@@ -63,7 +63,7 @@ export function useUpload(path: PluginPath) {
         );
         current.number = created.version.number;
         current.upload = created.upload ?? undefined;
-        // The next attempt, once this form has expired, is another version.
+        // If this form expires, the next attempt creates another version.
         current.key = crypto.randomUUID();
         if (!isCurrent()) return withdraw(path, current);
         void refresh();
@@ -77,7 +77,7 @@ export function useUpload(path: PluginPath) {
         current.isSent = true;
       }
       const number = current.number ?? 0;
-      // For the list to say so at once; guildhook hears of the file without it.
+      // This updates the list at once. Without it, guildhook hears of the file a little later.
       await api
         .POST('/api/guilds/{guild_id}/plugins/{plugin_id}/versions/{number}/uploaded', {
           params: { path: { ...path, number } },
@@ -88,7 +88,7 @@ export function useUpload(path: PluginPath) {
       announce(`${file.name} is uploaded as version ${number}. It is being checked.`);
     } catch (error) {
       if (!isCurrent()) return;
-      // Whatever the clock here says of it.
+      // The storage decides whether the form has expired, not the clock of this machine.
       if (error instanceof UploadError && error.isOver) current.upload = undefined;
       setState(failure(file.name, error));
     } finally {
@@ -100,12 +100,12 @@ export function useUpload(path: PluginPath) {
   const choose = (file: File) => {
     attempt.current = null;
     if (file.size === 0) {
-      setState(mistake(file.name, 'The file is empty. Choose the .wasm file that your build made.'));
+      setState(mistake(file.name, 'The file is empty. Choose the .wasm file that your build produced.'));
     } else if (file.size > limit) {
       setState(
         mistake(
           file.name,
-          `The file has ${bytes(file.size)}; a plugin may have ${bytes(limit)}. Nothing has been sent. Build it without debug information, for size.`,
+          `The file has ${bytes(file.size)}; the limit is ${bytes(limit)}. Nothing has been sent. Build the plugin without debug information, then choose the new file.`,
         ),
       );
     } else {
@@ -132,7 +132,7 @@ export function useUpload(path: PluginPath) {
   };
 }
 
-/** Nothing is left of an upload that was given up. What has been sent to its end stays. */
+/** Deletes the version of a cancelled upload. A file that was sent completely is kept. */
 async function withdraw(path: PluginPath, { number, isSent }: Attempt): Promise<void> {
   if (number === undefined || isSent) return;
   await api
@@ -148,7 +148,7 @@ function failure(name: string, error: unknown): UploadState {
   if (error instanceof UploadError)
     return { step: 'failed', name, reason: error.message, problem: null, canRetry: true };
   if (error instanceof DOMException && error.name === 'NotReadableError') {
-    return mistake(name, 'The file cannot be read: it was changed or moved since it was chosen. Choose it again.');
+    return mistake(name, 'The file cannot be read: it has been changed or moved since you chose it. Choose it again.');
   }
   const problem = asProblem(error);
   return { step: 'failed', name, reason: problem.message, problem, canRetry: true };

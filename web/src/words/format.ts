@@ -32,7 +32,7 @@ export function duration(microseconds: number): string {
   return ms < 1_000 ? `${round(ms)} ms` : `${round(ms / 1_000)} s`;
 }
 
-/** In the time zone of whoever looks. */
+/** The whole date and time, in the time zone of the reader. */
 export function wholeTime(at: string): string {
   return time.format(new Date(at));
 }

@@ -8,48 +8,51 @@ interface Words {
 }
 
 interface Outcomes extends Words {
-  /** What it means, and what somebody can do about it. */
+  /** The meaning of the outcome, and what to do about it. */
   advice: string;
 }
 
 export const OUTCOMES: Record<Outcome, Outcomes> = {
-  ok: { name: 'ok', tone: 'good', advice: 'The plugin ran to its end. What it sent was handed on.' },
+  ok: { name: 'ok', tone: 'good', advice: 'The plugin ran to its end. Its messages were handed to the chat server.' },
   trap: {
     name: 'crashed',
     tone: 'bad',
     advice:
-      'The plugin ended itself: a panic, an exception, or memory that it could not get. Nothing was sent. Its log may say where; replay the run on a version that is mended.',
+      'The plugin crashed: it panicked, raised an exception or could not get more memory. Nothing was sent. Read its log to find the place, then upload a corrected version and replay the run on it.',
   },
   out_of_fuel: {
     name: 'out of fuel',
     tone: 'warn',
     advice:
-      'It used up its fuel before it was done: a loop that does not end, or more work than a run may do. Nothing was sent. Do less for each message.',
+      'The plugin used up its fuel: it has an endless loop, or does more work than a run may do. Nothing was sent. Change the plugin so that it does less for each message.',
   },
   out_of_memory: {
     name: 'out of memory',
     tone: 'warn',
-    advice: 'It asked for more memory than a run may have. Nothing was sent. Keep less in memory at once.',
+    advice:
+      'The plugin needed more memory than a run may have. Nothing was sent. Change the plugin so that it keeps less in memory.',
   },
   deadline: {
     name: 'out of time',
     tone: 'warn',
-    advice: 'It took longer than a run may take. Nothing was sent. Do less for each message.',
+    advice:
+      'The plugin took longer than a run may take. Nothing was sent. Change the plugin so that it does less for each message.',
   },
   host_call_limit: {
     name: 'too many calls',
     tone: 'warn',
-    advice: 'It called guildhook more often than a run may. Nothing was sent. Gather what you log, read and write.',
+    advice:
+      'The plugin called guildhook more often than a run may. Nothing was sent. Change the plugin so that it logs, reads and writes less often.',
   },
   invalid: {
     name: 'not loadable',
     tone: 'bad',
-    advice: 'It could not be loaded or started. Build it anew and upload it as a new version.',
+    advice: 'The plugin could not be loaded or started. Build it again, and upload it as a new version.',
   },
   internal: {
     name: 'guildhook’s fault',
     tone: 'info',
-    advice: 'Something went wrong in guildhook, not in the plugin. If it stays, tell the operator.',
+    advice: 'Something failed in guildhook, not in the plugin. If it happens again, tell the operator.',
   },
 };
 
@@ -63,11 +66,16 @@ export const STATES: Record<VersionState, Words> = {
 };
 
 const PERMISSIONS: Record<Permission, { name: string; means: string }> = {
-  SEND_MESSAGES: { name: 'Send messages', means: 'It may write into the channels of this guild.' },
+  SEND_MESSAGES: { name: 'Send messages', means: 'The plugin can send messages to the channels of this guild.' },
 };
 
 export function permission(name: string): { name: string; means: string } {
-  return PERMISSIONS[name as Permission] ?? { name, means: 'A permission that this page does not know yet.' };
+  return (
+    PERMISSIONS[name as Permission] ?? {
+      name,
+      means: 'This page does not know this permission yet. Ask your operator about it.',
+    }
+  );
 }
 
 export function delivery(send: Intent): Words & { detail: string | null } {
@@ -79,7 +87,7 @@ export function delivery(send: Intent): Words & { detail: string | null } {
     case 'refused':
       return { name: 'not sent', tone: 'bad', detail: send.detail };
     default:
-      return { name: 'never sent', tone: 'quiet', detail: 'Test runs, replays and shadows send nothing.' };
+      return { name: 'never sent', tone: 'quiet', detail: 'Test runs, replays and shadow runs send nothing.' };
   }
 }
 
@@ -90,23 +98,32 @@ export function callResult(call: HostCall): Words {
 type Cause = Explanation['reasons'][number]['cause'];
 
 export const CAUSES: Record<Cause, Words & { advice: string }> = {
-  ran: { name: 'it ran', tone: 'good', advice: 'The run is below.' },
-  disabled: { name: 'disabled', tone: 'quiet', advice: 'Enable the plugin in its overview.' },
+  ran: { name: 'it ran', tone: 'good', advice: 'See the run below.' },
+  disabled: { name: 'disabled', tone: 'quiet', advice: 'Enable the plugin on its overview.' },
   not_live: { name: 'no live version', tone: 'quiet', advice: 'Upload a version, and let it go live.' },
   refused: { name: 'refused', tone: 'bad', advice: 'Upload a version that can be loaded.' },
-  quarantined: { name: 'quarantined', tone: 'bad', advice: 'See why in the overview, and try it again there.' },
-  over_budget: { name: 'waits for the budget', tone: 'warn', advice: 'It runs in one of the next minutes.' },
-  bot_message: { name: 'a bot wrote it', tone: 'quiet', advice: 'Let the plugin have messages of bots, if it should.' },
+  quarantined: {
+    name: 'quarantined',
+    tone: 'bad',
+    advice: 'The overview of the plugin shows the reason. Try it again there.',
+  },
+  over_budget: { name: 'waits for the budget', tone: 'warn', advice: 'Wait: it will run in one of the next minutes.' },
+  bot_message: {
+    name: 'a bot wrote it',
+    tone: 'quiet',
+    advice: 'If the plugin should answer bots, switch on “Messages of bots too” on its overview.',
+  },
   nothing_to_say: {
     name: 'had nothing to say',
     tone: 'quiet',
-    advice: 'Runs that end well and leave nothing behind are counted, not recorded. Type the message under Test.',
+    advice:
+      'A run that ends well without a message, a log line or a new state is counted but not recorded. Open Test, and type the message there to see the run.',
   },
-  not_delivered: { name: 'not delivered', tone: 'bad', advice: 'The run below says what the chat server answered.' },
+  not_delivered: { name: 'not delivered', tone: 'bad', advice: 'The run below shows the answer of the chat server.' },
   not_seen: {
     name: 'never seen',
     tone: 'quiet',
-    advice: 'Check the id. It is that of the message, not of the channel.',
+    advice: 'Check that the id is that of the message, and not that of the channel.',
   },
 };
 
@@ -125,12 +142,12 @@ const ACTIONS: Record<string, string> = {
   'version.deleted': 'deleted a version',
 };
 
-/** What somebody did, as the audit log has it, in words. */
+/** An action of the audit log in words. */
 export function action(name: string): string {
   return ACTIONS[name] ?? name.replaceAll(/[._-]/g, ' ');
 }
 
-/** What the audit log knows of a change besides, in one line. */
+/** The other details of an entry of the audit log, in one line. */
 export function actionDetail(detail: Record<string, unknown>): string {
   const { from, to, ...rest } = detail;
   const change = 'to' in detail ? [fromTo(from, to)] : [];

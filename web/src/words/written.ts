@@ -1,11 +1,12 @@
-/** Parts of a text that somebody else has written: `shown` stands for what a reader would not see, or would act on. */
+/** A part of a text by an untrusted author: plain text, or the stand-in for one invisible character. */
 export interface Part {
   text: string;
-  /** Its code point, such as U+202E, if it is not shown as it is. */
+  /** The code point of the character that `text` stands for, such as U+202E; null for plain text. */
   code: string | null;
 }
 
-// Controls but tab, marks of direction and other characters without a shape. The joiners are parts of words and of emoji.
+// Control characters, marks of direction and other invisible characters, except tab and the joiners: joiners are
+// parts of words and of emoji.
 const UNSEEN = /(?![\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 export function parts(text: string): Part[] {
