@@ -1,70 +1,70 @@
 # Every command of the project. `make demo` and `make test` need python3 with venv, and make; nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# The lock files are complete, so nothing is left for pip to resolve.
+# The lock files are complete, so pip has nothing to resolve.
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
 NODE := $(shell command -v npm)
 
-# Without credentials it still wants to know where.
+# The AWS clients need a region, even without credentials.
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve page test test-times api-test page-test browser screenshots hostile fuzz chaos bench simulate
 .PHONY: lint types format docs reference structure openapi plugins lock sam sam-check sam-build sam-local containers clean
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/local.stamp ## send one message the whole way on the embedded stack
+demo: .venv/local.stamp ## send one message through the whole embedded stack
 	$(BIN)/guildhook demo
 
-serve: ## the whole system on this machine: the admin page, a sample chat, a sample guild; needs Node 20
+serve: ## run the whole system on this machine with a sample chat and sample guilds; needs Node 20
 	@$(MAKE) --no-print-directory --jobs=2 .venv/local.stamp page
 	$(BIN)/guildhook serve
 
 page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
 
 # Each run has a random order; the header has its seed, and PYTEST_OPTIONS=--randomly-seed=SEED repeats it.
-test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## every test, in parallel; with Node and Chromium the pages, with Docker Engine functions in containers
+test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## run every test, in parallel: the pages if there are Node and Chromium, containers if there is Docker Engine
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST_OPTIONS)
 
-test-times: ## make test, with the slowest 20 tests and fixtures and the time spent waiting
+test-times: ## run make test, and show the slowest 20 tests and fixtures and the time spent waiting
 	@$(MAKE) --no-print-directory test PYTEST_OPTIONS=--times
 
-api-test: .venv/dev.stamp ## the admin API against its document, and every route as everybody who may not
+api-test: .venv/dev.stamp ## test the admin API against its document, and every route without the needed permissions
 	$(BIN)/pytest --numprocesses=auto tests/api
 
-hostile: .venv/dev.stamp ## run every hostile plugin: expected, got, time, memory
+hostile: .venv/dev.stamp ## run every hostile plugin, and show its outcome, time and memory
 	$(BIN)/python tests/hostile/run.py
 
-fuzz: .venv/dev.stamp ## generated and mutated plugins, for ten minutes
+fuzz: .venv/dev.stamp ## run generated and mutated plugins for ten minutes
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 
-chaos: .venv/dev.stamp ## 10,000 messages under 240 faults: nothing lost, nothing twice; then a chat server without keys
+chaos: .venv/dev.stamp ## send 10,000 messages under 240 faults, and check that none is lost or repeated
 	$(BIN)/python tests/chaos/run.py
 	$(BIN)/python tests/chaos/run.py --no-keys --messages 3000 --faults 72
 
-bench: .venv/bench.stamp ## every figure against its peer or limit, in ten minutes; needs Node 20 for two of them
+bench: .venv/bench.stamp ## measure every figure against its peer or limit, in ten minutes; two of them need Node 20
 	$(BIN)/python -m bench --json bench.json
 	$(BIN)/python -m bench.inspection
 	$(BIN)/python -m bench.runs
 
-simulate: .venv/bench.stamp ## the tables and plots of docs/scaling.md, and the costs of docs/deployment.md
+simulate: .venv/bench.stamp ## write the tables and plots of docs/scaling.md, and the costs of docs/deployment.md
 	$(BIN)/python -m bench.scaling
 
-lint: .venv/dev.stamp web/node_modules/.package-lock.json ## ruff and, for the page, Biome: rules and format; needs Node 20
+lint: .venv/dev.stamp web/node_modules/.package-lock.json ## check rules and format with ruff and, for the page, Biome; needs Node 20
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	cd web && npm run --silent lint
 
-types: .venv/dev.stamp web/node_modules/.package-lock.json ## mypy and, for the page, TypeScript, both strict; needs Node 20
+types: .venv/dev.stamp web/node_modules/.package-lock.json ## check types with mypy and, for the page, TypeScript; needs Node 20
 	$(BIN)/mypy
 	@# One at a time: every function's module is called app.
 	@for app in functions/*/app.py; do echo $(BIN)/mypy $$app; $(BIN)/mypy $$app || exit 1; done
 	cd web && npm run --silent types
 
-format: .venv/dev.stamp web/node_modules/.package-lock.json ## let ruff and Biome mend what they can
+format: .venv/dev.stamp web/node_modules/.package-lock.json ## format the code with ruff and Biome
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	cd web && npm run --silent format
@@ -74,13 +74,13 @@ docs: .venv/dev.stamp .venv-docs/stamp ## build the documentation site in site/,
 	.venv-docs/bin/sphinx-build --conf-dir docs --fresh-env --nitpicky --fail-on-warning --keep-going --quiet --doctree-dir .venv-docs/doctrees . site
 	$(BIN)/pytest --numprocesses=0 --quiet tests/docs
 
-structure: .venv/dev.stamp ## the library's rooms, and the imports between them
+structure: .venv/dev.stamp ## show the library's rooms and the imports between them
 	$(BIN)/python tests/structure.py
 
-reference: .venv/dev.stamp ## the reference pages of the documentation, from the source: docs/reference
+reference: .venv/dev.stamp ## write the reference pages in docs/reference from the source
 	$(BIN)/python -m reference
 
-openapi: .venv/dev.stamp ## what the admin API is, as a document: web/openapi.json
+openapi: .venv/dev.stamp ## write the OpenAPI document of the admin API to web/openapi.json
 	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json
 
 plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
@@ -91,10 +91,10 @@ plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/welcome PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
-sam: sam-check .venv/dev.stamp ## build what `sam deploy` sends, lint it, scan it, test it; no credentials
+sam: sam-check .venv/dev.stamp ## build, lint, scan and test the templates that `sam deploy` sends; needs no credentials
 	$(BIN)/pytest --numprocesses=auto tests/infra
 
-sam-check: .aws-sam/stamp .venv-policy/stamp ## the same without the tests
+sam-check: .aws-sam/stamp .venv-policy/stamp ## do the same without the tests
 	$(SAM) validate --lint
 	.venv-sam/bin/cfn-lint infra/*.yaml
 	@# A resource that deviates from a rule gives the reason in its Metadata.
@@ -102,19 +102,19 @@ sam-check: .aws-sam/stamp .venv-policy/stamp ## the same without the tests
 
 sam-build: .aws-sam/stamp ## build the functions and layers into .aws-sam
 
-sam-local: .venv/dev.stamp containers ## functions in containers and on the runtime emulator, as Lambda would run them
+sam-local: .venv/dev.stamp containers ## test the functions in containers and on the runtime emulator, as Lambda runs them
 	GUILDHOOK_DOCKER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/sam_local tests/emulator
 
-page-test: web/node_modules/.package-lock.json ## the page's units, without a browser; needs Node 20
+page-test: web/node_modules/.package-lock.json ## run the page's unit tests, without a browser; needs Node 20
 	cd web && npm run --silent test
 
-browser: .venv/dev.stamp page ## the pages in Chromium
+browser: .venv/dev.stamp page ## test the pages in Chromium
 	GUILDHOOK_BROWSER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/browser
 
-screenshots: .venv/dev.stamp page ## the pictures of README.md, from a system of their own
+screenshots: .venv/dev.stamp page ## take the screenshots of README.md, from a system of their own
 	$(BIN)/python tests/browser/screenshots.py
 
-# What functions in containers need, where there are Docker Engine and Node. A machine without has nothing to build.
+# The image for functions in containers, if there are Docker Engine and Node. Other machines build nothing.
 containers: .venv-sam/stamp
 	@if [ "$(NODE)" ] && docker info >/dev/null 2>&1; then $(MAKE) .aws-sam/stamp && { [ "$$(id -u)" != 0 ] || infra/local/make-image || true; }; \
 	else echo "no Docker Engine answers, or there is no Node: no function is run in a container"; fi
@@ -125,10 +125,10 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
-clean: ## remove what these commands made
+clean: ## remove the files that these commands created
 	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
-# What both pages are built from.
+# The sources of both pages.
 PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
 
 functions/admin_api/page/index.html: $(PAGE_SOURCES) web/vite.config.ts web/openapi.json web/index.html web/api.html docs/plugins.md $(shell find web/src -type f -not -name schema.d.ts)
@@ -160,7 +160,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	$(BIN)/python $(PIP_INSTALL) -r requirements/bench.txt
 	@touch $@
 
-# The stamp is outside of what `sam build` makes anew. Its pip is that of the SAM CLI's Python.
+# The stamp is outside of the folder that `sam build` replaces. The SAM CLI's Python provides pip.
 .aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }

@@ -23,7 +23,7 @@ WIT = PROJECT / "wit"
 BIN = Path(sys.executable).parent
 CACHE = PROJECT / ".bench"
 PATIENT = CompileLimits(timeout_seconds=300)
-"""A busy machine takes longer over the largest than production gives it."""
+"""The timeout is longer than in production, since a busy machine takes longer over the largest plugin."""
 
 
 def c() -> bytes:
@@ -49,7 +49,7 @@ def spidermonkey() -> bytes:
 
 def python() -> bytes:
     def build(out: Path) -> None:
-        # In a folder of its own, since it bundles everything that lies beside the program.
+        # componentize-py runs in a folder of its own, since it bundles every file beside the program.
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(SOURCES / "echo.py", folder)
             command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "--stub-wasi", "echo"]
@@ -104,7 +104,7 @@ PLUGINS: dict[str, Callable[[], bytes]] = {
 
 
 def compiled(engine: Engine, wasm: bytes) -> CompiledModule:
-    """Kept too: the largest take ten seconds."""
+    """The artifact, which is kept as well, since the largest take ten seconds."""
 
     def build(out: Path) -> None:
         out.write_bytes(Engine(PATIENT).compile(wasm).artifact)

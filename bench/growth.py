@@ -13,7 +13,7 @@ from guildhook_local.stack import LocalGuild, Stack, servers, stack
 
 FEW, MANY = 10, 10_000
 PLUGINS_OF_A_GUILD = 10
-"""One is enabled, so that a message costs the same work everywhere."""
+"""Only one plugin is enabled, so that a message costs the same work everywhere."""
 BATCHES, BATCH_SIZE, ROUNDS = 40, 10, 3
 
 ADD_GUILDS = """
@@ -54,7 +54,7 @@ def _populate(system: Stack, count: int) -> list[LocalGuild]:
 
 
 def _cpu_us(system: Stack, guilds: list[LocalGuild]) -> float:
-    """Of the function's process; each batch has other guilds."""
+    """The processor time of the function's process; each batch has other guilds."""
     choice = random.Random(1)
     with handler(system.environment) as function:
         batches = [
@@ -62,5 +62,5 @@ def _cpu_us(system: Stack, guilds: list[LocalGuild]) -> float:
         ]
     if any(batch.failed for batch in batches):
         raise SystemExit("bench: messages came back")
-    # Without the first, which is a cold one.
+    # The first batch is left out, since it is cold.
     return sum(batch.cpu_seconds for batch in batches[1:]) / (BATCHES - 1) / BATCH_SIZE * 1e6

@@ -35,21 +35,21 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What a batch took."""
+    """The cost of a batch."""
 
     seconds: float
     cpu_seconds: float
     statements: int
-    """Sent to Postgres."""
+    """Statements sent to Postgres."""
     failed: int
     """Records that must come back."""
     resident_mib: float
     anonymous_mib: float
-    """Of the resident: not backed by files."""
+    """The part of the resident memory that no file backs."""
     modules: Mapping[str, int]
-    """Where they were found."""
+    """The levels at which modules were found."""
     log_bytes: int
-    """Printed, which Lambda gives to CloudWatch."""
+    """Bytes of output, which Lambda writes to CloudWatch."""
 
 
 class Handler:
@@ -71,7 +71,7 @@ class Handler:
         return Handled(**json.loads(line))
 
 
-# A bench has the messages of an hour in a minute.
+# A bench sends the messages of an hour in a minute.
 NO_BUDGET = {f"GUILDHOOK_GUILD_{what}_PER_MINUTE": str(10**15) for what in ("FUEL", "SENDS", "LOG_BYTES")}
 
 
@@ -105,7 +105,7 @@ def ping(guild: LocalGuild) -> Body:
 
 
 def sqs_event(bodies: Sequence[Body]) -> dict[str, Any]:
-    """As Lambda has it, as much of it as the function reads."""
+    """The parts of Lambda's context that the function reads."""
     return {
         "Records": [
             {

@@ -1,4 +1,4 @@
-"""How long the inspection of an upload takes at worst: `python -m bench.inspection`.
+"""Measures the slowest inspections of uploads: `python -m bench.inspection`.
 
 Each case is as large as an upload may be, and goes as far towards one limit as it can before it is refused. It is
 inspected in a process of its own; the growth is of that process's peak.
@@ -21,7 +21,7 @@ EMPTY = b"\0\x81\x80\x80\x80\0\0"
 
 
 def number(value: int) -> bytes:
-    """As long as LEB128 allows, which is the slowest to read."""
+    """A number in the longest form of LEB128, which is the slowest to read."""
     return bytes(value >> shift & 0x7F | 0x80 for shift in range(0, 28, 7)) + bytes([value >> 28])
 
 

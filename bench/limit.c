@@ -1,4 +1,4 @@
-/* The least that a run costs: what Sandbox.run does, by a C program on the same libwasmtime.
+/* Measures the minimum cost of a run: a C program on the same libwasmtime that does the work of Sandbox.run.
  *
  * Usage: limit ARTIFACT MESSAGE FUEL MEMORY_BYTES MEMORIES TARGET FLAG=VALUE...
  * A flag is a setter of wasmtime's configuration. For each line on stdin with a number of runs it prints the nanoseconds
@@ -75,7 +75,7 @@ error *wasmtime_component_func_call(struct function *function, void *context, co
                                     size_t argument_count, struct value *results, size_t result_count);
 
 static const char HOST[] = "guildhook:sandbox/host";
-/* As wrapper.py has them. */
+/* The host functions of wrapper.py. */
 static const char *const FUNCTIONS[] = {"log",       "send-message", "get-settings", "state-get", "state-set", "state-delete",
                                         "environment", "write",      "now",          "seed",      "exit",      "refuse"};
 static const char ANSWER[] = "6a1d0000-0000-5000-8000-000000000001"; /* as long as an idempotency key */
@@ -110,7 +110,7 @@ static size_t host(void *name, void *context, const void *type, struct value *ar
     size_t size = 0;
     for (size_t i = 0; i < argument_count; i++)
         if (arguments[i].kind == STRING) size += arguments[i].of.string.size;
-    /* What is measured remembers nothing, and has no use for options. */
+    /* The measured plugin has no state, so options are not supported. */
     if (strncmp(name, "state-", strlen("state-")) == 0) return (size_t)wasmtime_error_new("not for this");
     if (recorded + size > sizeof record || !charge(context, FUEL_PER_CALL + size * FUEL_PER_BYTE))
         return (size_t)wasmtime_error_new("ended by the host");

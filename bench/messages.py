@@ -102,7 +102,7 @@ def ask(process: "subprocess.Popen[str]", count: int) -> tuple[int, int, int]:
 
 
 def check(process: "subprocess.Popen[str]", run: Callable[[int], float]) -> None:
-    """That both do the same: one log line and one message, with the texts that these have."""
+    """Check that both programs do the same: they log one line and send one message, with the same texts."""
     run(1)
     _, calls, size = ask(process, 1)
     texts = len(CHANNEL) + len("answered a ping")

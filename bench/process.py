@@ -8,12 +8,12 @@ def resident(pid: int | str = "self") -> float:
 
 
 def anonymous(pid: int | str = "self") -> float:
-    """What of it no file backs."""
+    """The resident memory that no file backs."""
     return _status(pid, "RssAnon")
 
 
 def peak(pid: int | str = "self") -> float:
-    """Since `forget_peak`, or the start."""
+    """The peak since `forget_peak`, or since the start."""
     return _status(pid, "VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""Figures beside what they are compared with, as a table and as JSON."""
+"""Formats figures beside their peers, as a table and as JSON."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the figure, in units of its peer, must be."""
+    """The goal of a figure, in units of its peer."""
 
     bound: Literal["at most", "at least"]
     times: float
@@ -29,9 +29,9 @@ class Figure:
     peer: str
     peer_value: float
     goal: Goal | None = None
-    """None for what is only shown."""
+    """None for a figure that is only shown."""
     faster: bool = False
-    """Whether the goal counts how many times smaller the value is than its peer, not how many times larger."""
+    """True if the goal is a number of times smaller than the peer, instead of larger."""
 
     @property
     def times(self) -> float:

@@ -1,4 +1,4 @@
-"""What runs cost, and that none of them leaves anything behind: `python -m bench.runs [RUNS]`.
+"""Measures the cost of runs, and checks that they leak nothing: `python -m bench.runs [RUNS]`.
 
 Each kind of plugin runs in turn in one process, as guilds do in production. The growth is what the process holds more
 at the end than after its first thousand runs.

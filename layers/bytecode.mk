@@ -1,5 +1,5 @@
-# Lambda cannot write what it compiles beside a layer's files, so each cold start would compile all of them again, which takes
-# longer than everything else in it. Only Lambda's own Python can compile for it. The layers' folders have links to this file.
+# Lambda cannot write bytecode beside a layer's files, so each cold start would compile all of them again, which takes longer
+# than the rest of it. Only Lambda's own Python version can compile them. The layers' folders have links to this file.
 python3.13 := $(shell for python in $(PYTHON) python3.13; do \
   $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $$python && break; done)
 

@@ -1,7 +1,7 @@
-/* What the plugins here share: the host's functions, memory, and the message.
+/* The code that the plugins here share: the host's functions, memory, and the message.
  *
  * No libc and no generated bindings: the canonical ABI of wit/plugin.wit is functions of integers.
- * A run gets a fresh instance, so memory is handed out upwards and never given back. */
+ * A run gets a fresh instance, so memory is allocated upwards and never freed. */
 
 typedef unsigned char byte;
 typedef unsigned int u32;
@@ -13,7 +13,7 @@ typedef unsigned long long u64;
 
 HOST("host-api", "log") void host_log(const byte *text, u32 length);
 
-/* result<string, string> as it lies in memory. */
+/* result<string, string> in memory. */
 struct send_result {
     byte failed;
     const byte *text; /* the idempotency key, or the reason */
@@ -42,7 +42,7 @@ EXPORT("cabi_realloc") void *cabi_realloc(void *old, u32 old_size, u32 align, u3
     return block;
 }
 
-/* --- JSON, as far as it takes to find two strings in an object ------------------------------------------ */
+/* --- the part of JSON that finds two strings in an object --------------------------------------------- */
 
 struct text {
     byte *start;
@@ -135,7 +135,7 @@ static void skip_value(struct cursor *c) {
             skip_string(c);
         } else {
             if (next == '}' || next == ']') {
-                if (depth == 0) return; /* the end of what the value stands in */
+                if (depth == 0) return; /* the end of the enclosing object or list */
                 depth--;
             } else if (next == '{' || next == '[') {
                 depth++;
@@ -160,7 +160,7 @@ struct message {
     struct text content, channel;
 };
 
-/* What is missing, or no string, is empty. */
+/* A field that is missing or not a string is empty. */
 static struct message read_message(const byte *json, u32 length) {
     struct cursor c = {json, json + length};
     struct message message = {{0, 0}, {0, 0}};

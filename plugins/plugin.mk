@@ -3,7 +3,7 @@ NAME := $(notdir $(CURDIR))
 PYTHON ?= python3
 WASM_TOOLS ?= $(dir $(PYTHON))wasm-tools
 WIT := ../../wit/plugin.wit
-# A plugin that says what settings it has sets SCHEMA to the file that says so.
+# A plugin with a settings schema sets SCHEMA to the file of the schema.
 SCHEMA ?=
 GUILDHOOK ?= $(dir $(PYTHON))guildhook
 OUT ?= $(NAME).wasm

@@ -1,4 +1,4 @@
-"""Writes C for the functions of the world that wasi.c leaves out: each is a trap.
+"""Writes C for the functions of the world that wasi.c does not define: each of them traps.
 
 Usage: unavailable.py WASI_C < DUMMY_WAT, where the dummy is `wasm-tools component embed --dummy -t` of the world.
 """

@@ -1,9 +1,9 @@
-/* WASI 0.2 for plugins, inside the sandbox: what a plugin calls here is WebAssembly under the plugin's own fuel,
- * deadline and memory cap, and the host sees no more of it than texts and numbers.
+/* WASI 0.2 for plugins, inside the sandbox: its functions are WebAssembly under the fuel, deadline and memory limit of
+ * the plugin that calls them, and pass only texts and numbers to the host.
  *
- * Nothing waits: streams are always ready, and a sleep moves the clock of the run and returns. Nothing reaches
- * out: there are no files, sockets are denied. Functions that need a handle nobody can have, such as those of a
- * socket, stand in unavailable.c, which the Makefile generates; each of them is a trap.
+ * No function waits: streams are always ready, and a sleep advances the clock of the run and returns. None has effects
+ * outside: there are no files, and sockets are denied. Functions that need a handle that does not exist, such as that
+ * of a socket, are in unavailable.c, which the Makefile generates; each of them traps.
  *
  * The component is built without libc and without generated bindings. A run has a fresh instance. */
 
@@ -30,15 +30,15 @@ HOST("refuse") _Noreturn void host_refuse(const char *what, u32 length);
 
 #define REFUSE(what) host_refuse(what, sizeof(what) - 1)
 
-/* --- what is handed in, and room for long answers ---------------------------------------------------------- */
+/* --- memory for arguments and for long results ------------------------------------------------------------- */
 
-/* The largest thing that passes: random bytes, or the environment. */
+/* The size of the largest value that passes: random bytes, or the environment. */
 #define ARENA_BYTES 65536u
 
 static byte arena[ARENA_BYTES] __attribute__((aligned(8)));
 static u32 arena_used;
 
-/* 0 if there is no room. */
+/* Returns 0 if there is no room. */
 static void *take(u32 align, u32 size) {
     u32 start = (arena_used + align - 1) & ~(align - 1);
     if (size > ARENA_BYTES || start > ARENA_BYTES - size) return 0;
@@ -46,18 +46,18 @@ static void *take(u32 align, u32 size) {
     return arena + start;
 }
 
-/* Called for every list and text on its way in. Nothing of it is needed once the call has returned. What has no room
- * is a trap: the host cannot be called from here. */
+/* Called for every list and text that is passed in. Its memory is free again when the call has returned. It traps if
+ * there is no room, since the host cannot be called from here. */
 EXPORT("cabi_realloc") void *cabi_realloc(void *old, u32 old_size, u32 align, u32 size) {
     void *start = take(align, size);
     if (!start) __builtin_trap();
     return start;
 }
 
-/* --- answers as the canonical ABI lays them out ------------------------------------------------------------ */
+/* --- results in the layout of the canonical ABI ------------------------------------------------------------ */
 
 static struct {
-    u32 discriminant; /* of which one byte counts */
+    u32 discriminant; /* only one byte of it counts */
     u32 word;
     u64 wide;
 } answer;
@@ -91,15 +91,15 @@ static void *list_of(const void *start, u32 length) {
     return &answer_list;
 }
 
-/* --- clocks: the time of the event, and what the run has waited since ------------------------------------------ */
+/* --- clocks: the time of the event, and the waits of the run since then ---------------------------------------- */
 
 #define MICROSECOND 1000ull
-/* Some runtimes take a monotonic clock of zero for a broken one. */
+/* Some runtimes treat a monotonic clock at zero as broken. */
 #define MONOTONIC_START 1000000000ull
 
 static u64 elapsed;
 
-/* Looking at the clock takes a microsecond, so that a loop that waits for time to pass ends. */
+/* Reading the clock advances it by a microsecond, so that a loop that waits for time to pass ends. */
 static u64 look(void) {
     u64 now = elapsed;
     elapsed += MICROSECOND;
@@ -127,12 +127,12 @@ EXPORT("wasi:clocks/wall-clock@0.2.0#resolution") void *wall_resolution(void) {
     return &datetime;
 }
 
-/* --- polling: everything is ready, timers once the clock has been moved on ------------------------------------ */
+/* --- polling: everything is ready; timers are ready once the clock is advanced --------------------------------- */
 
 NEW("wasi:io/poll@0.2.0", "pollable") u32 new_pollable(u32 rep);
 
-/* A pollable is 0, or a timer's place here plus one. More timers than places share them, and a timer that lost its
- * place moves the clock to another time: waiting ends all the same. */
+/* A pollable is 0, or the index of a timer here plus one. If there are more timers than entries, they share entries,
+ * and a timer whose entry is overwritten advances the clock to another time. Waiting ends all the same. */
 #define TIMERS 64u
 static u64 timers[TIMERS];
 static u32 timers_made;
@@ -201,7 +201,7 @@ void *input_blocking_skip(u32 stream, u64 length) { return closed(); }
 EXPORT("wasi:io/streams@0.2.0#[method]input-stream.subscribe")
 u32 input_subscribe(u32 stream) { return new_pollable(0); }
 
-/* What WASI allows one blocking-write-and-flush, and check-write promises here. */
+/* The limit of WASI for one blocking-write-and-flush, which check-write also returns here. */
 #define WRITE_BYTES 4096u
 
 static void *write(u32 stream, const byte *bytes, u64 length) {
@@ -260,7 +260,7 @@ struct variable {
     struct list name, value;
 };
 
-/* The text up to the next NUL, which this passes over. */
+/* Returns the text up to the next NUL, and skips it with the NUL. */
 static struct list next_text(const byte **at, const byte *end) {
     const byte *start = *at;
     while (*at < end && **at) ++*at;
@@ -297,7 +297,7 @@ EXPORT("wasi:cli/terminal-stderr@0.2.0#get-terminal-stderr") void *terminal_stde
 
 /* --- random numbers from the seed of the run -------------------------------------------------------------------- */
 
-/* SplitMix64. Whoever knows the seed knows the numbers, and the record of the run has it: a replay needs them. */
+/* SplitMix64. The seed determines the numbers, and the record of the run contains it, so that a replay gets the same. */
 static u64 random_u64(void) {
     static u64 state;
     static byte seeded;
@@ -334,7 +334,7 @@ EXPORT("wasi:random/insecure-seed@0.2.0#insecure-seed") void *insecure_seed(void
 
 NEW("wasi:sockets/network@0.2.0", "network") u32 new_network(u32 rep);
 
-/* Of the error-code of wasi:sockets/network. */
+/* Values of the error-code of wasi:sockets/network. */
 #define ACCESS_DENIED 1u
 #define NAME_UNRESOLVABLE 18u
 

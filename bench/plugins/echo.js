@@ -1,4 +1,4 @@
-// Answers "!ping" in the channel it was asked in, and says so in its log.
+// Answers "!ping" in the same channel, and logs it.
 import { log, sendMessage } from "guildhook:plugin/host-api@1.2.0";
 
 export function onMessage(msgJson) {

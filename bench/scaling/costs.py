@@ -1,4 +1,4 @@
-"""What an installation costs: what is due each month whatever comes, and what a million messages add."""
+"""The costs of an installation: the fixed costs of a month, and the costs of a million messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,16 +24,16 @@ class Bill:
     messages_a_month: float
     parts: Sequence[Part]
     tracing: Part
-    """Where it is switched on."""
+    """The cost if tracing is switched on."""
     database: Sequence[Part]
-    """Where the stack has its own, and a network for it."""
+    """The cost if the stack has its own database and network."""
 
     def usd_a_month(self, parts: Sequence[Part]) -> float:
         return sum(part.usd_a_month + part.usd_a_million * self.messages_a_month / 1e6 for part in parts)
 
 
 def of_a_mean_day(scenario: Scenario) -> Scenario:
-    """The bill is for all hours, not for the busiest minutes."""
+    """The costs are for all hours, not for the busiest minutes."""
     return replace(scenario, workload=replace(scenario.workload, peak=1))
 
 
@@ -61,7 +61,7 @@ def bill(scenario: Scenario, outcome: SimulationResult, log: LogBytes) -> Bill:
 
 
 class _Million:
-    """What a million messages use."""
+    """The resources that a million messages use."""
 
     def __init__(self, scenario: Scenario, outcome: SimulationResult) -> None:
         self.messages = 1e6
@@ -98,7 +98,7 @@ def _queues(scenario: Scenario, million: _Million) -> Part:
 
 
 def _plugin_gb(scenario: Scenario, million: _Million) -> float:
-    """Of the plugins that those guilds have which say a million messages. A wasm is about as large as its object."""
+    """The storage of the plugins of the guilds that send a million messages. A wasm is about as large as its object."""
     workload = scenario.workload
     own = workload.plugins_per_guild * (1 - workload.shared)
     mean = sum(toolchain.share * toolchain.object_bytes for toolchain in workload.toolchains)
@@ -150,6 +150,6 @@ def _database(scenario: Scenario, outcome: SimulationResult, million: _Million) 
 
 
 def _capacity(name: str, acus: float, least: float, usd_an_hour: float, outcome: SimulationResult) -> Part:
-    """What is there anyway, and what the messages need beyond that."""
+    """The minimum capacity, and the capacity that the messages need in addition."""
     hours_of_a_million = 1e6 / outcome.messages_per_second / 3600
     return Part(name, least * usd_an_hour * HOURS, max(0, acus - least) * usd_an_hour * hours_of_a_million)

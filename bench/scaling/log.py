@@ -1,4 +1,4 @@
-"""What a batch writes into the log, measured: the real function prints it."""
+"""Measures the log of a batch with the real function."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,17 @@ PLUGINS, MESSAGES = 2, 10
 class LogBytes:
     a_batch: float
     a_message: float
-    """More for each message of the batch."""
+    """Additional bytes for each message of the batch."""
 
 
 def measure(system: Stack) -> LogBytes:
-    """With two plugins a message, one answer to ten messages, and nothing that fails."""
+    """The log with two plugins a message, one answer to ten messages, and no failures."""
     guild = system.add_guild()
     for number in range(PLUGINS):
         system.install(guild, f"ping {number}", PING, {"SEND_MESSAGES"})
     system.compile(PING)
     with handler(system.environment) as function:
-        function.handle([ping(guild)])  # a cold one
+        function.handle([ping(guild)])  # a cold start
         one = function.handle([_talk(ping(guild))])
         many = function.handle([ping(guild), *(_talk(ping(guild)) for _ in range(MESSAGES - 1))])
     if one.failed or many.failed:
@@ -34,7 +34,7 @@ def measure(system: Stack) -> LogBytes:
 
 
 def _talk(event: dict[str, object]) -> dict[str, object]:
-    """The same, but nobody answers."""
+    """The same log without answers."""
     message = event["message"]
     assert isinstance(message, dict)
     return {**event, "message": {**message, "content": "good morning, all of you"}}

@@ -33,37 +33,37 @@ class Scenario:
 
     @property
     def messages_per_second(self) -> float:
-        """In the busiest minutes."""
+        """The rate in the busiest minutes."""
         return self.guilds * self.workload.messages_per_guild_day * self.workload.peak / DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """What the busiest minutes are like."""
+    """The state in the busiest minutes."""
 
     guilds: int
     messages_per_second: float
     batch: float
-    """Messages in a batch, on average."""
+    """The mean number of messages in a batch."""
     sandboxes: float
-    """Busy at the same time."""
+    """Sandboxes that are busy at the same time."""
     memory_hits: float
     disk_hits: float
     s3_hits: float
-    """Of all lookups of a module; together they are 1, since plugins are compiled when they are uploaded."""
+    """Shares of all lookups of a module. Their sum is 1, since plugins are compiled at upload."""
     s3_gets_per_second: float
     statements_per_second: float
     sends_per_second: float
     cold_starts: float
-    """Of all batches."""
+    """The share of all batches."""
     usd_per_million: float
     first_limit: str
-    """The one that is nearest, and how much of it is used."""
+    """The nearest limit, and the used share of it."""
     used: float
 
 
 class Lru:
-    """Keys with sizes, in at most so many bytes."""
+    """An LRU cache of keys with sizes, with a limit in bytes."""
 
     def __init__(self, limit_bytes: float) -> None:
         self._limit = limit_bytes
@@ -71,7 +71,7 @@ class Lru:
         self._sizes: OrderedDict[int, float] = OrderedDict()
 
     def look_up(self, key: int, size: float) -> bool:
-        """Whether it was there; it is there now, as what was used last."""
+        """True if the key was in the cache. It is now, as the most recently used."""
         if key in self._sizes:
             self._sizes.move_to_end(key)
             return True
@@ -91,7 +91,7 @@ class LambdaSandbox:
 
 @dataclass(slots=True)
 class Counts:
-    """After the sandboxes' caches have filled."""
+    """Counts after the sandboxes' caches have filled."""
 
     batches: int = 0
     messages: int = 0
@@ -101,7 +101,7 @@ class Counts:
 
 
 class Population:
-    """Which plugins a guild has, and which toolchain a plugin is of: always the same for a seed, and kept nowhere."""
+    """The plugins of a guild and the toolchain of a plugin, computed from a seed instead of stored."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._workload = scenario.workload
@@ -111,7 +111,7 @@ class Population:
         self._toolchains = np.cumsum([toolchain.share for toolchain in self._workload.toolchains])
 
     def plugins(self, guild: int) -> list[int]:
-        """Those of the catalogue are 0, 1, …; those of guilds are negative."""
+        """The plugins of a guild: 0, 1, … are from the catalogue, negative numbers are the guild's own."""
         found = []
         for slot in range(self._workload.plugins_per_guild):
             key = guild * self._workload.plugins_per_guild + slot
@@ -132,7 +132,7 @@ def zipf(count: int, exponent: float) -> np.ndarray:
 
 
 def uniform(key: int, salt: int) -> float:
-    """In [0, 1), and always the same (splitmix64)."""
+    """A number in [0, 1) that depends on the arguments alone (splitmix64)."""
     mask = 2**64 - 1
     x = (key * 0x9E3779B97F4A7C15 + salt * 0xD1B54A32D192ED03) & mask
     x = ((x ^ x >> 30) * 0xBF58476D1CE4E5B9) & mask

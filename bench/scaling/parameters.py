@@ -1,4 +1,4 @@
-"""What the simulation is told: assumptions, what was measured here, and public limits and prices."""
+"""The inputs of the simulation: assumptions, measurements, and public limits and prices."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """How often plugins are built with it, and what `make bench` shows of such."""
+    """The share of plugins that are built with it, and their figures by `make bench`."""
 
     name: str
     share: float
@@ -24,17 +24,17 @@ class Workload:
     peak: float = 3
     """Messages in the busiest minutes, against the day's mean."""
     guild_exponent: float = 1.0
-    """Zipf: the guild of rank r has 1/r^exponent of the messages."""
+    """The exponent of Zipf's law: the guild of rank r has 1/r^exponent of the messages."""
     burst_messages: float = 5
     """Messages of a guild in one go, a few seconds apart."""
     plugins_per_guild: int = 2
     shared: float = 0.8
-    """Of the installed plugins are taken from a catalogue, the others are the guild's own."""
+    """The share of installed plugins that come from a catalogue; the others are the guild's own."""
     catalogue_exponent: float = 1.1
     catalogue_per_guild: float = 0.05
     """Plugins in the catalogue for each guild, and fifty at least."""
     replies: float = 0.1
-    """Of the runs send something."""
+    """The share of runs that send a message."""
     toolchains: tuple[Toolchain, ...] = (
         Toolchain("C, Rust", 0.3, 60_000, 20_000, 0.0001),
         Toolchain("QuickJS", 0.5, 6_000_000, 1_900_000, 0.0003),
@@ -45,7 +45,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What template.yaml and settings.py decide."""
+    """The values of template.yaml and configuration.py."""
 
     batch_size: int = 10
     window_seconds: float = 0
@@ -60,19 +60,19 @@ class Platform:
     """Measured with one whole virtual CPU, unless it says otherwise."""
 
     batch_cpu_seconds: float = 0.004
-    """Of the handler for a batch: parse, three statements, answer."""
+    """The processor time of the handler for a batch: parse, three statements, answer."""
     message_cpu_seconds: float = 0.0012
     statements_per_batch: int = 3
     statement_seconds: float = 0.002
     """Round trip to a database in the same region. An assumption."""
     chat_seconds: float = 0.02
-    """Of a send; sends to different channels go out at the same time. An assumption."""
+    """The time of a send; sends to different channels run at the same time. An assumption."""
     load_seconds: float = 0.0005
     """Mapping a module that is on the disk."""
     s3_first_byte_seconds: float = 0.03
     s3_bytes_per_second: float = 80e6
     unpack_bytes_per_second: float = 600e6
-    """Of native code: hash, decompress and write."""
+    """The rate for native code: hash, decompress and write."""
     cold_start_seconds: float = 0.9
     full_cpu_mb: int = 1769
     """Memory at which Lambda gives one whole virtual CPU."""
@@ -100,7 +100,7 @@ class AccountLimits:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What a stack has, whatever comes; tests compare it with the templates and the code."""
+    """The fixed parts of a stack. Tests compare them with the templates and the code."""
 
     metrics: int = 47
     """That the functions count, with one of each function for its cold starts."""
@@ -111,7 +111,7 @@ class Installation:
     """The chat server's token and the key of settings; with a database of its own, the owner's password besides."""
     polled_queues: int = 2
     pollers: int = 5
-    """Of Lambda, for each queue, when little comes."""
+    """Pollers of Lambda for each queue when there are few messages."""
     poll_seconds: float = 20
     sweeps_a_month: float = 12 * 730
     sweep_seconds: float = 0.5
@@ -132,8 +132,8 @@ class Installation:
     ios_per_statement: float = 4
     """An assumption."""
     run_bytes: float = 2_000
-    """Of a run that sent something, with its intent and indices, kept for the 30 days of GUILDHOOK_KEEP_RUNS_DAYS. An
-    assumption.
+    """The size of a run that sent a message, with its intent and indices. It is kept for the 30 days of
+    GUILDHOOK_KEEP_RUNS_DAYS. An assumption.
     """
 
 

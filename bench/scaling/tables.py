@@ -1,4 +1,4 @@
-"""The tables of docs/scaling.md and docs/deployment.md, and how they get there."""
+"""Writes the tables of docs/scaling.md and docs/deployment.md."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ def sweep(names: tuple[str, str], outcomes: Mapping[tuple[str, str], SimulationR
 
 
 def costs(bills: Sequence[Bill]) -> str:
-    """What is due a month whatever comes, and what a million messages cost besides, by part."""
+    """The fixed costs of a month and the costs of a million messages, by part."""
     headings = ("USD", "a month", *(f"a million, {bill.guilds:,} guilds" for bill in bills))
     return _table(headings, [
         *_parts([bill.parts for bill in bills]),

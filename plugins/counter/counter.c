@@ -1,15 +1,15 @@
-/* Answers "!count" with how often it was asked in this guild, and "!count TEXT" with that number and the text. */
+/* Answers "!count" with the number of such messages in this guild, and "!count TEXT" with that number and the text. */
 
 #include "../guildhook.h"
 
-/* option<string> as it lies in memory. */
+/* option<string> in memory. */
 struct state_value {
     byte present;
     const byte *text;
     u32 length;
 };
 
-/* result<_, string> as it lies in memory. */
+/* result<_, string> in memory. */
 struct set_result {
     byte failed;
     const byte *reason;
@@ -22,7 +22,7 @@ void state_set(const byte *key, u32 key_length, const byte *value, u32 value_len
 
 static const byte KEY[] = {'c', 'o', 'u', 'n', 't'};
 
-/* Of a number in decimal, as far as it is one. */
+/* Reads the decimal digits at the start of a text as a number. */
 static u64 number(struct state_value text) {
     u64 value = 0;
     for (u32 i = 0; text.present && i < text.length && text.text[i] >= '0' && text.text[i] <= '9'; i++)
@@ -37,7 +37,7 @@ static byte *put_decimal(byte *end, u64 value) {
     return end;
 }
 
-/* Whether the text is the command, or begins with it and a blank. */
+/* True if the text is the command, or begins with it and a blank. */
 static int is_command(struct text text, struct text *rest) {
     struct text command = {text.start, 6};
     if (text.length < command.length || !equals(command, "!count")) return 0;
@@ -57,7 +57,7 @@ EXPORT("on-message") void on_message(const byte *json, u32 length) {
     byte *start = put_decimal(end, number(count) + 1);
     struct set_result set;
     state_set(KEY, sizeof KEY, start, end - start, &set);
-    if (set.failed) return; /* the host logs what it refuses */
+    if (set.failed) return; /* the host logs the refusal */
 
     byte *answer = cabi_realloc(0, 0, 1, (end - start) + rest.length), *out = answer;
     while (start < end) *out++ = *start++;

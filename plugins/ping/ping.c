@@ -1,4 +1,4 @@
-/* Answers "!ping" with "pong" in the channel it was asked in. */
+/* Answers "!ping" with "pong" in the same channel. */
 
 #include "../guildhook.h"
 
@@ -7,5 +7,5 @@ EXPORT("on-message") void on_message(const byte *json, u32 length) {
     if (!equals(message.content, "!ping")) return;
     struct send_result result;
     host_send_message(message.channel.start, message.channel.length, (const byte *)"pong", 4, &result);
-    if (!result.failed) host_log((const byte *)"answered a ping", 15); /* the host logs what it refuses */
+    if (!result.failed) host_log((const byte *)"answered a ping", 15); /* the host logs the refusal */
 }

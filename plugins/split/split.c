@@ -1,7 +1,7 @@
-/* Answers "!split 90 4" with what each of four pays of 90.
+/* Answers "!split 90 4" with the share of each of four people in 90.
  *
- * Its first version has a mistake: nobody thought of "!split 90 0". The sample guild of `guildhook serve` has it, so
- * that there are failed runs to look at, and to replay on the version that is mended. */
+ * The first version has a mistake: it divides by zero for "!split 90 0". It runs in the sample guild of `guildhook
+ * serve`, so that there are failed runs to look at, and to replay on the corrected version. */
 
 #include "../guildhook.h"
 

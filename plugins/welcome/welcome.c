@@ -1,5 +1,5 @@
-/* Answers "!welcome" with the greeting from its settings, and logs whether it has its secret. schema.json says what
- * settings there are. */
+/* Answers "!welcome" with the greeting from its settings, and logs whether its secret is set. schema.json describes its
+ * settings. */
 
 #include "../guildhook.h"
 
@@ -10,7 +10,7 @@ struct settings {
     int excited, has_api_key;
 };
 
-/* What is missing, or of another type, is as if nobody had set it. */
+/* A setting that is missing or has another type counts as not set. */
 static struct settings read_settings(struct text json) {
     struct cursor c = {json.start, json.start + json.length};
     struct settings settings = {{0, 0}, {0, 0}, 0, 0};
@@ -46,7 +46,7 @@ static struct text literal(const char *characters) {
     return text;
 }
 
-/* The greeting as it is sent: in capitals if the style is loud, with an exclamation mark if it is excited. */
+/* The greeting to send: in capitals if the style is loud, with an exclamation mark if it is excited. */
 static struct text greet(struct settings settings) {
     struct text greeting = settings.greeting.length ? settings.greeting : literal("Welcome");
     struct text sent = {cabi_realloc(0, 0, 1, greeting.length + 1), 0};
