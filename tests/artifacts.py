@@ -8,7 +8,7 @@ from guildhook.sandbox import Engine
 
 
 def compiled(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
-    """What Postgres would vouch for, and the object in S3."""
+    """The artifact as Postgres records it, and the object in S3."""
     module = engine.compile(wasm)
     return signed_off(wasm, engine.fingerprint, module.artifact, compress(module.artifact), module.memories)
 

@@ -9,7 +9,7 @@ BIN = Path(sys.executable).parent
 
 
 def rebuild(folder: Path, out: Path) -> bytes:
-    """What `make` in `folder` builds, in a cache of its own next to `out`."""
+    """Builds with `make` in `folder`, with a cache of its own next to `out`."""
     cache = str(out.with_suffix(".zig"))
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
     command = ["make", "--directory", folder, f"PYTHON={sys.executable}", f"OUT={out}"]

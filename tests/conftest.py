@@ -57,7 +57,7 @@ def aws(running: Servers) -> Aws:
 
 @pytest.fixture
 def events() -> list[Mapping[str, Any]]:
-    """What `chat_server` has put on its queue."""
+    """The messages that `chat_server` has put on its queue."""
     return []
 
 

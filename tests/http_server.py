@@ -37,7 +37,7 @@ class Server:
     requests: list[str] = field(default_factory=list)
     """The paths asked for."""
     uploads: list[Upload] = field(default_factory=list)
-    """What was PUT."""
+    """The uploads by PUT."""
 
 
 @contextmanager

@@ -17,7 +17,7 @@ _TEXT = 25
 @dataclass(slots=True)
 class WireServer:
     url: str
-    """Of the user ada."""
+    """The password of the user ada."""
     logins: list[tuple[str, str]] = field(default_factory=list)
     """User and password of each connection."""
 

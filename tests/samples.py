@@ -153,7 +153,7 @@ def failed_records(answer: dict[str, Any]) -> list[str]:
 
 
 def resource_request(url: str, resource_type: str, request_type: str = "Create", **fields: str) -> dict[str, Any]:
-    """What CloudFormation asks of a custom resource's function; the answer goes to `url`."""
+    """A request of CloudFormation to the function of a custom resource; the answer goes to `url`."""
     return {
         "RequestType": request_type,
         "ResponseURL": f"{url}/answer?Signature=s3cret",
@@ -168,7 +168,7 @@ def resource_request(url: str, resource_type: str, request_type: str = "Create",
 
 
 def http_request(method: str, path: str) -> dict[str, Any]:
-    """What an HTTP API of API Gateway hands to a function, payload format 2.0."""
+    """An event of an HTTP API of API Gateway, payload format 2.0."""
     return {
         "version": "2.0",
         "routeKey": "$default",

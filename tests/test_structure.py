@@ -8,7 +8,7 @@ import pytest
 from structure import EMBEDDED_STACK, LIBRARY, aliases, arrows, classes, layers, library_imports
 
 BORDERS = {
-    # What everybody shares knows nobody.
+    # The shared modules import no other room.
     "model": set(),
     "errors": set(),
     "stage": set(),

@@ -19,7 +19,7 @@ class Daemon:
     listening: socket.socket
 
     def environment(self, *, sampled: bool = True) -> Mapping[str, str]:
-        """What Lambda adds to a function's for an invocation."""
+        """The segments that Lambda adds to those of a function for an invocation."""
         host, port = self.listening.getsockname()
         return {
             "LAMBDA_TASK_ROOT": "/var/task",

@@ -1,4 +1,4 @@
-"""What goes wrong, and when: decided by a seed before anything starts."""
+"""The schedule of faults, which a seed determines before anything starts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

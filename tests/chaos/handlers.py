@@ -88,7 +88,7 @@ class Process:
 
 
 class Heard:
-    """What the handlers have said, all of them together."""
+    """The output of all handlers."""
 
     def __init__(self) -> None:
         self._messages: dict[str, str] = {}
@@ -98,7 +98,7 @@ class Heard:
         self._kills: deque[float] = deque()
 
     def kill_in_batch(self, after_seconds: float) -> None:
-        """Whoever begins the next batch, so long after it."""
+        """Kills the handler of the next batch, this long after its start."""
         self._kills.append(after_seconds)
 
     def take_kills(self) -> Iterator[float]:

@@ -52,7 +52,7 @@ class Options:
     """Messages that may wait for replies before more are said."""
     keys: bool
     alone: bool
-    """Whether each fault waits until the one before is over, while messages go on."""
+    """True if each fault waits until the previous one is over, while messages continue."""
 
 
 @dataclass
@@ -170,7 +170,7 @@ class Chaos:
         return not self._fates or time.monotonic() - self._fates[-1].began > _APART_SECONDS
 
     def _may_go_on(self) -> bool:
-        """Whether more is said though a fault is due: it comes alone, and the one before it is over."""
+        """True if messages continue although a fault is due: faults come one at a time."""
         return self._options.alone and not (self._fates and self._fates[-1].recovered_seconds is None)
 
     def _begin(self, fault: Fault) -> None:
@@ -225,11 +225,11 @@ class Chaos:
         self._progress(self._answered, len(self._fates), recovered)
 
     def _settled(self) -> bool:
-        """Whether nothing moves any more."""
+        """True if no message is in progress."""
         if self._ends or not self._system.restarted():
             return False
         if self._answered == len(self._said) and self._system.handlers.idle:
-            # What is left is malformed, and waits to be received once more.
+            # The remaining messages are malformed, and wait to be received again.
             self._system.make_visible()
         return self._system.quiet() and not self._system.redrive()
 

@@ -166,7 +166,7 @@ class System:
         return None
 
     def restarted(self) -> bool:
-        """Whether no restart of Postgres is under way. Raises what one of them raised."""
+        """True if no restart of Postgres is in progress. Raises the error of a restart that failed."""
         for restart in [restart for restart in self._restarts if restart.done()]:
             restart.result()
             self._restarts.remove(restart)
@@ -183,7 +183,7 @@ class System:
             self.stack.sweep_handler({}, LambdaContext("sweep", "chaos", monotonic() + 60))
 
     def quiet(self) -> bool:
-        """Whether the queue is empty, and Postgres knows of nothing that is still to be sent."""
+        """True if the queue is empty, and Postgres has no pending messages."""
         return not self.queued() and not self._count("SELECT count(*) FROM plugin_intents WHERE state = 'pending'")
 
     def queued(self) -> int:
@@ -193,7 +193,7 @@ class System:
         return sum(map(int, answer["Attributes"].values()))
 
     def redrive(self) -> int:
-        """What an operator does when the trouble is over: move what is well-formed back. Returns how much it was."""
+        """Move well-formed messages back to the queue, as an operator does. Returns their number."""
         moved = 0
         for message in self._dead_letters():
             if message["Body"] not in self._bodies:

@@ -34,15 +34,15 @@ class Emulator:
     _log: Path
 
     def invoke(self, event: object) -> bytes:
-        """What the caller of the function gets."""
+        """The result for the caller of the function."""
         return self._http.request("POST", self._url, body=json.dumps(event), retries=_START).data
 
     def log(self) -> str:
-        """What the function and the emulator have printed."""
+        """The output of the function and the emulator."""
         return self._log.read_text()
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What the function has counted, in the order in which it printed it."""
+        """The metrics of the function, in the order of its output."""
         return [json.loads(line) for line in self.log().splitlines() if line.startswith('{"_aws"')]
 
 

@@ -50,7 +50,7 @@ def contents(system):
 
 
 def backends(query):
-    """Of Postgres: what serves the connections of functions."""
+    """The processes of Postgres that serve the connections of functions."""
     connections = (
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'guildhook' AND datname = current_database()"
     )

@@ -23,7 +23,7 @@ def bodies(name):
 
 
 def sample(body):
-    """Whether it is a message in the sample's guild and channel. Raises MalformedEventError."""
+    """True for a message in the sample's guild and channel. Raises MalformedEventError."""
     event = parse_event(body, datetime.now(UTC))
     assert isinstance(event, Event)
     return (event.message.guild_id, event.message.channel_id) == (GUILD_ID, CHANNEL_ID)

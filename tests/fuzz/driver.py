@@ -42,13 +42,13 @@ class Case:
     message: Message = MESSAGE
     seed: int = 1
     compile_for_real: bool = False
-    """Whether the real Engine.compile must come to the same artifact."""
+    """True if the real Engine.compile must produce the same artifact."""
 
 
 @dataclass(frozen=True)
 class Verdict:
     ended: str
-    """How far it came: refused, does not compile, compiler died, died, raised, or the outcome of its run."""
+    """The last stage: refused, does not compile, compiler died, died, raised, or the outcome of the run."""
     problems: tuple[str, ...] = ()
     result: RunResult | None = None
 
@@ -193,7 +193,7 @@ def state_bytes(state: Mapping[str, str]) -> int:
 
 
 def check_result(case: Case, result: RunResult) -> list[str]:
-    """What is wrong with a result whatever the plugin did."""
+    """Faults in a result that no plugin may cause."""
     return [
         *_unprintable("detail", result.detail, _DETAIL_CHARS),
         *(problem for problem, found in _rules(case, result) if found),

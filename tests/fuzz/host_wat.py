@@ -70,7 +70,7 @@ class Function:
     parameters: tuple[str, ...]
     """i64, or what an i32 means: `size` counts the bytes from the `address` or `channel` before it."""
     source: str
-    """What is lowered: instance and export, or the resource of which a handle is dropped."""
+    """The lowered function: instance and export, or the resource whose handle is dropped."""
     result: str = ""
 
     @property
@@ -121,13 +121,13 @@ WASI: Final = (
 
 FUNCTIONS: Final = {function.name: function for function in PLAIN + WASI}
 
-# What a program begins with, so that it has handles of every kind.
+# Each program begins with these calls, so that it has handles of every kind.
 OPENING: Final = (("stdout", ()), ("stderr", ()), ("subscribe", (1_000,)))
 FIRST_STREAMS: Final = (1, 2)
 FIRST_POLLABLE: Final = 3
 
 _BY_TEMPLATE: Final = ("log", "send")
-"""What wat.plugin lowers by itself."""
+"""The functions that wat.plugin lowers itself."""
 
 
 def functions(with_wasi: bool) -> tuple[Function, ...]:

@@ -27,7 +27,7 @@ _PROGRESS_SECONDS = 30
 
 
 def judge_program(driver: Driver, program: Program) -> Verdict:
-    """Of a program, not of anyone's upload: it must get as far as running."""
+    """True for a generated program, which must run, unlike an arbitrary upload."""
     verdict = driver.judge(program.case)
     more = contradictions(program, verdict.result) if verdict.result else ["it does not run"]
     return Verdict(verdict.ended, (*verdict.problems, *more), verdict.result)

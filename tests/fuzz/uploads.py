@@ -25,7 +25,7 @@ _PING: Final = ROOT / "plugins" / "ping" / "ping.wasm"
 _MAGIC: Final = b"\0asm"
 _HEADER_BYTES: Final = 8
 
-# What the engine does not speak. Once in a while it stays on: refusing it is a path as well.
+# Proposals that the engine does not support. They stay on now and then, to test their refusal.
 _PROPOSALS_OFF: Final = tuple(
     f"--{name}-enabled=false"
     for name in (
@@ -89,7 +89,7 @@ def _template(with_wasi: bool) -> bytes:
 
 
 def _sections(wasm: bytes) -> list[tuple[int, bytes]]:
-    """Of a component or a core module. Raises RefusedBinaryError where it has none."""
+    """The sections of a component or a core module. Raises RefusedBinaryError if it has none."""
     reader, found = Reader(wasm, 0, len(wasm)), []
     reader.skip(_HEADER_BYTES)
     while not reader.exhausted:
@@ -134,7 +134,7 @@ def _smith(random: Random, exports: str, imports: str = "") -> bytes:
 
 
 def _tool(*arguments: str, stdin: bytes) -> bytes:
-    """What wasm-tools makes of it; nothing, if it makes nothing."""
+    """The output of wasm-tools; empty if it fails."""
     return subprocess.run([get_executable(), *arguments], input=stdin, capture_output=True, check=False).stdout
 
 

@@ -40,7 +40,7 @@ def serve(*options):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    """What one command has printed, which runs for all who ask, and the file for sam local."""
+    """The output of one command, which all tests share, and the file for sam local."""
     file = tmp_path_factory.mktemp("sam") / "new" / "env.json"
     with serve("--sam-env", file) as (process, shown):
         process.stdin.close()

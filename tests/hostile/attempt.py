@@ -36,7 +36,7 @@ _MESSAGE = Message(
 
 @dataclass
 class Step:
-    """What a step took: `grown_mib` at its peak, `kept_mib` afterwards."""
+    """The cost of a step: `grown_mib` at its peak, `kept_mib` afterwards."""
 
     name: str
     ms: float = 0
@@ -109,7 +109,7 @@ def _mib(what: str) -> float:
 def main() -> None:
     job = json.load(sys.stdin)
     engine = Engine(CompileLimits(timeout_seconds=job["compile_seconds"]))
-    # What the first run of a process costs is not the case's doing.
+    # The first run of a process has costs that do not belong to the case.
     attempt(engine, Path(job["silent"]).read_bytes(), [], {}, {})
     ending = attempt(engine, Path(job["wasm"]).read_bytes(), job["permissions"], job["settings"], job["limits"])
     json.dump(asdict(ending), sys.stdout)

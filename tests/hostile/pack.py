@@ -44,7 +44,7 @@ class Case:
         return bytes(wat2wasm((_FOLDER / file).read_text()))
 
     def faults(self, ending: Ending) -> list[str]:
-        """What is not as it should be; of times and growth, run.py knows the bounds."""
+        """Violations of the expectations; run.py has the bounds for times and growth."""
         expected_sends, expected_keys = (self.sends, self.kept_keys) if ending.outcome == "ok" else (0, 0)
         faults = []
         if ending.outcome not in self.expected:

@@ -23,7 +23,7 @@ GROWTH_MIB = 64
 # The process that compiles is killed at its limit; this is for starting and ending it.
 COMPILE_MARGIN_MS = 2_000
 LOAD_MS = 1_000
-# Of a case that sets none, as guildhook's defaults have it.
+# The deadline of a case that sets none: the default of guildhook.
 COMPILE_SECONDS = 25
 DEADLINE_MS = 250
 

@@ -107,7 +107,7 @@ def resolve(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resol
 
 
 def broken_rules(parameters: Mapping[str, str]) -> list[str]:
-    """What CloudFormation says to parameters of template.yaml that do not fit together."""
+    """The errors of CloudFormation for parameters of template.yaml that contradict each other."""
     template = read_template()
     resolver = _Resolver(template, parameters)
     return [
@@ -184,5 +184,5 @@ class _Resolver:
         text, names = argument if isinstance(argument, list) else (argument, {})
         for name, value in {**self._known, **self.value(names)}.items():
             text = text.replace("${" + name + "}", str(value))
-        # What is left are resources and their attributes.
+        # The remaining references are resources and their attributes.
         return text.replace("${", "").replace("}", "") if "${" in text else text

@@ -1,4 +1,4 @@
-"""What `sam build` has made, if it has made it of these sources."""
+"""Tests the output of `sam build`, if it was built from these sources."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ from project import ROOT
 
 BUILD = ROOT / ".aws-sam" / "build"
 MOST_BYTES = 130 * 1000 * 1000
-"""Of both layers, unpacked. Lambda allows 250 MiB together with the function."""
+"""The limit of both layers, unpacked. Lambda allows 250 MiB together with the function."""
 OWN = {"app.py", "function.py"}
 MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch64", 183)}
 """Architecture, and its number in an ELF header."""

@@ -14,7 +14,7 @@ from infra.templates import BY_TOKEN, OWNER_APART, transformed
 
 
 def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
-    """What moto knows of it.
+    """The resource as moto has it.
 
     Custom resources are left out too, since moto would start their functions in Docker, and nested stacks, which use
     functions of the template language that moto does not know.

@@ -1,4 +1,4 @@
-"""What the functions' roles may do, which is nothing but this."""
+"""Tests the permissions of the functions' roles, which are exactly these."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,7 +66,7 @@ USERS = {
     "Sweep": "guildhook_sweep",
     "AdminApi": "guildhook_admin_api",
 }
-"""Of the database that the stack makes."""
+"""The permissions for the database that the stack creates."""
 
 
 def statements(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""What template.yaml must keep to, whatever else changes in it."""
+"""Tests the rules that template.yaml must keep."""
 
 import re
 from dataclasses import fields
@@ -380,11 +380,11 @@ def test_how_the_functions_and_migrate_get_into_the_database(name, functions, mi
 
 
 PAGES = {"/", "/assets/{file}", "/guilds/{proxy+}", "/signed-in", "/api.html"}
-"""Of the admin page, whose files functions/admin_api has."""
+"""The routes of the admin page, whose files are in functions/admin_api."""
 
 
 def routes(stack):
-    """Whether each wants a token, by method and path."""
+    """True for each route that requires a token, by method and path."""
     (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
     return {
         (method.upper(), path): operation.get("security") == [{"Tokens": []}]

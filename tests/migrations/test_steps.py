@@ -1,4 +1,4 @@
-"""What every step must keep to, so that nobody notices it."""
+"""Tests the rules for steps, which keep migrations unnoticed."""
 
 import re
 
@@ -82,7 +82,7 @@ def tables(connection):
 
 
 def scanned(connection):
-    """What the transaction read from beginning to end."""
+    """The values that the transaction read from beginning to end."""
     query = "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0"
     return {name for (name,) in connection.execute(query).fetchall()}
 
@@ -94,7 +94,7 @@ def test_a_step_without_a_transaction_can_be_repeated(path):
 
 
 def unrepeatable(statements):
-    """What may fail when it comes a second time, after it was interrupted."""
+    """Statements that may fail when they are repeated after an interruption."""
     dropped = set()
     for statement in statements:
         if drop := re.match(r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", statement):

@@ -70,7 +70,7 @@ VALUES: dict[str, Any] = {
     "reason": None,
     "retry_at": None,
 }
-"""What stands in a column of that name, in every table; other columns have something of their type."""
+"""The value of a column of this name, in every table; other columns get a value of their type."""
 BY_TABLE = {
     ("plugin_refusals", "reason"): "it is bad",
     ("plugin_refusals", "wasm_sha256"): b"\2" * 32,
@@ -165,7 +165,7 @@ def names(columns) -> sql.Composed:
 
 
 def read_rows(connection, schema: Schema) -> dict[str, list[tuple[Any, ...]]]:
-    """What a version reads of its columns."""
+    """The columns that a version reads."""
     return {
         table: connection.execute(sql.SQL("SELECT {} FROM {}").format(names(columns), sql.Identifier(table))).fetchall()
         for table, columns in schema.columns.items()
@@ -247,7 +247,7 @@ def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
         # It does not name what it does not know.
         assert [n for n, c in added.items() if c.required and c.default is None and not c.generated] == []
     for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
-        # What it counts on: ON CONFLICT, and rows that go with others.
+        # Statements rely on these: ON CONFLICT, and rows that are deleted with others.
         assert old.items() <= new.items()
         # And nothing new speaks of what it writes alone.
         added = {definition: new[definition] for definition in new.keys() - old.keys()}

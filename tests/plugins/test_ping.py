@@ -25,7 +25,7 @@ def test_it_is_accepted_and_needs_one_permission():
 
 @pytest.fixture
 def answer(run):
-    """What the plugin answers to a message object, given as JSON text."""
+    """The answers of the plugin to a message object, given as JSON text."""
 
     def answer(payload):
         result = run(PING.read_bytes(), message=replace(MESSAGE, payload=payload))

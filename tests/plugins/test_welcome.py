@@ -59,7 +59,7 @@ def ran(run):
 
 @pytest.fixture
 def welcome(ran):
-    """What it sends to the channel in which it was asked."""
+    """Its messages to the channel of the question."""
 
     def welcome(settings):
         intents = ran(settings).intents

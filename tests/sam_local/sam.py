@@ -55,13 +55,13 @@ def processes(container: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Invocation:
     answer: str
-    """What the function returned; empty if it ended otherwise."""
+    """The return value of the function; empty if it failed."""
     log: str
-    """What function, emulator and SAM CLI printed."""
+    """The output of the function, the emulator and the SAM CLI."""
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What the function has counted."""
+        """The metrics of the function."""
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith('{"_aws"')]
         return {name: value for line in lines for name, value in line.items()}
 
@@ -74,7 +74,7 @@ class Invocation:
 @dataclass(frozen=True, slots=True)
 class Sam:
     environment: Path
-    """What it takes as --env-vars."""
+    """The file for --env-vars."""
     folder: Path
     """For files of its own."""
     template: Path = _BUILD / "template.yaml"

@@ -131,7 +131,7 @@ def test_after_an_update_everything_is_asked_for_until_nothing_is_left(system, q
 
 
 def provide(handler, request_type="Update", seconds=3_600):
-    """What CloudFormation is answered."""
+    """The answer to CloudFormation."""
     context = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + seconds)
     with http_server(Answer()) as server:
         handler(resource_request(server.url, "Custom::Recompilation", request_type), context)

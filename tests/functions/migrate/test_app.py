@@ -25,7 +25,7 @@ def invoke(url, event, **environment):
 
 
 def provide(url, request_type, **fields):
-    """What CloudFormation is answered."""
+    """The answer to CloudFormation."""
     with http_server(Answer()) as server:
         invoke(url, resource_request(server.url, "Custom::Migration", request_type, **fields))
     (upload,) = server.uploads

@@ -123,7 +123,7 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, trials
     guild = system.add_guild()
     plugin_id = system.install(guild, "plugin", wasm, {"SEND_MESSAGES"}, {"setting": "on"})
     system.compile(wasm)
-    # What it remembers was written by an earlier run.
+    # An earlier run wrote its state.
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO plugin_state VALUES (%s, 1, %s)", [plugin_id, '{"count": "1"}'])
     body = json.dumps(event(guild.id, guild.channel_id))

@@ -18,7 +18,7 @@ def environment():
 
 
 def invoke(environment, *answers, name="trial", payload=b"{}", total_seconds=20.0, **options):
-    """What a server that answers so makes of it, and the paths that it was asked for."""
+    """The result of a call to a server with these answers, and the requested paths."""
     with http_server(*answers, **options) as server:
         environment["AWS_ENDPOINT_URL"] = server.url
         return LambdaFunction(AwsAccess(environment), name, VARIABLE, total_seconds).invoke(payload), server.requests

@@ -21,7 +21,7 @@ def environment():
 
 
 def get(environment, *answers, max_bytes=100_000, total_seconds=20.0):
-    """What the reader makes of a server that answers so, and the paths that it asked for."""
+    """The result of reading from a server with these answers, and the requested paths."""
     with http_server(*answers) as server:
         environment["AWS_ENDPOINT_URL"] = server.url
         return ObjectReader(AwsAccess(environment), "bucket", total_seconds).get(KEY, max_bytes), server.requests

@@ -53,7 +53,7 @@ def secrets_manager(aws):
 
 @pytest.fixture
 def secret(access, secrets_manager, name, clock):
-    """Of the old token."""
+    """A refusal of the old token."""
     secrets_manager.create_secret(Name=name, SecretString=text(OLD))
     return Secret(access, name, VARIABLE, ServiceToken, clock.now)
 
@@ -78,7 +78,7 @@ def test_it_is_kept_until_it_is_refused(secret, secrets_manager, name):
     assert secret.current() == OLD
     assert secret.instead_of(OLD) == NEW
     assert secret.current() == NEW
-    # Whoever comes later with the old one is told at once.
+    # Later callers with the old token get the new one at once.
     assert secret.instead_of(OLD) == NEW
 
 

@@ -45,7 +45,7 @@ def bucket(aws):
 
 @pytest.fixture
 def asked() -> list[bytes]:
-    """What the compile function was asked for."""
+    """The requests to the compile function."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""What log and metrics say of real batches, sweeps and compiles."""
+"""Tests the log and the metrics of real batches, sweeps and compiles."""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256

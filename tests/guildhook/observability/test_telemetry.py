@@ -30,7 +30,7 @@ for values in map(int, sys.argv[1:]):
 
 @pytest.fixture
 def printed():
-    """What a function prints whose invocations have so many values of a metric, under an environment."""
+    """The output of a function whose invocations have this many values of a metric, under an environment."""
 
     def printed(*values, **environment):
         command = [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, values)]

@@ -1,4 +1,4 @@
-"""What X-Ray's daemon is sent, over a socket that stands for it."""
+"""Tests the segments for X-Ray's daemon, with a socket in its place."""
 
 import subprocess
 import sys

@@ -249,7 +249,7 @@ def test_functions_take_and_return_what_is_declared(name):
     assert (ours.restype and ctypes.sizeof(ours.restype)) == (declared.restype and ctypes.sizeof(declared.restype))
 
 
-# What the public bindings do instead: a test here that fails after an update shows a detour that can go.
+# The faults of the public bindings. If a test here fails after an update, c_api.py no longer needs to avoid that fault.
 
 BINDINGS = """
 from wasmtime import Engine, Store, WasmtimeError

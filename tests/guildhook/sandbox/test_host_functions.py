@@ -1,4 +1,4 @@
-"""What a run may do with its state, and what is recorded of calls. The other host functions are tested with the runs
+"""Tests the host functions of the state, and the records of calls. The other host functions are tested with the runs
 that call them.
 """
 
@@ -114,7 +114,7 @@ def test_a_state_is_filled_to_its_limits_and_no_further(run):
         "the state would have 4 keys; the limit is 3",
         None,
     )
-    # What goes makes room.
+    # A deleted value makes room.
     exchange = (("set", "cc", "1234"), ("set", "b", "x"), ("delete", "b"), ("set", "d", "y"))
     assert run(wat.remembers(*exchange), limits=most, state=full).state == {"üü": "ä" * 4, "cc": "1234", "d": "y"}
 

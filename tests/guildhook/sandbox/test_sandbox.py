@@ -223,7 +223,7 @@ def test_a_host_call_costs_fuel(run):
 
 def test_a_log_line_keeps_no_nul(run):
     assert run(wat.logs("a\0b")).logs == ("a\N{REPLACEMENT CHARACTER}b",)
-    # What replaces it is longer, and is cut with the rest.
+    # Its replacement is longer, and is cut with the rest.
     (line,) = run(wat.logs("\0" * 4096)).logs
     assert len(line.encode()) == 4095
 

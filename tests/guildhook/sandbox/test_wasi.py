@@ -39,7 +39,7 @@ class WitWorld(wit_world.WitWorld):
 def python_plugin(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> tuple[bytes, LoadedModule]:
-    """What componentize-py builds by default; built and compiled once for all processes of the test run."""
+    """The default output of componentize-py, built and compiled once for all processes of the test run."""
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "python-plugin"
     folder.mkdir(exist_ok=True)

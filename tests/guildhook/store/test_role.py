@@ -136,7 +136,7 @@ class Admin:
         self._token = system.chat.issuer.issue(ada, "Ada")
 
     def __call__(self, method, path="", body=None, etag=None, **parameters):
-        """What is answered; its status is a success."""
+        """The answer to a call that succeeds."""
         request = http_request(method, f"{self._path}{path}")
         request["headers"] |= {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
         if etag:

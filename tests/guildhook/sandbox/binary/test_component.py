@@ -112,7 +112,7 @@ def test_component_async_is_refused(functions, reason):
             "definitions, including its inner instances; the limit is 20000",
         ),
         (
-            # What is imported is resolved for each instance of the module.
+            # Imports are resolved for each instance of the module.
             '(core module $f (func (export "f"))) (core instance $f (instantiate $f))'
             "(core module $m"
             + '(import "m" "f" (func))' * 9_000

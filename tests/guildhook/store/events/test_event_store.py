@@ -283,7 +283,7 @@ def test_state_is_written_with_its_run_and_read_with_the_plugin(store, database,
     run = remembering(installed, channel, {"count": "1"})
     save(store, run, states={installed.id: PluginState(0, {"count": "1", "grüße": '\U0001f600 "'})})
     assert state_of(store, guild) == PluginState(1, {"count": "1", "grüße": '\U0001f600 "'})
-    # What it wrote must not be written again, so the run is known even if it said nothing.
+    # The state must not be written again, so the run is known even if it sent nothing.
     assert database.execute("SELECT message_id FROM plugin_runs").fetchall() == [(run.message.id,)]
     save(store, remembering(installed, channel, {}), states={installed.id: PluginState(1, {})})
     assert state_of(store, guild) == PluginState(2, {})
@@ -661,7 +661,7 @@ def test_a_shadows_run_is_recorded_with_what_it_would_have_sent_and_sends_nothin
     )
     for table in ("plugin_runs", "plugin_intents", "plugin_usage", "plugin_health", "plugin_state"):
         assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-    # What it would have sent is written down, as a log is.
+    # The messages that it would have sent are recorded, as a log is.
     assert database.execute("SELECT fuel_used, sends, log_bytes FROM guild_budgets").fetchall() == [(10, 0, 7)]
 
 
