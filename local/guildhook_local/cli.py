@@ -418,7 +418,7 @@ def _show_served(out: Console, served: "Served", missing: Sequence[str]) -> None
 
 
 def _schema(inspection: Inspection) -> dict[str, Any] | None:
-    """What an accepted plugin says of its settings."""
+    """The settings schema of an accepted plugin."""
     section = inspection.settings_schema
     return check_schema(section) if inspection.accepted and section is not None else None
 

@@ -27,10 +27,10 @@ from guildhook_local.web_server import listening, read_body, serving_app
 _logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 10_000_000
-"""What API Gateway takes."""
+"""API Gateway's limit for a request."""
 
 MAX_ANSWER_BYTES = 6_291_556
-"""What Lambda takes from a function that is waited for, as JSON."""
+"""Lambda's limit for the answer of a function that is invoked synchronously, as JSON."""
 
 _API_ID = "local"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -138,7 +138,7 @@ def _event(request: Request, body: bytes) -> dict[str, Any]:
 
 
 def _joined(pairs: Any) -> dict[str, str]:
-    """What has the same name, with commas between."""
+    """Values of the same name are joined with commas."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -20,7 +20,7 @@ from guildhook_local.web_server import listening, serving_app
 _logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
-"""What Lambda takes and gives."""
+"""Lambda's limit for a request and for an answer."""
 # As in template.yaml. It is told to the function and not enforced on it.
 _FUNCTION_TIMEOUT_SECONDS: Final = 15
 

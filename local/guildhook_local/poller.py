@@ -20,7 +20,7 @@ _FUNCTION_TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """What a function is told of its invocation."""
+    """The context of an invocation, as Lambda gives it to a function."""
 
     function_name: str
     aws_request_id: str

@@ -23,7 +23,7 @@ _PAGES = {
     "the chat page": BUILT_PAGE / "index.html",
 }
 _SAM_LOCAL_ORIGIN = "http://127.0.0.1:3000"
-"""Of `sam local start-api`, which has the same page."""
+"""The origin of `sam local start-api`, which serves the same page."""
 CONTAINERS_NAME_OF_THE_HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost)\b")
 _LOOK_AGAIN_SECONDS = 0.1
@@ -35,7 +35,7 @@ class Served:
     system: Stack
     admin_url: str
     replies_before: int
-    """What bots had said before anybody could speak."""
+    """The number of replies by bots in the sample's history."""
 
     @property
     def chat_url(self) -> str:
@@ -72,7 +72,7 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
 
 
 def missing_pages() -> list[str]:
-    """What `make page` has still to build."""
+    """The pages that `make page` has still to build."""
     return [name for name, index in _PAGES.items() if not index.is_file()]
 
 

@@ -72,7 +72,7 @@ class Stack:
     admin_handler: Handler
     test_run_handler: Handler
     environment: Mapping[str, str]
-    """What the functions are configured with."""
+    """The variables of the functions."""
     address: str
     """Where everything of it listens."""
 

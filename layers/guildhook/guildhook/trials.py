@@ -1,4 +1,4 @@
-"""One run of a plugin without effects: what somebody tries out, and a recorded run given again.
+"""A trial is one run of a plugin without effects: a test run, or the replay of a recorded run.
 
 It happens in a function of its own, which has neither database nor secrets, and may read compiled plugins alone.
 """
@@ -19,14 +19,14 @@ from guildhook.modules import ModuleCache, NeededModule, UnavailableModule
 from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
 
 _MAX_BYTES: Final = 5 * 1024 * 1024
-"""Of a request or a result as JSON; Lambda takes and gives a sixth more."""
+"""The limit of a request or a result as JSON. Lambda's own limit is a sixth higher."""
 
 
 class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a run depends on. The same again gives the same result."""
+    """Everything that a run depends on. Equal requests give equal results."""
 
     artifacts: tuple[Artifact, ...]
-    """Of one wasm, for every engine that it was compiled for."""
+    """The artifacts of one wasm, one for every engine that it was compiled for."""
     plugin_id: UUID
     guild_id: UUID
     settings: Mapping[str, Any]
@@ -36,19 +36,19 @@ class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
     message_id: UUID
     channel_id: UUID
     message: str
-    """What the plugin is given: compact JSON."""
+    """The message for the plugin: compact JSON."""
     now: Annotated[datetime, msgspec.Meta(tz=True)]
     """When the message was created."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     limits: Limits
 
     def __repr__(self) -> str:
-        """Without what nobody may read in a log."""
+        """Settings, secrets and the message stay out of it, since it may be logged."""
         return f"TrialRequest(plugin_id={self.plugin_id}, message_id={self.message_id})"
 
 
 class TrialFailure(StrEnum):
-    """Why there is no run."""
+    """The reason for which there is no run."""
 
     NOT_COMPILED = "not_compiled"
     """By the engine of the function; the compile function can be asked."""
@@ -67,7 +67,7 @@ class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Trials:
-    """As the admin API has them done."""
+    """Trials in another function, as the admin API asks for them."""
 
     def __init__(self, access: AwsAccess, function: str) -> None:
         self._function = LambdaFunction(access, function, "GUILDHOOK_TEST_RUN_FUNCTION")
@@ -86,7 +86,7 @@ class Trials:
 
 
 class TrialRunner:
-    """As the function does them."""
+    """Trials in this process, as the function does them."""
 
     def __init__(self, engine: str, sandbox: Sandbox, modules: ModuleCache[LoadedModule]) -> None:
         """`engine` is the fingerprint of the one that the sandbox has."""
@@ -126,7 +126,7 @@ def _bounded(result: RunResult) -> TrialResult:
 
 
 def read_request(event: object) -> TrialRequest | TrialResult:
-    """What a function was invoked with, or what is wrong with it; no value of it is quoted."""
+    """The request in the event, or a failure that names its fault and quotes no value of it."""
     try:
         return msgspec.convert(event, TrialRequest)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""CloudFormation's custom resources: what is asked comes to a Lambda function, the answer goes to a URL of S3.
+"""CloudFormation's custom resources. A Lambda function gets the request and sends the answer to a URL of S3.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
@@ -18,13 +18,13 @@ _logger = logging.getLogger(__name__)
 
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=5)
 _PAUSES_SECONDS: Final = (0, 0.1, 0.2, 0.4)
-"""Before each attempt to deliver an answer."""
+"""The pauses before the attempts to deliver an answer."""
 # An answer may have 4,096 bytes, and JSON writes a control character in six.
 _LONGEST_REASON: Final = 400
 
 
 class ResourceRequest(msgspec.Struct, frozen=True, rename="pascal"):
-    """What guildhook reads of it. Whoever has the URL can answer, so it is not shown."""
+    """The fields that guildhook reads. The URL is not shown, since everyone who has it can answer."""
 
     request_type: Literal["Create", "Update", "Delete"]
     response_url: str = msgspec.field(name="ResponseURL")

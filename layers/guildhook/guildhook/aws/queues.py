@@ -1,4 +1,4 @@
-"""What guildhook does with queues of SQS itself; taking messages out of them is Lambda's part."""
+"""Sends messages to queues of SQS, and postpones received ones. Lambda receives and deletes them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 
 _AT_ONCE: Final = 10
-"""What SQS takes in one request."""
+"""The limit of SQS for one request."""
 _LONGEST_VISIBILITY_SECONDS: Final = 43_200 - 900
 """SQS allows twelve hours from the moment that a message was received, and a batch may take its time."""
 
@@ -24,7 +24,7 @@ class QueueMessage:
 
 class Queue:
     def __init__(self, access: AwsAccess, url: str, variable: str) -> None:
-        """`variable` of the environment has the URL, and is named in errors."""
+        """Errors name `variable`, which configures the URL."""
         self._access = access
         self._url = url
         self._variable = variable
@@ -35,7 +35,7 @@ class Queue:
             self._request("send_message_batch", entries)
 
     def postpone(self, waits: Mapping[str, float]) -> None:
-        """Make received messages visible again after so many seconds, by their receipt handles.
+        """Make received messages visible again after these seconds, by their receipt handles.
 
         Raises InfrastructureError; the others become visible when the queue's own timeout is over.
         """

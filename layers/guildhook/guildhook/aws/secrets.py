@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEEP_SECONDS: Final = 300
 _REST_SECONDS: Final = 5
-"""After a reading that failed, or that was made before its time: every thread that sends may want the next one."""
+"""The pause after a failed or an early reading: every thread that sends may want the next one."""
 
 _logger = logging.getLogger(__name__)
 
@@ -26,19 +26,19 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 
 class Rotating(Protocol[Value_co]):
-    """Something secret that is replaced from time to time."""
+    """A secret value that is replaced from time to time."""
 
     def current(self) -> Value_co:
         """Raises InfrastructureError."""
 
     def instead_of(self, refused: object) -> Value_co | None:
-        """What has replaced a value that nobody takes any more; None if nothing has. Raises InfrastructureError."""
+        """The value that replaced a refused one; None if there is no other. Raises InfrastructureError."""
 
 
 class Secret(Generic[Value]):
     """A secret whose text is JSON of the shape `kind`. Safe for use from several threads.
 
-    Errors name the secret and the variable that names it, and show nothing of what is in it.
+    Errors name the secret and the variable that configures it, and show nothing of the value.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Secret(Generic[Value]):
     def current(self) -> Value:
         """Kept for five minutes, and longer while Secrets Manager cannot be asked. Raises InfrastructureError.
 
-        Only who has nothing yet waits for a thread that asks just now.
+        Callers without a cached value wait for the fetch in progress.
         """
         known = self._value
         if known is None:
@@ -76,7 +76,7 @@ class Secret(Generic[Value]):
             self._lock.release()
 
     def instead_of(self, refused: object) -> Value | None:
-        """What it has instead of a value that was refused: read again, unless that was done a moment ago."""
+        """The value that replaced a refused one. It is read again, unless that was done within five seconds."""
         with self._lock:
             value = self._read(anew=False)
             if value == refused:
@@ -92,7 +92,7 @@ class Secret(Generic[Value]):
         return self._value
 
     def _ask(self, anew: bool) -> None:
-        """Afterwards there is a value or a problem, or both while what was known may still do."""
+        """Sets the value or the problem, or both while the last value stays in use."""
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
 
         try:
@@ -109,7 +109,7 @@ class Secret(Generic[Value]):
 
     @cached_property
     def _provider(self) -> "SecretsProvider":
-        # Only here: what sends nothing needs no secret, and all this takes a tenth of a second to import.
+        # Imported here: a batch that sends nothing needs no secret, and the import takes a tenth of a second.
         from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
 
         from guildhook.aws.secrets_manager import SecretsManager  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What a function's log and metrics say of its work."""
+"""Reports the work of a function in its log and metrics."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from guildhook.trials import TrialRequest, TrialResult
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")
-"""What a chat server refuses a message with."""
+"""The code with which a chat server refuses a message."""
 
 
 def report_delays(telemetry: Telemetry, records: Iterable[QueueRecord], started: datetime) -> None:
@@ -125,7 +125,7 @@ def _detail(delivery: Delivery) -> str:
 
 
 class _Ids:
-    """What the things of a batch are called, so that one search finds all that happened to one of them."""
+    """The ids of everything in a batch, so that one search finds all lines about one of them."""
 
     def __init__(self, subjects: Mapping[str, Subject]) -> None:
         self._subjects = subjects
@@ -218,7 +218,7 @@ def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialRes
 
 
 def report_request(telemetry: Telemetry, request: "RequestReport") -> None:
-    """Of the admin API. Who asked is known by the id alone; what was sent and answered is nobody's business here."""
+    """Report a request to the admin API: the caller's id, and neither its body nor that of the answer."""
     logger = telemetry.logger
     telemetry.add(Metric(f"requests_{request.status // 100}xx"), 1)
     telemetry.add(Metric.REQUEST_DURATION, request.seconds * 1000)

@@ -19,9 +19,7 @@ from guildhook.observability.tracing import Annotation, Tracing
 Handler = Callable[[Any, Any], Any]
 
 _NAME: Final = "guildhook"
-"""Of the logger and the metrics' namespace. The library's own loggers are the logger's children, so what they say comes
-out in the same form.
-"""
+"""The name of the logger and of the metrics' namespace. The library's loggers are its children and share its form."""
 
 _TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", "F", "FALSE", "OFF"})
 """As Powertools reads them."""
@@ -55,7 +53,7 @@ class Telemetry:
         return handler
 
     def stage(self, name: str) -> AbstractContextManager[object]:
-        """Of the handler: a subsegment of the trace, where Lambda traces the invocation."""
+        """A part of the handler: a subsegment of the trace, where Lambda traces the invocation."""
         return self.tracing.subsegment(name)
 
     def add(self, metric: Metric, value: float) -> None:
@@ -74,7 +72,7 @@ def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     service = environment.get("POWERTOOLS_SERVICE_NAME") or _NAME
     level = environment.get("POWERTOOLS_LOG_LEVEL") or environment.get("LOG_LEVEL")
     logger = Logger(service=_NAME, level=level, utc=True, logger_handler=_STDOUT)
-    # What it calls itself; the logger's name stays.
+    # This changes the service in each line; the logger keeps its name.
     logger.append_keys(service=service)
     return Telemetry(logger, EphemeralMetrics(namespace=_NAME, service=service), Tracing(service, environment))
 

@@ -49,7 +49,7 @@ CompileRequest = WasmRequest | VersionRequest | UploadNotice
 
 
 def read_requests(body: str) -> list[CompileRequest]:
-    """What a message of the queue asks for: by `ask`, or by S3, which tells of uploads. Raises ValueError."""
+    """The requests in a message of the queue, sent by `ask` or by S3 as a notice of uploads. Raises ValueError."""
     match _parsed(body):
         case {"wasm_sha256": str(digest)} if len(digest) == 64:
             return [WasmRequest(bytes.fromhex(digest))]
