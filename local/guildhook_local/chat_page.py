@@ -1,4 +1,4 @@
-"""What the chat server's page asks: its own API, for people at this machine who say who they are, and are believed."""
+"""The API of the chat server's page, for people at this machine. They choose a user, without authentication."""
 
 import asyncio
 import json

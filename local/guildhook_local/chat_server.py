@@ -54,7 +54,7 @@ class ChatServer:
     """Keeps messages in memory; safe to use from any thread. It is the identity provider of its people as well."""
 
     honours_keys = True
-    """Whether sends with the same key make one message, as docs/chat-api.md asks."""
+    """True if sends with the same key create one message, as docs/chat-api.md requires."""
 
     def __init__(self, service_token: str, on_message_created: Callable[[Mapping[str, Any]], None]) -> None:
         """`on_message_created` gets the event of every message, as it goes onto the queue."""
@@ -160,12 +160,12 @@ class ChatServer:
         return self._create(channel_id, {"author": author, "content": content, **fields})
 
     def replies(self) -> list[MessageJson]:
-        """What bots have sent, oldest first."""
+        """The messages of bots, the oldest first."""
         with self._changed:
             return [message for message in self._messages.values() if message["author"]["bot"]]
 
     def wait_for_replies(self, count: int, timeout_seconds: float) -> list[MessageJson]:
-        """What bots have sent, once it is `count` messages or the time is over."""
+        """Wait for `count` messages of bots, or until the time is over. Returns the messages."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.replies()) >= count, timeout_seconds)
             return self.replies()

@@ -35,7 +35,7 @@ _TOKEN_SECONDS = 3_600
 _MOST_CODES = 1_000
 _MAX_FORM_BYTES = 16 * 1024
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-"""Of S256: a SHA-256 in base64url."""
+"""A code challenge of S256: a SHA-256 digest in base64url."""
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 _CARRIED = ("client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge")
@@ -46,7 +46,7 @@ _CARRIED = ("client_id", "redirect_uri", "response_type", "scope", "state", "non
 class Person:
     name: str
     about: str = ""
-    """What a person can do here, for whoever chooses one."""
+    """The rights of the person, shown where one is chosen."""
 
     @property
     def username(self) -> str:
@@ -55,7 +55,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """What a code is good for."""
+    """The grant that a code stands for."""
 
     user_id: UUID
     redirect_uri: str
@@ -274,7 +274,7 @@ def _back(asked: Mapping[str, str], answer: Mapping[str, str]) -> Response:
 
 async def _form(request: Request) -> dict[str, str]:
     body = await read_body(request, _MAX_FORM_BYTES)
-    # Of a parameter that comes twice nobody can know which is meant.
+    # A repeated parameter is refused, since it is ambiguous.
     pairs = parse_qsl(body.decode("latin-1"), max_num_fields=32)
     names = [name for name, _ in pairs]
     return {name: value for name, value in pairs if names.count(name) == 1}

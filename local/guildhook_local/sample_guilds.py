@@ -45,7 +45,7 @@ class SamplePlugin:
     """The first goes live."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     shadow: bool = False
-    """Whether the last runs beside the live one."""
+    """True if the last version runs as a shadow of the live one."""
 
 
 def harbour_plugins() -> Sequence[SamplePlugin]:

@@ -49,8 +49,8 @@ _SMITH: Final = (
     "--max-memory32-bytes=1048576",
 )
 
-# What smith gives values to: they, and the beginning of the memory, are logged in 7 bits a byte. Were there anything
-# of another run in them, two runs would differ.
+# wasm-smith generates these results. They and the beginning of the memory are logged, in 7 bits a byte: if they held
+# anything of another run, two runs would differ.
 _GO: Final = "(param i32 i32) (result i64 f32 f64)"
 _LOGGED_BYTES: Final = 2_000
 _BODY: Final = f"""

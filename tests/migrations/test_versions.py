@@ -264,8 +264,8 @@ def test_a_guild_that_the_chat_server_deletes_takes_everything_along(migrated_da
         fill(connection, schema)
         connection.execute("DELETE FROM guilds")
         left = {table for table, rows in read_rows(connection, schema).items() if rows}
-    # Of wasm, which other guilds may have; what the sweep deletes in its time: the last minute of a guild and a person,
-    # and the audit log, which outlives what it is about; and the one switch of a guild, which names nobody.
+    # These rows remain: those of wasm, which other guilds may have; those that the sweep deletes later, namely the last
+    # minute of a guild and a person and the audit log; and the one switch of a guild, which names nobody.
     assert left == {
         *("plugin_artifacts", "plugin_refusals"),
         *("guild_budgets", "admin_requests", "plugin_audit"),

@@ -23,7 +23,7 @@ interface Secret {
   updatedAt: string | null;
 }
 
-/** Secrets can be set, replaced and removed. Nobody is shown one, and none is kept in this page. */
+/** Secrets can be set, replaced and removed. No secret is ever shown, and this page keeps none. */
 export function Secrets({ plugin, schema }: Props) {
   const changes = usePluginChange(plugin);
   const [open, setOpen] = useState<string | null>(null);
@@ -138,7 +138,7 @@ export function Secrets({ plugin, schema }: Props) {
 }
 
 interface FormProps {
-  /** Null to choose one. */
+  /** The name of the secret; null to let the admin choose one. */
   name: string | null;
   error: string | null;
   isPending: boolean;

@@ -60,10 +60,10 @@ it('takes a JSON object for settings, and nothing else', () => {
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
 
 it.each([
-  [`{"a": "${'x'.repeat(70_000)}"}`, '64 KiB of JSON at the most, and these have 68.4 KiB'],
-  [`{"a": "${'x'.repeat(10_000_000)}"}`, '64 KiB of JSON at the most'],
-  [nested(33), '32 levels at the most'],
-  [nested(10_000), '32 levels at the most'],
+  [`{"a": "${'x'.repeat(70_000)}"}`, '68.4 KiB of JSON; the limit is 64 KiB'],
+  [`{"a": "${'x'.repeat(10_000_000)}"}`, 'MiB of JSON; the limit is 64 KiB'],
+  [nested(33), 'more than 32 levels, which is the limit'],
+  [nested(10_000), 'more than 32 levels, which is the limit'],
 ])('takes nothing that the API would not', (text, reason) => {
   expect(parse(text)).toEqual({ value: null, reason: expect.stringContaining(reason) });
 });

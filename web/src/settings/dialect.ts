@@ -1,7 +1,7 @@
 import type { Settings } from '../api/types';
 import { bytes } from '../words/format';
 
-/** The part of JSON Schema that plugins may describe their settings with. */
+/** The part of JSON Schema in which plugins may describe their settings. */
 export interface Schema {
   type?: 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null';
   title?: string;
@@ -28,7 +28,7 @@ export interface Schema {
   writeOnly?: boolean;
 }
 
-// What is not named here is not evaluated, whatever a schema says: a pattern may take for ever, a format is a hint.
+// Keywords that are not listed here are never evaluated: a pattern may take for ever, and a format is only a hint.
 const CHECKED = [
   'type',
   'enum',
@@ -47,12 +47,12 @@ const CHECKED = [
 ] as const;
 const SHOWN = ['title', 'description', 'default', 'format', 'readOnly'] as const;
 
-/** The schema with what settings are checked by, and nothing else. */
+/** The schema with only the keywords that settings are checked by. */
 export function checked(schema: Schema): Schema {
   return reduced(schema, CHECKED);
 }
 
-/** The schema of the form: secrets are no part of it, since they are no part of the settings. */
+/** The schema of the form. It has no secrets, since secrets are not a part of the settings. */
 export function ofForm(schema: Schema): Schema {
   const { properties = {}, required = [], ...rest } = reduced(schema, [...CHECKED, ...SHOWN]);
   const secrets = new Set(secretsOf(schema).map(([name]) => name));
@@ -86,21 +86,24 @@ function reduced(schema: Schema, keywords: readonly (keyof Schema)[]): Schema {
   return result;
 }
 
-// What the API takes; what is far too large is not even looked at.
+// The limits of the API. A text that is far too large is not parsed.
 const MAX_BYTES = 64 * 1024;
 const MAX_LEVELS = 32;
 const MAX_TEXT = 1024 * 1024;
 
-/** The settings that a text has, or why it has none. */
+/** The settings in a text, or the reason why it has none. */
 export function parse(text: string): { value: Settings } | { value: null; reason: string } {
   if (text.length > MAX_TEXT) return { value: null, reason: tooLarge(text.length) };
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      return { value: null, reason: 'Settings are a JSON object: begin with { and end with }.' };
+      return { value: null, reason: 'The settings must be a JSON object. Begin with { and end with }.' };
     }
     if (isDeeper(value, MAX_LEVELS)) {
-      return { value: null, reason: `Settings have ${MAX_LEVELS} levels at the most. Nest them less deeply.` };
+      return {
+        value: null,
+        reason: `The settings have more than ${MAX_LEVELS} levels, which is the limit. Nest them less deeply.`,
+      };
     }
     const size = new TextEncoder().encode(JSON.stringify(value)).length;
     return size > MAX_BYTES ? { value: null, reason: tooLarge(size) } : { value: value as Settings };
@@ -110,7 +113,7 @@ export function parse(text: string): { value: Settings } | { value: null; reason
 }
 
 function tooLarge(size: number): string {
-  return `Settings have ${bytes(MAX_BYTES)} of JSON at the most, and these have ${bytes(size)}. Make them smaller.`;
+  return `The settings have ${bytes(size)} of JSON; the limit is ${bytes(MAX_BYTES)}. Make them smaller.`;
 }
 
 function isDeeper(value: unknown, levels: number): boolean {
@@ -122,7 +125,7 @@ export function pretty(settings: Settings): string {
   return JSON.stringify(settings, null, 2);
 }
 
-/** Whether both are the same JSON; the order of names means nothing. */
+/** True if both are the same JSON; the order of names does not matter. */
 export function same(one: unknown, other: unknown): boolean {
   return canonical(one) === canonical(other);
 }

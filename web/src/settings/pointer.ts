@@ -11,7 +11,7 @@ export function join(path: readonly (string | number)[]): string {
   return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-/** The pointer from there on, or null if it points elsewhere. */
+/** The part of the pointer below a prefix, or null if it points elsewhere. */
 export function below(parent: string, pointer: string): string | null {
   if (pointer === parent) return '';
   return pointer.startsWith(`${parent}/`) ? pointer.slice(parent.length) : null;

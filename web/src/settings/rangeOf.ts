@@ -8,7 +8,7 @@ interface Range {
   to: number;
 }
 
-/** Where a JSON pointer points to in a text, or the nearest thing around it that is there. */
+/** The range of a JSON pointer's target in a text, or that of the nearest enclosing value. */
 export function rangeOf(state: EditorState, pointer: string): Range {
   let node = ensureSyntaxTree(state, state.doc.length, 200)?.topNode.firstChild ?? null;
   let range: Range = node ? { from: node.from, to: Math.min(node.to, node.from + 1) } : { from: 0, to: 0 };

@@ -92,7 +92,7 @@ class ModuleCache(Generic[Module]):
         memory_bytes: int,
         disk_bytes: int,
     ) -> None:
-        """`memory_bytes` and `disk_bytes` bound the artifacts kept at these levels; `directory` is made.
+        """`memory_bytes` and `disk_bytes` limit the artifacts at these levels; `directory` is created if it is missing.
 
         `ask` is told what was never compiled; what it raises as InfrastructureError is logged.
         """
@@ -110,7 +110,7 @@ class ModuleCache(Generic[Module]):
         self._events: Counter[CacheEvent] = Counter()
 
     def find(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal | UnavailableModule]:
-        """What need not be compiled, by the digest of its wasm; S3 is asked for several at the same time."""
+        """The modules and refusals that exist already, by the digest of the wasm. S3 is asked for several at a time."""
         found: dict[bytes, Module | Refusal | UnavailableModule] = {}
         distant: list[Artifact] = []
         for module in needed:
@@ -136,10 +136,10 @@ class ModuleCache(Generic[Module]):
         fetch_wasm: Callable[[Sequence[bytes]], Mapping[bytes, bytes]],
         latest_start: float,
     ) -> dict[bytes, Module | Refusal | UnavailableModule]:
-        """What `find` did not find, compiled for this process alone while the compile function is asked.
+        """Compile modules that `find` did not find, for this process alone, and ask the compile function for them too.
 
-        `fetch_wasm` reads the wasm, all in one call; what it does not return is an UnavailableModule, and so is
-        what would be begun after `latest_start`, by time.monotonic().
+        `fetch_wasm` reads the wasm of all in one call. A module is an UnavailableModule if it returns no wasm for it,
+        or if its compile would start after `latest_start`, a time of time.monotonic().
         """
         self.ask(wasm_sha256)
         wasm = fetch_wasm(wasm_sha256)
