@@ -67,7 +67,7 @@ def test_why_a_message_was_not_answered(split):
     split.get_by_label("Id of the message").fill("0190f3c2-7d1e-7000-8000-000000000000")
     split.get_by_role("button", name="Explain").click()
     expect(split.get_by_role("heading", name="Why did it not answer?")).to_be_visible()
-    expect(split.get_by_text("(this may be why)").first).to_be_visible()
+    expect(split.get_by_text("(this may be the reason)").first).to_be_visible()
 
 
 def test_charts_and_the_same_in_a_table(split):
