@@ -16,20 +16,18 @@ pages = {
     "CHANGELOG.md": "changelog",
     "tests/hostile/README.md": "hostile-plugins",
 }
-# The lists of pages at the side, by their captions, and the page that each list belongs to. The build refuses a page
-# that is in no list.
+# The lists of pages at the side, by their captions. The build refuses a page that is in no list.
 navigation = {
-    "index": {
-        "Try it": ["local"],
-        "Guild admins and plugin authors": ["plugins", "api"],
-        "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
-        "Developers of a chat server": ["chat-api"],
-        "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
-        "Reference": ["reference/*"],
-        "Contributors": ["contributing", "hostile-plugins", "security-policy", "changelog"],
-    },
-    "decisions/index": {"Records": ["decisions/*"]},
+    "Try it": ["local"],
+    "Guild admins and plugin authors": ["plugins", "api"],
+    "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
+    "Developers of a chat server": ["chat-api"],
+    "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
+    "Reference": ["reference/*"],
+    "Contributors": ["contributing", "hostile-plugins", "security-policy", "changelog"],
 }
+# Pages that a table of docs/decisions/README.md lists, and not the side of every page.
+records = "decisions/[0-9]*"
 
 root_doc = "index"
 include_patterns = [*pages, "docs/**"]

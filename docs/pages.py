@@ -5,6 +5,7 @@ the names of the pages differ: README.md is the site's first page, and the pages
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,13 @@ def name_pages(app: Sphinx) -> None:
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Append lists of pages, which the site shows at its side: the Markdown files themselves have no Sphinx in them."""
-    for caption, pages in app.config.navigation.get(page, {}).items():
-        listed = "\n".join(f"/{name}" for name in pages)
-        source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n"
+    """Append the lists of pages to the first page, so that README.md itself has no Sphinx in it."""
+    if fnmatch(page, app.config.records):
+        app.env.metadata[page]["orphan"] = ""
+    if page == app.config.root_doc:
+        for caption, pages in app.config.navigation.items():
+            listed = "\n".join(f"/{name}" for name in pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def unlink_folders(app: Sphinx, page: nodes.document) -> None:
@@ -54,6 +58,7 @@ def unlink_folders(app: Sphinx, page: nodes.document) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("pages", {}, "env")
     app.add_config_value("navigation", {}, "env")
+    app.add_config_value("records", "", "env")
     app.connect("builder-inited", name_pages)
     app.connect("source-read", add_navigation)
     app.connect("doctree-read", unlink_folders)
