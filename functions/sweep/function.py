@@ -12,7 +12,7 @@ from guildhook.configuration import SweepConfiguration, load_configuration
 from guildhook.observability import create_telemetry, report_sweep
 from guildhook.startup import Function
 from guildhook.store.upkeep import UpkeepStore
-from guildhook.sweeper import Swept, sweep
+from guildhook.sweeper import SweepReport, sweep
 from guildhook.versions.compile_queue import CompileQueue
 
 _FINISH_MILLISECONDS = 20_000
@@ -28,7 +28,7 @@ def create(environment: Mapping[str, str]) -> Function:
 
     def handle(_event: Any, context: Any) -> dict[str, int]:
         """Raises InfrastructureError: the schedule tries again."""
-        swept = Swept()
+        swept = SweepReport()
         try:
             sweep(
                 store,

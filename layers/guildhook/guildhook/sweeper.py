@@ -27,7 +27,7 @@ _STUCK: Final = "guildhook did not finish checking it; upload it again"
 
 
 @dataclass(slots=True)
-class Swept:
+class SweepReport:
     """The work that a sweep has done so far."""
 
     requeued: int = 0
@@ -54,7 +54,7 @@ def sweep(
     compiles: CompileQueue,
     configuration: SweepConfiguration,
     in_time: Callable[[], bool],
-    swept: Swept,
+    swept: SweepReport,
     stage: Stage = nullcontext,
 ) -> None:
     """Work while `in_time` returns True; the next sweep does the rest. Raises InfrastructureError.
@@ -87,7 +87,9 @@ def sweep(
             swept.usage += forgotten
 
 
-def _sweep_versions(store: UpkeepStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: Swept) -> None:
+def _sweep_versions(
+    store: UpkeepStore, compiles: CompileQueue, in_time: Callable[[], bool], swept: SweepReport
+) -> None:
     while in_time() and (abandoned := store.forget_abandoned(_ABANDONED_HOURS, _AT_ONCE)):
         swept.abandoned += abandoned
     while in_time() and (stuck := store.refuse_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):

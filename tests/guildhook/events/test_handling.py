@@ -20,7 +20,7 @@ from guildhook.model import (
     RunResult,
     SendMessage,
 )
-from guildhook.store.events import Delayed, RecordedBatch, RecordedRun, RunRecord, Snapshot
+from guildhook.store.events import DelayedMessage, RecordedBatch, RecordedRun, RunRecord, Snapshot
 from samples import CHANNEL, MESSAGE, event, installed_plugin, new_message, shadow_of
 
 AT_ONCE = Backoff(first_seconds=0)
@@ -101,7 +101,7 @@ def test_an_attempt_says_what_is_to_be_written():
     record = runs.record()
     assert [judgement.plugin for judgement in record.judgements] == [plugin]
     assert record.passed_over == {quarantined.id: 2}
-    assert record.delayed == [Delayed(late.message.id, plugin.guild_id, "its plugins sent too much")]
+    assert record.delayed == [DelayedMessage(late.message.id, plugin.guild_id, "its plugins sent too much")]
     reason = f"guild {plugin.guild_id} is over its budget: its plugins sent too much"
     assert runs.postponed == {late.message.id: Postponed(reason, 40)}
 

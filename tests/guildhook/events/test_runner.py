@@ -8,7 +8,7 @@ from guildhook.events.budgets import GuildBudget
 from guildhook.events.checks import Postponed
 from guildhook.model import Outcome, PluginHealth, PluginState, SpentBudget
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
-from guildhook.store.events import Delayed
+from guildhook.store.events import DelayedMessage
 from samples import FixedKeys, NoKeys, installed_plugin, limits, new_message, plugin_with_secret, shadow_of
 
 
@@ -49,7 +49,7 @@ def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go
     assert attempt.postponed[late.id].reason == f"guild {poor.guild_id} is over its budget: {reason}"
     # Not all at once when the minute begins.
     assert 17 <= attempt.postponed[late.id].seconds <= 17 + 30
-    assert attempt.record().delayed == [Delayed(late.id, poor.guild_id, reason)]
+    assert attempt.record().delayed == [DelayedMessage(late.id, poor.guild_id, reason)]
 
 
 def test_fuel_that_one_run_used_counts_for_the_next(create_runner, modules):

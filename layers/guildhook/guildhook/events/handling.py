@@ -13,7 +13,15 @@ from guildhook.events.checks import DueRun, FoundModule, OpenedSettings, PassedO
 from guildhook.events.due_runs import find_due_runs
 from guildhook.events.quarantine import health_after, judge
 from guildhook.model import Delivery, DeliveryState, InstalledPlugin, OutgoingIntent, PluginHealth, PluginState
-from guildhook.store.events import BatchRecord, Delayed, Quarantined, RecordedBatch, RunKey, RunRecord, Snapshot
+from guildhook.store.events import (
+    BatchRecord,
+    DelayedMessage,
+    QuarantinedPlugin,
+    RecordedBatch,
+    RunKey,
+    RunRecord,
+    Snapshot,
+)
 
 _COMPILE_AND_FINISH_SECONDS: Final = 40
 """A compile may take 25 s, and then its runs are still to be made, recorded and sent."""
@@ -49,7 +57,7 @@ class UnrecordedRuns:
     """The bytes of logs and messages in all runs."""
     _states: dict[UUID, PluginState] = field(default_factory=dict)
     _health: dict[UUID, PluginHealth] = field(default_factory=dict)
-    _delayed: dict[UUID, Delayed] = field(default_factory=dict)
+    _delayed: dict[UUID, DelayedMessage] = field(default_factory=dict)
 
     def record(self) -> BatchRecord:
         """Return everything that the attempt has to write down."""
@@ -92,7 +100,7 @@ class UnrecordedRuns:
         """Postpone a message since its guild has `exceeded` its budget, and record that it did."""
         message_id, guild_id = run.message.id, run.plugin.guild_id
         self.postponed[message_id] = Postponed(f"guild {guild_id} is over its budget: {exceeded}", seconds)
-        self._delayed[message_id] = Delayed(message_id, guild_id, exceeded)
+        self._delayed[message_id] = DelayedMessage(message_id, guild_id, exceeded)
 
 
 class Handling:
@@ -134,7 +142,7 @@ class Handling:
         """The reasons why messages were given to no plugin, by message."""
         self.passed_over: list[PassedOver] = []
         self.runs: list[RunRecord] = []
-        self.quarantined: list[Quarantined] = []
+        self.quarantined: list[QuarantinedPlugin] = []
         self.outgoing: dict[str, OutgoingIntent] = {}
         """The intents that were to be sent, by their keys."""
         self.deliveries: list[Delivery] = []

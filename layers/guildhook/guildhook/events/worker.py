@@ -23,7 +23,7 @@ from guildhook.modules import CacheEvent, ModuleCache
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, Sandbox
 from guildhook.stage import Stage
-from guildhook.store.events import BatchRecord, EventStore, Quarantined, RecordedBatch, RunRecord, Snapshot
+from guildhook.store.events import BatchRecord, EventStore, QuarantinedPlugin, RecordedBatch, RunRecord, Snapshot
 
 _RACES: Final = 20
 """A batch tries so often to write a plugin's state. Then other batches go first, and the queue keeps the message."""
@@ -57,7 +57,7 @@ class BatchReport:
     """The message and guild of each record that is not malformed, by its id."""
     passed_over: Sequence[PassedOver]
     runs: Sequence[RunRecord]
-    quarantined: Sequence[Quarantined]
+    quarantined: Sequence[QuarantinedPlugin]
     outgoing: Mapping[str, OutgoingIntent]
     """The intents that were to be sent, by their keys."""
     deliveries: Sequence[Delivery]

@@ -17,7 +17,7 @@ from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, Outgoing
 from guildhook.observability.metrics import Metric
 from guildhook.observability.telemetry import Telemetry
 from guildhook.store.events import RunRecord
-from guildhook.sweeper import Swept
+from guildhook.sweeper import SweepReport
 from guildhook.versions.compile_queue import CompileRequest, UploadNotice, VersionRequest, WasmRequest
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _Ids:
         return {**plugin, "run_id": run_id(outgoing.message_id, outgoing.plugin_id), "key": outgoing.intent.key}
 
 
-def report_sweep(telemetry: Telemetry, swept: Swept) -> None:
+def report_sweep(telemetry: Telemetry, swept: SweepReport) -> None:
     logger = telemetry.logger
     for given_up in swept.given_up:
         ids = {name: str(each) for name, each in asdict(given_up).items()}

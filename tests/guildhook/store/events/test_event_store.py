@@ -26,7 +26,7 @@ from guildhook.model import (
     SpentBudget,
 )
 from guildhook.store import Database
-from guildhook.store.events import BatchRecord, Delayed, EventStore, Judgement, Quarantined, RecordedBatch
+from guildhook.store.events import BatchRecord, DelayedMessage, EventStore, Judgement, QuarantinedPlugin, RecordedBatch
 from guildhook_local.direct_install import install_plugin
 from run_records import NOW, OK, record, save, sending
 from versions import add_version
@@ -385,7 +385,7 @@ def test_failures_in_a_row_quarantine_across_batches(judge, health, installed, d
     assert judge(2) == ()
     assert health() == PluginHealth(failing=True)
     (quarantined,) = judge(1, error="trap: the last")
-    assert quarantined == Quarantined(installed.id, "failed 3 times in a row", "trap: the last", 60, 1)
+    assert quarantined == QuarantinedPlugin(installed.id, "failed 3 times in a row", "trap: the last", 60, 1)
     assert health().quarantine_seconds == pytest.approx(60, abs=30)
     row = database.execute(
         "SELECT reason, last_error, quarantined_at <= now(), retry_at - quarantined_at FROM plugin_health"
@@ -539,7 +539,10 @@ def test_what_was_spent_in_another_minute_does_not_count(store, database, guild,
 
 
 def test_a_guild_that_is_over_its_budget_can_see_it(store, database, guild, channel, installed):
-    save(store, delayed=[Delayed(uuid4(), guild, "too many sends"), Delayed(uuid4(), guild, "too many sends")])
+    save(
+        store,
+        delayed=[DelayedMessage(uuid4(), guild, "too many sends"), DelayedMessage(uuid4(), guild, "too many sends")],
+    )
     save(store, record(installed, channel))
     assert database.execute(
         "SELECT guild_id, delayed, over_at <= now(), over_reason, fuel_used FROM guild_budgets"

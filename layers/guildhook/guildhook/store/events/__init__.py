@@ -2,9 +2,9 @@
 
 from guildhook.store.events.batch_record import (
     BatchRecord,
-    Delayed,
+    DelayedMessage,
     Judgement,
-    Quarantined,
+    QuarantinedPlugin,
     RecordedBatch,
     RunRecord,
 )
@@ -13,10 +13,10 @@ from guildhook.store.events.snapshot import RecordedRun, RunKey, Snapshot
 
 __all__ = [
     "BatchRecord",
-    "Delayed",
+    "DelayedMessage",
     "EventStore",
     "Judgement",
-    "Quarantined",
+    "QuarantinedPlugin",
     "RecordedBatch",
     "RecordedRun",
     "RunKey",

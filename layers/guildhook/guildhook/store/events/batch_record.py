@@ -90,7 +90,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Delayed:
+class DelayedMessage:
     """A message that has to wait, since its guild is over its budget."""
 
     message_id: UUID
@@ -108,7 +108,7 @@ class BatchRecord:
     judgements: Sequence[Judgement] = ()
     passed_over: Mapping[UUID, int] = field(default_factory=dict)
     """Number of messages that a plugin did not get because it is quarantined, by plugin."""
-    delayed: Sequence[Delayed] = ()
+    delayed: Sequence[DelayedMessage] = ()
     shadow_runs: Sequence[RunRecord] = ()
 
     @property
@@ -117,7 +117,7 @@ class BatchRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
+class QuarantinedPlugin:
     """A plugin whose quarantine was begun or prolonged by this batch's failures."""
 
     plugin_id: UUID
@@ -140,7 +140,7 @@ class RecordedBatch:
     """Plugins whose state another batch wrote first: none of their runs is recorded."""
     busy: frozenset[UUID] = frozenset()
     """Plugins that another transaction is deleting: none of their runs is recorded."""
-    quarantined: tuple[Quarantined, ...] = ()
+    quarantined: tuple[QuarantinedPlugin, ...] = ()
 
 
 def batch_parameters(batch: BatchRecord) -> dict[str, Jsonb]:
@@ -175,7 +175,7 @@ def recorded_batch(
         lost=frozenset((UUID(message_id), UUID(plugin_id)) for message_id, plugin_id in lost),
         stale=frozenset(stale),
         busy=frozenset(busy),
-        quarantined=tuple(Quarantined(**{**item, "plugin_id": UUID(item["plugin_id"])}) for item in quarantined),
+        quarantined=tuple(QuarantinedPlugin(**{**item, "plugin_id": UUID(item["plugin_id"])}) for item in quarantined),
     )
 
 
