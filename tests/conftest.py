@@ -1,5 +1,6 @@
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,11 +101,25 @@ def role(running: Servers) -> Iterator[str]:
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-@pytest.fixture
-def system(running: Servers) -> Iterator[Stack]:
-    """A stack with a database, queue, bucket and chat server of its own; what fails comes back at once."""
+@contextmanager
+def _impatient_stack(running: Servers) -> Iterator[Stack]:
+    """A new stack whose queues return failed messages at once."""
     environment = {"GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS), "GUILDHOOK_RETRY_SECONDS": "0"}
     with stack(running, visibility_timeout_seconds=0, max_receive_count=3, environment=environment) as system:
+        yield system
+
+
+@pytest.fixture
+def system(running: Servers) -> Iterator[Stack]:
+    """A stack for a test that breaks a part of it, or that looks at all of its database, queue, bucket or messages."""
+    with _impatient_stack(running) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared_system(running: Servers) -> Iterator[Stack]:
+    """A stack that the tests of a file share. Each of them has a guild of its own and looks at nothing else."""
+    with _impatient_stack(running) as system:
         yield system
 
 

@@ -17,8 +17,8 @@ UNAVAILABLE = (503, "unavailable")
 
 
 @pytest.fixture
-def admin(system):
-    return system.admin_handler
+def admin(shared_system):
+    return shared_system.admin_handler
 
 
 def ask(handler, method="GET", path="/api/health"):
@@ -37,39 +37,41 @@ def test_health_says_the_version_and_the_schema(admin):
     assert ask(admin) == (200, {"status": "ok", "version": __version__, "schema": MIGRATIONS[-1]})
 
 
-def test_a_schema_that_is_newer_than_this_version_is_well(admin, query):
+def test_a_schema_that_is_newer_than_this_version_is_well(system, query):
     query("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '29990101000000_later')")
-    status, body = ask(admin)
+    status, body = ask(system.admin_handler)
     assert (status, body["schema"]) == (200, "29990101000000_later")
 
 
-def test_a_schema_without_what_this_version_needs_is_not(admin, query, capsys):
+def test_a_schema_without_what_this_version_needs_is_not(system, query, capsys):
     query("DELETE FROM _yoyo_migration WHERE migration_id LIKE '%add_plugin_runs'")
-    assert ask(admin) == UNAVAILABLE
+    assert ask(system.admin_handler) == UNAVAILABLE
     assert "migrations are missing: 20260301000001_add_plugin_runs" in capsys.readouterr().out
 
 
-def test_a_database_that_was_never_migrated_is_not_well(system, empty_database):
-    with created_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": empty_database}) as handler:
+def test_a_database_that_was_never_migrated_is_not_well(shared_system, empty_database):
+    with created_function(
+        ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": empty_database}
+    ) as handler:
         assert ask(handler) == UNAVAILABLE
 
 
-def test_a_database_out_of_reach_is_told_to_the_log_alone(system, capsys):
+def test_a_database_out_of_reach_is_told_to_the_log_alone(shared_system, capsys):
     url = "postgresql://someone:s3cret@127.0.0.1:1/chat"
-    with created_function(ADMIN_API, {**system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
+    with created_function(ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
         assert ask(handler) == UNAVAILABLE
     out = capsys.readouterr().out
     assert "database at 127.0.0.1:1/chat" in out
     assert "s3cret" not in out
 
 
-def test_a_connection_that_died_while_the_function_was_frozen_is_opened_again(admin, system, query):
-    assert ask(admin)[0] == 200
+def test_a_connection_that_died_while_the_function_was_frozen_is_opened_again(system, query):
+    assert ask(system.admin_handler)[0] == 200
     query(
         """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND application_name = 'guildhook'"""
     )
-    assert ask(admin)[0] == 200
+    assert ask(system.admin_handler)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/health/", "/api/healthy", "/api/plugins", "/api/%2e%2e"])
@@ -82,14 +84,14 @@ def test_health_is_only_read(admin, method):
     assert ask(admin, method) == (405, "method-not-allowed")
 
 
-def test_a_fault_of_ours_is_told_to_the_log_alone(admin, query, capsys):
+def test_a_fault_of_ours_is_told_to_the_log_alone(system, query, capsys):
     query("ALTER TABLE _yoyo_migration ALTER migration_id TYPE JSONB USING '{}'")
-    assert ask(admin) == (500, "internal")
+    assert ask(system.admin_handler) == (500, "internal")
     assert "unhashable" in capsys.readouterr().out
 
 
-def test_no_request_is_printed_whatever_the_environment_says(system, capsys):
-    with created_function(ADMIN_API, {**system.environment, "POWERTOOLS_DEV": "true"}) as handler:
+def test_no_request_is_printed_whatever_the_environment_says(shared_system, capsys):
+    with created_function(ADMIN_API, {**shared_system.environment, "POWERTOOLS_DEV": "true"}) as handler:
         handler({**http_request("GET", "/api/health"), "headers": {"authorization": "Bearer s3cret"}}, CONTEXT)
     assert "s3cret" not in capsys.readouterr().out
 

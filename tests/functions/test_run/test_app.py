@@ -55,17 +55,18 @@ RANDOM = wat.plugin(
 COUNTS = wat.remembers(("get", "count"), ("set", "count", "2"))
 
 
+def compiled(system, wasm):
+    """Have a plugin compiled, and return its artifact."""
+    system.install(system.add_guild(), "plugin", wasm)
+    system.compile(wasm)
+    with closing(CompileStore(system.database)) as store:
+        return store.artifact(sha256(wasm).digest(), Engine().fingerprint)
+
+
 @pytest.fixture
-def compile_(system):
+def compile_(shared_system):
     """Compiles a plugin, and returns its artifact."""
-
-    def compile_(wasm):
-        system.install(system.add_guild(), "plugin", wasm)
-        system.compile(wasm)
-        with closing(CompileStore(system.database)) as store:
-            return store.artifact(sha256(wasm).digest(), Engine().fingerprint)
-
-    return compile_
+    return lambda wasm: compiled(shared_system, wasm)
 
 
 def request(*artifacts, **fields):
@@ -88,15 +89,19 @@ def request(*artifacts, **fields):
     )
 
 
-@pytest.fixture
-def trials(system):
+def trials_of(system):
     """Trials over HTTP, as the admin API asks for them."""
     return Trials(AwsAccess(system.environment), system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
 
 
-def test_a_trial_says_what_the_plugin_would_do_and_does_nothing(system, compile_, trials, query, capsys):
-    artifact = compile_(wat.sends((CHANNEL, "s3cret words")))
-    trial = trials.run(request(artifact, settings={"key": "s3cret key"}))
+@pytest.fixture
+def trials(shared_system):
+    return trials_of(shared_system)
+
+
+def test_a_trial_says_what_the_plugin_would_do_and_does_nothing(system, query, capsys):
+    artifact = compiled(system, wat.sends((CHANNEL, "s3cret words")))
+    trial = trials_of(system).run(request(artifact, settings={"key": "s3cret key"}))
     assert (trial.failure, trial.result.outcome) == (None, Outcome.OK)
     (intent,) = trial.result.intents
     assert (intent.channel_id, intent.content) == (CHANNEL, "s3cret words")
@@ -119,7 +124,8 @@ def test_a_failure_and_a_denied_call_are_results_as_well(compile_, trials):
 
 
 @pytest.mark.parametrize("wasm", [RANDOM, COUNTS, PING], ids=["random", "counts", "ping"])
-def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, trials, wasm):
+def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, wasm):
+    trials = trials_of(system)
     guild = system.add_guild()
     plugin_id = system.install(guild, "plugin", wasm, {"SEND_MESSAGES"}, {"setting": "on"})
     system.compile(wasm)
@@ -171,8 +177,8 @@ def test_what_this_engine_has_not_compiled_is_not_run(compile_, trials):
     assert trials.run(request(other, artifact)).result.outcome is Outcome.OK
 
 
-def test_bytes_that_postgres_does_not_vouch_for_are_not_run(compile_, trials, system):
-    artifact = compile_(wat.SILENT)
+def test_bytes_that_postgres_does_not_vouch_for_are_not_run(system):
+    artifact, trials = compiled(system, wat.SILENT), trials_of(system)
     s3 = system.aws.client("s3")
     (item,) = s3.list_objects_v2(Bucket=system.bucket, Prefix="artifacts/")["Contents"]
     s3.put_object(Bucket=system.bucket, Key=item["Key"], Body=b"something else")
@@ -181,14 +187,20 @@ def test_bytes_that_postgres_does_not_vouch_for_are_not_run(compile_, trials, sy
     assert trials.run(request(artifact)).failure is TrialFailure.NOT_COMPILED
 
 
-def test_a_bucket_that_does_not_answer_is_said(system, compile_):
+def test_a_bucket_that_does_not_answer_is_said(shared_system, compile_):
     artifact = compile_(wat.SILENT)
-    environment = {**system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "no-such-bucket"}
+    environment = {**shared_system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "no-such-bucket"}
     with created_function(TEST_RUN, environment) as handler:
         answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)
     trial = msgspec.convert(answer, TrialResult)
     assert trial.failure is TrialFailure.UNAVAILABLE
     assert "NoSuchBucket" in trial.detail
+
+
+@pytest.fixture
+def handler(shared_system):
+    with created_function(TEST_RUN, shared_system.environment) as handler:
+        yield handler
 
 
 @pytest.mark.parametrize(
@@ -202,16 +214,16 @@ def test_a_bucket_that_does_not_answer_is_said(system, compile_):
         ({"state": {"key": 1}}, "state"),
     ],
 )
-def test_what_is_no_request_is_answered_with_what_is_wrong(system, capsys, change, reason):
-    answer = system.test_run_handler({**msgspec.to_builtins(request()), **change}, CONTEXT)
+def test_what_is_no_request_is_answered_with_what_is_wrong(handler, capsys, change, reason):
+    answer = handler({**msgspec.to_builtins(request()), **change}, CONTEXT)
     assert answer["failure"] == "invalid"
     assert reason in answer["detail"]
     assert "s3cret" not in answer["detail"] + capsys.readouterr().out
 
 
 @pytest.mark.parametrize("other", [None, [], {}, "text", {"Records": []}])
-def test_any_other_event_is_no_request(system, other):
-    assert system.test_run_handler(other, CONTEXT)["failure"] == "invalid"
+def test_any_other_event_is_no_request(handler, other):
+    assert handler(other, CONTEXT)["failure"] == "invalid"
 
 
 def test_what_is_too_large_is_neither_sent_nor_answered(compile_, trials):
@@ -225,16 +237,18 @@ def test_what_is_too_large_is_neither_sent_nor_answered(compile_, trials):
     assert "a trial can show 5242880" in talkative.detail
 
 
-def test_it_needs_neither_a_database_nor_a_secret(system):
+def test_it_needs_neither_a_database_nor_a_secret(shared_system):
     names = ("AWS_", "GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_CACHE_DIR")
-    environment = {name: value for name, value in system.environment.items() if name.startswith(names)}
+    environment = {name: value for name, value in shared_system.environment.items() if name.startswith(names)}
     command = [sys.executable, TEST_RUN / "app.py"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_missing_variable_ends_the_start_with_one_line(system):
-    environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
+def test_a_missing_variable_ends_the_start_with_one_line(shared_system):
+    environment = {
+        name: value for name, value in shared_system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"
+    }
     command = [sys.executable, TEST_RUN / "app.py"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
@@ -243,8 +257,8 @@ def test_a_missing_variable_ends_the_start_with_one_line(system):
     )
 
 
-def test_a_function_that_does_not_answer_is_an_infrastructure_error(system):
-    access = AwsAccess({**system.environment, "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"})
-    trials = Trials(access, system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
+def test_a_function_that_does_not_answer_is_an_infrastructure_error(shared_system):
+    access = AwsAccess({**shared_system.environment, "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"})
+    trials = Trials(access, shared_system.environment["GUILDHOOK_TEST_RUN_FUNCTION"])
     with pytest.raises(InfrastructureError, match=r"function test_run \(GUILDHOOK_TEST_RUN_FUNCTION\)"):
         trials.run(request())

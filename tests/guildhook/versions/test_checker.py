@@ -26,19 +26,38 @@ PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 SCHEMA = b'{"type":"object","properties":{"greeting":{"type":"string"}}}'
 
 
+def checker_of(system, engine):
+    store = CompileStore(system.database)
+    return Checker(Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store), store)
+
+
 @pytest.fixture
 def checker(system, engine):
-    with closing(CompileStore(system.database)) as store:
-        yield Checker(Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store), store)
+    checker = checker_of(system, engine)
+    with closing(checker.store):
+        yield checker
+
+
+@pytest.fixture
+def shared_checker(shared_system, engine):
+    checker = checker_of(shared_system, engine)
+    with closing(checker.store):
+        yield checker
+
+
+def version_of(system, version_id):
+    with psycopg.connect(system.database_url, row_factory=dict_row) as connection:
+        return connection.execute("SELECT * FROM plugin_versions WHERE id = %s", [version_id]).fetchone()
 
 
 @pytest.fixture
 def row(system):
-    def row(version_id):
-        with psycopg.connect(system.database_url, row_factory=dict_row) as connection:
-            return connection.execute("SELECT * FROM plugin_versions WHERE id = %s", [version_id]).fetchone()
+    return lambda version_id: version_of(system, version_id)
 
-    return row
+
+@pytest.fixture
+def shared_row(shared_system):
+    return lambda version_id: version_of(shared_system, version_id)
 
 
 def check(system, checker, version_id, file):
@@ -75,18 +94,18 @@ def test_what_it_says_of_its_settings_is_stored(system, checker, row):
         (b"", "it is not JSON"),
         (b"\xff", "it is not UTF-8 at byte 0"),
         (b"[]", "it is not a schema"),
-        (b'{"type":"string"}', 'its type is not "object"'),
+        (b'{"type":"string"}', 'its type must be "object"'),
         (b'{"type":"object","$ref":"#"}', "it has the keyword '$ref'"),
         (b"[" * 65_536, "it is nested too deeply"),
     ],
 )
-def test_a_bad_schema_refuses_the_upload(system, checker, row, said, reason):
+def test_a_bad_schema_refuses_the_upload(shared_system, shared_checker, shared_row, said, reason):
     file = with_settings_schema(wat.SILENT, said)
-    version_id = announce_wasm(system, file)
-    refusal = check(system, checker, version_id, file)
+    version_id = announce_wasm(shared_system, file)
+    refusal = check(shared_system, shared_checker, version_id, file)
     assert isinstance(refusal, Refusal)
     assert refusal.reason.startswith(f"its settings schema is refused: {reason}")
-    after = row(version_id)
+    after = shared_row(version_id)
     assert (after["state"], after["reasons"]) == ("refused", [refusal.reason])
     assert (after["wasm_blob"], after["settings_schema"]) == (None, None)
 
@@ -103,47 +122,49 @@ def test_a_bad_schema_refuses_the_upload(system, checker, row, said, reason):
     ],
     ids=["png", "precompiled", "core-module", "text", "cut-off", "traps-at-start"],
 )
-def test_what_is_no_plugin_is_refused_with_the_reason_and_not_kept(system, checker, row, file, reason):
-    version_id = announce_wasm(system, file)
-    refusal = check(system, checker, version_id, file)
+def test_what_is_no_plugin_is_refused_with_the_reason_and_not_kept(
+    shared_system, shared_checker, shared_row, file, reason
+):
+    version_id = announce_wasm(shared_system, file)
+    refusal = check(shared_system, shared_checker, version_id, file)
     assert isinstance(refusal, Refusal)
-    after = row(version_id)
+    after = shared_row(version_id)
     assert (after["state"], after["wasm_blob"]) == ("refused", None)
     assert re.search(re.escape(reason) if reason != "." else ".", after["reasons"][0])
     assert refusal.reason == "; ".join(after["reasons"])
 
 
-def test_every_reason_is_kept(system, checker, row):
+def test_every_reason_is_kept(shared_system, shared_checker, shared_row):
     file = wat.plugin(
         wat.on_message(""), imports='(import "wasi:http/types@0.2.0" (instance)) (import "a:b/c" (instance))'
     )
-    version_id = announce_wasm(system, file)
-    check(system, checker, version_id, file)
-    assert [reason[:33] for reason in row(version_id)["reasons"]] == [
+    version_id = announce_wasm(shared_system, file)
+    check(shared_system, shared_checker, version_id, file)
+    assert [reason[:33] for reason in shared_row(version_id)["reasons"]] == [
         "it imports 'wasi:http/types@0.2.0",
         "it imports 'a:b/c', which plugins",
     ]
 
 
-def test_another_file_than_the_one_announced_is_refused(system, checker, row):
+def test_another_file_than_the_one_announced_is_refused(shared_system, shared_checker, shared_row):
     announced, other = sha256(PING), wat.SILENT + bytes(len(PING) - len(wat.SILENT))
-    plugin_id = add_plugin(system)
+    plugin_id = add_plugin(shared_system)
     for size, reason in [
         (len(PING), f"the file's SHA-256 is {sha256(other).hexdigest()}; announced was {announced.hexdigest()}"),
         (len(PING) - 1, f"the file has more than the {len(PING) - 1} bytes that were announced"),
         (len(PING) + 1, f"the file has {len(PING)} bytes; {len(PING) + 1} were announced"),
     ]:
-        version_id = announce(system, plugin_id, announced.digest(), size)
-        assert check(system, checker, version_id, other) == Refusal(reason)
-        assert (row(version_id)["state"], row(version_id)["reasons"]) == ("refused", [reason])
+        version_id = announce(shared_system, plugin_id, announced.digest(), size)
+        assert check(shared_system, shared_checker, version_id, other) == Refusal(reason)
+        assert (shared_row(version_id)["state"], shared_row(version_id)["reasons"]) == ("refused", [reason])
 
 
-def test_sixty_megabytes_are_refused_without_being_read(system, checker, row):
+def test_sixty_megabytes_are_refused_without_being_read(shared_system, shared_checker, shared_row):
     file = bytes(60_000_000)
-    version_id = announce_wasm(system, file)
+    version_id = announce_wasm(shared_system, file)
     reason = "the file was announced with 60000000 bytes; the limit is 33554432"
-    assert check(system, checker, version_id, file) == Refusal(reason)
-    assert (row(version_id)["state"], row(version_id)["reasons"]) == ("refused", [reason])
+    assert check(shared_system, shared_checker, version_id, file) == Refusal(reason)
+    assert (shared_row(version_id)["state"], shared_row(version_id)["reasons"]) == ("refused", [reason])
 
 
 @pytest.mark.parametrize(
