@@ -100,7 +100,7 @@ def test_earlier_keys_open_what_they_have_sealed_and_seal_nothing_more(rotated_t
     assert sealer.unseal(PLUGIN, sealed) == {"earlier": VALUE, "now": VALUE}
     alone = rotated_to(settings_key=OTHER_KEY)
     assert alone.unseal(PLUGIN, {"now": sealed["now"]}) == {"now": VALUE}
-    with pytest.raises(UnsealableError, match=r"secret 'earlier' .* key that is not there any more"):
+    with pytest.raises(UnsealableError, match=r"secret 'earlier' .* key that is gone; set it again"):
         alone.unseal(PLUGIN, sealed)
 
 
