@@ -362,6 +362,20 @@ def test_prune_deletes_what_nobody_needs(configured, as_json, guildhook):
     assert guildhook("prune", "--older-than-days", 0)[:2] == (0, "compiled modules deleted: 1\n")
 
 
+def test_prune_takes_credentials_from_the_operators_profile(configured, as_json, tmp_path):
+    as_json("recompile")
+    with psycopg.connect(configured.database_url) as connection:
+        connection.execute("DELETE FROM plugins")
+    profiles = tmp_path / "credentials"
+    profiles.write_text("[default]\naws_access_key_id = local\naws_secret_access_key = local\n")
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environment = {name: value for name, value in configured.environment.items() if name not in keys}
+    environment |= {"AWS_SHARED_CREDENTIALS_FILE": str(profiles), "AWS_EC2_METADATA_DISABLED": "true"}
+    command = [sys.executable, "-c", "from guildhook_local.cli import main; main()", "prune", "--older-than-days", "0"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("compiled modules deleted: 1\n", "")
+
+
 @pytest.mark.parametrize("command", ["recompile", "prune"])
 def test_what_compiles_names_the_variables_that_it_lacks(last_words, command):
     assert last_words(command) == (

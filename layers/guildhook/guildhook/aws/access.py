@@ -42,12 +42,18 @@ class AwsAccess:
         return self._credential_resolver().load_credentials()
 
     def client(self, service: str, config: Any) -> Any:
-        """A client of boto3 with botocore's `config`. Raises BotoCoreError without a region."""
+        """A client of boto3 with botocore's `config`. Raises BotoCoreError without a region.
+
+        Without credentials in the environment it uses those of a profile or of the machine, as the AWS CLI does.
+        """
         import boto3  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
 
         session = Session()
-        session.register_component("credential_provider", self._credential_resolver())
+        resolver = session.get_component("credential_provider")
+        for provider in self._credential_resolver().providers:
+            resolver.insert_after(provider.METHOD, provider)
+            resolver.remove(provider.METHOD)  # this is botocore's own, which reads the environment of the process
         return boto3.Session(botocore_session=session).client(
             service, region_name=self._region, endpoint_url=self.endpoint(service.upper()), config=config
         )
