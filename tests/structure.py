@@ -16,6 +16,8 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == LIBRARY.name:
+            yield from (f"{node.module}.{name.name}" for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield f"{'.' * node.level}{node.module or ''}"
 
@@ -33,7 +35,7 @@ def arrows() -> Arrows:
             continue
         found = rooms.setdefault(room, set())
         found |= {_room(name.removeprefix("guildhook."), ".") for name in names if name.startswith("guildhook.")}
-    return {room: frozenset(found - {room}) for room, found in rooms.items()}
+    return {room: frozenset(found & rooms.keys() - {room}) for room, found in rooms.items()}
 
 
 def layers(between: Arrows) -> list[list[str]]:

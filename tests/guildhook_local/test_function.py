@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import time
 import psycopg
 import pytest
 
+from guildhook.sandbox import Engine
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import FUNCTIONS, stack
 from project import ROOT
@@ -26,6 +28,19 @@ def install_ping(system):
 def artifacts(system):
     with psycopg.connect(system.database_url) as connection:
         return connection.execute("SELECT count(*) FROM plugin_artifacts").fetchone()[0]
+
+
+def engines():
+    gc.collect()
+    return sum(isinstance(each, Engine) for each in gc.get_objects())
+
+
+def test_nothing_of_a_function_stays_when_it_is_closed(running):
+    before = engines()
+    with stack(running) as system:
+        assert engines() > before
+        del system
+    assert engines() == before
 
 
 def test_a_stack_leaves_the_environment_of_the_process_as_it_is(running):
