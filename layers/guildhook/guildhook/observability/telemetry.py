@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +22,14 @@ _NAME: Final = "guildhook"
 
 _TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", "F", "FALSE", "OFF"})
 """As Powertools reads them."""
+
+
+class _InvocationMetrics(EphemeralMetrics):
+    """Powertools warns of an invocation without metrics, but an invocation may have nothing to count."""
+
+    def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
+        if self.metric_set:
+            super().flush_metrics(raise_on_empty_metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,6 @@ class Telemetry:
 
         # Never the event, whatever the environment says: it has the messages' contents.
         logged = self.logger.inject_lambda_context(traced, log_event=False, correlation_id_path=correlation_id_path)
-        # A function may have nothing to count.
-        warnings.filterwarnings("ignore", "No application metrics to publish")
         handler: Handler = self.metrics.log_metrics(logged, capture_cold_start_metric=True)
         return handler
 
@@ -74,7 +79,7 @@ def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     logger = Logger(service=_NAME, level=level, utc=True, logger_handler=_STDOUT)
     # This changes the service in each line; the logger keeps its name.
     logger.append_keys(service=service)
-    return Telemetry(logger, EphemeralMetrics(namespace=_NAME, service=service), Tracing(service, environment))
+    return Telemetry(logger, _InvocationMetrics(namespace=_NAME, service=service), Tracing(service, environment))
 
 
 class _StdoutHandler(logging.StreamHandler[TextIO]):
