@@ -7,6 +7,7 @@ from guildhook.model import PluginState, SpentBudget
 from samples import installed_plugin, shadow_of
 
 BUDGET = GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
+HALF = "half of its budget is used, and the rest is reserved for live versions"
 
 
 @pytest.mark.parametrize(
@@ -23,26 +24,27 @@ def test_a_budget_says_what_of_it_is_used_up(spent, reason):
 
 
 @pytest.mark.parametrize(
-    ("spent", "half"),
+    ("spent", "reason"),
     [
-        (SpentBudget(fuel=49, sends=3, log_bytes=24), False),
-        (SpentBudget(fuel=50), True),
-        (SpentBudget(log_bytes=25), True),
+        (SpentBudget(fuel=49, sends=2, log_bytes=24), None),
+        (SpentBudget(fuel=49, sends=3, log_bytes=24), "its plugins sent 3 messages in a minute; the limit is 3"),
+        (SpentBudget(fuel=50), HALF),
+        (SpentBudget(log_bytes=25), HALF),
     ],
 )
-def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, half):
-    guild = uuid4()
-    assert Budgets(lambda _guild: BUDGET, {guild: spent}).is_half_used(guild) == half
+def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, reason):
+    shadow = shadow_of(installed_plugin(), b"shadow")
+    assert Budgets(lambda _guild: BUDGET, {shadow.guild_id: spent}).exceeded_for(shadow) == reason
 
 
 def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
-    guild, other = uuid4(), uuid4()
-    budgets = Budgets(lambda _guild: BUDGET, {guild: SpentBudget(fuel=60)})
-    budgets.spend(guild, SpentBudget(fuel=39, sends=1, log_bytes=1))
-    assert budgets.exceeded(guild) is None
-    budgets.spend(guild, SpentBudget(fuel=1))
-    assert budgets.exceeded(guild) == "its plugins used 100 fuel in a minute; the limit is 100"
-    assert budgets.exceeded(other) is None
+    plugin, stranger = installed_plugin(), installed_plugin(guild_id=uuid4())
+    budgets = Budgets(lambda _guild: BUDGET, {plugin.guild_id: SpentBudget(fuel=60)})
+    budgets.spend(plugin.guild_id, SpentBudget(fuel=39, sends=1, log_bytes=1))
+    assert budgets.exceeded_for(plugin) is None
+    budgets.spend(plugin.guild_id, SpentBudget(fuel=1))
+    assert budgets.exceeded_for(plugin) == "its plugins used 100 fuel in a minute; the limit is 100"
+    assert budgets.exceeded_for(stranger) is None
 
 
 def test_a_message_over_budget_waits_for_the_next_minute_and_up_to_thirty_seconds_more():

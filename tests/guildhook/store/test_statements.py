@@ -182,6 +182,15 @@ def test_each_file_is_read_by_a_client():
     assert read == written
 
 
+def test_parts_that_two_statements_of_admins_share_are_the_same_in_both():
+    one = {name: b" ".join(statement.query.split()).decode() for name, statement in AdminStore.statements.items()}
+    version = re.compile(r"json_build_object\( 'id', version\.id.*?'granted', plugin\.permissions\)")
+    in_plugins, in_versions = (version.findall(one[name]) for name in ("plugins", "versions"))
+    assert len(in_plugins) == 1
+    assert in_plugins == in_versions
+    assert one["guild_wasm_bytes"].removesuffix(";") in one["create_version"]
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_each_statement_is_used_by_its_client(client):
     used = set(re.findall(r"\"(\w+)\"", getsource(client)))

@@ -75,11 +75,6 @@ class Budgets:
         for plugin in plugins:
             self._guild(plugin.guild_id).state_bytes[plugin.id] = plugin.state.size
 
-    def exceeded(self, guild_id: UUID) -> str | None:
-        """Return which limit the guild has used up, as a sentence about it; None if its plugins may run."""
-        guild = self._guild(guild_id)
-        return guild.budget.exceeded_by(guild.spent)
-
     def exceeded_for(self, plugin: InstalledPlugin) -> str | None:
         """Return why the plugin must not run now, as a sentence about its guild.
 
@@ -89,10 +84,6 @@ class Budgets:
         if plugin.shadow and guild.is_half_used():
             return "half of its budget is used, and the rest is reserved for live versions"
         return guild.budget.exceeded_by(guild.spent)
-
-    def is_half_used(self, guild_id: UUID) -> bool:
-        """Return whether the guild has used half of its fuel or of its log."""
-        return self._guild(guild_id).is_half_used()
 
     def seconds_until_next_minute(self) -> float:
         """Draw how long a message waits whose guild is over its budget."""
