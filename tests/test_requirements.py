@@ -32,7 +32,7 @@ def test_every_lock_has_its_source():
 
 
 @pytest.mark.parametrize("name", ["local", "dev"])
-def test_what_is_tested_is_what_ships(name):
+def test_tests_use_the_versions_that_ship(name):
     shipped = versions(FOLDER / "runtime.txt")
     assert shipped
     assert shipped.items() <= versions(FOLDER / f"{name}.txt").items()

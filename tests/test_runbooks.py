@@ -91,7 +91,7 @@ def test_variables_are_those_of_the_configuration():
     assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= set(re.findall(r"`(GUILDHOOK_\w+)`", configuration))
 
 
-def test_queries_look_for_what_the_log_says():
+def test_queries_look_for_existing_log_messages():
     queries = re.findall(r"insights \w+ '([^']+)'", "\n".join(SHELL))
     assert len(queries) > 5
     messages = {text for query in queries for text in re.findall(r'message (?:=|in) \[?((?:"[^"]+"(?:, )?)+)', query)}

@@ -71,7 +71,7 @@ VAGUE = {
 """Names that say nothing about the file or the type."""
 
 
-def test_each_room_imports_only_what_it_may():
+def test_each_room_imports_only_its_permitted_rooms():
     assert {room: set(found) for room, found in arrows().items()} == BORDERS
 
 

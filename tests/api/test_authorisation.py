@@ -70,7 +70,7 @@ def ask(admin, parameters, method, path, token):
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
-def test_nobody_gets_anything(admin, parameters, unchanged, method, path, operation):
+def test_a_request_without_a_valid_token_is_unauthorized(admin, parameters, unchanged, method, path, operation):
     for who, claims in NOBODY.items():
         token = admin.client(**claims).token if isinstance(claims, dict) else claims
         answer = ask(admin, parameters, method, path, token)
@@ -79,7 +79,7 @@ def test_nobody_gets_anything(admin, parameters, unchanged, method, path, operat
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
-def test_a_token_that_somebody_else_signed_is_worth_nothing(admin, parameters, unchanged, method, path, operation):
+def test_a_token_with_a_foreign_signature_is_refused(admin, parameters, unchanged, method, path, operation):
     token = admin.client().token
     claims = jwt.decode(token, options={"verify_signature": False})
     header = jwt.get_unverified_header(token)
@@ -98,13 +98,13 @@ def test_a_token_that_somebody_else_signed_is_worth_nothing(admin, parameters, u
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OF_A_GUILD)
-def test_a_member_without_the_permission_may_not(admin, parameters, unchanged, method, path, operation):
+def test_a_member_without_the_permission_is_refused(admin, parameters, unchanged, method, path, operation):
     answer = ask(admin, parameters, method, path, admin.member("SEND_MESSAGES", "ADMINISTRATOR").token)
     assert (answer.status, answer.kind) == (403, "forbidden")
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OF_A_GUILD)
-def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, unchanged, method, path, operation):
+def test_a_manager_of_another_guild_sees_nothing_of_this_one(admin, parameters, unchanged, method, path, operation):
     theirs = LocalGuild()
     admin.stack.chat.add_guild(theirs.id, "Theirs")
     token = admin.member("MANAGE_GUILD", guild=theirs).token
@@ -117,7 +117,7 @@ def test_who_manages_another_guild_sees_nothing_of_this_one(admin, parameters, u
 @pytest.mark.parametrize(
     ("method", "path", "operation"), [each for each in OF_A_GUILD if "{plugin_id}" in each.values[1]]
 )
-def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, method, path, operation):
+def test_a_plugin_of_one_guild_is_not_found_in_another(admin, parameters, unchanged, method, path, operation):
     """One person manages both guilds, and asks for the plugin of one by the path of the other."""
     second = LocalGuild()
     admin.stack.chat.add_guild(second.id, "Second")
@@ -129,7 +129,7 @@ def test_what_is_of_one_guild_is_not_in_another(admin, parameters, unchanged, me
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-def test_who_manages_the_guild_may(admin, parameters, method, path, operation):
+def test_a_manager_of_the_guild_may_use_the_operation(admin, parameters, method, path, operation):
     answer = ask(admin, parameters, method, path, admin.client().token)
     assert answer.status in {200, 201, 204, 409, 412, 422}, answer.text
     # The request was not refused for the reasons of the others.
@@ -139,6 +139,6 @@ def test_who_manages_the_guild_may(admin, parameters, method, path, operation):
 @pytest.mark.parametrize(
     ("method", "path", "operation"), [each for each in OPERATIONS if "security" not in each.values[2]]
 )
-def test_what_is_public_is_no_more_than_this(admin, parameters, method, path, operation):
+def test_only_health_sign_in_and_the_document_are_public(admin, parameters, method, path, operation):
     assert operation["operationId"] in {"getHealth", "getSignIn", "getOpenApi"}
     assert ask(admin, parameters, method, path, None).status == 200

@@ -93,7 +93,7 @@ def test_a_plugin_that_was_just_uploaded_answers_in_the_chat(plugin, served, own
     expect(plugin.get_by_role("table").get_by_role("row")).to_have_count(2)
 
 
-def test_what_cannot_run_is_refused_with_reasons(plugin):
+def test_a_file_that_cannot_run_is_refused_with_reasons(plugin):
     upload(plugin, b"\x89PNG\r\n\x1a\n" + bytes(2_000), "picture.wasm")
     refused = version(plugin, 1)
     expect(refused.get_by_text("guildhook cannot run this version")).to_be_visible()
@@ -177,7 +177,7 @@ def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
     expect(other.get_by_role("textbox", name="Settings as JSON")).to_contain_text('"mine": 1')
 
 
-def test_a_session_that_ended_keeps_what_was_typed(plugin, served, own_guild, complaints):
+def test_unsaved_input_survives_the_end_of_a_session(plugin, served, own_guild, complaints):
     complaints.expect("401")
     tab(plugin, "Settings")
     plugin.get_by_role("textbox", name="Settings as JSON").fill('{"kept": true}')

@@ -17,7 +17,7 @@ def say(page, text):
     page.get_by_role("button", name="Send").click()
 
 
-def test_what_is_typed_is_answered_by_a_plugin(chat):
+def test_a_typed_message_is_answered_by_a_plugin(chat):
     # The day that the guild has had is there already.
     pongs = chat.get_by_role("log").get_by_role("listitem").filter(has_text="pong").filter(has_text="bot")
     expect(pongs.first).to_be_visible()
@@ -40,7 +40,7 @@ def test_other_channels_are_a_click_away_and_have_an_address(chat, served):
     expect(chat.get_by_role("heading", level=1)).to_have_text(re.compile("general"))
 
 
-def test_others_see_it_at_once(chat, served, open_page):
+def test_others_see_a_new_message_at_once(chat, served, open_page):
     other = open_page()
     other.goto(served.chat_url)
     expect(other.get_by_role("log").get_by_role("listitem").first).to_be_visible()

@@ -42,7 +42,7 @@ def test_a_failed_run_is_found_explained_and_replayed_on_the_version_that_is_men
     expect(dialog.get_by_text("never sent").first).to_be_visible()
 
 
-def test_what_a_shadow_would_have_sent_is_seen_and_never_sent(split):
+def test_the_sends_of_a_shadow_run_are_shown_and_never_sent(split):
     tab(split, "Runs")
     split.get_by_label("Kind").select_option("Shadow runs")
     expect(_rows(split).filter(has_text="shadow").first).to_be_visible()

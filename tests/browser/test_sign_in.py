@@ -15,7 +15,7 @@ def test_an_admin_signs_in_and_sees_the_guilds_that_they_manage(page, served, na
     expect(page.get_by_text(other)).to_have_count(0)
 
 
-def test_whoever_comes_from_the_chat_is_where_the_link_leads_after_signing_in(page, served):
+def test_a_link_from_the_chat_leads_to_its_target_after_signing_in(page, served):
     page.goto(served.chat_url)
     page.get_by_role("link", name="Plugins of Harbour").click()
     page.get_by_role("button", name="Sign in").click()

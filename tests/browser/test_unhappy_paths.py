@@ -119,7 +119,7 @@ def test_a_clock_that_is_wrong_keeps_nobody_out(page, served, own_guild, hours):
     expect(version(page, 1).get_by_text("ready")).to_be_visible()
 
 
-def test_an_upload_whose_time_is_over_is_begun_anew(plugin, served, complaints):
+def test_an_expired_upload_is_begun_anew(plugin, served, complaints):
     # Whatever the clock of this machine says of it.
     complaints.expect("403")
     over = {
@@ -139,7 +139,7 @@ def test_an_upload_whose_time_is_over_is_begun_anew(plugin, served, complaints):
     expect(version(plugin, 2).get_by_text("ready")).to_be_visible()
 
 
-def test_who_does_not_sign_in_now_is_not_asked_again_by_what_the_page_does_itself(plugin, served, complaints):
+def test_polling_does_not_repeat_a_dismissed_question_to_sign_in(plugin, served, complaints):
     complaints.expect("401")
     tab(plugin, "Runs")
     expect(plugin.get_by_text("Live", exact=True)).to_be_visible()
@@ -167,7 +167,7 @@ def test_the_message_of_a_run_is_shown_without_signs_of_its_layout(page, served)
     expect(given).not_to_contain_text("␊")
 
 
-def test_what_is_not_there_says_where_to_go(page, served, own_guild, complaints):
+def test_a_missing_page_says_where_to_go(page, served, own_guild, complaints):
     complaints.expect("404")
     sign_in(page, served.admin_url, own_guild.admin, f"/guilds/{GUILD_ID}")
     expect(page.get_by_role("alert")).to_contain_text("You are not a member of it", ignore_case=True)

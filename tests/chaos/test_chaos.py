@@ -44,7 +44,7 @@ def test_nothing_is_lost_where_the_chat_server_ignores_keys():
     assert found["window_ms"]["median"] > 0
 
 
-def test_a_run_that_takes_too_long_fails_and_says_what_is_missing():
+def test_a_run_that_takes_too_long_fails_and_names_the_missing_messages():
     command = [sys.executable, run.__file__, "--messages", "100", "--faults", "2", "--guilds", "2", "--limit", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -122,7 +122,7 @@ def test_an_account_without_fault_counts_everything():
         ({"queued": 2}, [], [], ["2 events are still in the queue"]),
     ],
 )
-def test_an_account_names_what_is_wrong(change, lost, duplicates, wrong):
+def test_an_account_names_each_fault(change, lost, duplicates, wrong):
     found = account(SAID, replace(GOOD, **change))
     assert (found.lost, found.duplicates, found.wrong) == (lost, duplicates, wrong)
 

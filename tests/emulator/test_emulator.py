@@ -74,7 +74,7 @@ def test_the_first_invocation_starts_a_process_and_the_next_finds_it_warm(system
     assert connections[0] == connections[1]
 
 
-def test_what_must_come_back_is_named_by_its_id(system, guild, emulator):
+def test_a_failed_record_is_named_by_its_id(system, guild, emulator):
     with emulator("on_message") as function:
         answer = function.invoke(sqs_event("no JSON", event(guild.id, guild.channel_id)))
     assert answer == b'{"batchItemFailures": [{"itemIdentifier": "record-0"}]}'

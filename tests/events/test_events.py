@@ -38,17 +38,17 @@ def test_messages_are_of_the_samples_guild():
 
 
 @pytest.mark.parametrize(("name", "position"), [("malformed", 0), ("mixed", 1)])
-def test_what_is_malformed_is_malformed(name, position):
+def test_malformed_samples_are_refused_as_malformed(name, position):
     with pytest.raises(MalformedEventError):
         sample(bodies(name)[position])
 
 
-def test_what_is_asked_for_is_ping():
+def test_the_sample_of_a_compile_request_asks_for_ping():
     (request,) = bodies("compile-request")
     assert read_requests(request) == [WasmRequest(sha256(PING.read_bytes()).digest())]
 
 
-def test_what_is_uploaded_is_a_version():
+def test_the_sample_of_an_upload_names_a_version():
     (notice,) = bodies("upload")
     assert read_requests(notice) == [UploadNotice("uploads/6a1d0000-0000-4000-8000-00000000000a")]
 

@@ -24,7 +24,7 @@ def driver() -> Iterator[Driver]:
 
 
 @pytest.mark.parametrize(("kind", "cases"), [("smith", 60), ("mutated", 40), ("damaged", 150)])
-def test_what_nobody_wrote_does_no_harm(driver, kind, cases):
+def test_random_uploads_do_no_harm(driver, kind, cases):
     ended = set()
     for number in range(cases):
         verdict = driver.judge(uploads.case(kind, number))

@@ -118,7 +118,7 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
 
 
 @pytest.mark.parametrize("name", sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL"}))
-def test_the_admin_api_does_not_start_without_what_it_needs(environment, name):
+def test_the_admin_api_does_not_start_without_a_needed_variable(environment, name):
     environment.pop(name)
     with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
         load_configuration(AdminConfiguration, environment)
@@ -245,13 +245,13 @@ def test_trials_need_neither_a_database_nor_a_secret(environment):
 
 
 @pytest.mark.parametrize("kind", [CompilerConfiguration, CompileFunctionConfiguration])
-def test_what_compiles_needs_no_chat_server(environment, kind):
+def test_configurations_of_compilers_need_no_chat_server(environment, kind):
     environment.pop("GUILDHOOK_CHAT_API_URL")
     environment.pop("GUILDHOOK_CHAT_SECRET")
     assert load_configuration(kind, environment).artifact_bucket == "artifacts"
 
 
-def test_a_plugin_may_need_what_the_most_generous_guild_allows(environment):
+def test_the_largest_limits_combine_those_of_all_guilds(environment):
     guilds = {str(uuid4()): {"fuel": 5, "deadline_ms": 900}, str(uuid4()): {"fuel": 10**9}}
     environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps(guilds)
     assert load_configuration(CompilerConfiguration, environment).largest_limits() == Limits(

@@ -16,7 +16,7 @@ def test_an_answer_is_read_to_its_end(body):
         assert read(server) == body
 
 
-def test_an_answer_that_is_too_large_is_not():
+def test_an_answer_that_is_too_large_is_refused():
     with http_server(Answer(b"x" * 1_001)) as server, pytest.raises(EndlessAnswerError, match="more than 1000 bytes"):
         read(server)
 

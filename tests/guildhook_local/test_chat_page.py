@@ -93,7 +93,7 @@ def test_a_member_says_something_and_it_is_an_event_and_in_the_list(ask, place, 
         (b'"' + b"x" * 100_000, 413),
     ],
 )
-def test_what_is_no_message_of_a_member_is_not_said(ask, place, events, body, status):
+def test_a_body_that_is_no_message_of_a_member_is_refused(ask, place, events, body, status):
     _, channel = place
     answer = ask("POST", f"/chat/channels/{channel}/messages", body)
     assert answer.status == status
@@ -118,7 +118,7 @@ def test_a_name_that_was_made_to_lead_here_is_not_answered(ask, path):
     assert ask("GET", path, headers={"Host": "rebound.example"}).status == 421
 
 
-def test_what_is_said_is_told_as_it_happens(running, http, place):
+def test_new_messages_are_streamed_as_events(running, http, place):
     _, channel = place
     with http.request("GET", f"{running.url}/chat/events", preload_content=False) as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")

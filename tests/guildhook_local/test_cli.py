@@ -64,7 +64,7 @@ def as_json(guildhook):
     return as_json
 
 
-def test_run_shows_what_the_plugin_would_send(as_json):
+def test_run_shows_the_sends_of_the_plugin(as_json):
     status, result = as_json("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES")
     assert status == 0
     assert list(result) == [
@@ -121,7 +121,7 @@ def test_run_with_little_fuel_fails(as_json):
     assert (status, result["outcome"], result["fuel_used"]) == (1, "out_of_fuel", 100)
 
 
-def test_run_of_what_is_no_plugin_is_invalid(as_json, tmp_path):
+def test_run_of_a_file_that_is_no_plugin_is_invalid(as_json, tmp_path):
     (tmp_path / "plugin.wasm").write_bytes(b"\x89PNG")
     status, result = as_json("run", tmp_path / "plugin.wasm")
     assert (status, result["outcome"]) == (1, "invalid")
@@ -191,13 +191,13 @@ def test_wrong_usage_is_status_2_with_a_reason(guildhook, arguments, reason):
     assert reason in err
 
 
-def test_a_message_that_is_none_is_wrong_usage(guildhook):
+def test_a_malformed_message_is_wrong_usage(guildhook):
     status, _, err = guildhook("run", PING, "--message", "-", stdin='{"channel_id": "general"}')
     assert status == 2
     assert "channel_id" in err
 
 
-def test_check_says_what_a_plugin_needs(as_json):
+def test_check_lists_the_needs_of_a_plugin(as_json):
     status, result = as_json("check", PING)
     assert status == 0
     assert result == {
@@ -213,7 +213,7 @@ def test_check_says_what_a_plugin_needs(as_json):
     }
 
 
-def test_check_says_what_is_imported_and_not_available(guildhook, as_json, tmp_path):
+def test_check_lists_imports_that_are_not_available(guildhook, as_json, tmp_path):
     imports = '(import "wasi:filesystem/preopens@0.2.3" (instance)) (import "wasi:cli/exit@0.2.3" (instance))'
     (tmp_path / "plugin.wasm").write_bytes(wat.plugin(wat.on_message(""), imports=imports))
     assert as_json("check", tmp_path / "plugin.wasm")[1]["unavailable"] == ["wasi:filesystem/preopens@0.2.3"]
@@ -233,7 +233,7 @@ def test_check_refuses_with_reasons(as_json, guildhook, tmp_path):
     assert "refused" in out
 
 
-def test_check_compiles_what_inspection_lets_through(as_json, tmp_path):
+def test_check_compiles_a_plugin_that_passes_inspection(as_json, tmp_path):
     wasm = wat.plugin(wat.on_message("(drop (i32.const 77))"))
     (tmp_path / "broken.wasm").write_bytes(wasm.replace(b"\x41\xcd\x00", b"\x01\x01\x01"))
     status, result = as_json("check", tmp_path / "broken.wasm")
@@ -287,7 +287,7 @@ def test_a_schema_that_is_refused_is_not_written(guildhook, tmp_path, wasm, said
     assert not out.exists()
 
 
-def test_where_a_plugin_cannot_be_written_is_wrong_usage(guildhook, tmp_path):
+def test_an_output_path_that_cannot_be_written_is_wrong_usage(guildhook, tmp_path):
     status, _, errors = guildhook(
         "schema", PING, WELCOME.with_name("schema.json"), "-o", tmp_path / "missing" / "out.wasm"
     )
@@ -320,7 +320,7 @@ def test_migrate_of_a_database_that_is_down_says_so_in_one_line(last_words, envi
     assert "s3cret" not in line
 
 
-def test_migrate_of_what_is_no_url_does_not_show_it(last_words, environment):
+def test_migrate_does_not_show_a_malformed_url(last_words, environment):
     environment["GUILDHOOK_DATABASE_URL"] = "s3cret"
     line = last_words("migrate")
     assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
@@ -337,7 +337,7 @@ def configured(system, environment):
     return system
 
 
-def test_recompile_compiles_what_this_version_has_not(configured, as_json, guildhook):
+def test_recompile_compiles_the_plugins_that_this_version_has_not_compiled(configured, as_json, guildhook):
     status, result = as_json("recompile")
     assert status == 0
     assert result["compiled"] == 1
@@ -347,14 +347,14 @@ def test_recompile_compiles_what_this_version_has_not(configured, as_json, guild
     assert guildhook("recompile")[:2] == (0, "0 compiled, 0 refused\n")
 
 
-def test_recompile_for_people_names_what_is_refused(configured, guildhook):
+def test_recompile_for_people_names_refused_plugins(configured, guildhook):
     status, out, _ = guildhook("recompile")
     assert status == 0
     assert out.splitlines()[0] == "1 compiled, 1 refused"
     assert out.splitlines()[1].startswith(f"{sha256(b'garbage').hexdigest()}: this is not a WebAssembly component")
 
 
-def test_prune_deletes_what_nobody_needs(configured, as_json, guildhook):
+def test_prune_deletes_modules_that_no_plugin_needs(configured, as_json, guildhook):
     as_json("recompile")
     with psycopg.connect(configured.database_url) as connection:
         connection.execute("DELETE FROM plugins")
@@ -377,7 +377,7 @@ def test_prune_takes_credentials_from_the_operators_profile(configured, as_json,
 
 
 @pytest.mark.parametrize("command", ["recompile", "prune"])
-def test_what_compiles_names_the_variables_that_it_lacks(last_words, command):
+def test_commands_that_compile_name_their_missing_variables(last_words, command):
     assert last_words(command) == (
         "guildhook: wrong environment: GUILDHOOK_DATABASE_URL: missing; wants: PostgreSQL 16 or newer, "
         "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled "

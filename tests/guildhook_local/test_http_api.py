@@ -55,7 +55,7 @@ def test_a_request_is_an_event_of_format_2(ask):
         ("application/json", b"\xff", True),
     ],
 )
-def test_what_is_not_text_comes_in_base64(ask, content_type, body, is_base64):
+def test_a_body_that_is_not_text_comes_in_base64(ask, content_type, body, is_base64):
     _, event = ask(OK, "PUT", "/", body=body, headers={"Content-Type": content_type})
     assert event["isBase64Encoded"] is is_base64
     assert (base64.b64decode(event["body"]) if is_base64 else event["body"].encode()) == body

@@ -177,7 +177,7 @@ def test_another_site_signs_nobody_in(http, headers):
     assert (response.status, response.headers.get("Location")) == (403, None)
 
 
-def test_who_is_not_there_cannot_sign_in(http, issuer):
+def test_an_unknown_person_cannot_sign_in(http, issuer):
     assert http("POST", "/authorize", {**ASKED, "user": uuid4()}, own(issuer)).status == 400
     assert http("POST", "/authorize", {**ASKED, "user": "ada"}, own(issuer)).status == 400
 

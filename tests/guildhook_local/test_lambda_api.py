@@ -56,7 +56,7 @@ def test_a_function_that_fails_is_told_as_lambda_tells_it(lambda_, name, error):
         ("echo", b'"' + bytes(MAX_PAYLOAD_BYTES) + b'"', "RequestTooLargeException"),
     ],
 )
-def test_what_lambda_refuses_is_refused(lambda_, name, payload, error):
+def test_requests_that_lambda_refuses_are_refused(lambda_, name, payload, error):
     with pytest.raises(ClientError) as raised:
         lambda_.invoke(FunctionName=name, Payload=payload)
     assert raised.value.response["Error"]["Code"] == error

@@ -120,7 +120,7 @@ def test_a_function_that_raises_fails_the_whole_batch(sqs, queue, mapping):
     assert dead_letters(sqs, queue) == ["a", "b"]
 
 
-def test_what_failed_is_invisible_until_its_timeout_is_over(running, sqs):
+def test_a_failed_record_is_invisible_until_its_timeout_is_over(running, sqs):
     queue = create_queue(running.aws, f"test-{uuid4().hex}", visibility_timeout_seconds=600, max_receive_count=2)
     send(sqs, queue, "bad")
     handler, seen = failing("bad")

@@ -12,7 +12,7 @@ def url():
         yield urlsplit(url)
 
 
-def test_who_has_the_password_may_create_databases(url):
+def test_the_password_allows_creating_databases(url):
     assert url.hostname == "127.0.0.1"
     with psycopg.connect(url.geturl(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE another")

@@ -53,7 +53,7 @@ def say(process, text):
 
 
 @pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_typed_is_answered_until_it_is_interrupted(ends):
+def test_typed_messages_are_answered_until_serve_is_interrupted(ends):
     with serve() as (process, _):
         say(process, "hello\n\n!ping\n")
         assert process.stdout.readline() == "Guildhook: pong\n"
@@ -62,7 +62,7 @@ def test_what_is_typed_is_answered_until_it_is_interrupted(ends):
         assert process.wait() == 0
 
 
-def test_what_is_said_on_the_chat_page_is_answered_also_after_the_end_of_input(running):
+def test_messages_of_the_chat_page_are_answered_also_after_the_end_of_input(running):
     process, shown, _ = running
     (chat,) = shown["chat page"]
     body = {"user_id": str(BEN), "content": "!ping"}
@@ -80,7 +80,7 @@ def test_the_admin_page_has_its_api_and_says_where_to_sign_in(running):
     assert urllib3.request("GET", f"{chat}/oidc/.well-known/openid-configuration").status == 200
 
 
-def test_it_says_who_can_sign_in_as_what(running):
+def test_serve_lists_the_people_with_their_guilds(running):
     _, shown, _ = running
     assert shown["sign in as"] == [
         "Ada, who manages the guild Harbour",

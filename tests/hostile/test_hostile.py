@@ -28,7 +28,7 @@ def test_an_attack_ends_as_it_should(engine: Engine, name: str):
     assert case.faults(ending) == []
 
 
-def test_every_text_is_a_case_and_says_what_it_tries():
+def test_every_text_is_a_case_and_begins_with_its_attempt():
     for path in TEXTS.iterdir():
         assert path.read_text().startswith(f";; {CASES[path.stem].tries}\n")
 

@@ -44,7 +44,7 @@ def test_the_layers_are_small(layer):
 
 
 @pytest.mark.parametrize("layer", MACHINES)
-def test_a_layer_has_what_is_locked_and_nothing_else(layer):
+def test_a_layer_has_the_locked_requirements_and_nothing_else(layer):
     environment = {"python_version": "3.13", "python_full_version": "3.13.0", "sys_platform": "linux"}
     lines = [line.rstrip(" \\") for line in (ROOT / "requirements" / "runtime.txt").read_text().splitlines()]
     wanted = [Requirement(line) for line in lines if line and line[0] not in " #"]

@@ -93,7 +93,7 @@ def test_the_stack_is_created(deployed):
     assert outputs["ArtifactBucket"] == deployed.resources["Artifacts"]
 
 
-def test_a_queue_calls_each_function_and_keeps_what_fails(deployed):
+def test_a_queue_calls_each_function_and_keeps_failed_records(deployed):
     mappings = deployed.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     for queue, dead_letters, function, batch_size in (
         ("Events", "DeadLetters", "OnMessage", 10),
@@ -145,7 +145,7 @@ def test_the_schedules_call_their_functions(deployed):
         assert target["Arn"] == deployed.function(function)["FunctionArn"]
 
 
-def test_every_log_ends(deployed):
+def test_every_log_group_has_a_retention(deployed):
     groups = deployed.client("logs").describe_log_groups(logGroupNamePrefix=f"/guildhook/{deployed.name}/")["logGroups"]
     names = {group["logGroupName"].rpartition("/")[2]: group["retentionInDays"] for group in groups}
     assert names == dict.fromkeys(

@@ -39,7 +39,7 @@ def test_every_template_of_infra_is_a_nested_stack():
 
 
 @pytest.mark.parametrize("name", ["a database of its own", "by token"])
-def test_a_nested_stack_is_given_what_it_declares(name):
+def test_a_nested_stack_is_given_its_declared_parameters(name):
     for stack, properties in nested(deployment(name)):
         declared = read_template(properties["TemplateURL"])["Parameters"]
         given = set(properties["Parameters"])
@@ -47,7 +47,7 @@ def test_a_nested_stack_is_given_what_it_declares(name):
         assert {parameter for parameter, each in declared.items() if "Default" not in each} <= given, stack
 
 
-def test_what_the_root_asks_of_a_nested_stack_is_an_output_of_it():
+def test_the_root_reads_only_existing_outputs_of_nested_stacks():
     text = (ROOT / "template.yaml").read_text()
     templates = {stack: properties["TemplateURL"] for stack, properties in nested(deployment("a database of its own"))}
     asked = re.findall(r"!GetAtt (\w+)\.Outputs\.(\w+)", text)
@@ -66,7 +66,7 @@ def test_nobody_comes_in_from_outside_and_there_is_no_nat(network):
     assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == ("FunctionsGroup", 443, 443)
 
 
-def test_the_functions_reach_what_they_use_without_leaving_the_network(network):
+def test_the_functions_reach_their_aws_services_without_leaving_the_network(network):
     endpoints = {
         properties["ServiceName"].rpartition(".")[2]: properties["VpcEndpointType"]
         for properties in network.of_type("AWS::EC2::VPCEndpoint").values()
@@ -99,7 +99,7 @@ def test_a_chat_server_in_a_peered_network_is_reached_at_its_port_too(network):
     assert (rule["GroupId"], rule["CidrIp"], rule["FromPort"]) == ("FunctionsGroup", "0.0.0.0/0", 8443)
 
 
-def test_the_identity_provider_is_let_out_to_whatever_the_chat_servers_port_is(network):
+def test_the_identity_provider_is_reachable_with_any_port_of_the_chat_server(network):
     assert "ToIdentityProvider" not in network.resources
     elsewhere = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
     rule = elsewhere["ToIdentityProvider"]
@@ -130,7 +130,7 @@ def test_only_the_functions_and_the_proxy_reach_the_database(database):
         assert database[name]["PubliclyAccessible"] is False
 
 
-def test_the_database_is_encrypted_kept_and_writes_down_nothing_of_what_people_wrote(database):
+def test_the_database_is_encrypted_and_kept_and_does_not_log_statements(database):
     cluster = database["Cluster"]
     assert cluster["StorageEncrypted"] is True
     assert cluster["DeletionProtection"] is True

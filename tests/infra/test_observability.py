@@ -166,7 +166,7 @@ def test_cloudwatch_takes_every_alarm(aws):
     cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in made])
 
 
-def test_alarms_watch_what_there_is():
+def test_alarms_watch_existing_metrics():
     for alarm in alarms(EVERYTHING).values():
         check_metrics(watched(alarm))
 
@@ -180,7 +180,7 @@ def test_an_alarm_by_expression_uses_every_metric_that_it_asks_for():
             assert not any(metric["ReturnData"] for metric in metrics)
 
 
-def test_the_dashboard_shows_what_there_is(dashboard):
+def test_the_dashboard_shows_existing_metrics(dashboard):
     check_metrics(shown(dashboard))
 
 
@@ -206,7 +206,7 @@ def test_widgets_lie_beside_each_other(dashboard):
     assert {top for _, top, _, _ in areas} - {bottom for _, _, _, bottom in areas} == {0}
 
 
-def test_queries_of_the_dashboard_look_for_what_the_log_says(dashboard):
+def test_queries_of_the_dashboard_look_for_existing_log_messages(dashboard):
     queries = [w["properties"]["query"] for w in dashboard["widgets"] if w["type"] == "log"]
     for query in queries:
         assert query.startswith("SOURCE '/guildhook/bots/on_message' | ")

@@ -114,7 +114,7 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
         ("snapshots", TOKEN, set()),
     ],
 )
-def test_a_function_may_do_what_it_is_for_and_nothing_else(name, function, database, more):
+def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function, database, more):
     owners = {
         "a database of its own": "Database.Outputs.OwnerSecretArn",
         "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
@@ -156,7 +156,7 @@ def test_a_wildcard_stands_only_where_there_is_no_name(name):
     assert not any("*" in what for function in FUNCTIONS for what, _ in allowed(stack, function))
 
 
-def test_what_lambda_may_do_with_network_interfaces_its_functions_may_not():
+def test_functions_may_not_use_lambdas_permissions_for_network_interfaces():
     policy = deployment("a database of its own")["NetworkPolicy"]["PolicyDocument"]
     (denied,) = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     assert (denied["Action"], denied["Resource"]) == ("ec2:*", "*")

@@ -44,7 +44,7 @@ def stack(request):
 
 
 @pytest.mark.parametrize(("source", "function", "queue", "dead_letters", "batch_size"), SOURCES)
-def test_what_fails_comes_back_alone_and_ends_as_a_dead_letter(
+def test_a_failed_record_comes_back_alone_and_ends_as_a_dead_letter(
     stack, source, function, queue, dead_letters, batch_size
 ):
     assert stack[source]["EventSourceArn"] == f"{queue}.Arn"
@@ -114,7 +114,7 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
     assert int(stack["Recompiled"]["ServiceTimeout"]) > stack["CompilePlugin"]["Timeout"]
 
 
-def test_what_is_put_back_is_in_no_queue_and_in_no_function_any_more(stack):
+def test_the_sweep_requeues_a_message_only_after_it_has_left_queue_and_function(stack):
     """A message that failed waits for the longest time, and a function that was killed for the queue's own timeout."""
     waits = Backoff().longest_seconds + stack["Events"]["VisibilityTimeout"] + stack["OnMessage"]["Timeout"]
     (requeue_after,) = (s.default for s in fields(SweepConfiguration) if s.name == "requeue_after_seconds")
@@ -234,7 +234,7 @@ def test_a_malformed_parameter_is_refused_before_anything_is_made(parameter, goo
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_no_rule_forbids_what_operators_may_make(name):
+def test_no_rule_forbids_a_supported_deployment(name):
     assert broken_rules(DEPLOYMENTS[name]) == []
 
 
@@ -293,7 +293,7 @@ def test_without_snapshots_the_queue_calls_the_function_itself():
     assert not {"OnMessageVersion", "OnMessageLive"} & set(stack.resources)
 
 
-def test_what_cannot_be_made_again_outlives_the_stack():
+def test_resources_that_cannot_be_recreated_outlive_the_stack():
     resources = deployment("a database of its own").resources
     policies = {name: each.get("DeletionPolicy", "") for name, each in resources.items()}
     kept = {name: policy for name, policy in policies.items() if policy.startswith("Retain")}
@@ -393,7 +393,7 @@ def routes(stack):
     }
 
 
-def test_only_what_is_answered_is_routed_and_what_is_of_a_guild_wants_a_token(stack):
+def test_only_existing_routes_are_routed_and_those_of_guilds_want_a_token(stack):
     answered = {(endpoint.method, endpoint.path): endpoint.access is not Access.ANYBODY for endpoint in ENDPOINTS}
     assert routes(stack) == answered | {("GET", path): False for path in PAGES}
     assert all(wants for (_, path), wants in routes(stack).items() if path.startswith("/api/guilds"))
@@ -431,6 +431,6 @@ def test_an_upload_is_sent_by_a_form_from_any_origin(stack):
     assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], ["*"])
 
 
-def test_a_test_run_is_over_before_the_one_who_asked_gives_up(stack):
+def test_a_test_run_is_over_before_its_caller_gives_up(stack):
     assert stack["TestRun"]["Timeout"] < _TOTAL_SECONDS < stack["AdminApi"]["Timeout"]
     assert stack["TestRun"]["MemorySize"] == stack["OnMessage"]["MemorySize"]

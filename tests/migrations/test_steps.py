@@ -106,7 +106,7 @@ def unrepeatable(statements):
             yield statement
 
 
-def test_what_cannot_be_repeated_is_noticed():
+def test_statements_that_cannot_be_repeated_are_noticed():
     drop, create = "DROP INDEX CONCURRENTLY IF EXISTS idx_a;", "CREATE INDEX CONCURRENTLY idx_a ON a(b);"
     validate = "ALTER TABLE a VALIDATE CONSTRAINT positive;"
     assert list(unrepeatable([drop, create, validate])) == []

@@ -13,7 +13,7 @@ PLUGIN = ROOT / "plugins" / "counter"
 COUNTER = PLUGIN / "counter.wasm"
 
 
-def test_the_committed_component_is_what_the_source_builds(tmp_path):
+def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
     assert rebuild(PLUGIN, tmp_path / "counter.wasm") == COUNTER.read_bytes()
 
 
@@ -44,7 +44,7 @@ def test_each_count_is_one_more_than_the_last(count):
         assert (sent, state) == ([(CHANNEL, str(number))], {"count": str(number)})
 
 
-def test_what_stands_after_the_command_is_sent_along(count):
+def test_text_after_the_command_is_sent_along(count):
     assert count("!count grüße \U0001f600", {"count": "41"})[0] == [(CHANNEL, "42 grüße \U0001f600")]
     assert count("!count  two  blanks ")[0] == [(CHANNEL, "1  two  blanks ")]
     assert count("!count ")[0] == [(CHANNEL, "1 ")]
@@ -54,7 +54,7 @@ def test_other_keys_stay(count):
     assert count("!count", {"other": "kept", "count": "9"})[1] == {"other": "kept", "count": "10"}
 
 
-def test_what_is_no_number_is_counted_from_as_far_as_it_is_one(count):
+def test_a_count_that_is_no_number_is_read_as_far_as_its_digits_go(count):
     assert count("!count", {"count": "no number"})[1] == {"count": "1"}
     assert count("!count", {"count": "12 or so"})[1] == {"count": "13"}
     assert count("!count", {"count": ""})[1] == {"count": "1"}
@@ -74,6 +74,6 @@ def test_a_count_that_may_not_be_sent_is_kept(count):
 
 
 @pytest.mark.parametrize("payload", ["{}", "", "[]", '{"content":5,"channel_id":7}', '{"content":"!count', "{,}"])
-def test_what_is_no_message_is_not_sent(run, payload):
+def test_a_payload_that_is_no_message_sends_nothing(run, payload):
     result = run(COUNTER.read_bytes(), message=replace(MESSAGE, payload=payload))
     assert (result.outcome, result.intents) == (Outcome.OK, ())

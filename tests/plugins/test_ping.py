@@ -13,7 +13,7 @@ PLUGIN = ROOT / "plugins" / "ping"
 PING = PLUGIN / "ping.wasm"
 
 
-def test_the_committed_component_is_what_the_source_builds(tmp_path):
+def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
     assert rebuild(PLUGIN, tmp_path / "ping.wasm") == PING.read_bytes()
 
 
@@ -48,7 +48,7 @@ NESTED = {"author": {"content": "!ping", "channel_id": "x"}, "attachments": [{"c
     ],
 )
 @pytest.mark.parametrize("style", [{}, {"separators": (",", ":")}, {"indent": 2}])
-def test_ping_is_answered_in_its_channel_whatever_the_order_of_fields(answer, message, style):
+def test_ping_is_answered_in_its_channel_with_any_order_of_fields(answer, message, style):
     assert answer(json.dumps(message, **style)) == [(CHANNEL, "pong")]
 
 
@@ -84,7 +84,7 @@ def test_anything_else_is_not_answered(answer, content):
     "payload",
     ["{}", "", "[]", "null", '{"content":5,"channel_id":7}', '{"content":"!ping', '{"a', '{"a":', '{"a":"\\', "{,}"],
 )
-def test_what_is_no_message_is_not_answered(answer, payload):
+def test_a_payload_that_is_no_message_is_not_answered(answer, payload):
     assert answer(payload) == []
 
 

@@ -14,7 +14,7 @@ SPLIT, FIRST = PLUGIN / "split.wasm", PLUGIN / "first.wasm"
 
 
 @pytest.mark.parametrize(("wasm", "defines"), [(SPLIT, ""), (FIRST, "-DFIRST_VERSION")])
-def test_the_committed_components_are_what_the_source_builds(tmp_path, monkeypatch, wasm, defines):
+def test_the_committed_components_equal_the_builds_of_the_source(tmp_path, monkeypatch, wasm, defines):
     monkeypatch.setenv("DEFINES", defines)
     assert rebuild(PLUGIN, tmp_path / "split.wasm") == wasm.read_bytes()
 
@@ -52,7 +52,7 @@ def split(run):
         ("", []),
     ],
 )
-def test_what_each_pays_is_answered(split, content, answers):
+def test_the_share_of_each_person_is_answered(split, content, answers):
     assert split(content) == (Outcome.OK, answers)
 
 

@@ -14,7 +14,7 @@ PLUGIN = ROOT / "plugins" / "welcome"
 WELCOME = PLUGIN / "welcome.wasm"
 
 
-def test_the_committed_component_is_what_the_source_builds(tmp_path):
+def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
     assert rebuild(PLUGIN, tmp_path / "welcome.wasm") == WELCOME.read_bytes()
 
 
@@ -39,7 +39,7 @@ def test_its_schema_says_which_settings_it_takes(schema):
     assert {pointer for pointer, _ in check_settings(schema, wrong)} == {f"/{name}" for name in wrong}
 
 
-def test_its_defaults_are_what_it_does_without_settings(schema, welcome):
+def test_its_defaults_equal_its_behaviour_without_settings(schema, welcome):
     defaults = {name: each["default"] for name, each in schema["properties"].items() if "default" in each}
     assert welcome(defaults) == welcome({}) == ["Welcome"]
 

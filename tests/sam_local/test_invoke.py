@@ -41,7 +41,7 @@ def waiting(system):
     return sorted(message["Body"] for message in answer.get("Messages", []))
 
 
-def test_on_message_answers_a_message_and_gives_back_what_is_malformed(system, guild, sam):
+def test_on_message_answers_a_message_and_returns_a_malformed_record(system, guild, sam):
     system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     system.chat.say(guild.channel_id, "ada", "!ping")
     system.send_event("no JSON")
@@ -55,7 +55,7 @@ def test_on_message_answers_a_message_and_gives_back_what_is_malformed(system, g
     assert [body for body in waiting(system) if "created" not in body] == ["no JSON"]
 
 
-def test_on_message_takes_from_s3_what_compile_plugin_has_compiled_in_another_container(system, guild, sam):
+def test_on_message_takes_from_s3_an_artifact_that_compile_plugin_made_in_another_container(system, guild, sam):
     system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     compiled = sam.invoke("CompilePlugin", EVENTS / "compile-request.json")
     assert json.loads(compiled.answer) == {"batchItemFailures": []}

@@ -5,7 +5,7 @@ from builds import dummy_component, rebuild
 from project import ROOT
 
 
-def test_the_committed_component_is_what_the_source_builds(tmp_path):
+def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
     committed = ROOT / "layers" / "guildhook" / "guildhook" / "sandbox" / "compiling" / "wasi.wasm"
     assert rebuild(ROOT / "wasi", tmp_path / "wasi.wasm") == committed.read_bytes()
 

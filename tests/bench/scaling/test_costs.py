@@ -16,7 +16,7 @@ def billed(guilds, log=LOG, **installation):
     return bill(scenario, simulate(scenario, FEW), log)
 
 
-def test_the_bill_says_what_the_simulation_says_of_lambda_queue_and_bucket():
+def test_the_bill_agrees_with_the_simulation_on_lambda_queue_and_bucket():
     scenario = of_a_mean_day(Scenario(1_000))
     outcome = simulate(scenario, FEW)
     parts = [part for part in bill(scenario, outcome, LOG).parts if part.name.startswith(("Lambda", "SQS", "S3"))]
@@ -24,13 +24,13 @@ def test_the_bill_says_what_the_simulation_says_of_lambda_queue_and_bucket():
     assert sum(part.usd_a_million for part in parts) == pytest.approx(outcome.usd_per_million, abs=0.02)
 
 
-def test_what_is_due_anyway_does_not_depend_on_the_guilds():
+def test_fixed_costs_do_not_depend_on_the_number_of_guilds():
     few, many = billed(1_000), billed(10_000)
     for one, other in zip([*few.parts, *few.database], [*many.parts, *many.database], strict=True):
         assert (one.name, one.usd_a_month) == (other.name, other.usd_a_month)
 
 
-def test_a_month_is_what_is_due_and_what_its_messages_cost():
+def test_a_month_costs_the_fixed_costs_and_the_cost_of_its_messages():
     paid = billed(1_000)
     assert paid.messages_a_month == pytest.approx(1_000 * 100 * 365 / 12)
     (part,) = (part for part in paid.parts if part.name.startswith("SQS"))

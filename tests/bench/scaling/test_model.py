@@ -7,7 +7,7 @@ from bench.scaling.parameters import MIB, Deployment, Workload
 FEW = 6_000
 
 
-def test_an_lru_cache_forgets_what_was_used_longest_ago():
+def test_an_lru_cache_evicts_the_least_recently_used_entry():
     cache = Lru(20)
     assert [cache.look_up(key, 10) for key in (1, 2, 1, 3, 1, 2)] == [False, False, True, False, True, False]
 
@@ -33,7 +33,7 @@ def test_a_guild_has_the_same_plugins_each_time():
     assert len(own) / len(plugins) == pytest.approx(0.2, abs=0.03)
 
 
-def test_uniform_is():
+def test_uniform_draws_are_uniform():
     drawn = [uniform(key, salt) for key in range(-500, 500) for salt in (1, 2)]
     assert 0 <= min(drawn) < max(drawn) < 1
     assert np.mean(drawn) == pytest.approx(0.5, abs=0.02)
@@ -64,7 +64,7 @@ def test_a_window_fills_batches():
     assert without < with_one
 
 
-def test_what_one_guild_has_alone_is_always_in_memory():
+def test_the_only_plugin_of_a_single_guild_is_always_in_memory():
     # Often enough that no sandbox is taken away meanwhile.
     alone = Workload(plugins_per_guild=1, shared=0, messages_per_guild_day=1_000_000)
     assert simulate(Scenario(1, workload=alone), FEW).memory_hits == pytest.approx(1, abs=0.01)

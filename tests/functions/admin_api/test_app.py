@@ -38,19 +38,19 @@ def test_health_says_the_version_and_the_schema(admin):
     assert ask(admin) == (200, {"status": "ok", "version": __version__, "schema": MIGRATIONS[-1]})
 
 
-def test_a_schema_that_is_newer_than_this_version_is_well(system, query):
+def test_a_schema_that_is_newer_than_this_version_is_healthy(system, query):
     query("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '29990101000000_later')")
     status, body = ask(system.admin_handler)
     assert (status, body["schema"]) == (200, "29990101000000_later")
 
 
-def test_a_schema_without_what_this_version_needs_is_not(system, query, capsys):
+def test_a_schema_without_a_needed_migration_is_unavailable(system, query, capsys):
     query("DELETE FROM _yoyo_migration WHERE migration_id LIKE '%add_plugin_runs'")
     assert ask(system.admin_handler) == UNAVAILABLE
     assert "migrations are missing: 20260301000001_add_plugin_runs" in capsys.readouterr().out
 
 
-def test_a_database_that_was_never_migrated_is_not_well(shared_system, empty_database):
+def test_a_database_that_was_never_migrated_is_unavailable(shared_system, empty_database):
     with created_function(
         ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": empty_database}
     ) as handler:
@@ -76,7 +76,7 @@ def test_a_connection_that_died_while_the_function_was_frozen_is_opened_again(sy
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/health/", "/api/healthy", "/api/plugins", "/api/%2e%2e"])
-def test_what_is_not_there_is_said_so(admin, path):
+def test_an_unknown_path_is_not_found(admin, path):
     assert ask(admin, path=path) == (404, "not-found")
 
 
@@ -91,7 +91,7 @@ def test_a_fault_of_ours_is_told_to_the_log_alone(system, query, capsys):
     assert "unhashable" in capsys.readouterr().out
 
 
-def test_no_request_is_printed_whatever_the_environment_says(shared_system):
+def test_no_environment_variable_makes_the_function_print_requests(shared_system):
     request = http_request("GET", "/api/health")
     request["headers"]["authorization"] = "Bearer s3cret"
     # In a process of its own, since Powertools reads this variable from the process.

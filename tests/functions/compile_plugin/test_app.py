@@ -42,7 +42,7 @@ def drain(system):
         pass
 
 
-def test_what_is_asked_for_is_compiled(system, query, capsys):
+def test_a_requested_plugin_is_compiled(system, query, capsys):
     install(system, wat.SILENT)
     system.compile(wat.SILENT)
     assert compiled(query) == {digest(wat.SILENT)}
@@ -52,7 +52,7 @@ def test_what_is_asked_for_is_compiled(system, query, capsys):
     assert [line["plugins_compiled"] for line in lines if "plugins_compiled" in line] == [[1.0]]
 
 
-def test_what_is_refused_is_done(system, query, capsys):
+def test_a_refused_plugin_leaves_the_queue(system, query, capsys):
     install(system, b"garbage")
     assert failed_records(system.compile_handler(sqs_event(request(b"garbage")), CONTEXT)) == []
     ((reason,),) = query("SELECT reason FROM plugin_refusals")
@@ -60,7 +60,7 @@ def test_what_is_refused_is_done(system, query, capsys):
     assert "plugin refused" in capsys.readouterr().out
 
 
-def test_what_is_gone_is_done(system, query):
+def test_a_request_for_a_deleted_plugin_leaves_the_queue(system, query):
     assert failed_records(system.compile_handler(sqs_event(request(wat.SILENT)), CONTEXT)) == []
     assert compiled(query) == set()
 
@@ -89,7 +89,7 @@ def test_an_upload_that_nobody_announced_is_left_alone(system, query, capsys, ke
     assert "nothing to compile" in capsys.readouterr().out
 
 
-def test_what_is_put_elsewhere_is_no_upload(system):
+def test_an_object_outside_the_upload_prefix_is_no_upload(system):
     version_id = announce_wasm(system, wat.SILENT)
     for key in (f"other/{version_id}", str(version_id)):
         system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=wat.SILENT)
@@ -109,7 +109,7 @@ def test_a_version_that_postgres_has_is_asked_for_by_its_id(system, query):
     assert compiled(query) == {digest(wat.SILENT)}
 
 
-def test_what_nobody_can_read_ends_as_a_dead_letter(system, capsys):
+def test_an_unreadable_request_ends_as_a_dead_letter(system, capsys):
     queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
     sqs = system.aws.client("sqs")
     sqs.send_message(QueueUrl=queue_url, MessageBody='{"s3cret": "words"}')
@@ -180,7 +180,7 @@ def test_pruning_says_how_many_it_deleted(system, query):
 
 
 @pytest.mark.parametrize("event", [{}, [], None, {"Records": []}, {"action": "dance"}])
-def test_any_other_event_is_refused_with_what_is_taken(system, event):
+def test_any_other_event_is_refused_with_the_events_that_are_taken(system, event):
     with pytest.raises(ValueError, match=re.escape('takes records of SQS, {"action": "recompile"}')):
         system.compile_handler(event, CONTEXT)
 
@@ -192,7 +192,7 @@ def test_any_other_event_is_refused_with_what_is_taken(system, event):
         ("GUILDHOOK_ARTIFACT_BUCKET", "no-such-bucket", "no-such-bucket"),
     ],
 )
-def test_what_fails_for_now_comes_back(system, capsys, variable, value, reason):
+def test_a_temporary_failure_returns_the_record_to_the_queue(system, capsys, variable, value, reason):
     install(system, wat.SILENT)
     with created_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
         assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
@@ -201,7 +201,7 @@ def test_what_fails_for_now_comes_back(system, capsys, variable, value, reason):
     assert "s3cret" not in out
 
 
-def test_what_nobody_expected_comes_back_with_a_line_in_the_log(system, query, capsys):
+def test_an_unexpected_failure_returns_the_record_and_is_logged(system, query, capsys):
     install(system, wat.SILENT)
     system.compile(wat.SILENT)
     query("UPDATE plugin_artifacts SET memories = '7'")

@@ -49,13 +49,13 @@ def test_an_invocation_brings_the_database_up_to_date_and_a_second_does_nothing(
     assert invoke(empty_database, event) == {"applied": []}
 
 
-def test_what_is_applied_is_in_the_log(empty_database, capsys):
+def test_applied_migrations_are_logged(empty_database, capsys):
     invoke(empty_database, {})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["migration"] for line in lines if line["message"] == "migration applied"] == ALL
 
 
-def test_a_step_that_fails_is_named_in_one_line_without_what_the_tables_hold(empty_database):
+def test_a_step_that_fails_is_named_in_one_line_without_data_of_the_tables(empty_database):
     break_it(empty_database)
     with pytest.raises(MigrationError) as raised:
         invoke(empty_database, {})
@@ -87,7 +87,7 @@ def test_a_stack_is_deleted_without_its_database(empty_database):
     assert provide(OUT_OF_REACH, "Delete")["Status"] == "SUCCESS"
 
 
-def test_what_fails_fails_the_deploy_with_the_reason(empty_database, capsys):
+def test_a_failed_migration_fails_the_deploy_with_the_reason(empty_database, capsys):
     break_it(empty_database)
     answer = provide(empty_database, "Update", PhysicalResourceId="as it was")
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "as it was")

@@ -210,7 +210,7 @@ def test_a_plugin_cannot_send_to_another_guild(system, guild, invoke, query):
     assert query("SELECT state, detail FROM plugin_intents") == [("refused", "CHANNEL_NOT_IN_GUILD")]
 
 
-def test_what_a_plugin_logs_and_sends_is_recorded_whatever_its_characters(system, guild, invoke, query):
+def test_logs_and_sends_with_any_characters_are_recorded(system, guild, invoke, query):
     odd = "a\x00\x01\x1b[31m\x7f\u2028\ufffe\U0001f600'\"\\%s{}"
     system.install(guild, "logs", wat.logs(odd))
     sent = odd.replace("\0", "")
@@ -220,7 +220,7 @@ def test_what_a_plugin_logs_and_sends_is_recorded_whatever_its_characters(system
     assert [odd.replace("\0", "\ufffd")] in [logs for (logs,) in query("SELECT logs FROM plugin_runs")]
 
 
-def test_what_the_library_logs_has_the_form_of_the_functions_own(system, guild, invoke, query, capsys):
+def test_log_lines_of_the_library_have_the_form_of_the_functions_own(system, guild, invoke, query, capsys):
     install_ping(system, guild)
     system.compile(PING)
     query("UPDATE plugin_artifacts SET object_sha256 = sha256('something else')")
@@ -520,7 +520,7 @@ def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secreti
     assert query("SELECT count(*) FROM plugin_health") == [(0,)]
 
 
-def test_a_start_does_not_wait_for_what_opens_secrets(system):
+def test_a_start_does_not_import_cryptography(system):
     code = "import sys, app; print('cryptography' in sys.modules)"
     started = subprocess.run(
         [sys.executable, "-c", code],
@@ -553,7 +553,7 @@ def mapping(system, handler):
     return EventSourceMapping(system.aws.client("sqs"), system.queue.url, "on_message", handler)
 
 
-def test_what_failed_stays_invisible_for_longer_than_the_queue_says(system, guild):
+def test_a_failed_record_stays_invisible_for_longer_than_the_queues_timeout(system, guild):
     install_ping(system, guild)
     system.chat.say(guild.channel_id, "ada", "!ping")
     system.send_event("{")
@@ -654,7 +654,7 @@ def test_a_plugin_remembers_between_invocations(system, guild, invoke):
     assert contents(system) == ["1 a", "2 b"]
 
 
-def test_a_reply_carries_what_it_goes_back_to_and_reaches_no_plugin_that_did_not_ask_for_bots(system, guild):
+def test_a_reply_carries_its_causality_and_reaches_no_plugin_that_did_not_ask_for_bots(system, guild):
     install_ping(system, guild)
     message = system.chat.say(guild.channel_id, "ada", "!ping")
     while system.mapping.poll():

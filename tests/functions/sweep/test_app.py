@@ -46,7 +46,7 @@ def contents(system):
     return [reply["content"] for reply in system.chat.replies()]
 
 
-def test_what_was_forgotten_is_put_back_and_delivered_once(system, forgotten, query):
+def test_forgotten_messages_are_requeued_and_delivered_once(system, forgotten, query):
     assert system.sweep_handler({}, in_time())["requeued"] == 2
     assert system.sweep_handler({}, in_time())["requeued"] == 0
     while system.mapping.poll():
@@ -56,7 +56,7 @@ def test_what_was_forgotten_is_put_back_and_delivered_once(system, forgotten, qu
     assert query("SELECT runs FROM plugin_usage") == [(2,)]
 
 
-def test_what_is_a_day_old_is_given_up_and_said(system, forgotten, query, capsys):
+def test_messages_that_are_pending_for_a_day_are_given_up_and_logged(system, forgotten, query, capsys):
     query("UPDATE plugin_runs SET created_at = now() - interval '25 hours'")
     swept = system.sweep_handler({}, in_time())
     assert (swept["given_up"], swept["requeued"]) == (2, 0)
@@ -70,7 +70,7 @@ def test_what_is_a_day_old_is_given_up_and_said(system, forgotten, query, capsys
     assert next(line for line in lines if "deliveries_given_up" in line)["deliveries_given_up"] == [2.0]
 
 
-def test_what_is_given_up_is_said_even_if_the_queue_then_fails(system, forgotten, query, capsys):
+def test_messages_that_are_given_up_are_logged_even_if_the_queue_then_fails(system, forgotten, query, capsys):
     query(
         """UPDATE plugin_runs SET created_at = now() - interval '25 hours'
            WHERE id = (SELECT id FROM plugin_runs LIMIT 1)"""
@@ -99,7 +99,7 @@ def test_old_runs_and_counts_are_deleted(system, guild, forgotten, query):
     assert query("SELECT count(*) FROM plugin_intents") == [(0,)]
 
 
-def test_what_nobody_finished_is_ended(system, query, capsys):
+def test_version_checks_that_nobody_finished_are_ended(system, query, capsys):
     plugin_id = add_plugin(system)
     for number, state in enumerate(["expected", "uploaded", "checking", "compiling", "ready", "refused"]):
         for _ in range(2):

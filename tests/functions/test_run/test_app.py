@@ -99,7 +99,7 @@ def trials(shared_system):
     return trials_of(shared_system)
 
 
-def test_a_trial_says_what_the_plugin_would_do_and_does_nothing(system, query, capsys):
+def test_a_trial_reports_the_effects_of_the_plugin_and_has_none(system, query, capsys):
     artifact = compiled(system, wat.sends((CHANNEL, "s3cret words")))
     trial = trials_of(system).run(request(artifact, settings={"key": "s3cret key"}))
     assert (trial.failure, trial.result.outcome) == (None, Outcome.OK)
@@ -169,7 +169,7 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, wasm):
         assert trials.run(msgspec.structs.replace(again, seed=run["seed"] ^ 255)).result.logs[0] != first.logs[0]
 
 
-def test_what_this_engine_has_not_compiled_is_not_run(compile_, trials):
+def test_an_artifact_of_another_engine_is_not_run(compile_, trials):
     artifact = compile_(wat.SILENT)
     other = replace(artifact, engine="another")
     assert trials.run(request(other)).failure is TrialFailure.NOT_COMPILED
@@ -214,7 +214,7 @@ def handler(shared_system):
         ({"state": {"key": 1}}, "state"),
     ],
 )
-def test_what_is_no_request_is_answered_with_what_is_wrong(handler, capsys, change, reason):
+def test_a_malformed_request_is_answered_with_the_reason(handler, capsys, change, reason):
     answer = handler({**msgspec.to_builtins(request()), **change}, CONTEXT)
     assert answer["failure"] == "invalid"
     assert reason in answer["detail"]
@@ -226,7 +226,7 @@ def test_any_other_event_is_no_request(handler, other):
     assert handler(other, CONTEXT)["failure"] == "invalid"
 
 
-def test_what_is_too_large_is_neither_sent_nor_answered(compile_, trials):
+def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
     too_much = trials.run(request(message="x" * 6_000_000))
     assert (too_much.failure, too_much.result) == (TrialFailure.INVALID, None)
     assert "the limit is 5242880" in too_much.detail

@@ -42,13 +42,13 @@ def refused(access, guild_id=GUILD, actor=ADA):
     return raised.value.member
 
 
-def test_who_manages_a_guild_may(chat_server, access):
+def test_a_manager_of_a_guild_is_granted_access(chat_server, access):
     chat_server.add_guild(GUILD, "Bear watchers")
     chat_server.add_member(GUILD, ADA.id, MANAGES)
     assert access.check(ADA, GUILD) == ManagedGuild(GUILD, "Bear watchers")
 
 
-def test_nobody_else_may_and_who_is_no_member_is_not_told_that_there_is_a_guild(chat_server, access):
+def test_others_are_refused_and_non_members_are_not_told_whether_the_guild_exists(chat_server, access):
     chat_server.add_guild(GUILD, "Bear watchers")
     chat_server.add_member(GUILD, ADA.id, ["SEND_MESSAGES", "MANAGE_GUILDS", "manage_guild"])
     assert refused(access) is True
@@ -56,7 +56,7 @@ def test_nobody_else_may_and_who_is_no_member_is_not_told_that_there_is_a_guild(
     assert refused(access, guild_id=uuid4()) is False
 
 
-def test_one_guild_is_not_another(chat_server, access):
+def test_permissions_in_one_guild_do_not_count_in_another(chat_server, access):
     chat_server.add_member(GUILD, ADA.id, MANAGES)
     another = uuid4()
     chat_server.add_member(another, ADA.id, [])
@@ -89,7 +89,7 @@ def test_an_answer_is_kept_for_half_a_minute_be_it_yes_or_no(chat_server, access
     assert access.check(eve, GUILD).id == GUILD
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first(clock, monkeypatch):
+def test_the_cache_of_memberships_is_bounded_and_evicts_the_oldest_first(clock, monkeypatch):
     monkeypatch.setattr("guildhook.admin.access._MOST_KEPT", 2)
     with http_server(Answer(status=404)) as server:
         access = GuildAccess(RestChatApi(server.url, FixedToken()), clock)

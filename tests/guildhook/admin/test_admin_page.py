@@ -44,7 +44,7 @@ def test_assets_never_change(page):
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
-def test_what_a_browser_has_already_is_not_sent_again(page):
+def test_a_file_that_the_browser_has_is_not_sent_again(page):
     etag = page.answer("/").headers["ETag"]
     response = page.answer("/", if_none_match=f'"other", {etag}')
     assert (response.status_code, response.body) == (304, None)

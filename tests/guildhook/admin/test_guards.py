@@ -97,7 +97,7 @@ def test_bodies_come_in_base64_as_well(client, body, status):
         ("bearer " + "x" * 9_000, True),
     ],
 )
-def test_who_does_not_say_who_asks_is_told_how(admin, client, authorization, error):
+def test_a_request_without_a_token_is_told_how_to_authenticate(admin, client, authorization, error):
     nobody = type(client)(client.handler, None, client.base, {"authorization": authorization} if authorization else {})
     answer = nobody.get("/plugins")
     assert answer.kind == "unauthorized"
@@ -122,7 +122,7 @@ def test_a_token_that_does_not_hold_is_told_why(admin, claims, said):
     assert said in answer.body["detail"]
 
 
-def test_who_may_not_manage_the_guild_is_kept_out(admin):
+def test_a_person_without_the_permission_is_kept_out(admin):
     member = admin.member("SEND_MESSAGES").get("/plugins")
     stranger = admin.member("MANAGE_GUILD", guild=LocalGuild()).get("/plugins")
     assert (member.kind, stranger.kind) == ("forbidden", "not-found")
@@ -169,7 +169,7 @@ def test_another_method_is_told_which_there_are(client, method, path, allow):
 
 
 @pytest.mark.parametrize("path", ["/plugins/", "/nothing", "/plugins/x/y/z", "/plugins//versions"])
-def test_what_is_not_there_is_not_there(client, path):
+def test_an_unknown_path_is_not_found(client, path):
     assert client.get(path).kind == "not-found"
 
 
@@ -190,7 +190,7 @@ def test_no_route_is_open_that_is_not_meant_to_be():
     assert routes == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 
 
-def test_a_request_is_reported_without_what_it_says(client, plugin, capsys):
+def test_a_request_is_logged_without_its_contents(client, plugin, capsys):
     client.patch(f"/plugins/{plugin['id']}?q=s3cret", {"description": "s3cret"}, '"1"')
     client.patch(f"/plugins/{plugin['id']}", {"description": "s3cret"}, '"1"').ok()
     client.patch(f"/plugins/{plugin['id']}", {"settings": {"s3cret": "s3cret\u0000"}}, '"2"')

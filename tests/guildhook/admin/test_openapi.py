@@ -20,7 +20,7 @@ def test_the_function_answers_with_it(admin):
     assert answer.headers["Cache-Control"] == "public, max-age=300"
 
 
-def test_every_operation_says_what_it_is_and_who_may():
+def test_every_operation_has_a_description_and_names_its_permissions():
     found = document()
     operations = {
         operation["operationId"]: operation for path in found["paths"].values() for operation in path.values()

@@ -93,7 +93,7 @@ def refused(issuer, token):
     return text
 
 
-def test_a_good_token_says_who_asks_and_its_keys_are_read_once(issuer):
+def test_a_valid_token_names_the_actor_and_its_keys_are_read_once(issuer):
     assert issuer.verifier.verify(issuer.token()) == Actor(ADA, "Ada")
     assert issuer.verifier.verify(issuer.token(EC, "ec", "ES256", name="Eve")) == Actor(ADA, "Eve")
     assert issuer.requests == [DISCOVERY, JWKS]
@@ -153,12 +153,12 @@ def test_clocks_may_differ_by_half_a_minute(issuer):
         ({"sub": f"{ADA}\n"}, "not a UUID"),
     ],
 )
-def test_what_a_token_says_must_be_right(issuer, claims, why):
+def test_a_token_with_a_wrong_claim_is_refused(issuer, claims, why):
     assert why in refused(issuer, issuer.token(**claims))
 
 
 @pytest.mark.parametrize(("claims", "why"), [({"sub": 7}, "malformed"), ({"iss": ["x"]}, "of another issuer")])
-def test_what_should_be_a_text_and_is_none_is_refused(issuer, claims, why):
+def test_a_claim_that_is_not_a_text_is_refused(issuer, claims, why):
     given = {"iss": issuer.url, "sub": str(ADA), "aud": AUDIENCE, "exp": int(time.time()) + 600, **claims}
     token = jwt.api_jws.encode(
         json.dumps(given).encode(), RSA, "RS256", {"kid": "rsa"}
@@ -201,7 +201,7 @@ def test_a_signature_must_be_that_of_the_key_it_names(issuer):
 
 
 @pytest.mark.parametrize("headers", [{"crit": ["x"], "x": 1}, {"b64": False, "crit": ["b64"]}])
-def test_what_must_be_understood_and_is_not_is_refused(issuer, headers):
+def test_a_critical_header_that_is_not_supported_is_refused(issuer, headers):
     assert "malformed" in refused(issuer, issuer.token(headers=headers))
 
 
@@ -209,7 +209,7 @@ def test_what_must_be_understood_and_is_not_is_refused(issuer, headers):
     "token",
     ["", ".", "..", "a.b.c", "...", "grüße", "\ud800", f"{'W' * 4_000}.e30.", f"{encoded([])}.e30.e30", "e30.e30.e30"],
 )
-def test_what_is_no_token_is_refused_and_nobody_is_asked(issuer, token):
+def test_a_malformed_token_is_refused_without_a_request_to_the_issuer(issuer, token):
     with pytest.raises(InvalidTokenError):
         issuer.verifier.verify(token)
     assert issuer.requests == []
@@ -283,7 +283,7 @@ def test_an_issuer_that_is_out_of_reach_is_named_and_asked_again_after_ten_secon
     assert issuer.verifier.verify(issuer.token()).id == ADA
 
 
-def test_nobody_listens():
+def test_an_issuer_that_refuses_connections_is_an_infrastructure_error():
     nowhere = "http://127.0.0.1:1"
     verifier = TokenVerifier(nowhere, AUDIENCE, SigningKeys(nowhere))
     token = jwt.encode({"sub": str(ADA)}, RSA, "RS256", {"kid": "rsa"})
@@ -314,7 +314,7 @@ def test_a_discovery_document_must_be_one(issuer, answer, why):
 @pytest.mark.parametrize(
     "uri", [None, 7, "", "/jwks", "file:///etc/passwd", "ftp://127.0.0.1/jwks", "http:", "https://[", "http://a b"]
 )
-def test_where_the_keys_are_must_be_a_url(issuer, uri):
+def test_the_address_of_the_keys_must_be_a_url(issuer, uri):
     issuer.publish(jwks_uri=uri)
     with pytest.raises(InfrastructureError):
         issuer.verifier.verify(issuer.token())

@@ -41,7 +41,7 @@ def failing(error):
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update"])
-def test_what_is_done_is_answered_with_its_attributes(ask, request_type):
+def test_a_finished_request_is_answered_with_its_attributes(ask, request_type):
     assert ask(lambda: {"Asked": 3}, RequestType=request_type) == {
         "Status": "SUCCESS",
         "PhysicalResourceId": PHYSICAL_ID,
@@ -59,7 +59,7 @@ def test_there_is_nothing_to_delete(ask):
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "as it was")
 
 
-def test_what_fails_is_answered_with_the_reason(ask, caplog):
+def test_a_failure_is_answered_with_the_reason(ask, caplog):
     assert ask(failing(MigrationError("migration 7 failed"))) == {
         "Status": "FAILED",
         "PhysicalResourceId": PHYSICAL_ID,
@@ -70,14 +70,14 @@ def test_what_fails_is_answered_with_the_reason(ask, caplog):
     assert "s3cret" not in caplog.text
 
 
-def test_what_nobody_expected_is_answered_as_well_and_told_in_the_log_alone(ask, caplog):
+def test_an_unexpected_failure_is_answered_and_its_text_is_only_logged(ask, caplog):
     answer = ask(failing(RuntimeError("with words of a user")))
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "RuntimeError; the function's log has more")
     assert "with words of a user" in caplog.text
 
 
 @pytest.mark.parametrize("character", ["x", "\0", "ü", "\U0001f980"])
-def test_a_long_reason_is_cut_to_what_an_answer_may_have(ask, character):
+def test_a_long_reason_is_cut_to_the_limit_of_an_answer(ask, character):
     answer = ask(failing(InfrastructureError(character * 10_000)), LogicalResourceId="L" * 255, StackId="S" * 300)
     assert answer["Reason"] == character * 400
 
@@ -117,7 +117,7 @@ def test_nobody_to_answer_is_an_error_without_the_url(caplog):
 
 
 @pytest.mark.parametrize("field", ["StackId", "RequestType", "LogicalResourceId"])
-def test_what_is_no_request_is_named(field):
+def test_a_missing_field_of_a_request_is_named(field):
     request = resource_request("http://127.0.0.1:1", KIND)
     del request[field]
     with pytest.raises(ValueError, match=field) as raised:

@@ -35,7 +35,7 @@ def test_a_function_may_be_named_by_its_arn(environment):
     assert requests == [f"/2015-03-31/functions/{arn.replace(':', '%3A')}/invocations"]
 
 
-def test_the_function_gets_what_it_is_sent(environment):
+def test_the_function_gets_the_payload(environment):
     with lambda_api({"trial": lambda event, _context: {"got": event}}) as url:
         environment["AWS_ENDPOINT_URL_LAMBDA"] = url
         answer = LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke('["ü"]'.encode())
@@ -59,14 +59,14 @@ def test_the_function_gets_what_it_is_sent(environment):
         (Answer(bytes(MAX_PAYLOAD_BYTES + 1)), f"the answer has more than {MAX_PAYLOAD_BYTES} bytes"),
     ],
 )
-def test_whatever_else_comes_is_an_infrastructure_error(environment, answer, reason):
+def test_any_other_answer_is_an_infrastructure_error(environment, answer, reason):
     with pytest.raises(InfrastructureError, match=reason) as raised:
         invoke(environment, answer)
     assert str(raised.value).startswith("function trial (GUILDHOOK_TEST_RUN_FUNCTION): ")
     assert "s3cret" not in str(raised.value)
 
 
-def test_what_was_sent_is_not_sent_again(environment):
+def test_an_invocation_that_fails_is_not_repeated(environment):
     with http_server(Answer(b"{}", 503), Answer(b"{}")) as server:
         environment["AWS_ENDPOINT_URL"] = server.url
         with pytest.raises(InfrastructureError, match="HTTP 503"):
@@ -86,7 +86,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(environment):
         come.set()
 
 
-def test_what_lambda_would_not_take_is_not_sent(environment):
+def test_a_payload_over_lambdas_limit_is_not_sent(environment):
     with pytest.raises(InfrastructureError, match=f"the request has {MAX_PAYLOAD_BYTES + 1} bytes; Lambda takes"):
         LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke(bytes(MAX_PAYLOAD_BYTES + 1))
 

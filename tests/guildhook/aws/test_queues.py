@@ -25,7 +25,7 @@ def receive(aws, url):
     return receive
 
 
-def test_what_is_sent_keeps_its_group(aws, url, receive):
+def test_messages_keep_their_group(aws, url, receive):
     queue = Queue(aws.access, url, "VARIABLE")
     queue.send([QueueMessage(str(number), group_id=f"guild-{number}") for number in range(23)])
     queue.send([QueueMessage("alone")])

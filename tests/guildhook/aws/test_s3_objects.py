@@ -77,7 +77,7 @@ def test_an_object_that_is_not_there_is_none(environment):
         (Answer(BODY, length=2 * len(BODY)), "IncompleteRead|ProtocolError"),
     ],
 )
-def test_what_is_no_answer_is_an_infrastructure_failure_that_names_the_object(environment, answer, reason):
+def test_an_unusable_answer_is_an_infrastructure_failure_that_names_the_object(environment, answer, reason):
     with pytest.raises(
         InfrastructureError, match=rf"S3 object {KEY} of bucket bucket \(GUILDHOOK_ARTIFACT_BUCKET\): "
     ) as e:

@@ -82,7 +82,7 @@ def test_it_is_kept_until_it_is_refused(secret, secrets_manager, name):
     assert secret.instead_of(OLD) == NEW
 
 
-def test_what_was_not_replaced_is_asked_for_again_only_after_a_while(secret, secrets_manager, name, clock):
+def test_a_secret_that_was_not_replaced_is_read_again_only_after_a_while(secret, secrets_manager, name, clock):
     assert secret.instead_of(secret.current()) is None
     secrets_manager.put_secret_value(SecretId=name, SecretString=text(NEW))
     assert secret.instead_of(OLD) is None
@@ -132,7 +132,7 @@ def test_a_database_secret_is_as_rds_writes_it(access, secrets_manager, name):
         ('{"chat_api_token": "s3crét"}', "chat_api_token is empty or has characters other than visible ASCII"),
     ],
 )
-def test_a_secret_that_is_not_what_it_should_be_is_named_and_not_shown(access, environment, content, reason):
+def test_a_malformed_secret_is_named_and_not_shown(access, environment, content, reason):
     with http_server(Answer(json.dumps({"SecretString": content}).encode())) as server:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError) as raised:
@@ -144,7 +144,7 @@ def test_a_secret_that_is_not_what_it_should_be_is_named_and_not_shown(access, e
 
 
 @pytest.mark.parametrize("password", ["", "a\\u0000b"])
-def test_a_password_that_no_server_takes_is_none(access, environment, password):
+def test_a_password_that_no_server_accepts_is_refused(access, environment, password):
     content = f'{{"password": "{password}"}}'
     with http_server(Answer(json.dumps({"SecretString": content}).encode())) as server:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
@@ -152,7 +152,7 @@ def test_a_password_that_no_server_takes_is_none(access, environment, password):
             Secret(access, "db", "GUILDHOOK_DATABASE_SECRET", Credentials).current()
 
 
-def test_what_was_mended_is_read_after_a_while(access, secrets_manager, name, clock):
+def test_a_repaired_secret_is_read_after_a_while(access, secrets_manager, name, clock):
     secret = Secret(access, name, VARIABLE, ServiceToken, clock.now)
     missing = rf"secret {name} \({VARIABLE}\): HTTP 40. ResourceNotFoundException: Secrets Manager can't find"
     with pytest.raises(InfrastructureError, match=missing):
@@ -184,7 +184,7 @@ DENIED = Answer(b'{"__type": "AccessDeniedException", "Message": "User: arn:aws:
         ([Answer(b"{", length=2)], "ProtocolError"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_the_reason_that_aws_gives(access, environment, answers, reason):
+def test_an_unreadable_secret_is_named_with_the_reason_of_aws(access, environment, answers, reason):
     with http_server(*answers) as server:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError) as raised:
@@ -200,7 +200,7 @@ def test_a_fault_of_secrets_manager_that_passes_is_not_noticed(access, environme
         assert Secret(access, "chat", VARIABLE, ServiceToken).current() == NEW
 
 
-def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(access, environment, clock, caplog):
+def test_the_last_value_is_used_while_secrets_manager_is_unreachable(access, environment, clock, caplog):
     with http_server(answer(OLD), DENIED, DENIED, answer(NEW)) as server:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         secret = Secret(access, "chat", VARIABLE, ServiceToken, clock.now)
@@ -217,7 +217,7 @@ def test_what_was_read_before_does_while_secrets_manager_cannot_be_asked(access,
         assert secret.current() == NEW
 
 
-def test_nobody_waits_while_another_thread_asks_and_what_was_read_before_may_do(access, environment, clock):
+def test_threads_use_the_last_value_while_another_thread_reads(access, environment, clock):
     asked, answered = threading.Event(), threading.Event()
 
     def hold_the_third():

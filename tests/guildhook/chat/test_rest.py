@@ -42,7 +42,7 @@ def send(api, what):
     return api.send(what, timeout_seconds=60)
 
 
-def test_a_message_is_delivered_under_its_key_with_what_it_goes_back_to(chat_server, url, channel):
+def test_a_message_is_delivered_with_its_key_and_its_causality(chat_server, url, channel):
     answer = send(RestChatApi(url, FixedToken()), outgoing(channel, "grüße \U0001f600"))
     (message,) = chat_server.replies()
     assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.DELIVERED, message["id"], False)
@@ -98,7 +98,7 @@ def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\udfff x"])
 @pytest.mark.parametrize(("status", "name"), [(201, "id"), (403, "error")])
-def test_what_the_server_says_can_be_written_down(status, name, text):
+def test_a_detail_from_the_server_can_be_stored_in_postgres(status, name, text):
     with answering(status, {}, f'{{"{name}": "a{text}b"}}'.encode()) as url:
         answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert answer.detail.encode().startswith(b"a")
@@ -189,7 +189,7 @@ def test_an_answer_that_trickles_is_given_up_in_the_time_that_is_left(channel):
 
 
 @pytest.mark.parametrize("token", [NoToken(), NoToken("old")])
-def test_a_secret_that_cannot_be_read_leaves_it_pending_and_is_named(url, channel, token):
+def test_a_secret_that_cannot_be_read_leaves_the_message_pending_and_is_named(url, channel, token):
     answer = send(RestChatApi(url, token), outgoing(channel))
     assert (answer.state, answer.server_failed) == (DeliveryState.PENDING, True)
     assert answer.detail == "secret chat (GUILDHOOK_CHAT_SECRET): no"
@@ -257,7 +257,7 @@ def test_every_message_is_an_event_with_its_author(chat_server, events, url, cha
     assert json.loads(json.dumps(sent)) == sent
 
 
-def test_a_membership_is_what_the_server_says(chat_server, url):
+def test_a_membership_is_read_from_the_answer_of_the_server(chat_server, url):
     guild, user = uuid4(), uuid4()
     chat_server.add_guild(guild, "Bears \U0001f43b")
     chat_server.add_member(guild, user, ["MANAGE_GUILD"])
@@ -310,7 +310,7 @@ NAMED = f'"id": "{GUILD}", "name": "Bears"'
         (Answer(b" " * (1024 * 1024 + 1)), "EndlessAnswerError"),
     ],
 )
-def test_nonsense_says_nothing_about_who_is_a_member(answer, why):
+def test_a_malformed_answer_is_no_statement_about_memberships(answer, why):
     with http_server(answer) as server, pytest.raises(InfrastructureError, match=why) as raised:
         RestChatApi(server.url, FixedToken()).member(GUILD, uuid4())
     assert str(raised.value).startswith(f"chat API at {server.url} (GUILDHOOK_CHAT_API_URL): ")

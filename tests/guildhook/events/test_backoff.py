@@ -12,7 +12,7 @@ def test_waits_grow_by_doubling_up_to_the_longest_and_half_of_them_is_drawn(rece
     assert longest / 2 <= min(waits) < max(waits) <= longest
 
 
-def test_no_wait_is_no_wait():
+def test_a_first_wait_of_zero_turns_waits_off():
     assert Backoff(first_seconds=0).seconds(5) == 0
 
 

@@ -37,7 +37,7 @@ def test_the_same_message_twice_is_one_message_of_two_records():
     assert ids(batch, message_id) == ["0", "1"]
 
 
-def test_of_two_bodies_with_one_message_id_the_second_comes_back_to_be_judged_by_what_is_recorded():
+def test_a_second_body_with_the_same_message_id_comes_back_to_be_compared_with_the_recorded_one():
     first = event(content="first")
     second = {**first, "message": {**first["message"], "content": "second"}}
     batch = read_batch(records(first, second))
@@ -48,7 +48,7 @@ def test_of_two_bodies_with_one_message_id_the_second_comes_back_to_be_judged_by
     assert batch.skipped == {}
 
 
-def test_what_is_due_has_a_guild_and_no_message():
+def test_a_delivery_that_is_due_has_a_guild_and_no_message():
     due = DeliveryDue(guild_id=uuid4(), message_id=uuid4())
     batch = read_batch(records(due.to_json()))
     assert batch.messages == {}

@@ -19,7 +19,7 @@ HALF = "half of its budget is used, and the rest is reserved for live versions"
         (SpentBudget(log_bytes=50), "its plugins logged 50 bytes in a minute; the limit is 50"),
     ],
 )
-def test_a_budget_says_what_of_it_is_used_up(spent, reason):
+def test_a_budget_names_the_resource_that_is_used_up(spent, reason):
     assert BUDGET.exceeded_by(spent) == reason
 
 
@@ -32,12 +32,12 @@ def test_a_budget_says_what_of_it_is_used_up(spent, reason):
         (SpentBudget(log_bytes=25), HALF),
     ],
 )
-def test_what_sends_nothing_gets_half_of_the_fuel_and_of_the_log(spent, reason):
+def test_shadows_get_half_of_the_fuel_and_of_the_log(spent, reason):
     shadow = shadow_of(installed_plugin(), b"shadow")
     assert Budgets(lambda _guild: BUDGET, {shadow.guild_id: spent}).exceeded_for(shadow) == reason
 
 
-def test_what_a_batch_spends_is_added_to_what_was_spent_before_it_guild_by_guild():
+def test_the_use_of_a_batch_is_added_to_the_earlier_use_of_its_guild():
     plugin, stranger = installed_plugin(), installed_plugin(guild_id=uuid4())
     budgets = Budgets(lambda _guild: BUDGET, {plugin.guild_id: SpentBudget(fuel=60)})
     budgets.spend(plugin.guild_id, SpentBudget(fuel=39, sends=1, log_bytes=1))

@@ -90,7 +90,7 @@ def test_a_shadow_changes_neither_state_nor_health_and_has_no_part_in_its_live_v
     assert (len(runs.record().runs), len(runs.record().shadow_runs)) == (1, 1)
 
 
-def test_an_attempt_says_what_is_to_be_written():
+def test_an_attempt_yields_the_batch_to_record():
     plugin, quarantined = installed_plugin(), installed_plugin()
     late = DueRun(new_message(), plugin)
     runs = UnrecordedRuns()
@@ -133,7 +133,7 @@ def test_the_first_reason_of_a_message_stays_and_its_longest_wait_counts():
     assert handling.postponed == {MESSAGE.id: Postponed("first", 5)}
 
 
-def test_of_a_recorded_attempt_only_runs_that_were_written_count_and_only_pending_intents_are_sent():
+def test_after_recording_only_written_runs_count_and_only_pending_intents_are_sent():
     handling = create_handling()
     written, stale, busy = plugins = [installed_plugin() for _ in range(3)]
     messages = [new_message() for _ in plugins]

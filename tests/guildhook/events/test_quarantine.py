@@ -72,6 +72,6 @@ def test_good_runs_and_faults_of_guildhook_are_not_judged(outcome):
     assert judge([record(installed_plugin(), outcome)]) == []
 
 
-def test_a_good_run_of_a_plugin_that_had_failed_is():
+def test_a_good_run_of_a_plugin_that_had_failed_is_judged():
     (judgement,) = judge([record(installed_plugin(health=PluginHealth(failing=True)), Outcome.OK)])
     assert (judgement.failures, judgement.recovered, judgement.last_error) == (0, True, "")

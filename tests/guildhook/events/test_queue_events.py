@@ -77,20 +77,20 @@ def test_some_messages_are_not_for_plugins(fields, reason):
     assert parse_event(json.dumps(event(**fields)), SENT).skip == reason
 
 
-def test_a_bots_message_that_says_what_it_goes_back_to_may_be_answered_one_hop_further():
+def test_a_bots_message_with_a_causality_may_be_answered_one_hop_further():
     parsed = parse_event(json.dumps(event(author=BOT, causality=causality_of(MAX_HOPS))), SENT)
     assert parsed.skip is None
     assert parsed.message.causality == Causality(ROOT, MAX_HOPS)
     assert parsed.message.causality_of_answers == Causality(ROOT, MAX_HOPS + 1)
 
 
-def test_a_persons_message_is_a_beginning_whatever_it_claims():
+def test_a_persons_message_begins_a_chain_and_its_claimed_causality_is_ignored():
     parsed = parse_event(json.dumps(event(causality=causality_of(MAX_HOPS + 1))), SENT)
     assert (parsed.skip, parsed.message.causality) == (None, None)
     assert parsed.message.causality_of_answers == Causality(parsed.message.id, 1)
 
 
-def test_what_is_due_is_read_as_it_was_written():
+def test_a_delivery_that_is_due_is_read_as_it_was_written():
     due = DeliveryDue(guild_id=uuid4(), message_id=uuid4())
     assert parse_event(due.to_json(), SENT) == due
 

@@ -29,7 +29,7 @@ def test_each_plugin_is_run_for_each_message_and_a_failure_stops_nobody(create_r
     assert attempt.postponed == {m.id: Postponed("it is not compiled") for m, _ in due}
 
 
-def test_without_time_nothing_is_begun(create_runner, modules):
+def test_no_run_starts_without_time(create_runner, modules):
     plugin = installed_plugin(b"sends")
     attempt = create_runner(plugin, latest_start=0).run([(first := new_message(), plugin)], modules)
     assert attempt.record().empty
@@ -100,7 +100,7 @@ def test_a_guilds_plugins_share_the_room_for_their_state(create_runner, modules,
     assert bool(attempt.record().states) == kept
 
 
-def test_what_one_plugin_of_a_guild_writes_leaves_less_room_for_the_next(create_runner, modules):
+def test_the_state_of_one_plugin_leaves_less_room_for_the_next_of_its_guild(create_runner, modules):
     plugins = [installed_plugin(b"counts") for _ in range(3)]
     runner = create_runner(*plugins, budget=GuildBudget(guild_state_bytes=25))
     attempt = runner.run([(new_message(), plugin) for plugin in plugins], modules)
@@ -117,7 +117,7 @@ def test_a_batch_that_has_much_to_write_down_leaves_the_rest_for_the_next(create
     assert len(attempt.postponed) + len(attempt.record().runs) == 200
 
 
-def test_messages_that_are_kept_count_as_what_a_batch_writes_down(create_runner, modules):
+def test_kept_messages_count_toward_the_bytes_that_a_batch_records(create_runner, modules):
     plugin = installed_plugin(b"sends", keep_content=True)
     long = "x" * 1_000_000
     due = [(replace(new_message(), payload=long), plugin) for _ in range(10)]
@@ -126,7 +126,7 @@ def test_messages_that_are_kept_count_as_what_a_batch_writes_down(create_runner,
     assert set(attempt.postponed.values()) == {Postponed("its batch had enough to write down")}
 
 
-def test_a_plugins_secrets_are_settings_of_its_run_and_stand_before_what_is_open(create_runner, modules):
+def test_secrets_are_settings_of_a_run_and_take_precedence_over_open_settings(create_runner, modules):
     plugin = plugin_with_secret(b"sends", settings={"api_key": "open", "greeting": "hello"})
     attempt = create_runner(plugin, sealer=Sealer(FixedKeys())).run([(new_message(), plugin)], modules)
     assert attempt.settings == {plugin.id: {"api_key": "s3cret", "greeting": "hello"}}

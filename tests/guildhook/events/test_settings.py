@@ -17,7 +17,7 @@ def test_a_secret_replaces_an_open_setting_of_its_name():
     assert open_settings(plugin, Sealer(FixedKeys())) == {"api_key": "s3cret", "greeting": "hello"}
 
 
-def test_while_there_is_no_answer_the_message_waits():
+def test_the_message_waits_while_the_keys_cannot_be_read():
     assert open_settings(plugin_with_secret(b""), Sealer(NoKeys())) == Postponed("no answer")
 
 

@@ -61,7 +61,7 @@ def test_a_shadow_is_left_out_when_there_is_no_time_or_budget_for_it(create_runn
         assert attempt.postponed == {}
 
 
-def test_a_shadows_fuel_counts_and_what_it_would_send_does_not(create_runner, modules):
+def test_the_fuel_of_a_shadow_counts_and_its_sends_do_not(create_runner, modules):
     plugin = installed_plugin(b"sends")
     shadows = [(new_message(), shadow_of(plugin, b"sends")) for _ in range(2)]
     few_sends = create_runner(plugin, budget=GuildBudget(guild_sends_per_minute=1)).run([], modules, shadows)
@@ -84,7 +84,7 @@ def test_shadows_leave_half_of_a_minute_to_live_versions(create_runner, modules,
     assert (outcomes(attempt), attempt.record().shadow_runs, attempt.postponed) == ([Outcome.OK], [], {})
 
 
-def test_what_shadows_write_down_is_bounded_by_the_guilds_log(create_runner, load):
+def test_the_log_of_shadows_is_bounded_by_the_guilds_log_budget(create_runner, load):
     modules = {b"floods": load(wat.logs("x" * 4_000, times=10))}
     plugin = installed_plugin(b"floods")
     due = [(new_message(), shadow_of(plugin, b"floods")) for _ in range(10)]

@@ -152,7 +152,9 @@ def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system,
     assert list(report.failures) == ["1"]
 
 
-def test_what_another_delivery_recorded_first_comes_back_and_is_not_sent(system, create_worker, worker, store):
+def test_a_message_that_another_delivery_recorded_first_comes_back_and_is_not_sent(
+    system, create_worker, worker, store
+):
     batch = records(*populate(system, 1))
     other = create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
     overtaken = create_worker(OvertakenStore(system.database, lambda: other.process(batch, IN_TIME)))
@@ -192,7 +194,7 @@ def asked(system):
     return {json.loads(message["Body"])["wasm_sha256"] for message in messages}
 
 
-def test_what_must_be_compiled_comes_after_what_is_ready(system, create_worker, store, engine):
+def test_plugins_that_must_be_compiled_run_after_those_that_are_ready(system, create_worker, store, engine):
     bodies = populate(system, 2)
     order = []
 
@@ -218,7 +220,7 @@ def populate_again(bodies):
     return [event(body["guild_id"], body["message"]["channel_id"]) for body in bodies]
 
 
-def test_what_cannot_be_compiled_in_time_comes_back_and_the_rest_is_done(system, create_worker, store):
+def test_a_plugin_that_cannot_be_compiled_in_time_comes_back_and_the_others_run(system, create_worker, store):
     bodies = populate(system, 1)
     worker = create_worker(store)
     too_soon = time.monotonic() + 30
@@ -273,7 +275,7 @@ class FailingStore(EventStore):
         ("settle", {"0"}),
     ],
 )
-def test_exactly_what_the_database_did_not_do_comes_back(system, create_worker, statement, failed):
+def test_exactly_the_records_whose_statement_failed_come_back(system, create_worker, statement, failed):
     (replying,) = populate(system, 1)
     quiet = system.add_guild()
     system.install(quiet, "silent", wat.SILENT)
@@ -318,7 +320,7 @@ def state(system):
         return connection.execute("SELECT entries FROM plugin_state").fetchall()
 
 
-def test_a_batch_counts_on_from_what_it_wrote_itself(system, worker, counting, store, statements):
+def test_a_batch_counts_on_from_the_state_that_it_wrote_itself(system, worker, counting, store, statements):
     worker.process(records(count(counting, "a")), IN_TIME)
     with statements.counting(store):
         report = worker.process(records(count(counting, "b"), count(counting, "c")), IN_TIME)
@@ -328,7 +330,7 @@ def test_a_batch_counts_on_from_what_it_wrote_itself(system, worker, counting, s
     assert state(system) == [({"count": "3"},)]
 
 
-def test_who_lost_the_race_for_the_state_runs_again_on_what_the_winner_left(system, create_worker, counting):
+def test_a_batch_that_lost_the_race_for_the_state_runs_again_on_the_winners_state(system, create_worker, counting):
     winner = create_worker(EventStore(system.database))
     winner.process(records(count(counting, "before")), IN_TIME)
     loser = create_worker(
@@ -359,7 +361,9 @@ def once(action):
     return lambda: todo and todo.pop()()
 
 
-def test_who_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(system, create_worker, counting):
+def test_a_batch_that_loses_every_race_leaves_the_message_to_the_queue_and_sends_nothing(
+    system, create_worker, counting
+):
     winner = create_worker(EventStore(system.database))
     tags = (str(number) for number in itertools.count())
 
@@ -425,7 +429,7 @@ def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_wor
     assert contents(system) == ["1 winner"]
 
 
-def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_queue(system, create_worker, counting):
+def test_many_concurrent_writers_of_a_plugins_state_leave_no_message_to_the_queue(system, create_worker, counting):
     workers = [create_worker(EventStore(system.database)) for _ in range(4)]
     workers[0].process(records(count(counting, "first")), IN_TIME)
 
@@ -440,7 +444,7 @@ def test_a_plugin_that_many_batches_write_the_state_of_loses_no_message_to_the_q
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
-def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_what_is_pending_is_sent(
+def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_pending_sends_are_sent(
     system, create_worker, worker, counting
 ):
     first, tripped = count(counting, "first"), create_worker(EventStore(system.database), chat_url="http://127.0.0.1:1")
@@ -554,7 +558,9 @@ class DeletingStore(EventStore):
 
 
 @pytest.mark.parametrize("table", ["plugins", "guilds"])
-def test_what_is_sent_while_its_plugin_or_guild_is_deleted_is_told(system, create_worker, counting, table):
+def test_a_send_is_reported_as_orphaned_if_its_plugin_or_guild_is_deleted_meanwhile(
+    system, create_worker, counting, table
+):
     report = create_worker(DeletingStore(system.database, table)).process(records(count(counting, "a")), IN_TIME)
     assert report.failures == {}
     assert report.orphaned == [delivery.key for delivery in report.deliveries]
@@ -640,7 +646,9 @@ def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are
     assert contents(system) == ["pong"] * 3
 
 
-def test_what_comes_back_waits_longer_each_time_and_at_least_as_long_as_the_server_asks(system, create_worker, store):
+def test_a_record_that_comes_back_waits_longer_each_time_and_at_least_as_long_as_the_server_asks(
+    system, create_worker, store
+):
     (body,) = populate(system, 1)
     worker = create_worker(store, backoff=Backoff(first_seconds=8, longest_seconds=60))
     system.chat.inject(Fault(status=429, retry_after_seconds=1_000))
@@ -670,7 +678,7 @@ def test_an_answer_to_an_earlier_message_that_is_still_to_be_sent_is_not_overtak
     assert order == [body["message"]["id"], later["message"]["id"]]
 
 
-def test_what_is_due_is_sent_without_its_message(system, create_worker, worker, store):
+def test_a_delivery_that_is_due_is_sent_without_its_message(system, create_worker, worker, store):
     (body,) = populate(system, 1)
     create_worker(store, chat_url="http://127.0.0.1:1").process(records(body), IN_TIME)
     due = DeliveryDue(UUID(body["guild_id"]), UUID(body["message"]["id"]))
@@ -812,9 +820,7 @@ def test_a_shadow_that_fails_again_and_again_is_not_quarantined_or_counted(syste
     ],
     ids=["deleted", "without a shadow", "without versions", "live"],
 )
-def test_whatever_becomes_of_a_shadow_while_it_runs_its_message_does_not_come_back(
-    system, create_worker, shadowed, meanwhile
-):
+def test_a_message_does_not_come_back_if_its_shadow_changes_during_the_run(system, create_worker, shadowed, meanwhile):
     def change():
         with psycopg.connect(system.database_url, autocommit=True) as connection:
             connection.execute(meanwhile)
@@ -843,7 +849,7 @@ def test_a_shadow_that_nobody_compiled_is_left_out_and_the_compile_function_is_a
     assert [outcome for _, outcome, _ in shadow_runs(system)] == ["trap"]
 
 
-def test_what_postgres_does_not_take_of_a_shadow_is_left_out(system, create_worker, shadowed):
+def test_a_shadow_run_that_postgres_refuses_is_left_out(system, create_worker, shadowed):
     class Particular(EventStore):
         def record(self, batch, rules):
             if batch.shadow_runs:

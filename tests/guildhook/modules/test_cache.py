@@ -99,7 +99,7 @@ def test_a_module_comes_from_s3_once_and_then_from_memory(cache, publish, s3, bu
     assert find(modules, artifact) == (first, {CacheEvent.MEMORY: 1})
 
 
-def test_a_new_process_finds_it_on_the_disk(cache, publish, s3, bucket):
+def test_a_new_process_finds_a_module_on_the_disk(cache, publish, s3, bucket):
     artifact = publish(wat.SILENT)
     find(cache(), artifact)
     s3.delete_object(Bucket=bucket, Key=key(artifact))
@@ -108,14 +108,14 @@ def test_a_new_process_finds_it_on_the_disk(cache, publish, s3, bucket):
     assert events == {CacheEvent.DISK: 1}
 
 
-def test_memory_keeps_what_was_used_last_and_the_disk_has_the_rest(cache, publish):
+def test_memory_keeps_the_most_recently_used_modules_and_the_disk_the_others(cache, publish):
     a, b, c = (publish(wat.logs(text)) for text in "abc")
     modules = cache(memory_bytes=a.size + b.size)
     events = [find(modules, artifact)[1] for artifact in (a, b, a, c, a, b)]
     assert [next(iter(event)) for event in events] == ["s3", "s3", "memory", "s3", "memory", "disk"]
 
 
-def test_the_disk_forgets_what_memory_used_least(cache, publish, tmp_path):
+def test_the_disk_evicts_the_least_recently_used_module(cache, publish, tmp_path):
     a, b, c = (publish(wat.logs(text)) for text in "abc")
     modules = cache(disk_bytes=a.size + b.size)
     for artifact in (a, b, a, c):
@@ -133,7 +133,7 @@ def test_a_module_outlives_its_file(cache, publish, tmp_path, run):
     assert run(first).logs == ("a",)
 
 
-def test_a_module_is_not_changed_by_what_becomes_of_its_file(cache, publish, tmp_path, run):
+def test_a_loaded_module_does_not_change_with_its_file(cache, publish, tmp_path, run):
     artifact = publish(wat.logs("a"))
     module = find(cache(), artifact)[0]
     (file,) = (tmp_path / "cache").iterdir()
@@ -169,7 +169,7 @@ def test_threads_that_want_the_same_module_share_one_download(cache, engine, aws
     assert all(module is found[0] for module in found)
 
 
-def test_what_was_never_compiled_is_not_found_and_compiled_here_while_the_compile_function_is_asked(cache, asked):
+def test_a_module_that_was_never_compiled_is_compiled_here_while_the_compile_function_is_asked(cache, asked):
     modules = cache()
     assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
     compiled = compile_here(modules, wat.SILENT, wat.TRAPS)
@@ -199,7 +199,7 @@ def test_a_compile_goes_on_when_the_compile_function_cannot_be_asked(cache, capl
     assert "the compile function is not asked: no such queue" in caplog.text
 
 
-def test_what_cannot_be_compiled_in_time_is_left_to_the_compile_function(cache, asked):
+def test_a_module_that_cannot_be_compiled_in_time_is_left_to_the_compile_function(cache, asked):
     modules = cache()
     (unavailable,) = compile_here(modules, wat.SILENT, latest_start=0).values()
     assert unavailable == UnavailableModule("it is not compiled yet; the compile function was asked")
@@ -212,7 +212,7 @@ def test_a_plugin_deleted_meanwhile_is_unavailable(cache):
     assert cache().compile([gone], lambda _: {}, IN_TIME) == {gone: UnavailableModule("the plugin was deleted")}
 
 
-def test_what_cannot_be_compiled_is_refused_and_remembered(cache):
+def test_a_refusal_to_compile_is_remembered(cache):
     modules = cache()
     (refusal,) = compile_here(modules, b"garbage").values()
     assert "not a WebAssembly component" in refusal.reason
@@ -317,7 +317,7 @@ def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, aws, pu
     assert modules.take_events() == {CacheEvent.DISK: 1, CacheEvent.UNAVAILABLE: 1}
 
 
-def test_a_disk_that_cannot_be_written_leaves_it_unavailable(cache, publish, tmp_path):
+def test_a_disk_that_cannot_be_written_leaves_the_module_unavailable(cache, publish, tmp_path):
     (tmp_path / "file").write_text("in the way")
     unavailable, _ = find(cache(directory="file/cache"), publish(wat.SILENT))
     assert "GUILDHOOK_CACHE_DIR" in unavailable.reason

@@ -39,7 +39,7 @@ def test_a_file_is_found_by_its_digest(folder):
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_another_process_finds_it_and_looks_at_its_bytes(folder):
+def test_another_process_finds_a_file_and_checks_its_bytes(folder):
     path = add(DiskCache(folder, 10_000), A)
     assert DiskCache(folder, 10_000).find(digest(A)) == path
     path.write_bytes(B)
@@ -59,7 +59,7 @@ def test_a_file_that_changed_after_it_was_checked_is_noticed(folder, change):
     assert disk.find(digest(A)) is None
 
 
-def test_what_was_not_used_for_the_longest_time_goes_first(folder):
+def test_the_least_recently_used_file_is_evicted_first(folder):
     disk = DiskCache(folder, 2_000)
     add(disk, A)
     add(disk, B)
@@ -71,14 +71,14 @@ def test_what_was_not_used_for_the_longest_time_goes_first(folder):
     assert kept(folder) == {b"a", b"b"}
 
 
-def test_what_other_processes_left_goes_by_its_age(folder):
+def test_files_of_other_processes_are_evicted_by_age(folder):
     for age, data in enumerate((C, B, A)):
         os.utime(add(DiskCache(folder, 10_000), data), (0, 1_000 - age))
     add(DiskCache(folder, 3_000), b"d" * 1_000)
     assert kept(folder) == {b"c", b"b", b"d"}
 
 
-def test_what_is_written_again_or_fails_does_not_count_twice(folder):
+def test_a_file_that_is_written_again_or_fails_does_not_count_twice(folder):
     def broken():
         yield A[:500]
         raise DamagedArtifactError("the rest is missing")
@@ -92,12 +92,12 @@ def test_what_is_written_again_or_fails_does_not_count_twice(folder):
     assert kept(folder) == {b"a", b"b"}
 
 
-def test_what_is_larger_than_the_limit_is_refused_by_the_limits_name(folder):
+def test_a_file_over_the_limit_is_refused_with_the_name_of_the_limit(folder):
     with pytest.raises(InfrastructureError, match="1000 bytes; the limit is GUILDHOOK_DISK_CACHE_BYTES, 999"):
         add(DiskCache(folder, 999), A)
 
 
-def test_what_cannot_be_read_to_the_end_leaves_nothing(folder):
+def test_data_that_breaks_off_leaves_no_file(folder):
     def broken():
         yield A[:500]
         raise DamagedArtifactError("the rest is missing")
@@ -130,7 +130,7 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_does_not_take_it_is_an_infrastructure_failure_and_keeps_the_others(folder):
+def test_a_disk_that_refuses_a_file_is_an_infrastructure_failure_and_keeps_the_others(folder):
     disk = DiskCache(folder, 10_000)
     add(disk, A)
     with largest_file(500), pytest.raises(InfrastructureError, match=r"cannot write to .*GUILDHOOK_CACHE_DIR.*large"):
@@ -139,7 +139,7 @@ def test_a_disk_that_does_not_take_it_is_an_infrastructure_failure_and_keeps_the
     assert add(disk, B).read_bytes() == B
 
 
-def test_a_full_disk_makes_room_of_what_is_old(folder, monkeypatch):
+def test_a_full_disk_evicts_old_files(folder, monkeypatch):
     # The one part that is not real: a disk of 2,500 bytes.
     def fallocate(file, start, size):
         used = sum(path.stat().st_size for path in folder.iterdir())

@@ -43,13 +43,13 @@ def together():
     return together
 
 
-def test_one_does_it_for_all(together):
+def test_one_thread_does_the_work_for_all(together):
     results, calls = together(object)
     assert all(result is results[0] for result in results)
     assert calls == 1
 
 
-def test_all_get_the_error_of_the_one(together):
+def test_all_threads_get_the_error_of_the_work(together):
     def fail():
         raise ValueError("no")
 
@@ -58,7 +58,7 @@ def test_all_get_the_error_of_the_one(together):
     assert calls == 1
 
 
-def test_the_next_one_begins_anew():
+def test_a_later_call_does_the_work_again():
     flights = SingleFlight()
     with pytest.raises(KeyError):
         flights.do("key", lambda: {}["nothing"])

@@ -80,7 +80,7 @@ def test_the_run_in_the_log_is_the_run_in_the_database_however_often_the_event_c
     assert said(redelivered, "plugin ran") == []
 
 
-def test_failures_quarantine_and_what_is_passed_over_name_what_they_are_about(system, guild, on_message):
+def test_log_lines_of_failures_quarantines_and_skipped_plugins_name_their_subjects(system, guild, on_message):
     plugin = system.install(guild, "bad", wat.TRAPS)
     first, second = event(guild.id, guild.channel_id), event(guild.id, guild.channel_id)
     invoked = on_message([first], [second], GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW="1")
@@ -90,14 +90,14 @@ def test_failures_quarantine_and_what_is_passed_over_name_what_they_are_about(sy
     assert_has(said(invoked, "plugin not run"), ids(second, guild, plugin, run=False))
 
 
-def test_skipped_and_malformed_records_name_what_is_known_of_them(system, guild, on_message):
+def test_log_lines_of_skipped_and_malformed_records_have_the_known_ids(system, guild, on_message):
     encrypted, nobody = event(guild.id, guild.channel_id, encrypted=True), event(guild.id, guild.channel_id)
     invoked = on_message([encrypted, {"not": "an event"}, nobody])
     assert_has(said(invoked, "record skipped"), ids(encrypted, guild), ids(nobody, guild, record="record-2"))
     assert_has(said(invoked, "record failed"), {"event_id": "record-1"})
 
 
-def test_what_comes_back_names_its_message(system, guild, on_message):
+def test_the_log_line_of_a_record_that_comes_back_names_its_message(system, guild, on_message):
     install_sender(system, guild)
     bodies = [event(guild.id, guild.channel_id) for _ in range(2)]
     invoked = on_message(bodies, GUILDHOOK_GUILD_SENDS_PER_MINUTE="1")
@@ -120,7 +120,7 @@ def test_a_refusal_is_said_by_the_servers_code_and_not_in_its_own_words(system, 
     assert [line["detail"] for line in refused] == ["BLOCKED", words, "HTTP 404"]
 
 
-def test_what_is_given_up_names_its_run(system, guild, on_message, query):
+def test_the_log_line_of_a_message_that_is_given_up_names_its_run(system, guild, on_message, query):
     plugin, body = install_sender(system, guild), event(guild.id, guild.channel_id)
     on_message([body], GUILDHOOK_CHAT_API_URL="http://127.0.0.1:1")
     query("UPDATE plugin_runs SET created_at = now() - interval '25 hours'")
@@ -154,7 +154,7 @@ def test_every_record_has_its_time_on_the_queue_which_is_never_negative(system, 
     assert 0 <= new < 3_600_000
 
 
-def test_counts_are_one_value_a_batch_and_what_is_measured_one_a_run(system, guild, on_message):
+def test_counts_have_one_value_a_batch_and_measurements_one_a_run(system, guild, on_message):
     install_sender(system, guild)
     system.install(guild, "bad", wat.TRAPS)
     invoked = on_message([event(guild.id, guild.channel_id) for _ in range(3)])

@@ -60,7 +60,7 @@ def outcomes(invoked):
     return {line["outcome"] for line in invoked.lines if "outcome" in line}
 
 
-def test_what_runs_well_and_what_fails(guild, told):
+def test_runs_that_succeed_or_fail_reveal_no_content(guild, told):
     invoked, all_of_it = told(ON_MESSAGE, sqs_event(say(guild), say(guild)))
     assert outcomes(invoked) == {"ok", "trap", "out_of_fuel", "invalid"}
     assert "message delivered" in all_of_it
@@ -71,7 +71,7 @@ def test_what_runs_well_and_what_fails(guild, told):
     ("status", "said"),
     [*((status, "message not delivered") for status in (200, 400, 403, 429, 500)), (201, "message delivered")],
 )
-def test_what_the_chat_server_answers_with_the_messages_own_words(guild, told, status, said):
+def test_an_answer_of_the_chat_server_that_quotes_the_message_reveals_no_content(guild, told, status, said):
     body = json.dumps({"error": f"not {REPLY}", "message": REPLY, "id": REPLY}).encode()
     with http_server(Answer(body, status, headers={"Retry-After": REPLY})) as chat:
         _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)), GUILDHOOK_CHAT_API_URL=chat.url)
@@ -79,7 +79,7 @@ def test_what_the_chat_server_answers_with_the_messages_own_words(guild, told, s
     assert MARK not in all_of_it
 
 
-def test_records_that_are_skipped_malformed_or_come_a_second_time_with_another_body(guild, told):
+def test_records_that_are_skipped_malformed_or_changed_reveal_no_content(guild, told):
     first = say(guild)
     bodies = [
         say(guild, encrypted=True),
@@ -103,14 +103,14 @@ def test_records_that_are_skipped_malformed_or_come_a_second_time_with_another_b
     assert MARK not in all_of_it
 
 
-def test_what_is_no_record_of_sqs(told):
+def test_a_malformed_record_of_sqs_reveals_no_content(told):
     records = sqs_event(CONTENT)["Records"]
     records[0]["attributes"]["SentTimestamp"] = CONTENT
     _, all_of_it = told(ON_MESSAGE, {"Records": records}, {"Records": CONTENT}, {CONTENT: CONTENT})
     assert MARK not in all_of_it
 
 
-def test_a_guild_over_its_budget_and_a_plugin_in_quarantine(guild, told):
+def test_a_guild_over_its_budget_and_a_plugin_in_quarantine_reveal_no_content(guild, told):
     batches = [sqs_event(say(guild)) for _ in range(2)]
     _, all_of_it = told(ON_MESSAGE, *batches, GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW="1")
     assert "plugin quarantined" in all_of_it
@@ -127,13 +127,13 @@ def test_a_guild_over_its_budget_and_a_plugin_in_quarantine(guild, told):
         ("GUILDHOOK_CHAT_API_URL", "http://ada:p4ss-Zq7@127.0.0.1:1", "message not delivered"),
     ],
 )
-def test_infrastructure_that_fails(guild, told, variable, value, failed):
+def test_failing_infrastructure_reveals_no_content(guild, told, variable, value, failed):
     _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)), **{variable: value})
     assert failed in all_of_it
     assert MARK not in all_of_it
 
 
-def test_what_postgres_does_not_take(guild, told, query):
+def test_a_statement_that_postgres_refuses_reveals_no_content(guild, told, query):
     # Its own words would quote the row.
     query("ALTER TABLE plugin_intents ADD CHECK (content NOT LIKE '%Zq7')")
     _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)))
@@ -141,7 +141,7 @@ def test_what_postgres_does_not_take(guild, told, query):
     assert MARK not in all_of_it
 
 
-def test_compiling_and_sweeping(system, guild, told, query):
+def test_compiling_and_sweeping_reveal_no_content(system, guild, told, query):
     told(ON_MESSAGE, sqs_event(say(guild)), GUILDHOOK_CHAT_API_URL="http://127.0.0.1:1")
     query("UPDATE plugin_runs SET created_at = now() - interval '25 hours'")
     swept, all_of_it = told(SWEEP, {CONTENT: CONTENT})
@@ -151,7 +151,7 @@ def test_compiling_and_sweeping(system, guild, told, query):
     assert MARK not in all_of_it + more
 
 
-def test_the_secrets_that_the_functions_have(system, guild, told):
+def test_secrets_of_the_functions_are_not_revealed(system, guild, told):
     token = system.chat.service_token
     _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)))
     assert "message delivered" in all_of_it

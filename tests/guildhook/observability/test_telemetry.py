@@ -66,7 +66,7 @@ def test_the_level_is_the_environments(printed):
     assert [line["message"] for line in log_of(printed(0, POWERTOOLS_LOG_LEVEL="WARNING"))] == ["the library's"]
 
 
-def test_the_event_is_never_logged_whatever_the_environment_says(printed):
+def test_no_environment_variable_makes_the_logger_log_events(printed):
     lines = printed(1, POWERTOOLS_LOGGER_LOG_EVENT="true", POWERTOOLS_LOG_LEVEL="DEBUG")
     assert "s3cret" not in json.dumps(lines)
 

@@ -54,7 +54,7 @@ def test_a_batch_has_a_subsegment_for_each_of_its_stages(system, daemon, traced)
     assert {line["xray_trace_id"] for line in invoked.lines} == {TRACE_ID}
 
 
-def test_compiling_and_sweeping_have_theirs(system, daemon, traced):
+def test_compiling_and_sweeping_have_subsegments_for_their_stages(system, daemon, traced):
     guild = system.add_guild()
     system.install(guild, "silent", wat.SILENT)
     digest = sha256(wat.SILENT).hexdigest()
@@ -68,7 +68,7 @@ def test_compiling_and_sweeping_have_theirs(system, daemon, traced):
     assert found[0]["annotations"] == {**COLD, "deliveries_given_up": 0, "deliveries_requeued": 0}
 
 
-def test_what_fails_is_a_fault_with_the_name_of_its_class_alone(system, daemon, traced):
+def test_a_failed_stage_is_a_fault_with_the_name_of_its_class_alone(system, daemon, traced):
     guild = system.add_guild()
     environment = {**traced, "GUILDHOOK_DATABASE_URL": "postgresql://ada:s3cret@127.0.0.1:1/chat"}
     invoked = invoke(ON_MESSAGE, environment, sqs_event(event(guild.id, guild.channel_id)))
@@ -79,7 +79,7 @@ def test_what_fails_is_a_fault_with_the_name_of_its_class_alone(system, daemon, 
 
 
 @pytest.mark.parametrize("variables", [{"_X_AMZN_TRACE_ID": ""}, {"POWERTOOLS_TRACE_DISABLED": "true"}])
-def test_where_nothing_is_traced_nothing_is_sent(system, daemon, traced, variables):
+def test_without_tracing_no_segment_is_sent(system, daemon, traced, variables):
     assert invoke(SWEEP, {**traced, **variables}, {}).err == ""
     assert daemon.take() == []
 

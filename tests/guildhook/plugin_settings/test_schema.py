@@ -117,7 +117,7 @@ def test_a_schema_comes_back_as_it_was_written():
         ),
     ],
 )
-def test_what_is_no_schema_of_the_dialect_is_refused_with_the_reason(written, reason):
+def test_a_schema_outside_the_dialect_is_refused_with_the_reason(written, reason):
     with pytest.raises(InvalidSchemaError) as refused:
         check_schema(written)
     assert reason in str(refused.value)
@@ -125,7 +125,7 @@ def test_what_is_no_schema_of_the_dialect_is_refused_with_the_reason(written, re
     assert str(refused.value).isprintable()
 
 
-def test_what_is_just_within_the_bounds_is_a_schema():
+def test_a_schema_just_within_the_bounds_is_accepted():
     for schema in (
         an_object(a=nested(15)),
         an_object(**{f"p{i}": {} for i in range(200)}),
@@ -176,7 +176,7 @@ def test_settings_that_keep_to_the_schema_have_no_errors():
         ({"api_key": "k"}, [("/api_key", "is a secret; set it with the secrets, not in the settings")]),
     ],
 )
-def test_an_error_says_where_and_what(changed, errors):
+def test_an_error_names_its_place_and_the_fault(changed, errors):
     assert check_settings(GREETING, {**GOOD, **changed}, {"api_key"}) == errors
 
 
@@ -212,7 +212,7 @@ def test_there_are_twenty_errors_at_the_most():
         ({"a": "x" * MAX_SETTINGS_BYTES}, ("", "has 65544 bytes of JSON; the limit is 65536")),
     ],
 )
-def test_what_postgres_could_not_hold_is_an_error_with_and_without_a_schema(settings, error):
+def test_settings_that_postgres_cannot_store_are_an_error_with_and_without_a_schema(settings, error):
     assert check_settings_size(settings) == [error]
     assert check_settings(None, settings) == [error]
     assert check_settings(GREETING, settings) == [error]

@@ -50,20 +50,20 @@ def flipped(sealed, position):
     return sealed[:position] + bytes([sealed[position] ^ 1]) + sealed[position + 1 :]
 
 
-def test_what_is_sealed_opens_for_its_plugin_and_name(sealer):
+def test_a_sealed_secret_opens_for_its_plugin_and_name(sealer):
     secrets = {"api_key": VALUE, "empty": "", "naïve": "\0 and 🦆" * 1_000}
     sealed = {name: sealer.seal(PLUGIN, name, value) for name, value in secrets.items()}
     assert sealer.unseal(PLUGIN, sealed) == secrets
 
 
-def test_sealed_there_is_nothing_of_the_value_and_never_the_same_twice(sealer):
+def test_a_sealed_secret_shows_nothing_of_its_value_and_differs_each_time(sealer):
     first, second = sealer.seal(PLUGIN, "api_key", VALUE), sealer.seal(PLUGIN, "api_key", VALUE)
     assert VALUE.encode() not in first
     assert first[HEADER_BYTES:NONCE_END] != second[HEADER_BYTES:NONCE_END]
     assert first[NONCE_END:] != second[NONCE_END:]
 
 
-def test_it_opens_for_no_other_plugin_and_under_no_other_name(sealer):
+def test_a_secret_opens_for_no_other_plugin_and_under_no_other_name(sealer):
     sealed = sealer.seal(PLUGIN, "api_key", VALUE)
     other = uuid4()
     with pytest.raises(UnsealableError, match=f"secret 'api_key' of plugin {other} does not open under that name"):
@@ -73,7 +73,7 @@ def test_it_opens_for_no_other_plugin_and_under_no_other_name(sealer):
 
 
 @pytest.mark.parametrize("position", [HEADER_BYTES, NONCE_END, -1], ids=["nonce", "value", "tag"])
-def test_what_somebody_has_changed_does_not_open(sealer, position):
+def test_a_secret_that_was_altered_does_not_open(sealer, position):
     sealed = sealer.seal(PLUGIN, "api_key", VALUE)
     position %= len(sealed)
     with pytest.raises(UnsealableError, match="does not open under that name"):
@@ -81,19 +81,19 @@ def test_what_somebody_has_changed_does_not_open(sealer, position):
 
 
 @pytest.mark.parametrize("length", [0, 1, HEADER_BYTES, NONCE_END - 1, NONCE_END, NONCE_END + 15])
-def test_what_is_cut_off_does_not_open(sealer, length):
+def test_a_secret_that_was_cut_off_does_not_open(sealer, length):
     with pytest.raises(UnsealableError, match="secret 'api_key'"):
         sealer.unseal(PLUGIN, {"api_key": sealer.seal(PLUGIN, "api_key", VALUE)[:length]})
 
 
 @pytest.mark.parametrize("position", [0, 1], ids=["version", "key"])
-def test_of_another_version_or_key_it_is_said_that_there_is_no_key(sealer, position):
+def test_a_secret_of_another_version_or_key_is_refused_because_the_key_is_gone(sealer, position):
     sealed = flipped(sealer.seal(PLUGIN, "api_key", VALUE), position)
     with pytest.raises(UnsealableError, match="was sealed with a key that is gone"):
         sealer.unseal(PLUGIN, {"api_key": sealed})
 
 
-def test_earlier_keys_open_what_they_have_sealed_and_seal_nothing_more(rotated_to):
+def test_earlier_keys_open_their_secrets_and_seal_no_new_ones(rotated_to):
     earlier = rotated_to(settings_key=KEY).seal(PLUGIN, "earlier", VALUE)
     sealer = rotated_to(settings_key=OTHER_KEY, earlier_settings_keys=[KEY])
     sealed = {"earlier": earlier, "now": sealer.seal(PLUGIN, "now", VALUE)}
@@ -104,7 +104,7 @@ def test_earlier_keys_open_what_they_have_sealed_and_seal_nothing_more(rotated_t
         alone.unseal(PLUGIN, sealed)
 
 
-def test_a_key_that_is_newer_than_what_is_kept_of_the_secret_is_read(rotated_to):
+def test_a_key_that_is_newer_than_the_cached_keys_is_read(rotated_to):
     behind = rotated_to(settings_key=KEY)
     before = behind.seal(PLUGIN, "before", VALUE)
     sealed = rotated_to(settings_key=OTHER_KEY, earlier_settings_keys=[KEY]).seal(PLUGIN, "after", VALUE)
@@ -124,7 +124,7 @@ def test_without_the_secret_nothing_is_sealed_or_opened(aws, name):
 
 
 @pytest.mark.parametrize("keys", [{"settings_key": "too-sh0rt"}, {"settings_key": KEY, "earlier_settings_keys": ["0"]}])
-def test_a_key_that_can_be_guessed_is_none(rotated_to, keys):
+def test_a_key_that_can_be_guessed_is_refused(rotated_to, keys):
     with pytest.raises(InfrastructureError, match="length >= 32") as refused:
         rotated_to(**keys).seal(PLUGIN, "api_key", VALUE)
     assert "too-sh0rt" not in str(refused.value)

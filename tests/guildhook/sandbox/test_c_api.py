@@ -139,7 +139,7 @@ def test_an_argument_that_no_host_function_takes_ends_the_guest(call):
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), KeyboardInterrupt(), SystemExit(1), GeneratorExit()])
-def test_whatever_a_host_function_raises_is_handed_over_and_ends_the_guest(engine, error):
+def test_any_exception_of_a_host_function_is_handed_over_and_ends_the_guest(engine, error):
     def function(_arguments):
         raise error
 
@@ -173,7 +173,7 @@ PLAIN = """
 """
 
 
-def test_fuel_is_what_was_given_less_what_was_used(engine):
+def test_fuel_is_the_given_amount_less_the_used_amount(engine):
     with Store(address(engine.wasmtime)) as store:
         store.set_fuel(2**63 - 1)
         assert store.get_fuel() == 2**63 - 1
@@ -181,7 +181,7 @@ def test_fuel_is_what_was_given_less_what_was_used(engine):
         guest_call(engine, Linker(engine.wasmtime), PLAIN.format(pages=1, call="(loop (br 0))", name="call"))
 
 
-def test_the_epoch_ends_what_takes_too_long(engine):
+def test_the_epoch_ends_a_call_that_takes_too_long(engine):
     forever = PLAIN.format(pages=1, call="(loop (br 0))", name="call")
     with pytest.raises(WasmtimeError, match="interrupt"):
         guest_call(engine, Linker(engine.wasmtime), forever, fuel=2**63 - 1, ticks=1)
@@ -241,7 +241,7 @@ def test_instances_and_functions_have_the_sizes_declared():
         "wasmtime_component_linker_instantiate", "wasmtime_component_func_call",
     ],
 )  # fmt: skip
-def test_functions_take_and_return_what_is_declared(name):
+def test_functions_have_the_declared_signatures(name):
     """As many arguments, each as wide; signs and what pointers point to are not told apart."""
     (ours,) = (function for function in vars(c_api).values() if getattr(function, "__name__", "") == name)
     declared = getattr(_bindings, f"_{name}")

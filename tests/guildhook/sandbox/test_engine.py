@@ -22,7 +22,7 @@ def test_the_fingerprint_names_version_and_target_and_is_stable(engine):
     assert engine.fingerprint == Engine().fingerprint
 
 
-def test_what_inspection_refuses_is_not_compiled(engine):
+def test_a_plugin_that_inspection_refuses_is_not_compiled(engine):
     with pytest.raises(InvalidPluginError, match="core module"):
         engine.compile(b"\0asm\x01\0\0\0")
 

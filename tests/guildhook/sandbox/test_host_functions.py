@@ -19,7 +19,7 @@ def test_a_run_reads_the_state_that_it_is_given(run):
     assert result.state is None
 
 
-def test_what_was_never_written_is_empty(run):
+def test_a_key_that_was_never_written_has_no_value(run):
     assert run(wat.remembers(("get", "count"))).logs == ("(none)",)
 
 
@@ -57,7 +57,7 @@ def test_a_state_that_is_the_same_in_the_end_is_no_new_one(run, calls):
     assert run(wat.remembers(*calls), state=dict(STATE)).state is None
 
 
-def test_a_state_of_which_everything_is_deleted_is_new(run):
+def test_a_state_that_is_emptied_is_a_new_one(run):
     assert run(wat.remembers(("delete", "count"), ("delete", "grüß")), state=STATE).state == {}
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_fails_keeps_nothing(run, then, options, outcome):
     assert (result.outcome, result.state) == (outcome, None)
 
 
-def test_what_a_start_function_writes_is_kept_as_well(run):
+def test_state_that_a_start_function_writes_is_kept(run):
     assert run(wat.remembers(("set", "count", "6"), start=True)).state == {"count": "6"}
     assert run(wat.remembers(("set", "count", "6"), start=True, then="unreachable")).state is None
 
@@ -127,7 +127,7 @@ def test_the_default_limits_leave_room_for_as_many_keys_and_bytes(run):
         assert run(wat.remembers(("set", key, "x" * 254)), state=result.state).state is None
 
 
-def test_a_limit_of_nothing_turns_state_off(run):
+def test_a_limit_of_zero_turns_state_off(run):
     for fields in ({"state_keys": 0}, {"state_bytes": 0}, {"state_key_bytes": 0}):
         result = run(wat.remembers(("set", "k", "v")), limits=limits(**fields))
         assert "the limit is 0" in result.logs[0]
@@ -172,7 +172,7 @@ def test_calls_of_the_state_count_and_their_texts_cost_bytes(run):
     assert result.host_call_bytes == len("count123") + len("grüß".encode()) + len("other") + len("(none)")
 
 
-def test_what_is_got_costs_bytes_and_fuel_as_well(run):
+def test_a_value_that_is_read_costs_bytes_and_fuel(run):
     wasm = wat.remembers(("get", "large"))
     small, large = (run(wasm, state={"large": "x" * size}, limits=limits(log_line_bytes=1)) for size in (0, 10_000))
     # Once as the answer, and once as the line that is logged.

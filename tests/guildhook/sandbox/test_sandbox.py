@@ -301,7 +301,7 @@ def test_a_fault_in_a_host_function_is_that_runs_own(run):
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()])
-def test_whatever_is_raised_in_a_host_function_leaves_the_guest_first(run, fault):
+def test_any_exception_in_a_host_function_leaves_the_guest_first(run, fault):
     if isinstance(fault, Exception):
         assert run(ENVIRONMENT, settings=BrokenSettings(fault)).outcome is Outcome.INTERNAL
     else:
@@ -419,7 +419,7 @@ def test_nothing_of_a_run_is_left_for_the_next(engine, load):
     assert [sandbox.run(plugin, MESSAGE, {}, TIME, 1).outcome for _ in range(3)] == [Outcome.OK] * 3
 
 
-def test_a_sandbox_that_is_gone_is_gone(engine):
+def test_a_deleted_sandbox_is_garbage_collected(engine):
     sandbox = Sandbox(engine)
     reference = weakref.ref(sandbox)
     del sandbox

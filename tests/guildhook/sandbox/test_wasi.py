@@ -71,7 +71,7 @@ def printed(result: RunResult) -> tuple[str, ...]:
     return result.logs
 
 
-def test_what_the_toolchain_builds_is_accepted_as_it_is(python_plugin):
+def test_a_component_of_the_toolchain_is_accepted_as_it_is(python_plugin):
     inspection = inspect(python_plugin[0])
     assert inspection.accepted
     assert "wasi:sockets/tcp@0.2.9" in inspection.unavailable

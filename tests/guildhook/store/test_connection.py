@@ -140,7 +140,7 @@ def test_a_pooler_may_announce_another_version_than_its_server_has():
     assert server.logins == [("ada", FIRST)]
 
 
-def test_what_the_role_may_not_do_is_said(running, migrated_database, role):
+def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, role):
     role.set_password(FIRST)
     migrate(Database(migrated_database), MIGRATIONS)
     url = make_conninfo(migrated_database, user=role.name, password=FIRST)

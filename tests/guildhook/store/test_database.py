@@ -38,7 +38,7 @@ def time_stands_still(monkeypatch):
         ("postgresql://ada%2Fb%20c%2B@db.example/chat?sslmode=require", "db.example", 5432, "ada/b c+"),
     ],
 )
-def test_a_token_is_what_botocores_client_makes(environment, time_stands_still, session_token, url, host, port, user):
+def test_a_token_equals_that_of_botocores_client(environment, time_stands_still, session_token, url, host, port, user):
     if session_token:
         environment["AWS_SESSION_TOKEN"] = session_token
     rds = AwsAccess(environment).client("rds", None)
@@ -80,7 +80,7 @@ def test_without_region_or_credentials_there_is_no_token(environment, name):
         IamTokens(AwsAccess(environment), URL).current()
 
 
-def test_an_address_has_no_password_and_neither_has_what_is_printed():
+def test_neither_the_address_nor_the_repr_shows_the_password():
     database = Database("postgresql://ada:s3cret@db/chat")
     assert database.address == "db:5432/chat"
     assert "s3cret" not in repr(database)
@@ -88,7 +88,7 @@ def test_an_address_has_no_password_and_neither_has_what_is_printed():
 
 
 @pytest.mark.parametrize("url", ["s3cret", "postgresql://ada:s3cret@[db/chat"])
-def test_what_is_no_url_is_refused_and_not_shown(url):
+def test_a_malformed_url_is_refused_and_not_shown(url):
     with pytest.raises(ValueError, match="not a PostgreSQL URL") as raised:
         Database(url)
     assert "s3cret" not in str(raised.value)

@@ -91,7 +91,7 @@ def test_an_error_quotes_nothing_that_the_tables_hold(empty_database, tmp_path):
     assert str(raised.value) == "migration 2_bad failed: InvalidTextRepresentation, SQLSTATE 22P02"
 
 
-def test_who_waits_for_another_migrator_too_long_says_so(empty_database, tmp_path):
+def test_a_migration_that_waits_too_long_for_another_migrator_fails_with_the_reason(empty_database, tmp_path):
     (tmp_path / "1_lock.sql").write_text(
         "CREATE TABLE lock AS SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' AND granted;"
     )
@@ -152,7 +152,7 @@ def test_an_index_that_failed_is_built_from_the_beginning(empty_database, tmp_pa
         assert connection.execute(valid).fetchone() == (True,)
 
 
-def test_what_comes_after_a_step_without_a_transaction_has_the_lock_timeout_again(empty_database, tmp_path):
+def test_the_step_after_one_without_a_transaction_has_the_lock_timeout_again(empty_database, tmp_path):
     (tmp_path / "1_none.sql").write_text(
         "-- transactional: false\nCREATE TABLE seen AS SELECT current_setting('lock_timeout') AS setting;"
     )

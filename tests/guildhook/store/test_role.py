@@ -79,7 +79,7 @@ def compiling(system, function):
     return compile_all
 
 
-def test_messages_are_handled_and_everything_old_is_forgotten(function, system, query):
+def test_the_roles_allow_handling_messages_and_deleting_old_rows(function, system, query):
     guild = system.add_guild()
     for name, wasm in {"ping": PING, "counter": COUNTER, "traps": wat.TRAPS, "bad": b"garbage"}.items():
         system.install(guild, name, wasm, {"SEND_MESSAGES"})
@@ -154,7 +154,7 @@ class Admin:
         return self("POST", f"/plugins/{plugin['id']}/versions", announced)["version"]
 
 
-def test_an_admin_does_all_that_admins_do(function, system, query):
+def test_the_role_of_admin_api_allows_every_operation(function, system, query):
     guild = system.add_guild()
     admin = Admin(system, function(ADMIN_API), guild)
     compile_all = compiling(system, function)
@@ -375,7 +375,7 @@ def one(role):
     return dict.fromkeys(PRIVILEGES, role)
 
 
-def test_it_is_made_once_and_keeps_what_it_was_given(role, migrated_database):
+def test_a_role_is_created_once_and_keeps_granted_privileges(role, migrated_database):
     migrate(Database(migrated_database), MIGRATIONS, one(role))
     execute(migrated_database, sql.SQL("GRANT TRUNCATE ON guilds TO {}").format(sql.Identifier(role)))
     before = privileges(migrated_database, role)
@@ -389,7 +389,7 @@ def privileges(url, role):
     return set(execute(url, question, role))
 
 
-def test_two_databases_of_a_server_make_it_at_the_same_time(role, empty_database, system):
+def test_two_databases_of_a_server_create_the_role_at_the_same_time(role, empty_database, system):
     urls = [empty_database, system.database_url] * 3
     with ThreadPoolExecutor(len(urls)) as pool:
         applied = list(pool.map(lambda url: migrate(Database(url), MIGRATIONS, one(role)), urls))
@@ -411,7 +411,7 @@ def is_member(url, role, group):
     return answer
 
 
-def test_where_there_is_iam_a_role_that_is_made_logs_in_by_it(role, migrated_database, rds_iam):
+def test_a_new_role_logs_in_by_iam_on_a_server_with_iam(role, migrated_database, rds_iam):
     for _ in range(2):
         migrate(Database(migrated_database), MIGRATIONS, one(role))
         assert is_member(migrated_database, role, rds_iam)
@@ -434,12 +434,12 @@ def owner(role, running):
     execute(running.postgres_url, sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def test_the_one_who_migrates_need_not_be_a_superuser(role, owner):
+def test_the_migrating_role_need_not_be_a_superuser(role, owner):
     migrate(Database(owner), MIGRATIONS, one(role))
     assert execute(make_conninfo(owner, user=role), "SELECT count(id) FROM channels") == [(0,)]
 
 
-def test_the_one_who_migrates_is_not_one_of_the_others(owner, empty_database):
+def test_the_migrating_role_cannot_be_the_role_of_a_function(owner, empty_database):
     ((myself,),) = execute(owner, "SELECT current_user")
     with pytest.raises(MigrationError, match="is the one that migrates, or a superuser"):
         migrate(Database(owner), MIGRATIONS, one(myself))
@@ -457,7 +457,7 @@ def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
         migrate(Database(owner), MIGRATIONS, one(role))
 
 
-def test_the_one_who_migrates_keeps_its_password_as_well(role, owner, rds_iam, running):
+def test_the_migrating_role_keeps_its_password_login(role, owner, rds_iam, running):
     name = conninfo_to_dict(owner)["user"]
     # RDS lets its master user grant this without being a member.
     execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))

@@ -65,7 +65,7 @@ def check(system, checker, version_id, file):
     return checker.check_upload(upload_key(version_id))
 
 
-def test_an_upload_is_stored_with_what_was_found_and_compiled(system, checker, row, engine):
+def test_an_upload_is_stored_with_its_findings_and_compiled(system, checker, row, engine):
     version_id = announce_wasm(system, PING)
     before = row(version_id)
     artifact = check(system, checker, version_id, PING)
@@ -81,7 +81,7 @@ def test_an_upload_is_stored_with_what_was_found_and_compiled(system, checker, r
     assert after["number"] == 1
 
 
-def test_what_it_says_of_its_settings_is_stored(system, checker, row):
+def test_the_settings_schema_of_an_upload_is_stored(system, checker, row):
     file = with_settings_schema(wat.SILENT, SCHEMA)
     version_id = announce_wasm(system, file)
     assert isinstance(check(system, checker, version_id, file), Artifact)
@@ -122,7 +122,7 @@ def test_a_bad_schema_refuses_the_upload(shared_system, shared_checker, shared_r
     ],
     ids=["png", "precompiled", "core-module", "text", "cut-off", "traps-at-start"],
 )
-def test_what_is_no_plugin_is_refused_with_the_reason_and_not_kept(
+def test_a_file_that_is_no_plugin_is_refused_with_the_reason_and_not_kept(
     shared_system, shared_checker, shared_row, file, reason
 ):
     version_id = announce_wasm(shared_system, file)
@@ -170,7 +170,7 @@ def test_sixty_megabytes_are_refused_without_being_read(shared_system, shared_ch
 @pytest.mark.parametrize(
     "key", ["uploads/ping.wasm", "uploads/6a1d0000-0000-4000-8000-00000000000a", "uploads/", "artifacts/x"]
 )
-def test_an_upload_that_nobody_announced_is_nothing(system, checker, query, key):
+def test_an_upload_that_nobody_announced_is_ignored(system, checker, query, key):
     system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=PING)
     assert checker.check_upload(key) is None
     assert query("SELECT count(*) FROM plugin_versions") == [(0,)]

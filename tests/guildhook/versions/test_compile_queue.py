@@ -11,7 +11,7 @@ DIGESTS = [bytes([number]) * 32 for number in range(23)]
 VERSIONS = [UUID(int=number) for number in range(3)]
 
 
-def test_what_is_asked_is_what_is_read(aws):
+def test_requests_are_read_as_they_were_sent(aws):
     queue = create_queue(aws, f"compile-{uuid4().hex}", visibility_timeout_seconds=60, max_receive_count=3)
     CompileQueue(aws.access, queue.url).ask(DIGESTS)
     CompileQueue(aws.access, queue.url).ask([])

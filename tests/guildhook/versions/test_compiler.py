@@ -58,7 +58,7 @@ def test_an_artifact_is_published_with_its_digests_and_sizes(system, compiler, e
     assert store.artifact(digest(wat.SILENT), engine.fingerprint) == artifact
 
 
-def test_what_is_refused_is_recorded_with_the_reason(system, compiler, s3, query):
+def test_a_refusal_is_recorded_with_the_reason(system, compiler, s3, query):
     refusal = compiler.compile(b"garbage")
     assert "not a WebAssembly component" in refusal.reason
     assert query("SELECT wasm_sha256, reason FROM plugin_refusals") == [(digest(b"garbage"), refusal.reason)]
@@ -74,14 +74,14 @@ def test_what_is_refused_is_recorded_with_the_reason(system, compiler, s3, query
         (wat.SILENT, {"memory_bytes": 0}, "out_of_memory: .* limit of 0 bytes"),
     ],
 )
-def test_what_does_not_start_is_refused(compiler, wasm, fields, reason):
+def test_a_plugin_that_does_not_start_is_refused(compiler, wasm, fields, reason):
     refusal = replace(compiler, limits=limits(**fields)).compile(wasm)
     assert isinstance(refusal, Refusal)
     assert refusal.reason.startswith("it does not start: ")
     assert re.search(reason, refusal.reason)
 
 
-def test_what_starts_only_under_higher_limits_is_compiled_for_the_guild_that_has_them(compiler):
+def test_a_plugin_that_starts_only_under_higher_limits_is_compiled_for_the_guild_that_has_them(compiler):
     wasm = wat.plugin(wat.on_message("", "(func $s (local i32) (local.set 0 (i32.const 1))) (start $s)"))
     assert isinstance(replace(compiler, limits=Limits(fuel=1)).compile(wasm), Refusal)
     assert isinstance(compiler.compile(wasm), Artifact)
@@ -106,7 +106,7 @@ def install(system, *plugins):
         system.install(guild, "plugin", wasm)
 
 
-def test_what_is_good_already_is_not_compiled_again(system, compiler, query, s3):
+def test_a_valid_artifact_is_not_compiled_again(system, compiler, query, s3):
     install(system, wat.SILENT)
     first = compiler.compile_stored(digest(wat.SILENT))
     (before,) = query("SELECT created_at FROM plugin_artifacts")
@@ -139,7 +139,7 @@ def test_an_artifact_that_does_not_load_is_written_again(system, compiler, engin
     assert b"".join(compiler.bucket.get(mended)) == engine.compile_here(wat.SILENT)
 
 
-def test_wasm_that_no_plugin_has_any_more_is_none(compiler):
+def test_wasm_that_no_plugin_has_any_more_is_not_compiled(compiler):
     assert compiler.compile_stored(digest(wat.SILENT)) is None
 
 
@@ -157,7 +157,7 @@ def test_after_an_update_of_wasmtime_everything_enabled_is_uncompiled(system, co
     assert query("SELECT count(*) FROM plugin_artifacts WHERE engine = 'wasmtime-49'") == [(2,)]
 
 
-def test_pruning_deletes_what_is_old_and_not_needed(system, compiler, store, query, s3):
+def test_pruning_deletes_artifacts_that_are_old_and_not_needed(system, compiler, store, query, s3):
     install(system, wat.SILENT)
     kept, gone = compiler.compile_stored(digest(wat.SILENT)), compiler.compile(wat.TRAPS)
     young = compiler.compile(wat.logs("young"))

@@ -32,7 +32,7 @@ def never():
     raise AssertionError("the time is not asked for")
 
 
-def test_nothing_to_compile_is_nothing_to_wait_for(system, compiler, queue):
+def test_recompilation_does_not_wait_if_everything_is_compiled(system, compiler, queue):
     assert recompile(compiler, queue, in_time=never) == Recompilation(asked=0, left=0)
 
 
@@ -48,7 +48,7 @@ def test_everything_is_asked_for_and_waited_for_until_it_is_compiled_or_refused(
     assert pauses == [3, 3, 3]
 
 
-def test_what_is_not_done_in_time_is_counted(system, compiler, queue):
+def test_plugins_that_are_not_compiled_in_time_are_counted(system, compiler, queue):
     install(system, wat.SILENT, wat.logs("one"))
     time_left = [True, True, False]
     recompilation = recompile(compiler, queue, lambda: time_left.pop(0), sleep=lambda _: system.compile_mapping.poll())

@@ -110,6 +110,6 @@ def test_nothing_is_signed_without_credentials_or_a_region(environment):
         f"artifacts/{VERSION}",
     ],
 )
-def test_a_key_that_is_no_versions_is_known_as_such(key):
+def test_a_key_outside_the_uploads_names_no_version(key):
     assert uploaded_version(upload_key(VERSION)) == VERSION
     assert uploaded_version(key) is None

@@ -37,7 +37,7 @@ def test_a_guild_is_shown_with_its_budget(admin, client, plugin):
     assert (budget["fuel"], budget["delayed"], budget["over_reason"]) == (0, 0, "too much")
 
 
-def test_what_holds_for_a_guild_is_changed_over_what_was_read(admin, client):
+def test_a_change_of_a_guilds_settings_needs_their_entity_tag(admin, client):
     assert client.patch("", {"keep_content": True}).kind == "condition-missing"
     assert client.patch("", {"keep_content": True}, '"2"').kind == "changed-meanwhile"
     changed = client.patch("", {"keep_content": True}, '"1"').ok()
@@ -73,7 +73,7 @@ def test_the_audit_log_has_pages(client):
     assert client.get("/audit", plugin_id=uuid4()).ok() == {"items": [], "next_cursor": None}
 
 
-def test_where_to_sign_in_is_public(admin):
+def test_the_sign_in_endpoint_is_public(admin):
     client = admin.client()
     nobody = type(client)(client.handler, None)
     assert nobody.get("/api/sign-in").ok() == {

@@ -48,7 +48,7 @@ def test_every_change_is_in_the_audit_log_without_a_settings_value(client, plugi
     assert client.get("/audit", plugin_id="6a1d0000-0000-4000-8000-000000000001").ok()["items"] == []
 
 
-def test_a_change_needs_the_entity_tag_of_what_is_there(client, plugin):
+def test_a_change_needs_the_current_entity_tag(client, plugin):
     path = f"/plugins/{plugin['id']}"
     assert client.patch(path, {"name": "A"}).kind == "condition-missing"
     for stale in ('"2"', '"0"', "1", 'W/"1"', "*", '"1", "2"', '"99999999999999999999"'):
@@ -106,7 +106,7 @@ def test_a_plugin_has_a_bounded_number_of_secrets(admin, client, plugin):
         (7, "string"),
     ],
 )
-def test_a_name_is_one_line_of_what_is_printed(client, name, said):
+def test_a_name_is_one_printable_line(client, name, said):
     answer = client.post("/plugins", {"name": name})
     assert answer.kind == "invalid"
     (error,) = answer.body["errors"]
@@ -121,7 +121,7 @@ def test_a_name_may_look_like_a_script_and_is_given_back_as_it_came(client):
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_what_is_not_known_is_named(client, plugin):
+def test_unknown_and_missing_fields_are_named(client, plugin):
     answer = client.post("/plugins", {"name": "A", "colour": "red"})
     assert answer.body["errors"] == [{"pointer": "/colour", "message": "there is no field 'colour'; leave it out"}]
     answer = client.patch(f"/plugins/{plugin['id']}", {"permissions": ["KICK", "SEND_MESSAGES"]}, '"1"')
@@ -180,7 +180,7 @@ def test_a_cursor_of_somebody_elses_making_is_refused(client, cursor):
     assert client.get("/plugins", cursor=cursor).status in {400, 422}
 
 
-def test_a_page_does_not_outgrow_what_a_function_may_answer(admin, client):
+def test_a_page_fits_the_largest_response_of_a_function(admin, client):
     settings = {"text": "x" * 60_000}
     for i in range(3):
         plugin = client.post("/plugins", {"name": f"p{i}"}).ok(201)
@@ -193,7 +193,7 @@ def test_a_page_does_not_outgrow_what_a_function_may_answer(admin, client):
     assert len(client.get("/plugins", cursor=first["next_cursor"]).ok()["items"]) == 1
 
 
-def test_settings_are_bounded_and_keep_to_what_the_live_version_says(admin, client, plugin):
+def test_settings_are_bounded_and_fit_the_schema_of_the_live_version(admin, client, plugin):
     path = f"/plugins/{plugin['id']}"
 
     def errors(settings):
@@ -255,6 +255,6 @@ def test_quarantine_ends_when_an_admin_says_so(admin, client, plugin):
 
 
 @pytest.mark.parametrize("enabled", [0, 1, "true", "no", 1.0])
-def test_what_is_true_or_false_is_nothing_else(client, plugin, enabled):
+def test_enabled_is_true_or_false_and_nothing_else(client, plugin, enabled):
     answer = client.patch(f"/plugins/{plugin['id']}", {"enabled": enabled}, '"1"')
     assert [error["pointer"] for error in answer.body["errors"]] == ["/enabled"]

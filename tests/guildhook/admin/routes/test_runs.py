@@ -62,7 +62,7 @@ def record(admin, plugin, version):
     return record
 
 
-def test_runs_are_listed_with_what_they_did(client, plugin, record):
+def test_runs_are_listed_with_their_results(client, plugin, record):
     message_id = uuid4()
     first = record(message_id, [("delivered", "m1"), ("pending", "HTTP 500 of 10.0.0.1")], minutes_ago=2)
     failed = record(outcome="trap", detail="unreachable", minutes_ago=1, calls=None, fuel_limit=None, version_id=None)
@@ -88,7 +88,7 @@ def test_runs_are_listed_with_what_they_did(client, plugin, record):
     }
 
 
-def test_runs_are_found_by_what_they_are(client, plugin, record):
+def test_runs_are_filtered_by_their_attributes(client, plugin, record):
     message_id = uuid4()
     old = record(message_id, minutes_ago=60)
     trap = record(outcome="trap", detail="x")
@@ -236,7 +236,7 @@ def test_a_plugin_that_is_disabled_now_may_be_why(client, plugin, version):
     assert why == [("disabled", False), ("bot_message", False), ("not_seen", False)]
 
 
-def test_what_was_so_when_the_message_came_is_certain(admin, client, plugin, version):
+def test_an_explanation_from_the_time_of_the_message_is_certain(admin, client, plugin, version):
     """The run of another plugin has the message's time; the audit log has the plugin's state at that time."""
     other = client.post("/plugins", {"name": "Other"}).ok(201)
     message_id = uuid4()
@@ -281,7 +281,7 @@ def test_quarantine_budget_and_silence_are_named(admin, client, plugin, version)
     assert reasons(client, plugin, uuid4())[1][0] == ("quarantined", False)
 
 
-def test_what_is_of_no_plugin_is_not_there(client):
+def test_paths_of_an_unknown_plugin_are_not_found(client):
     path = f"/plugins/{uuid4()}"
     for below in ("", "/versions", "/versions/1", "/runs", f"/runs/{uuid4()}", "/usage", f"/explanations/{uuid4()}"):
         assert client.get(path + below).kind == "not-found", below

@@ -63,13 +63,13 @@ def test_a_message_comes_as_the_chat_server_would_send_it(admin, tried):
     assert (given["channel_id"], given["guild_id"]) == (CHANNEL, str(admin.guild.id))
 
 
-def test_what_fails_is_shown_as_it_would_be(tried):
+def test_a_failed_test_run_shows_its_outcome(tried):
     run = tried(wat.TRAPS)
     assert (run["outcome"], run["sends"]) == ("trap", [])
     assert tried(wat.LOOPS)["outcome"] == "out_of_fuel"
 
 
-def test_what_it_would_remember_is_shown_and_not_kept(admin, plugin, tried):
+def test_the_state_after_a_test_run_is_shown_and_not_stored(admin, plugin, tried):
     admin.execute('INSERT INTO plugin_state (plugin_id, version, entries) VALUES (%s, 7, \'{"a": "1"}\')', plugin["id"])
     wasm = wat.remembers(("set", "b", "2"))
     assert tried(wasm)["state"] == {"a": "1", "b": "2"}
@@ -79,7 +79,7 @@ def test_what_it_would_remember_is_shown_and_not_kept(admin, plugin, tried):
     ]
 
 
-def test_settings_must_be_what_the_version_takes(admin, client, path, plugin):
+def test_settings_must_fit_the_schema_of_the_version(admin, client, path, plugin):
     schema = {
         "type": "object",
         "properties": {"n": {"type": "integer"}, "key": {"type": "string", "writeOnly": True}},
@@ -94,7 +94,7 @@ def test_settings_must_be_what_the_version_takes(admin, client, path, plugin):
     assert answer.body["errors"][0]["pointer"] == "/settings/key"
 
 
-def test_only_what_is_ready_is_tried(admin, client, path, plugin):
+def test_only_a_ready_version_is_tried(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT, state="refused")
     body = {"version": number, "message": {"content": "hi"}}
     assert client.post(f"{path}/test-runs", body).kind == "not-ready"

@@ -49,7 +49,7 @@ def test_an_upload_is_announced_sent_and_confirmed(admin, client, path, system):
         ({"wasm_sha256": "0" * 64}, "/wasm_bytes"),
     ],
 )
-def test_what_cannot_be_uploaded_is_said_before_it_is_sent(client, path, body, pointer):
+def test_an_impossible_upload_is_refused_before_it_is_sent(client, path, body, pointer):
     answer = client.post(f"{path}/versions", body)
     assert [error["pointer"] for error in answer.body["errors"]] == [pointer]
     assert client.get(f"{path}/versions").ok()["items"] == []
@@ -99,7 +99,7 @@ def test_a_guild_has_a_bounded_number_of_bytes_in_versions(admin, client, path):
     client.post(f"/plugins/{other['id']}/versions", ASKED).ok(201)
 
 
-def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path, plugin):
+def test_going_live_asks_for_consent_to_newly_needed_permissions(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT, needs=["SEND_MESSAGES"])
     assert client.get(f"{path}/versions/{number}").ok()["newly_needed"] == ["SEND_MESSAGES"]
     answer = client.put(f"{path}/live", {"version": number}, '"1"')
@@ -135,7 +135,7 @@ def test_going_live_asks_for_consent_to_what_is_newly_needed(admin, client, path
 
 
 @pytest.mark.parametrize("state", ["expected", "uploaded", "checking", "compiling", "refused"])
-def test_only_what_is_ready_goes_live(admin, client, path, plugin, state):
+def test_only_a_ready_version_goes_live(admin, client, path, plugin, state):
     number = admin.add_version(plugin["id"], wat.SILENT, state=state)
     assert client.put(f"{path}/live", {"version": number}, '"1"').kind == "not-ready"
     assert client.put(f"{path}/shadow", {"version": number}, '"1"').kind == "not-ready"
@@ -181,7 +181,9 @@ def test_settings_that_the_version_does_not_take_come_with_going_live(admin, cli
     assert entry["detail"]["settings"] == {"changed": ["n"]}
 
 
-def test_another_version_of_the_same_number_is_not_the_one_that_was_seen(admin, client, path, plugin):
+def test_a_new_version_with_the_number_of_a_deleted_one_does_not_go_live_by_the_old_entity_tag(
+    admin, client, path, plugin
+):
     number = admin.add_version(plugin["id"], wat.SILENT)
     seen = client.get(path).ok()["etag"]
     client.delete(f"{path}/versions/{number}").ok(204)

@@ -15,14 +15,14 @@ def fail(breaker, times, now):
         breaker.failed(str(channel), now)
 
 
-def test_it_does_not_open_for_one_channel_however_often_it_fails(breaker):
+def test_the_circuit_does_not_open_for_one_channel_that_fails_often(breaker):
     for _ in range(100):
         breaker.failed("a", now=0)
         breaker.failed("b", now=0)
     assert not breaker.is_open
 
 
-def test_it_opens_after_failures_in_so_many_channels_without_an_answer_in_any(breaker):
+def test_the_circuit_opens_after_failures_in_several_channels_without_an_answer_in_any(breaker):
     fail(breaker, 2, now=0)
     breaker.succeeded()
     fail(breaker, 2, now=0)
@@ -54,7 +54,7 @@ def test_each_pause_is_twice_as_long_up_to_the_longest_and_an_answer_makes_it_sh
     assert breaker.seconds_to_wait(now) == 5
 
 
-def test_what_was_under_way_when_it_opened_makes_no_pause_longer(breaker):
+def test_failures_of_requests_that_were_under_way_do_not_lengthen_the_pause(breaker):
     fail(breaker, 10, now=0)
     assert breaker.seconds_to_wait(0) == 5
     assert breaker.take_opened() == 1

@@ -66,7 +66,7 @@ def contents(chat):
     return "".join(content for _, content in chat.sent)
 
 
-def test_nothing_to_send_is_nothing_done(clock):
+def test_an_empty_list_sends_nothing(clock):
     assert sender(ScriptedChat(clock), clock).send([], clock.time + 60) == []
 
 
@@ -90,7 +90,7 @@ def test_channels_are_served_at_the_same_time(clock):
     assert len(sender(MeetingChat(clock), clock).send(todo, float("inf"))) == 4
 
 
-def test_what_is_behind_a_pending_message_waits_and_other_channels_do_not(clock):
+def test_messages_behind_a_pending_one_wait_and_other_channels_do_not(clock):
     chat = ScriptedChat(clock, {"b": [FAILED]})
     todo = outgoing(uuid4(), *"abc") + outgoing(uuid4(), *"de")
     deliveries = sender(chat, clock).send(todo, clock.time + 60)
@@ -98,7 +98,7 @@ def test_what_is_behind_a_pending_message_waits_and_other_channels_do_not(clock)
     assert sorted(delivery.state for delivery in deliveries) == ["delivered"] * 3 + ["pending"]
 
 
-def test_a_refusal_is_final_and_what_is_behind_it_goes_on(clock):
+def test_a_refusal_is_final_and_the_next_message_is_sent(clock):
     chat = ScriptedChat(clock, {"a": [REFUSED]})
     refused, delivered = sender(chat, clock).send(outgoing(uuid4(), *"ab"), clock.time + 60)
     assert (refused.state, refused.detail) == (DeliveryState.REFUSED, "FORBIDDEN")
@@ -204,7 +204,7 @@ def test_a_wait_that_took_longer_than_it_should_leaves_no_time_for_an_attempt(cl
     assert contents(chat) == "a"
 
 
-def test_channels_that_one_message_after_the_other_cannot_get_into_do_not_open_the_circuit(clock):
+def test_repeated_failures_in_fewer_channels_than_the_threshold_do_not_open_the_circuit(clock):
     chat = ScriptedChat(clock, {"x": [FAILED]})
     sending, bad = sender(chat, clock, channels=3), [uuid4(), uuid4()]
     for _ in range(5):

@@ -20,7 +20,7 @@ def instantiated(times: int, depth: int, inside: str) -> str:
     return inside
 
 
-def test_an_instance_has_what_it_instantiates():
+def test_an_instance_counts_the_modules_that_it_instantiates():
     component = read("(core module $unused (memory 1) (table 9 funcref))" + MEMORY_AND_TABLE)
     assert component.memories == [MemoryType(3, 5)]
     assert component.tables == [7]
@@ -28,7 +28,7 @@ def test_an_instance_has_what_it_instantiates():
     assert component.definitions == 1
 
 
-def test_what_instances_have_multiplies():
+def test_nested_instances_multiply_their_memories_and_tables():
     component = read(instantiated(2, 3, MEMORY_AND_TABLE))
     assert component.memories == [MemoryType(3, 5)] * 8
     assert component.tables == [7] * 8
@@ -127,7 +127,7 @@ def test_component_async_is_refused(functions, reason):
         (f"(component (core module {'(func)' * 30_001}))" * 2, "at least 60002 functions; the limit is 60000"),
     ],
 )
-def test_what_is_too_much_for_the_compiler_is_refused(component, reason):
+def test_input_over_the_compilers_limits_is_refused(component, reason):
     with pytest.raises(RefusedBinaryError, match=reason):
         read(component)
 
@@ -152,11 +152,11 @@ def custom(content: bytes, name: str = NAME) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\0", b"x" * 65_536])
-def test_what_a_component_says_of_its_settings_is_read_as_it_is(content):
+def test_the_settings_schema_of_a_component_is_read_unchanged(content):
     assert read_component(COMPONENT_HEADER + custom(content)).settings_schema == content
 
 
-def test_what_others_say_is_not_taken_for_it():
+def test_sections_of_nested_components_and_other_names_are_no_settings_schema():
     nested = section(4, COMPONENT_HEADER + custom(b"nested"))
     module = section(1, b"\0asm\1\0\0\0" + custom(b"module"))
     others = nested + module + custom(b"other", "guildhook:settings") + custom(b"other", f"{NAME}s")

@@ -55,7 +55,7 @@ def test_an_empty_module_has_nothing():
         ("(tag)", "it has a core module with section 13, which is not supported"),
     ],
 )
-def test_what_is_too_much_for_the_compiler_is_refused(module, reason):
+def test_input_over_the_compilers_limits_is_refused(module, reason):
     with pytest.raises(RefusedBinaryError, match=reason):
         read(module)
 
@@ -79,12 +79,12 @@ def test_what_is_too_much_for_the_compiler_is_refused(module, reason):
         (section(0, b"\4name" + section(5, b"") * 10_001), "at least 10001 sections"),
     ],
 )
-def test_no_number_in_the_file_is_believed(module, reason):
+def test_counts_and_sizes_in_the_file_are_checked(module, reason):
     with pytest.raises(RefusedBinaryError, match=reason):
         read(module)
 
 
-def test_debug_names_are_bounded_and_what_the_compiler_does_not_read_is_not():
+def test_debug_names_are_bounded_and_sections_that_the_compiler_ignores_are_not():
     read(section(0, b"\x0b.debug_info" + bytes(6_000_001)))
     with pytest.raises(RefusedBinaryError, match="at least 6000001 bytes of debug names; the limit is 6000000"):
         read(section(0, b"\4name" + bytes(6_000_001)))

@@ -18,7 +18,7 @@ def reader(data: bytes) -> Reader:
         (b"\xff\xff\xff\xff\x0f", 2**32 - 1),
     ],
 )
-def test_numbers(data, value):
+def test_numbers_are_decoded(data, value):
     numbers = reader(data + b"\x05")
     assert numbers.number() == value
     assert numbers.number() == 5
@@ -35,7 +35,7 @@ def test_numbers(data, value):
         (b"\xff" * 1_000, "does not fit into 32 bits"),
     ],
 )
-def test_what_is_no_number_is_refused(data, reason):
+def test_a_malformed_number_is_refused(data, reason):
     with pytest.raises(RefusedBinaryError, match=reason):
         reader(data).number()
 
@@ -72,7 +72,7 @@ def test_nothing_reads_past_the_end(read):
         (b"\xff\xff\xff\xff\x0f", "it has a name of 4294967295 bytes"),
     ],
 )
-def test_what_is_no_name_is_refused(data, reason):
+def test_a_malformed_name_is_refused(data, reason):
     assert reader(b"\x04n\xc3\xa4m").name() == "näm"
     with pytest.raises(RefusedBinaryError, match=reason):
         reader(data).name()

@@ -9,7 +9,7 @@ from guildhook.sandbox.compiling.child_process import CompileLimits, compile_in_
 MIB = 1024 * 1024
 
 
-def test_the_child_compiles_what_this_process_would(engine):
+def test_the_child_process_compiles_the_same_artifact_as_this_one(engine):
     assert compile_in_child(wat.SILENT, CompileLimits()) == engine.compile_here(wat.SILENT)
 
 

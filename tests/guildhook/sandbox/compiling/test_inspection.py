@@ -16,7 +16,7 @@ HEADER = b"\0asm\x0d\0\x01\0"
 MODULE_HEADER = b"\0asm\x01\0\0\0"
 
 
-def test_a_plugin_is_accepted_with_what_it_needs():
+def test_a_plugin_is_accepted_with_its_needs():
     inspection = inspect(wat.SILENT)
     assert inspection.accepted
     assert inspection.imports == ("guildhook:plugin/host-api@1.0.0",)
@@ -52,7 +52,7 @@ def test_a_plugin_that_cannot_send_needs_no_permission():
         (bytes(MAX_WASM_BYTES + 1), "the limit is 33554432"),
     ],
 )
-def test_what_is_no_plugin_is_refused_with_a_reason(wasm, reason):
+def test_a_file_that_is_no_plugin_is_refused_with_a_reason(wasm, reason):
     inspection = inspect(wasm)
     assert not inspection.accepted
     assert reason in inspection.reasons[0]
@@ -106,7 +106,7 @@ def test_a_module_of_an_enclosing_component_is_counted():
         ("(component " * 9 + ")" * 9, "nested at least 9 deep; the limit is 8"),
     ],
 )
-def test_what_could_hide_a_memory_is_refused(component, reason):
+def test_a_component_that_could_hide_a_memory_is_refused(component, reason):
     assert reason in inspect(bytes(wat2wasm(f"(component {component})"))).reasons[0]
 
 
@@ -166,7 +166,7 @@ def test_memory_that_cannot_stay_within_the_cap_is_refused_where_a_cap_is_given(
     assert "limit of 16777216 bytes" in reason
 
 
-def test_the_memory_of_wasi_is_part_of_it():
+def test_the_memory_of_wasi_is_among_the_memories():
     random = '(import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result u64)))))'
     wasm = wat.plugin(wat.on_message(""), imports=random)
     assert inspect(wasm).memories == (MemoryType(2, None), MemoryType(2, 2))
@@ -179,7 +179,7 @@ def test_more_imports_than_there_can_be_are_refused_and_not_all_told():
     assert len(inspection.imports) == 100
 
 
-def test_what_a_plugin_says_of_its_settings_is_added_or_replaced(run):
+def test_a_settings_schema_is_added_or_replaced(run):
     assert inspect(wat.SILENT).settings_schema is None
     first = with_settings_schema(wat.SILENT, b'{"type":"object"}')
     second = with_settings_schema(first, b"{}")
@@ -190,12 +190,12 @@ def test_what_a_plugin_says_of_its_settings_is_added_or_replaced(run):
     assert run(second).outcome is Outcome.OK
 
 
-def test_what_it_says_is_not_looked_at():
+def test_inspection_does_not_read_the_settings_schema():
     said = b"\xff" * MAX_SCHEMA_BYTES
     assert inspect(with_settings_schema(wat.SILENT, said)).settings_schema == said
 
 
-def test_too_much_of_it_is_refused_as_is_a_second_one():
+def test_a_settings_schema_that_is_too_large_or_there_twice_is_refused():
     long = with_settings_schema(wat.SILENT, bytes(MAX_SCHEMA_BYTES + 1))
     assert "has 65537 bytes; the limit is 65536" in inspect(long).reasons[0]
     once = with_settings_schema(wat.SILENT, b"{}")
@@ -205,7 +205,7 @@ def test_too_much_of_it_is_refused_as_is_a_second_one():
     assert inspect(once + once[len(wat.SILENT) :]).settings_schema is None
 
 
-def test_the_limit_is_that_of_the_dialect():
+def test_the_limit_of_the_section_is_that_of_the_dialect():
     assert MAX_SCHEMA_BYTES == settings_schema.MAX_SCHEMA_BYTES
 
 
@@ -213,6 +213,6 @@ def test_the_limit_is_that_of_the_dialect():
     ("wasm", "reason"),
     [(MODULE_HEADER, "core module"), (b"", "the file is empty"), (HEADER + b"\1\5", "cut off"), (b"{}", "not a WebAs")],
 )
-def test_what_is_not_a_component_gets_no_schema(wasm, reason):
+def test_a_file_that_is_no_component_gets_no_schema(wasm, reason):
     with pytest.raises(InvalidPluginError, match=reason):
         with_settings_schema(wasm, b"{}")

@@ -18,7 +18,7 @@ from guildhook.sandbox.compiling.wrapper import (
 )
 
 
-def test_the_host_sees_texts_numbers_and_flags_whatever_the_plugin_imports(engine):
+def test_the_host_functions_of_a_wrapped_plugin_take_texts_numbers_and_flags_alone(engine):
     # A list would be handed over element by element, each of them 40 bytes of wasmtime's.
     component = Component(engine.wasmtime, wrap(wat.SILENT, read_component(wat.SILENT)))
     ((name, host),) = component.type.imports(engine.wasmtime).items()

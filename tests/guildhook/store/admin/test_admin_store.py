@@ -52,7 +52,7 @@ def changes(key, version_id):
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_of_all_who_change_the_same_at_once_one_wins(migrated_database, database, key, which):
+def test_one_of_several_simultaneous_changes_wins(migrated_database, database, key, which):
     change = changes(key, add_version(database, key))[which]
     together = threading.Barrier(4)
 
@@ -68,7 +68,7 @@ def test_of_all_who_change_the_same_at_once_one_wins(migrated_database, database
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_who_waits_for_another_change_does_not_win_after_it(migrated_database, database, key, which):
+def test_a_change_that_waited_for_another_does_not_win_after_it(migrated_database, database, key, which):
     change = changes(key, add_version(database, key))[which]
 
     def attempt():
@@ -199,7 +199,7 @@ def test_a_version_that_goes_live_is_not_deleted(migrated_database, database, ke
     assert found == (version_id, sha256(wat.SILENT).digest())
 
 
-def test_what_admins_browse_is_found_by_an_index(store, database, key):
+def test_lists_for_admins_are_read_by_an_index(store, database, key):
     """With rows enough that Postgres would not read them all by choice; those of another plugin are newer."""
     other = PluginKey(key.guild_id, uuid4())
     store.create_plugin(other, "Other", "", 50, CHANGE)

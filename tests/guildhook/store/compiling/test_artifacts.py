@@ -36,7 +36,7 @@ def test_an_artifact_is_found_for_its_engine_alone(store, guild, installed, comp
     assert compiles.artifact(installed.wasm_sha256, "another") is None
 
 
-def test_what_the_version_before_compiled_counts_as_not_compiled(store, guild, installed, database, compiles):
+def test_an_artifact_of_the_previous_version_counts_as_not_compiled(store, guild, installed, database, compiles):
     # Its statement, word for word: it may still be running.
     database.execute(
         """INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, memories)
@@ -66,7 +66,7 @@ def test_a_refusal_is_found_for_its_engine_until_there_is_an_artifact(store, gui
     assert compiled("engine") == ours
 
 
-def test_uncompiled_is_what_enabled_plugins_need_and_each_wasm_once(guild, installed, database, compiles):
+def test_uncompiled_lists_the_wasm_of_enabled_plugins_each_once(guild, installed, database, compiles):
     for name, wasm in [("again", wat.SILENT), ("bad", wat.TRAPS), ("off", wat.logs("off"))]:
         install_plugin(database, guild, name, wasm, {}, [])
     database.execute("UPDATE plugins SET enabled = FALSE WHERE name = 'off'")
@@ -75,7 +75,7 @@ def test_uncompiled_is_what_enabled_plugins_need_and_each_wasm_once(guild, insta
     assert compiles.uncompiled("engine") == [sha256(wat.TRAPS).digest()]
 
 
-def test_stale_is_what_is_old_and_of_another_engine_or_of_no_plugin(installed, database, compiles):
+def test_old_artifacts_of_another_engine_or_of_no_plugin_are_stale(installed, database, compiles):
     gone = bytes(32)
     for digest in (installed.wasm_sha256, gone):
         for engine in ("engine", "before"):
@@ -98,7 +98,7 @@ def test_stale_is_what_is_old_and_of_another_engine_or_of_no_plugin(installed, d
     ]
 
 
-def test_a_shadow_is_compiled_as_what_is_live_and_other_versions_are_when_somebody_asks(
+def test_shadows_are_compiled_like_live_versions_and_other_versions_on_request(
     store, database, installed, shadowed, compiles
 ):
     unused = add_version(database, installed.id, wat.logs("unused"))

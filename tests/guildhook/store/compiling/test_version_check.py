@@ -34,7 +34,7 @@ def state(system):
     return state
 
 
-def test_a_version_goes_its_way(system, versions, state, query):
+def test_a_version_passes_through_its_states(system, versions, state, query):
     version_id = announce_wasm(system, wat.SILENT)
     begun = versions.begin(version_id, stored=False)
     assert (begun.accepted, begun.wasm) == (False, None)
@@ -70,7 +70,7 @@ def test_a_state_only_moves_forward(system, versions, state, query, before):
         assert query("SELECT state, reasons, wasm_blob FROM plugin_versions") == [("refused", ["ab", "c"], None)]
 
 
-def test_nothing_is_done_with_what_is_not_there(versions):
+def test_an_unknown_version_is_left_alone(versions):
     nobody = uuid4()
     assert versions.begin(nobody, stored=False) is None
     assert not versions.accept(nobody, wat.SILENT, FINDINGS)

@@ -117,7 +117,7 @@ def test_a_run_is_recorded_once_and_the_second_is_told(store, database, channel,
     assert database.execute("SELECT id::text, logs FROM plugin_runs").fetchall() == [(run.id, [])]
 
 
-def test_of_those_who_record_the_same_runs_at_the_same_time_one_does_and_the_others_are_told(
+def test_one_of_several_simultaneous_recordings_of_a_run_wins_and_the_others_are_told(
     migrated_database, channel, installed
 ):
     result = msgspec.structs.replace(OK, logs=("x",))
@@ -200,7 +200,7 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
         list(pool.map(settle, [deliveries, deliveries[::-1]]))
 
 
-def test_what_is_still_to_be_sent_is_in_the_order_of_its_messages(store, guild, channel, installed, database):
+def test_pending_intents_are_in_the_order_of_their_messages(store, guild, channel, installed, database):
     install_plugin(database, guild, "second", wat.TRAPS, {}, [])
     plugins = store.snapshot([guild], [], "engine").plugins[guild]
     messages = sorted(uuid4() for _ in range(4))
@@ -244,7 +244,7 @@ def test_a_missing_migration_is_named(empty_database):
         store.snapshot([], [], "engine")
 
 
-def test_a_run_keeps_what_it_was_given_and_what_its_messages_go_back_to(store, guild, channel, installed):
+def test_a_run_keeps_the_digest_of_its_message_and_its_causality(store, guild, channel, installed):
     root, message = uuid4(), uuid4()
     run = record(installed, channel, sending(installed, message, channel), message, causality=Causality(root, 2))
     save(store, run)
@@ -253,7 +253,7 @@ def test_a_run_keeps_what_it_was_given_and_what_its_messages_go_back_to(store, g
     assert recorded.pending[0].causality == Causality(root, 3)
 
 
-def test_what_the_version_before_recorded_is_still_delivered(store, guild, channel, installed, database):
+def test_intents_that_the_previous_version_recorded_are_still_delivered(store, guild, channel, installed, database):
     # Its rows have no digest and no cause.
     message, key = uuid4(), uuid4()
     database.execute(
@@ -290,7 +290,9 @@ def test_state_is_written_with_its_run_and_read_with_the_plugin(store, database,
 
 
 @pytest.mark.parametrize("version", [0, 1, 3])
-def test_who_read_another_version_writes_nothing_and_is_told(store, database, guild, channel, installed, version):
+def test_a_writer_that_read_another_version_of_the_state_writes_nothing_and_is_told(
+    store, database, guild, channel, installed, version
+):
     for read in (0, 1):
         save(store, remembering(installed, channel, {}), states={installed.id: PluginState(read, {"by": "winner"})})
     before = database.execute("SELECT count(*) FROM plugin_runs").fetchone()
@@ -435,7 +437,7 @@ def test_a_failed_trial_after_an_hour_of_quarantine_is_quarantined_again(judge, 
     assert [quarantined.reason for quarantined in judge(1)] == ["failed again when it was tried"]
 
 
-def test_a_good_trial_ends_the_quarantine_and_what_was_counted(judge, health, database):
+def test_a_good_trial_ends_the_quarantine_and_resets_the_counts(judge, health, database):
     judge(4)
     later(database, 1_000)
     assert health().quarantine_seconds < 0
@@ -459,7 +461,7 @@ def test_a_good_run_that_was_under_way_does_not_end_the_quarantine(judge, health
     assert health().quarantine_seconds == pytest.approx(60, abs=30)
 
 
-def test_what_a_plugin_did_before_its_update_does_not_count(judge, store, database, guild, installed):
+def test_failures_from_before_an_update_of_the_plugin_do_not_count(judge, store, database, guild, installed):
     database.execute("UPDATE plugins SET wasm_blob = %s", [wat.TRAPS])
     (updated,) = store.snapshot([guild], [], "engine").plugins[guild]
     judge(2, plugin=updated)
@@ -476,7 +478,7 @@ def test_another_upload_of_the_plugin_starts_afresh(judge, health, store, databa
     assert judge(2, plugin=plugin) == ()
 
 
-def test_failures_are_counted_by_all_who_see_them_at_the_same_time(migrated_database, channel, installed):
+def test_simultaneous_failures_are_all_counted(migrated_database, channel, installed):
     rules = replace(RULES, most_in_a_row=10_000, most_in_an_hour=10_000)
     together = threading.Barrier(4)
 
@@ -530,7 +532,7 @@ def test_fuel_sends_and_log_are_counted_by_guild_in_this_minute(store, database,
     assert 0 < snapshot.minute_seconds_left <= 60
 
 
-def test_what_was_spent_in_another_minute_does_not_count(store, database, guild, channel, installed):
+def test_the_use_of_an_earlier_minute_does_not_count(store, database, guild, channel, installed):
     save(store, record(installed, channel))
     database.execute("UPDATE guild_budgets SET minute = minute - interval '1 minute'")
     assert store.snapshot([guild], [], "engine").spent == {}
@@ -651,7 +653,7 @@ def test_messages_are_kept_where_the_guild_wants_that(
     assert database.execute("SELECT message FROM plugin_shadow_runs").fetchall() == [(kept,)]
 
 
-def test_a_shadows_run_is_recorded_with_what_it_would_have_sent_and_sends_nothing(store, database, channel, shadowed):
+def test_a_shadow_run_is_recorded_with_its_intents_and_sends_nothing(store, database, channel, shadowed):
     _, shadow = shadowed
     run = record(shadow, channel, sending(shadow, message := uuid4(), channel), message)
     assert save(store, shadow_runs=[run]) == RecordedBatch()
@@ -684,9 +686,7 @@ def test_a_shadows_run_is_recorded_once_and_the_next_delivery_knows_it(store, da
     assert found == {(run.message.id, shadow.version_id)}
 
 
-def test_of_a_plugin_that_lost_the_race_for_its_state_the_shadows_run_is_not_recorded_either(
-    store, database, channel, shadowed
-):
+def test_a_shadow_run_is_not_recorded_if_its_plugin_lost_the_race_for_the_state(store, database, channel, shadowed):
     live, shadow = shadowed
     save(store, remembering(live, channel, {}), states={live.id: PluginState(0, {"by": "winner"})})
     trap = msgspec.structs.replace(OK, outcome=Outcome.TRAP)

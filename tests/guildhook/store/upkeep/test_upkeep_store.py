@@ -18,7 +18,7 @@ def age(database, table, column, interval):
     database.execute(f"UPDATE {table} SET {column} = now() - interval '{interval}'")
 
 
-def test_what_is_pending_for_long_is_taken_once(database, guild, pending, upkeep):
+def test_a_delivery_that_is_pending_for_long_is_taken_once(database, guild, pending, upkeep):
     assert upkeep.take_due(60, 100) == []
     age(database, "plugin_intents", "updated_at", "2 minutes")
     first, second = upkeep.take_due(60, 2), upkeep.take_due(60, 100)
@@ -27,7 +27,7 @@ def test_what_is_pending_for_long_is_taken_once(database, guild, pending, upkeep
     assert upkeep.take_due(60, 100) == []
 
 
-def test_what_is_pending_for_too_long_is_refused_with_the_last_reason(store, database, pending, upkeep):
+def test_an_intent_that_is_pending_for_too_long_is_refused_with_the_last_reason(store, database, pending, upkeep):
     key = pending[0].result.intents[0].key
     store.settle([Delivery(key, DeliveryState.PENDING, "HTTP 500")])
     assert upkeep.give_up(24, 100) == []
@@ -92,7 +92,7 @@ def test_a_server_that_does_not_answer_is_an_infrastructure_error():
                 work()
 
 
-def test_who_asks_no_more_is_forgotten_after_a_day(upkeep, database, migrated_database):
+def test_request_counts_are_deleted_after_a_day(upkeep, database, migrated_database):
     old, new = uuid4(), uuid4()
     with closing(AdminStore(Database(migrated_database))) as admin:
         admin.charge(old, 1)
