@@ -1,4 +1,4 @@
-"""Rebuilding the WebAssembly that is committed, and building more of it for a test."""
+"""Rebuilds the committed WebAssembly, and builds more of it for tests."""
 
 import os
 import subprocess

@@ -125,7 +125,7 @@ def shared_system(running: Servers) -> Iterator[Stack]:
 
 @pytest.fixture
 def query(system: Stack) -> Iterator[Callable[[LiteralString], list[tuple[Any, ...]]]]:
-    """Asks the system's database."""
+    """Runs a statement in the system's database."""
     with psycopg.connect(system.database_url, autocommit=True) as connection:
 
         def query(statement: LiteralString) -> list[tuple[Any, ...]]:

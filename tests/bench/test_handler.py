@@ -1,4 +1,4 @@
-"""The process that figures of whole batches are measured in."""
+"""Tests the process in which figures of whole batches are measured."""
 
 from bench.handler import handler, ping
 from project import ROOT

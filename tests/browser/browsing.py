@@ -1,4 +1,4 @@
-"""Pages in Chromium, and what is wrong with them."""
+"""Opens pages in Chromium, and collects their faults."""
 
 import json
 import re
@@ -15,12 +15,12 @@ from project import ROOT
 
 _AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# On a busy machine a page takes its time; what is waited for comes, or the test is wrong.
+# A page can be slow on a busy machine, so the limit is generous: only a wrong test reaches it.
 _PATIENCE_MS = 30_000
 
 
 class BrowserMissingError(Exception):
-    """The text says what is missing of that which the tests need."""
+    """A requirement of the tests is missing; the text names it."""
 
 
 def check_what_is_needed() -> None:
@@ -45,7 +45,7 @@ def chromium() -> str:
 def started_browser() -> Iterator[Browser]:
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
-        # Its own sandbox needs what root and most containers do not have; it sees our pages alone.
+        # Chromium's sandbox does not work for root and in most containers. This one loads only pages of this project.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
             yield browser
@@ -57,14 +57,14 @@ def started_browser() -> Iterator[Browser]:
 class Complaints:
     """Complaints of a page: errors in the console, violated policies and failed requests.
 
-    It has no slots since Playwright puts attributes of its own on what it calls.
+    It has no slots, because Playwright sets attributes on the objects that it calls.
     """
 
     heard: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
     def expect(self, pattern: str) -> None:
-        """It belongs to the test that something goes wrong; `pattern` is of the complaint's text."""
+        """Expect a complaint, which the test provokes. `pattern` is searched in its text."""
         self.expected.append(pattern)
 
     def unexpected(self) -> list[str]:
@@ -80,7 +80,7 @@ class Complaints:
             self.heard.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _on_failure(self, request: Request) -> None:
-        # A page that is left breaks off what it was waiting for.
+        # A page that is left cancels its open requests.
         if request.failure != "net::ERR_ABORTED":
             self.heard.append(f"request: {request.method} {request.url}: {request.failure}")
 
@@ -96,7 +96,7 @@ def opened_page(browser: Browser, complaints: Complaints, **options: Any) -> Ite
 
 
 def choose_person(page: Page, name: str) -> None:
-    """On the issuer's page."""
+    """Choose a person on the issuer's page, and sign in."""
     page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}\b")).click()
 
 
@@ -127,7 +127,7 @@ def upload(page: Page, content: bytes, name: str = "plugin.wasm") -> None:
 
 
 def version(page: Page, number: int) -> Locator:
-    """Its part of the page of versions."""
+    """The section of a version on the page of versions."""
     return page.get_by_role("article", name=f"Version {number}", exact=True)
 
 

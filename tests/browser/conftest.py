@@ -36,7 +36,7 @@ def served(browser: Browser) -> Iterator[Served]:
 
 @pytest.fixture
 def complaints() -> Iterator[Complaints]:
-    """Whatever a page says that it should not fails the test; `complaints.expect` says what belongs to it."""
+    """A complaint of a page fails the test, unless the test has announced it with `complaints.expect`."""
     complaints = Complaints()
     yield complaints
     assert complaints.unexpected() == []
@@ -72,7 +72,7 @@ class OwnGuild:
 
 @pytest.fixture
 def own_guild(served: Served) -> OwnGuild:
-    """Without a plugin yet, and with an admin who manages nothing else."""
+    """A new guild without plugins. Its admin manages no other guild."""
     word = uuid4().hex[:8]
     guild, admin_id = LocalGuild(), uuid4()
     own = OwnGuild(guild.id, f"Guild {word}", guild.channel_id, admin_id, f"Dana {word}")

@@ -69,7 +69,7 @@ def _chat(page: Page, served: Served) -> None:
 def _plugins(page: Page, served: Served) -> None:
     sign_in(page, served.admin_url, "Ada", f"/guilds/{GUILD_ID}")
     expect(page.get_by_role("link", name="split", exact=True)).to_be_visible()
-    # Until how often each of them ran is there.
+    # The picture is taken when the numbers of runs are there.
     expect(page.get_by_text("– runs in 24 h")).to_have_count(0)  # noqa: RUF001 - as the page has it
     expect(page.get_by_text(re.compile("runs in 24 h")).first).to_be_visible()
 

@@ -18,7 +18,7 @@ def say(page, text):
 
 
 def test_a_typed_message_is_answered_by_a_plugin(chat):
-    # The day that the guild has had is there already.
+    # The sample guild has a day of messages already.
     pongs = chat.get_by_role("log").get_by_role("listitem").filter(has_text="pong").filter(has_text="bot")
     expect(pongs.first).to_be_visible()
     before = pongs.count()

@@ -31,7 +31,7 @@ def test_a_failed_run_is_found_explained_and_replayed_on_the_version_that_is_men
 
     expect(split.get_by_role("heading", name=re.compile("^Run of"))).to_be_visible()
     expect(split.get_by_role("meter", name="Fuel")).to_be_visible()
-    # Harbour keeps what people write, so a replay needs nothing more.
+    # Harbour keeps the content of messages, so a replay needs no other message.
     expect(split.get_by_label("Message that it got")).to_contain_text("!split 90 0")
 
     split.get_by_role("button", name="Replay").click()

@@ -68,7 +68,7 @@ def test_an_upload_is_not_left_by_accident(plugin, served):
 
 
 def test_a_file_that_is_not_the_announced_one_is_refused_by_its_digest(plugin):
-    # S3 refuses it at once; what takes it all the same, as here, is checked after it.
+    # S3 would refuse the file at once. This stand-in for S3 accepts it, so the check refuses it later.
     plugin.evaluate("crypto.subtle.digest = async () => new ArrayBuffer(32)")
     upload(plugin, _PING)
     expect(version(plugin, 1).get_by_role("listitem").first).to_contain_text(
@@ -120,7 +120,7 @@ def test_a_clock_that_is_wrong_keeps_nobody_out(page, served, own_guild, hours):
 
 
 def test_an_expired_upload_is_begun_anew(plugin, served, complaints):
-    # Whatever the clock of this machine says of it.
+    # The expiry by the clock of this machine does not matter.
     complaints.expect("403")
     over = {
         "status": 403,

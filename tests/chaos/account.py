@@ -87,7 +87,7 @@ class Account:
 
 
 def plan(random: Random, messages: int, guilds: int) -> list[TypedMessage]:
-    """At least one of each sort, of a few messages."""
+    """Draw a list of messages that has at least one of each sort."""
     return [
         _said(random, number, number % guilds if number < guilds else random.randrange(guilds))
         for number in range(messages)
@@ -108,7 +108,7 @@ def _said(random: Random, number: int, guild: int) -> TypedMessage:
 
 
 def account(said: Iterable[TypedMessage], found: FinalState, once: bool = True) -> Account:
-    """`once` is what a chat server that honours keys promises; without it a reply may come more than once."""
+    """Compare messages and final state. With `once` the chat server honours keys, so no reply may come twice."""
     said = list(said)
     due = {reply for message in said for reply in message.replies}
     lost = [f"no reply of {plugin} to message {number}" for number, plugin in sorted(due - found.replies.keys())]

@@ -11,7 +11,7 @@ class Kind:
     effect: str
     shortest: float = 0
     longest: float = 0
-    """Seconds; 0 for what happens at once."""
+    """The duration in seconds; 0 for a fault that is over at once."""
 
 
 KINDS = MappingProxyType(
@@ -59,7 +59,7 @@ class Fault:
 
 
 def schedule(random: Random, faults: int, messages: int) -> Sequence[Fault]:
-    """In the order in which they begin; each kind as often as every other, give or take one."""
+    """Return faults in the order of their beginning. The numbers of two kinds differ by one at most."""
     kinds = _kinds(random)
     moments = sorted(random.sample(range(messages // 50, messages), faults))
     return [_fault(random, next(kinds), at) for at in moments]

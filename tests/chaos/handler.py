@@ -1,6 +1,6 @@
-"""The on_message function with its event source mapping, in a process that somebody may kill at any moment.
+"""The on_message function with its event source mapping, in a process that the harness may kill at any moment.
 
-Told by its arguments: the queue's URL, and the function's timeout in seconds. It says on stdout, between the lines of
+Its arguments are the queue's URL and the function's timeout in seconds. It prints to stdout, between the lines of
 the function's own log, which messages an invocation has and when it is over.
 """
 
@@ -51,7 +51,7 @@ def tell(line: Mapping[str, Any]) -> None:
 def main(queue_url: str, timeout_seconds: str) -> None:
     parent, ended = os.getppid(), []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness' to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles Ctrl-C
     with created_function(ON_MESSAGE, os.environ) as handler:
         sqs = boto3.client("sqs", config=_SQS)
         mapping = EventSourceMapping(sqs, queue_url, "on_message", watched(handler, float(timeout_seconds)))

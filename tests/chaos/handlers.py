@@ -1,4 +1,4 @@
-"""The handler's processes: started, watched, killed and replaced."""
+"""Starts, watches, kills and replaces the processes of the handler."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _END_SECONDS = 15
 
 
 class Process:
-    """One handler, with a cache of its own and a thread that reads what it says."""
+    """One handler, with a cache of its own and a thread that reads its output."""
 
     def __init__(self, environment: Mapping[str, str], arguments: list[str], heard: "Heard") -> None:
         self._cache = tempfile.TemporaryDirectory(prefix="guildhook-cache-")
@@ -48,7 +48,7 @@ class Process:
         self._process.terminate()
 
     def close(self) -> str | None:
-        """Wait for its end. Returns how it ended, if nobody wanted it to end so."""
+        """Wait for the end of the process. Returns a description of an unexpected end, else None."""
         try:
             status = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -117,7 +117,7 @@ class Heard:
 
 
 class Handlers:
-    """So many processes at a time, whatever happens to them."""
+    """Keeps a number of handlers running, and replaces those that end."""
 
     def __init__(self, environment: Mapping[str, str], queue_url: str, count: int, timeout_seconds: float) -> None:
         self._environment = environment
@@ -128,7 +128,7 @@ class Handlers:
         self.heard = Heard()
         self.started = 0
         self.timed_out = 0
-        """Killed as Lambda kills what takes longer than the function's timeout."""
+        """The number of handlers that were killed because a batch exceeded the timeout, as Lambda does."""
         self.crashes: list[str] = []
 
     @property
@@ -136,7 +136,7 @@ class Handlers:
         return all(process.busy_since is None for process in self._processes)
 
     def keep(self) -> None:
-        """Replace those that have ended, and end those that take too long."""
+        """Replace handlers that have ended, and kill those that exceed the timeout."""
         for process in self._processes:
             busy_since = process.busy_since
             if not process.killed and busy_since and time.monotonic() - busy_since > self._timeout_seconds:

@@ -1,4 +1,4 @@
-"""A TCP proxy that passes what it is given, until it is told otherwise."""
+"""A TCP proxy that passes all data on, unless it is set to another mode."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ class Mode(Enum):
     SWALLOW = auto()
     """Requests arrive, and answers are thrown away; connections are reset at its end."""
     UNAVAILABLE = auto()
-    """HTTP 503 to whatever is asked."""
+    """The proxy answers every request with HTTP 503."""
 
 
 class Proxy:
@@ -54,7 +54,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._cut)
 
     def at_next_answer(self, act: Callable[[], None]) -> None:
-        """Once: call `act` in the proxy's thread in the place of passing an answer on."""
+        """Call `act` once in the proxy's thread, in place of passing the next answer on."""
         self._at_answer = act
 
     def _enter(self, mode: Mode) -> None:
@@ -94,7 +94,7 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-        except (OSError, asyncio.CancelledError):  # the latter at the end of everything
+        except (OSError, asyncio.CancelledError):  # the latter when the proxy is closed
             _reset(writer)
         finally:
             self._writers -= writers
@@ -120,14 +120,14 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    # Closing at once, with nothing waited for, is what sends RST.
+    # A close with a linger time of 0 sends RST.
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 @contextmanager
 def proxies(upstreams: Mapping[str, Address]) -> Iterator[Mapping[str, Proxy]]:
-    """A running proxy for each, by its name."""
+    """Start a proxy for each address; yields the proxies by name."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="proxies")
     thread.start()

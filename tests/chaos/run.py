@@ -1,8 +1,8 @@
-"""Faults by the hundred while messages are answered; then every message is accounted for.
+"""Causes hundreds of faults while messages are answered, and then accounts for every message.
 
 `python tests/chaos/run.py [--messages N] [--faults N] [--seed N] [--json]`. Exits with 1 if a reply is lost or comes
-twice, or if anything else is not as it should be. With `--no-keys` the chat server ignores idempotency keys: then
-a reply may come twice, and how often is measured.
+twice, or if the account finds another fault. With `--no-keys` the chat server ignores idempotency keys: then
+a reply may come twice, and the number of such replies is measured.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Options:
 
 @dataclass
 class Fate:
-    """A fault, and when everything that was said before it was answered."""
+    """A fault, and the time at which all messages from before it were answered."""
 
     fault: Fault
     began: float
@@ -101,7 +101,7 @@ class Chaos:
     """One test on a running system."""
 
     def __init__(self, system: System, options: Options, progress: Callable[[int, int, int], None]) -> None:
-        """`progress` is told the numbers of messages that are answered, and of faults that began and are over."""
+        """`progress` receives the numbers of answered messages, of faults that began and of faults that are over."""
         self._system = system
         self._options = options
         self._progress = progress
@@ -148,7 +148,7 @@ class Chaos:
         )
 
     def _next(self) -> bool:
-        """Let a fault begin whose time it is, or say the next messages. Whether there is more of either."""
+        """Begin a fault that is due, or say the next messages. Returns True if faults or messages are left."""
         said = len(self._published)
         due = bool(self._faults) and self._faults[0].at < said
         if due and self._may_begin():
@@ -165,7 +165,7 @@ class Chaos:
 
     def _may_begin(self) -> bool:
         if self._options.alone:
-            # A fault that finds nothing under way shows nothing.
+            # A fault tests something only if messages are under way.
             return self._may_go_on() and (self._unanswered >= _AT_ONCE or len(self._published) == len(self._said))
         return not self._fates or time.monotonic() - self._fates[-1].began > _APART_SECONDS
 
@@ -207,7 +207,7 @@ class Chaos:
         time.sleep(0.01)
 
     def _look(self) -> None:
-        """At the replies that have come since the last time."""
+        """Read the replies that came since the last call."""
         replies = self._system.stack.chat.replies()
         for message in replies[self._replies :]:
             number, plugin, _ = reply(message["content"])
@@ -244,7 +244,7 @@ class Chaos:
 
 
 def recoveries(fates: Sequence[Fate]) -> dict[str, Recovery]:
-    """By kind, in the order of KINDS."""
+    """Return the times of recovery by kind of fault, in the order of KINDS."""
     found: dict[str, Recovery] = {}
     for kind in KINDS:
         of_kind = [fate for fate in fates if fate.fault.kind == kind]
@@ -274,7 +274,10 @@ def main() -> int:
     options, as_json = _options()
     err = Console(stderr=True)
     err.print(f"seed {options.seed}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # so that everything is cleaned up, also where a shell ignores them
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # so that a signal cleans everything up, also where the shell has it ignored
         signal.signal(number, signal.default_int_handler)
     try:
         with _shown(err, options) as progress, redirect_stdout(sys.stderr):
@@ -324,7 +327,7 @@ def _options() -> tuple[Options, bool]:
 
 @contextmanager
 def _shown(console: Console, options: Options) -> Iterator[Callable[[int, int, int], None]]:
-    """A bar for people, and a line now and then for a log."""
+    """Show progress: a bar on a terminal, and an occasional line in a log."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     shown = time.monotonic()
     with Progress(*columns, console=console, transient=True) as bar:

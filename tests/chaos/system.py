@@ -1,4 +1,4 @@
-"""Everything that a test needs, running: the embedded stack behind proxies, guilds with plugins, handlers."""
+"""The running system of a test: the embedded stack behind proxies, guilds with plugins, and handlers."""
 
 import json
 from collections import Counter
@@ -41,21 +41,21 @@ _BATCH = 10
 _SWEEP_SECONDS = 2
 _NO_LIMIT = str(10**9)
 _SETTINGS = {
-    # Minutes of production in seconds.
+    # Seconds stand for the minutes of production.
     "GUILDHOOK_RETRY_SECONDS": "1",
     "GUILDHOOK_LONGEST_RETRY_SECONDS": "4",
     "GUILDHOOK_REQUEUE_AFTER_SECONDS": "5",
-    # These hold messages back that nothing is wrong with.
+    # These limits would delay well-formed messages.
     "GUILDHOOK_GUILD_FUEL_PER_MINUTE": str(2**53),
     "GUILDHOOK_GUILD_SENDS_PER_MINUTE": _NO_LIMIT,
     "GUILDHOOK_GUILD_LOG_BYTES_PER_MINUTE": str(2**53),
     "GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW": _NO_LIMIT,
     "GUILDHOOK_QUARANTINE_FAILURES_IN_AN_HOUR": _NO_LIMIT,
-    # It is wall time, and the machine is busy.
+    # The deadline is wall time, and the machine is busy.
     "GUILDHOOK_LIMITS__DEADLINE_MS": str(samples.DEADLINE_MS),
 }
 
-# Modes of a proxy by the kind of fault that they are.
+# The mode of a proxy for each kind of fault.
 _MODES = {
     "postgres-refuses": Mode.REFUSE,
     "postgres-hangs": Mode.HANG,
@@ -68,7 +68,7 @@ _MODES = {
     "sqs-answers-lost": Mode.SWALLOW,
 }
 
-# They end when the time is over, not after so many sends.
+# These faults end by time, not after a number of sends.
 _SENDS = 10**6
 _CHAT_FAULTS = {
     "chat-hangs": ChatFault(_SENDS, delay_seconds=7),
@@ -107,7 +107,7 @@ class System:
         self._guild_of_plugin: dict[UUID, int] = {}
 
     def install(self) -> None:
-        """The guilds' plugins, compiled."""
+        """Install the plugins of all guilds, and compile them."""
         installed = set()
         for number, guild in enumerate(self._guilds):
             for name in sorted(plugins_of(number)):
@@ -119,7 +119,7 @@ class System:
             self.stack.compile(wasm)
 
     def event(self, said: TypedMessage) -> tuple[str, str]:
-        """Body and group."""
+        """Return the body of an event and its message group."""
         guild = self._guilds[said.guild]
         if said.malformed:
             body = json.dumps({"type": "message.created", "number": said.number})
@@ -139,7 +139,7 @@ class System:
             assert not answer.get("Failed"), answer
 
     def begin(self, fault: Fault, random: Random) -> Callable[[], None] | None:
-        """Returns what ends it, if it does not end by itself."""
+        """Begin a fault. Returns a function that ends it, or None if it ends by itself."""
         mode = _MODES.get(fault.kind)
         if mode:
             proxy = self._proxies[fault.kind.split("-")[0]]
@@ -173,13 +173,13 @@ class System:
         return not self._restarts
 
     def sweep(self) -> None:
-        """As the schedule does, only more often, and beside everything else."""
+        """Sweep repeatedly, as the schedule does, but more often."""
         if self._sweep is None or (self._sweep.done() and monotonic() - self._swept > _SWEEP_SECONDS):
             self._swept = monotonic()
             self._sweep = self._schedule.submit(self._sweep_once)
 
     def _sweep_once(self) -> None:
-        with suppress(InfrastructureError):  # Lambda calls it again
+        with suppress(InfrastructureError):  # the next sweep tries again
             self.stack.sweep_handler({}, LambdaContext("sweep", "chaos", monotonic() + 60))
 
     def quiet(self) -> bool:
@@ -237,7 +237,7 @@ class System:
         )
 
     def window_ms(self) -> list[float]:
-        """From each message's time in the chat server to that of the transaction that has it as delivered, sorted."""
+        """Return the sorted times in ms from the storing of each message by the chat server to the record of its delivery."""
         with psycopg.connect(self.stack.database_url) as connection:
             delivered = connection.execute(
                 "SELECT detail, updated_at FROM plugin_intents WHERE state = 'delivered'"
@@ -246,7 +246,7 @@ class System:
         return sorted((written - stored[id_]).total_seconds() * 1000 for id_, written in delivered)
 
     def close(self) -> None:
-        """At once, whatever is under way."""
+        """Close the system at once, without waiting for work that is under way."""
         self.handlers.kill_all()
         self.handlers.close()
         self._background.shutdown()
@@ -261,14 +261,14 @@ class System:
         self._restarts.append(self._background.submit(restart))
 
     def make_visible(self) -> None:
-        """As if the visibility timeout of everything in flight were over."""
+        """Make all messages in flight visible, as if their visibility timeouts were over."""
         queue = _backend(self.stack.queue.url)
         with queue._messages_lock:
             for message in queue._messages:
                 message.visible_at = 0
 
     def _dead_letters(self) -> list[dict[str, Any]]:
-        """All of them; they are invisible for ten minutes after that, unless this asks."""
+        """Receive all dead letters. Other receivers do not see them for ten minutes."""
         queue = _backend(self.stack.queue.dead_letter_url)
         with queue._messages_lock:
             for message in queue._messages:
@@ -293,7 +293,7 @@ class System:
 
 
 def reply(content: str) -> tuple[int, str, int]:
-    """The number of the message that a reply is to, the plugin, and what the counter counted."""
+    """Return the number of the message that a reply answers, the plugin, and the value of the counter."""
     if content.startswith("{"):
         return int(json.loads(content)["content"].split()[1]), ECHO, 0
     count, number = content.split()
@@ -345,7 +345,7 @@ def running(
 def _wasm(name: str, number: int, guild: LocalGuild) -> bytes:
     match name:
         case "counter":
-            # A section that nobody reads makes another module of it.
+            # An unused custom section makes a further module of the same code.
             return _COUNTER_WASM.read_bytes() + section(0, b"\x05chaos" + bytes([number % _COUNTERS]))
         case "echo":
             return _echo(str(guild.channel_id))
@@ -355,7 +355,7 @@ def _wasm(name: str, number: int, guild: LocalGuild) -> bytes:
 
 
 def _echo(channel_id: str) -> bytes:
-    """Sends the message as it came, all of it."""
+    """Return a plugin that sends the whole message back."""
     send = (
         f"(call $send (i32.const 64) (i32.const {len(channel_id)}) (local.get $message) (local.get $length)"
         " (i32.const 16))"
@@ -375,15 +375,15 @@ def _url(proxy: Proxy) -> str:
 
 
 def _backend(queue_url: str) -> Any:
-    """moto's own queue, for what SQS has no request for."""
+    """Return moto's queue object, for operations that the API of SQS does not have."""
     *_, account, name = urlsplit(queue_url).path.split("/")
     return sqs_backends[account]["eu-central-1"].queues[name]
 
 
 @contextmanager
 def _moto_made_for_load() -> Iterator[None]:
-    """Its queue forgets an event that arrives while another is deleted: here one request at a time changes a queue.
-    Two more things take most of its time where there are many events: looking at clocks, and at its own folders.
+    """Patch moto. Its queue loses an event that arrives while another is deleted, so requests change a queue in turn.
+    With many events moto spends most of its time on reading clocks and its folders, so both are avoided.
     """
 
     def locked(owner: type, name: str, queue_of: Callable[..., Any]) -> AbstractContextManager[Any]:
@@ -391,7 +391,7 @@ def _moto_made_for_load() -> Iterator[None]:
 
         @wraps(method)
         def call(*arguments: Any, **options: Any) -> Any:
-            with queue_of(*arguments, **options)._messages_lock:  # a receive that waits lets go of it
+            with queue_of(*arguments, **options)._messages_lock:  # a long poll releases it while it waits
                 return method(*arguments, **options)
 
         return patch.object(owner, name, call)

@@ -147,7 +147,7 @@ def test_a_fault_that_found_nothing_under_way_says_nothing_of_recovery():
 
 @pytest.fixture
 def echo():
-    """A proxy before a server that sends back the first bytes of a connection."""
+    """A proxy in front of a server that echoes the first bytes of a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener, proxies({"echo": listener.getsockname()}) as found:
         yield listener, found["echo"]
 
@@ -172,7 +172,7 @@ def test_a_proxy_passes_both_ways_and_cuts_when_it_is_told(echo):
 def test_a_proxy_that_refuses_resets_connections(echo):
     _, proxy = echo
     proxy.enter(Mode.REFUSE)
-    # On a busy machine the reset comes while the connection is still being made.
+    # On a busy machine the reset can come during the connection's handshake.
     with pytest.raises(ConnectionResetError), connected(proxy) as client:
         client.recv(100)
 

@@ -1,4 +1,4 @@
-"""Every command line of the documents is run here, or says why it is not.
+"""Every command line of the documents is run here, or has a marker with the reason why it is not.
 
 A block of commands is opened by ```sh, and a session with its output by ```console. Blocks without a marker are run in
 a copy of what they name. The markers:

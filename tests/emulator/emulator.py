@@ -20,7 +20,7 @@ _START = urllib3.Retry(total=None, connect=100, backoff_factor=0.01, backoff_max
 
 
 def binary() -> Path | None:
-    """The SAM CLI brings it along."""
+    """The path of the emulator, which the SAM CLI contains."""
     found = (ROOT / ".venv-sam").glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
     return next(found, None)
 
@@ -83,6 +83,6 @@ def emulated(
 
 
 def _free_addresses() -> list[str]:
-    """It cannot be told to take any."""
+    """The emulator cannot choose free ports itself."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         return [f"127.0.0.1:{listener.getsockname()[1]}" for listener in (one, other)]

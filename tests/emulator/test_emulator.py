@@ -14,7 +14,7 @@ from project import ROOT
 from samples import event, sqs_event
 
 PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
-# A plugin is run only if 15 s are left to send what it asks for.
+# A plugin is run only if 15 s are left for its sends.
 SHORT_SECONDS = 20
 
 pytestmark = pytest.mark.skipif(
@@ -91,7 +91,7 @@ def test_a_function_that_is_out_of_time_is_killed_and_the_next_process_sends_not
         return json.loads(answers[-1])
 
     system.chat.say(guild.channel_id, "ada", "!ping")
-    # The message is shown, and the answer does not come. Nor does the database's, when that is to be recorded.
+    # The chat server shows the message but does not answer. The database does not answer the recording of it either.
     system.chat.inject(Fault(delay_seconds=3_600, after_storing=True))
     with emulator("on_message", timeout_seconds=SHORT_SECONDS) as function, ThreadPoolExecutor(1) as other_thread:
         function.invoke(sqs_event())  # the emulator counts the start as well
@@ -103,7 +103,7 @@ def test_a_function_that_is_out_of_time_is_killed_and_the_next_process_sends_not
             polled.result()
         assert contents(system) == ["pong"]
         assert answers == [b"Task timed out after 20.00 seconds"]
-        # The message again, and then the reply, which is a message too.
+        # The queue has the message again, and then the event of the reply.
         while mapping.poll():
             pass
     assert set(answers[1:]) == {b'{"batchItemFailures": []}'}

@@ -1,4 +1,4 @@
-"""The events of events/ fit the functions, and what `guildhook serve` has."""
+"""The events in events/ fit the functions and the sample guild of `guildhook serve`."""
 
 import json
 from datetime import UTC, datetime

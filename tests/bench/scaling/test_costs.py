@@ -20,7 +20,7 @@ def test_the_bill_agrees_with_the_simulation_on_lambda_queue_and_bucket():
     scenario = of_a_mean_day(Scenario(1_000))
     outcome = simulate(scenario, FEW)
     parts = [part for part in bill(scenario, outcome, LOG).parts if part.name.startswith(("Lambda", "SQS", "S3"))]
-    # The bill has the storage of the compiled plugins besides: cents.
+    # The bill also has the storage of the compiled plugins, which costs cents.
     assert sum(part.usd_a_million for part in parts) == pytest.approx(outcome.usd_per_million, abs=0.02)
 
 

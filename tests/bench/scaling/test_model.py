@@ -65,6 +65,6 @@ def test_a_window_fills_batches():
 
 
 def test_the_only_plugin_of_a_single_guild_is_always_in_memory():
-    # Often enough that no sandbox is taken away meanwhile.
+    # The messages are so frequent that Lambda ends no idle sandbox.
     alone = Workload(plugins_per_guild=1, shared=0, messages_per_guild_day=1_000_000)
     assert simulate(Scenario(1, workload=alone), FEW).memory_hits == pytest.approx(1, abs=0.01)

@@ -23,7 +23,7 @@ def admin(shared_system):
 
 
 def ask(handler, method="GET", path="/api/health"):
-    """The status, and the body or what kind of a problem it is."""
+    """The status, and the body or the kind of the problem."""
     answer = handler(http_request(method, path), CONTEXT)
     assert answer["headers"]["Cache-Control"] == "no-store"
     body = json.loads(answer["body"])
@@ -94,7 +94,7 @@ def test_a_fault_of_ours_is_told_to_the_log_alone(system, query, capsys):
 def test_no_environment_variable_makes_the_function_print_requests(shared_system):
     request = http_request("GET", "/api/health")
     request["headers"]["authorization"] = "Bearer s3cret"
-    # In a process of its own, since Powertools reads this variable from the process.
+    # A process of its own is needed, because Powertools reads this variable from the process.
     invoked = invoke(ADMIN_API, {**shared_system.environment, "POWERTOOLS_DEV": "true"}, request)
     assert invoked.answers[0]["statusCode"] == 200
     assert "s3cret" not in invoked.out + invoked.err

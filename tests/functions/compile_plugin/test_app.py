@@ -150,7 +150,7 @@ def test_a_deploy_does_not_wait_past_the_functions_time(system, query):
     install(system, wat.SILENT, wat.logs("one"), b"garbage")
     answer = provide(system.compile_handler, seconds=30)
     assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Asked": 3, "Left": 3})
-    # It is compiled all the same.
+    # The plugin is compiled nevertheless.
     drain(system)
     assert compiled(query) == {digest(wat.SILENT), digest(wat.logs("one"))}
 

@@ -38,7 +38,7 @@ def execute(url, statement):
 
 
 def break_it(url):
-    """A step of guildhook's finds its table there, made by somebody else."""
+    """Create the table of a migration beforehand, so that the migration fails."""
     execute(url, "CREATE TABLE plugin_state (secret TEXT)")
     execute(url, "INSERT INTO plugin_state VALUES ('s3cret')")
 

@@ -52,7 +52,7 @@ def test_a_reply_is_delivered(system, guild, query):
     assert (reply["channel_id"], reply["content"]) == (str(guild.channel_id), "pong")
     assert query("SELECT outcome, detail FROM plugin_runs") == [("ok", "")]
     assert query("SELECT state, detail FROM plugin_intents") == [("delivered", reply["id"])]
-    # The reply is a message too, of a bot: it comes by, and no plugin sees it.
+    # The reply is a message of a bot, so it reaches the function and no plugin.
     assert [system.mapping.poll(), system.mapping.poll()] == [1, 0]
     assert query("SELECT sum(runs) FROM plugin_usage") == [(1,)]
 
@@ -340,7 +340,7 @@ def test_a_server_down_at_start_is_one_line_and_no_crash(system, guild, capsys, 
 
 
 def reasons(out):
-    """Why records came back, one for each line that says so."""
+    """The reasons for which records came back, from the log."""
     lines = [json.loads(line) for line in out.splitlines()]
     return [line["reason"] for line in lines if line.get("message") == "record failed"]
 
@@ -464,7 +464,7 @@ def test_a_missing_variable_ends_the_start_with_one_line(system):
 
 @pytest.fixture
 def secretive(system, guild, query):
-    """Has a secret, and logs."""
+    """Install a plugin that has a secret, and logs."""
     plugin_id = system.install(guild, "secretive", wat.logs("ran"))
     system.compile(wat.logs("ran"))
     name = system.environment["GUILDHOOK_SETTINGS_SECRET"]
@@ -544,7 +544,7 @@ def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):
 
 
 def configured(system, **variables):
-    """The function with more environment, and its event source mapping."""
+    """Create the function with further variables, and its event source mapping."""
     environment = {**system.environment, **{f"GUILDHOOK_{name}": value for name, value in variables.items()}}
     return created_function(ON_MESSAGE, environment)
 
@@ -561,7 +561,7 @@ def test_a_failed_record_stays_invisible_for_longer_than_the_queues_timeout(syst
     with configured(system, RETRY_SECONDS="3600", LONGEST_RETRY_SECONDS="3600") as handler:
         source = mapping(system, handler)
         assert source.poll() == 2
-        # The malformed one is back at once, on its way to the dead-letter queue.
+        # The malformed record is visible at once, so that it soon becomes a dead letter.
         assert [source.poll() for _ in range(3)] == [1, 1, 0]
     assert contents(system) == []
 
@@ -580,7 +580,7 @@ def test_a_queue_that_cannot_be_told_has_a_timeout_of_its_own(system, guild, cap
 
 
 def metrics_of(out):
-    """One for each batch."""
+    """The metrics of each batch."""
     return [json.loads(line) for line in out.splitlines() if '"records"' in line]
 
 
@@ -616,7 +616,7 @@ def test_a_chat_api_that_answers_200_with_nonsense_leaves_the_reply_pending_and_
     assert state == "pending"
     assert detail == f"chat API at {portal.url} (GUILDHOOK_CHAT_API_URL): {nonsense}"
     assert nonsense in capsys.readouterr().out
-    # When the portal is gone the reply is sent, without another run.
+    # Once the portal answers again, the reply is sent without another run.
     assert invoke(body) == []
     assert contents(system) == ["pong"]
     assert query("SELECT runs FROM plugin_usage") == [(1,)]

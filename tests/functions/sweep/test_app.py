@@ -30,7 +30,7 @@ def guild(system):
 
 @pytest.fixture
 def forgotten(system, guild, query):
-    """Two answers that the chat server never got, and that the queue has given up: their event is a dead letter."""
+    """Two pending replies whose event has become a dead letter, so that the queue delivers them no more."""
     for _ in range(2):
         system.chat.say(guild.channel_id, "ada", "!ping")
     environment = {**system.environment, "GUILDHOOK_CHAT_API_URL": "http://127.0.0.1:1"}
@@ -104,7 +104,7 @@ def test_version_checks_that_nobody_finished_are_ended(system, query, capsys):
     for number, state in enumerate(["expected", "uploaded", "checking", "compiling", "ready", "refused"]):
         for _ in range(2):
             announce(system, plugin_id, bytes([number]) * 32, 1, state)
-    # One of each is old enough, and the other not quite.
+    # One version in each state is old enough, and the other is not.
     query(
         """UPDATE plugin_versions SET wasm_blob = 'wasm', updated_at = now() - CASE
                WHEN state IN ('checking', 'compiling') THEN interval '59 minutes' ELSE interval '23 hours' END
@@ -156,7 +156,7 @@ def test_wasm_that_was_written_into_plugins_becomes_a_version(system, guild, que
 
 def test_an_adopted_version_that_nobody_checks_is_asked_for_again(system, guild, query):
     system.sweep_handler({}, in_time())
-    # The request is lost.
+    # The request to compile is lost.
     sqs, url = system.aws.client("sqs"), system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
     (lost,) = sqs.receive_message(QueueUrl=url)["Messages"]
     sqs.delete_message(QueueUrl=url, ReceiptHandle=lost["ReceiptHandle"])

@@ -33,7 +33,7 @@ PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 RANDOM = wat.plugin(
     wat.on_message(
-        # Eight letters of a random number, eight of the time.
+        # Eight characters come from a random number, and eight from the time.
         """(i64.store (i32.const 16) (i64.or (i64.and (call $random) (i64.const 0x0f0f0f0f0f0f0f0f))
                                               (i64.const 0x4040404040404040)))
            (call $now (i32.const 64))
@@ -164,7 +164,7 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, wasm):
         {**each, "kind": "send_message"} for each in sent
     ]
     assert (first.state or {"count": "1"}) == state
-    # Another seed or another time would be another run.
+    # Another seed or another time would change the run.
     if wasm is RANDOM:
         assert trials.run(msgspec.structs.replace(again, seed=run["seed"] ^ 255)).result.logs[0] != first.logs[0]
 
