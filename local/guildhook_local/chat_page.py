@@ -26,7 +26,7 @@ _MAX_BODY_BYTES = 12 * MAX_CONTENT_CHARS + 1_000
 _MOST_MESSAGES = 200
 _MOST_READERS = 64
 _MOST_BEHIND = 256
-"""Messages that wait for a slow reader; it has to ask anew then."""
+"""The most messages that wait for a slow reader. With more, its stream ends, and it has to connect again."""
 _SIGN_OF_LIFE_SECONDS = 15
 
 _POLICY = (
@@ -43,7 +43,7 @@ _HEADERS = {
 
 
 def page_routes(chat: ChatServer, built: Path = BUILT_PAGE) -> list[BaseRoute]:
-    """The page, and what it asks."""
+    """Return the routes of the page and of its requests."""
     page = _ChatPage(chat, built)
     return [
         Route("/chat/guilds", page.own(page.list_guilds)),
@@ -147,7 +147,7 @@ class _ChatPage:
         return self._file(self._built / "index.html", "no-cache")
 
     async def show_asset(self, request: Request) -> Response:
-        # Their names have a digest of what is in them.
+        # A file's name has a digest of its content, so the content never changes.
         return self._file(self._built / "assets" / request.path_params["name"], "public, max-age=31536000, immutable")
 
     def _file(self, path: Path, caching: str) -> Response:

@@ -126,7 +126,7 @@ class ChatServer:
         return self._create(channel_id, {"author": author, "content": content, **time})
 
     def date_replies(self, since: datetime) -> None:
-        """Let what bots have sent since then have come right after the message that it goes back to."""
+        """Date each message that a bot has sent since then right after the message that it goes back to."""
         with self._changed:
             for reply in self.replies():
                 question = self._messages.get(str(reply.get("causality", {}).get("root")))
@@ -311,7 +311,7 @@ class ChatServer:
 
 
 def _read_send(body: bytes) -> tuple[str, str | None, dict[str, Any]]:
-    """Content, nonce, and what the message goes back to, which its event carries on."""
+    """Return the content, the nonce, and the fields that name the causality, which the message's event repeats."""
     try:
         send = json.loads(body)
         content, nonce, causality = send["content"], send.get("nonce"), send.get("causality")

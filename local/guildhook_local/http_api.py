@@ -70,7 +70,7 @@ class HttpApi:
                 # In a thread: the function blocks, and may ask this process's other servers for something.
                 answer = await asyncio.to_thread(self._invoke, event)
             except Exception:
-                # API Gateway says the same whatever a function raised.
+                # API Gateway gives the same answer for every error of a function.
                 _logger.exception("function %s failed", self._function_name)
                 return _message(500, "Internal Server Error")
         response = _response(answer)
@@ -146,7 +146,7 @@ def _joined(pairs: Any) -> dict[str, str]:
 
 
 def _text(headers: Mapping[str, str], body: bytes) -> str | None:
-    """None for what API Gateway does not take for text."""
+    """Return the body as a text, or None if API Gateway would pass it on as a binary."""
     if "content-encoding" in headers or not headers.get("content-type", "").startswith(_TEXT_TYPES):
         return None
     try:
@@ -156,7 +156,7 @@ def _text(headers: Mapping[str, str], body: bytes) -> str | None:
 
 
 def _response(answer: Any) -> Response | None:
-    """None for what API Gateway does not understand."""
+    """Return the function's answer as a response, or None if API Gateway would not understand it."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         # The short form: all of it is the body, as JSON.
         return Response(answer if isinstance(answer, str) else json.dumps(answer), media_type="application/json")

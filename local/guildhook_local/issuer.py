@@ -68,7 +68,7 @@ class _Grant:
 class Issuer:
     def __init__(self, people: Callable[[], Mapping[UUID, Person]], now: Callable[[], float] = time.time) -> None:
         self.url = ""
-        """Known when something listens."""
+        """The URL is set when the server listens."""
         self._people = people
         self._now = now
         self._redirect_uris: set[str] = set()
@@ -181,7 +181,7 @@ class Issuer:
         return _back(form, {"code": code})
 
     def _refused(self, asked: Mapping[str, str]) -> Response | None:
-        """None if somebody may sign in with this request. Only a redirect URI that is known is told what is wrong."""
+        """Return the refusal of a request to sign in, or None. Only a known redirect URI gets the reason."""
         if asked.get("client_id") != CLIENT_ID:
             return self._page(_error_page("There is no such client_id."), HTTPStatus.BAD_REQUEST)
         if asked.get("redirect_uri") not in self._redirect_uris:
@@ -201,7 +201,7 @@ class Issuer:
             return JSONResponse({"error": "unsupported_grant_type"}, 400, headers=headers)
         if form.get("client_id") != CLIENT_ID:
             return JSONResponse({"error": "invalid_client"}, 400, headers=headers)
-        # Gone whatever comes of it: a code is tried once.
+        # The code is removed first, since each code can be tried only once.
         with self._grants_lock:
             grant = self._grants.pop(form.get("code", ""), None)
         if grant is None or not self._holds(grant, form):

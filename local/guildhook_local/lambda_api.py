@@ -72,7 +72,7 @@ class LambdaApi:
 
 
 def _failed(kind: str, message: str) -> Response:
-    """Lambda answers 200 whatever became of the function."""
+    """Return the answer about a failed function. Lambda answers 200 for that as well."""
     headers = {"X-Amz-Function-Error": "Unhandled", "X-Amz-Executed-Version": "$LATEST"}
     return JSONResponse({"errorType": kind, "errorMessage": message}, headers=headers)
 

@@ -38,8 +38,8 @@ class LambdaContext:
 
 
 class EventSourceMapping:
-    """Deletes what the function has done. What it reports as failed stays, and comes back when its visibility
-    timeout is over; after maxReceiveCount the queue itself moves it to the dead-letter queue.
+    """Invokes the function with batches, and deletes the messages that it handled. A message that it reports as failed
+    comes back after its visibility timeout; after maxReceiveCount the queue moves it to the dead-letter queue.
     """
 
     def __init__(self, sqs: Any, queue_url: str, function_name: str, handler: Handler, batch_size: int = 10) -> None:
@@ -95,7 +95,7 @@ class EventSourceMapping:
         try:
             answer = self._handler(event, context)
         except Exception:
-            # Lambda counts an invocation that raised as a failure of the whole batch, whatever was raised.
+            # Lambda counts any error of an invocation as a failure of the whole batch.
             _logger.exception("function %s failed", self._function_name)
             return everything
         failed = _failed_ids(answer)

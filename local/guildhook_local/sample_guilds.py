@@ -126,7 +126,7 @@ def install_sample_plugins(system: Stack, admin_url: str) -> None:
 
 
 def live_through_a_day(system: Stack) -> None:
-    """Say what people said in the last day, and let the plugins answer; nothing else may take from the queue meanwhile.
+    """Send the sample messages of a day, and let the plugins answer. Nothing else may receive from the queue meanwhile.
 
     Every run is a real one. But runs are recorded with the time at which they were made, which is now: so the rows of
     each hour are moved there, in this machine's database, or charts and lists would have a single moment to show.
@@ -164,7 +164,7 @@ _MOVES: tuple[LiteralString, ...] = (
 
 
 class _Admin:
-    """Somebody who uses the admin API as its page does."""
+    """An admin who uses the admin API as its page does."""
 
     def __init__(self, system: Stack, http: urllib3.PoolManager, url: str, user_id: UUID, guild_id: UUID) -> None:
         self._system = system
@@ -186,7 +186,7 @@ class _Admin:
             self.change(plugin, "PUT", {"version": version["number"]}, "/shadow")
 
     def change(self, path: str, method: str, body: Mapping[str, Any], part: str = "") -> None:
-        """Change a part of what is at the path, as it is now."""
+        """Change a part of the resource at the path, with its current entity tag."""
         etag = self._ask("GET", path)["etag"]
         self._ask(method, path + part, body, {"If-Match": etag})
 

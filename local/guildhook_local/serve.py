@@ -87,15 +87,15 @@ def _check_free(address: str, port: int) -> None:
 
 
 def write_environment(file: Path, system: Stack) -> None:
-    """Write what `sam local` takes as --env-vars. Only the user can read a new one."""
+    """Write a file for `sam local --env-vars`. Only the user can read a new file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text(json.dumps(container_environment(system), indent=2) + "\n")
 
 
 def container_environment(system: Stack) -> dict[str, dict[str, str]]:
-    """For all functions. sam local gives each of them what the template declares for it, and what the template has for
-    AWS unless it stands here. An address that is not the loopback's is the same for containers and browsers.
+    """Return the variables of all functions. sam local passes on to each function the variables that the template
+    declares for it. An address other than the loopback's is the same for containers and browsers.
     """
     variables = {
         name: _LOOPBACK.sub(CONTAINERS_NAME_OF_THE_HOST, value)
@@ -106,7 +106,7 @@ def container_environment(system: Stack) -> dict[str, dict[str, str]]:
 
 
 def converse(served: Served, typed: int | None, show: Callable[[str, str], None], interrupted: threading.Event) -> None:
-    """Say each line of the file descriptor `typed` in the channel, and show by name and content what bots say."""
+    """Send each line of the file descriptor `typed` to the channel, and show the names and messages of bots."""
     system, seen = served.system, served.replies_before
     sources, begun = [] if typed is None else [typed], b""
     while not interrupted.is_set():

@@ -116,7 +116,7 @@ class Stack:
             return install_plugin(connection, guild.id, name, wasm, settings or {}, permissions)
 
     def compile(self, wasm: bytes) -> None:
-        """Let the compile function do what it is asked for, this wasm of an installed plugin included."""
+        """Request a compile of this wasm of an installed plugin, and let the compile function handle all requests."""
         self.compile_queue.ask([sha256(wasm).digest()])
         while self.compile_mapping.poll():
             pass
@@ -222,6 +222,6 @@ def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
     return {
         "GUILDHOOK_DATABASE_URL": without,
         "GUILDHOOK_DATABASE_SECRET": secret,
-        # Only for migrate, which creates it: the functions are one role here.
+        # Only migrate reads these, and creates the role. All functions share one role here.
         **{f"GUILDHOOK_DATABASE_{of}ROLE": f"{name}-functions" for of in ("", "COMPILE_", "SWEEP_", "ADMIN_")},
     }

@@ -1,4 +1,4 @@
-"""Bounded reading of an HTTP body, whose size and end the other side decides."""
+"""Reads HTTP bodies with a limit for their size and for the time, since the other side decides both."""
 
 import time
 from typing import Final
@@ -15,7 +15,7 @@ class EndlessAnswerError(urllib3.exceptions.HTTPError):
 def read_at_most(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds: float) -> bytes:
     """The first `max_bytes` of the body.
 
-    `total_seconds` limit the time of reading, which no timeout of the socket does: that begins anew with each byte.
+    `total_seconds` limit the time of reading. A timeout of the socket does not, since it starts again with each byte.
     Raises urllib3's HTTPError, and EndlessAnswerError, which is one, when the time is over.
     """
     deadline = time.monotonic() + total_seconds

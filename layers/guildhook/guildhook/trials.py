@@ -51,11 +51,11 @@ class TrialFailure(StrEnum):
     """The reason for which there is no run."""
 
     NOT_COMPILED = "not_compiled"
-    """By the engine of the function; the compile function can be asked."""
+    """The version has no artifact for the function's engine; the compile function can be asked for it."""
     UNAVAILABLE = "unavailable"
-    """This time."""
+    """A service or the artifact is unavailable now; the same trial may succeed later."""
     INVALID = "invalid"
-    """The request, or a result that is too large; `detail` says it."""
+    """The request is not valid, or the result is too large; `detail` has the reason."""
 
 
 class TrialResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,7 +89,7 @@ class TrialRunner:
     """Trials in this process, as the function does them."""
 
     def __init__(self, engine: str, sandbox: Sandbox, modules: ModuleCache[LoadedModule]) -> None:
-        """`engine` is the fingerprint of the one that the sandbox has."""
+        """`engine` is the fingerprint of the sandbox's engine."""
         self._engine = engine
         self._sandbox = sandbox
         self._modules = modules

@@ -52,8 +52,9 @@ def is_resource_request(event: Any) -> bool:
 def provide(event: Any, resource_type: str, work: Callable[[], Mapping[str, int]]) -> None:
     """Answer a request for a resource of this type: `work` creates or updates it, and there is nothing to delete.
 
-    `work` returns the resource's attributes; what it raises is the reason of a failure. Raises ValueError for what is
-    no request, InfrastructureError if the answer cannot be delivered: Lambda then invokes the function again.
+    `work` returns the resource's attributes, and an error that it raises is answered as a failure with its reason.
+    Raises ValueError if the event is not a request, and InfrastructureError if the answer cannot be delivered: Lambda
+    then invokes the function again.
     """
     request = msgspec.convert(event, ResourceRequest)
     _deliver(request, _answer(request, resource_type, work))

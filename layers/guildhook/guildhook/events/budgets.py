@@ -1,4 +1,4 @@
-"""The share of a guild: what its plugins may use in a minute and keep as state, so that no guild takes another's."""
+"""The budget of a guild limits the use of its plugins in a minute, and their state, so that other guilds get theirs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class GuildBudget:
 
 @dataclass(slots=True)
 class _GuildUse:
-    """The budget of one guild, and what is used of it."""
+    """The budget of one guild, and its use so far."""
 
     budget: GuildBudget
     spent: SpentBudget
@@ -64,7 +64,7 @@ class Budgets:
         plugins: Iterable[InstalledPlugin] = (),
         minute_seconds_left: float = 0,
     ) -> None:
-        """`spent` is what guilds have used of this minute, which ends in `minute_seconds_left`, before the batch.
+        """`spent` is the use of each guild in this minute before the batch. The minute ends in `minute_seconds_left`.
 
         `plugins` are all plugins of the guilds, with their state; `budget_of` is called once for each guild.
         """

@@ -1,10 +1,10 @@
 """The reasons not to run a plugin on a message, each found by a check of its own.
 
-A check is a function from what is known of one run to a reason, or None. To add a check, write the function and put
-it into one of the two tuples at the end of this file:
+A check is a function that takes the facts about one run and returns a reason, or None. To add a check, write the
+function and put it into one of the two tuples at the end of this file:
 
 - `BEFORE_MODULES` needs only the message and the plugin. A plugin that does not take the message is not fetched.
-- `BEFORE_RUN` is asked right before the run would start, and knows what the batch has used up by then.
+- `BEFORE_RUN` is asked right before the run would start, and knows the use of time, budget and log up to then.
 
 In both the first reason counts, so the order matters; it is explained beside each tuple. Versions that run as a shadow
 pass the same checks as live ones.

@@ -104,9 +104,9 @@ class UnrecordedRuns:
 
 
 class Handling:
-    """One batch: how much time it has, what is still to be done, and what has been done.
+    """One batch with its deadlines, its remaining work and its results.
 
-    Each step of the worker is given the handling, takes what it works on from there, and leaves its results there.
+    Each step of the worker takes its work from the handling, and leaves its results there.
     """
 
     def __init__(self, batch: Batch, deadline: float) -> None:
@@ -182,7 +182,7 @@ class Handling:
             self.postpone([message_id], why)
 
     def note_recorded(self, attempt: UnrecordedRuns, recorded: RecordedBatch) -> None:
-        """Note what PostgreSQL has taken of an attempt; its intents are to be sent now."""
+        """Note the runs of an attempt that PostgreSQL recorded; their intents are to be sent now."""
         runs = [run for run in attempt.runs if run.plugin.id not in recorded.stale | recorded.busy]
         self.runs += runs
         self.passed_over += attempt.passed_over
@@ -214,7 +214,7 @@ class Handling:
         """Return the records that must come back, by their ids.
 
         They wait longer each time, and at least as long as their reason asks. A malformed record stays malformed, so
-        it returns at once, and soon becomes a dead letter that somebody looks at.
+        it returns at once, and soon becomes a dead letter, for which there is an alarm.
         """
         batch = self.batch
         reasons = [(record, why) for message_id, why in self.postponed.items() for record in batch.records[message_id]]

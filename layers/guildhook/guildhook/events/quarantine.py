@@ -1,8 +1,8 @@
-"""Quarantine, as far as it is Python's: whether a plugin may run now, and what its runs say about it.
+"""The part of quarantine that is decided in Python: it reads from the snapshot whether a plugin may run, and reports
+the failures of a batch as Judgements.
 
-PostgreSQL counts the failures and decides who is quarantined and for how long, under row locks and by the
-operator's QuarantineRules. Nothing here knows a threshold: the snapshot says whether a plugin may run, and
-Judgements report failures.
+PostgreSQL counts the failures, and decides which plugins are quarantined and for how long, under row locks and by the
+operator's QuarantineRules. No threshold is known here.
 """
 
 from collections.abc import Iterable, Sequence

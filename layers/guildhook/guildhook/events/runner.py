@@ -57,7 +57,7 @@ class Runner:
                 runs.settings[each.plugin.id] = open_settings(each.plugin, self._sealer)
 
     def facts(self, handling: Handling, runs: UnrecordedRuns, due: DueRun, latest_start: float) -> RunFacts:
-        """Gather what the checks need to know of a run. Its settings are open in `runs`."""
+        """Gather the facts about a run for the checks. Its settings must be open in `runs`."""
         plugin = due.plugin
         return RunFacts(
             message=due.message,

@@ -22,7 +22,7 @@ from guildhook.stage import Stage
 from guildhook.store.events import EventStore, RunRecord
 
 _REST_SECONDS: Final = 60
-"""A module that could not be had is not looked for again for so long: S3 can take half a minute to fail."""
+"""The time for which an unavailable module is not looked for again: S3 can take half a minute to fail."""
 _UNCOMPILED: Final = UnavailableModule("it is not compiled yet")
 
 _logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Shadows:
         self._quarantine = quarantine
         self._stage = stage
         self._resting: dict[NeededModule, float] = {}
-        """The modules that could not be had, with the times at which they are looked for again."""
+        """The unavailable modules, with the times at which they are looked for again."""
 
     def run_beside(self, handling: Handling, runs: UnrecordedRuns) -> None:
         """Add the shadows whose modules are in memory to an attempt, so that one write records all.

@@ -110,7 +110,7 @@ class Worker:
         self._sender.close()
 
     def process(self, records: Sequence[QueueRecord], deadline: float) -> BatchReport:
-        """Run the plugins of every message in the batch, and send what they ask for.
+        """Run the plugins of every message in the batch, and send their messages.
 
         The number of database statements does not depend on the number of messages, guilds or plugins. Modules that
         must be compiled come last, and only if that can end before `deadline`, by time.monotonic(). Nothing is raised
@@ -137,7 +137,7 @@ class Worker:
         )
 
     def _handle(self, handling: Handling) -> None:
-        """Take the steps of the way, in their order."""
+        """Take a batch from its snapshot to its replies, step by step."""
         if not self._read_snapshot(handling):
             return
         self._find_modules(handling)

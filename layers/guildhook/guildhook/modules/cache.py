@@ -37,14 +37,14 @@ _MAX_REFUSALS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class UnavailableModule:
-    """The module could not be had this time."""
+    """A module that cannot be loaded now, although it may be later."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NeededModule:
-    """A module by the digest of its wasm; `compiled` is what Postgres holds of it, or None if nobody compiled it."""
+    """A module by the digest of its wasm. `compiled` comes from Postgres; None means that it was never compiled."""
 
     wasm_sha256: bytes
     compiled: Artifact | Refusal | None
@@ -94,7 +94,7 @@ class ModuleCache(Generic[Module]):
     ) -> None:
         """`memory_bytes` and `disk_bytes` limit the artifacts at these levels; `directory` is created if it is missing.
 
-        `ask` is told what was never compiled; what it raises as InfrastructureError is logged.
+        `ask` gets the digests of wasm that was never compiled; an InfrastructureError that it raises is logged.
         """
         self._loader = loader
         self._bucket = bucket

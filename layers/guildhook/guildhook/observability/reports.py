@@ -21,9 +21,8 @@ from guildhook.sweeper import SweepReport
 from guildhook.versions.compile_queue import CompileRequest, UploadNotice, VersionRequest, WasmRequest
 
 if TYPE_CHECKING:
-    from guildhook.admin.request_report import RequestReport  # which the other functions do without
-
-    # It brings what requests to AWS need, and the functions that handle messages start without that.
+    # Most functions start without the admin API and without botocore's signatures, which trials import.
+    from guildhook.admin.request_report import RequestReport
     from guildhook.trials import TrialRequest, TrialResult
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")

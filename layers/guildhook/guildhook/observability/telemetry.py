@@ -21,7 +21,7 @@ _NAME: Final = "guildhook"
 """The name of the logger and of the metrics' namespace. The library's loggers are its children and share its form."""
 
 _TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", "F", "FALSE", "OFF"})
-"""As Powertools reads them."""
+"""The texts that Powertools reads as true or false."""
 
 
 class _InvocationMetrics(EphemeralMetrics):

@@ -92,5 +92,5 @@ def _reason(error: psycopg.Error) -> str:
         return f"{primary}: this role needs what the migrate function grants to GUILDHOOK_DATABASE_ROLE"
     if isinstance(error, psycopg.ProgrammingError):
         return f"{primary} (are all migrations applied?)"
-    # The text of other errors can quote what was written, a message's content included.
+    # The text of other errors can quote the parameters, and so the content of messages.
     return f"{type(error).__name__}, SQLSTATE {error.sqlstate}"

@@ -1,4 +1,4 @@
-"""The queue of the compile function: what it is asked to compile."""
+"""The queue of the compile function, and the requests on it."""
 
 import json
 from collections.abc import Iterable

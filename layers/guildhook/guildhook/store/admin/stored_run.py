@@ -69,7 +69,7 @@ class StoredUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageTraces(msgspec.Struct, frozen=True, kw_only=True):
-    """The traces of a message that explain what a plugin did with it, apart from the plugin's run."""
+    """The traces of a message that explain why a plugin answered or did not, apart from the plugin's run."""
 
     seen_at: datetime | None
     """The time of the message, if another plugin of the guild was run on it."""

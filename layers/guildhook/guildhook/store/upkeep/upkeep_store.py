@@ -42,7 +42,7 @@ class UpkeepStore(Session):
         return len(self.write("forget_abandoned", {"hours": older_than_hours, "limit": limit}))
 
     def refuse_stuck(self, older_than_minutes: int, reason: str, limit: int) -> list[tuple[UUID, UUID]]:
-        """Refuse versions whose check began so long ago and has not ended. Returns their and their plugins' ids."""
+        """Refuse versions whose check began so long ago and has not ended. Returns the ids of version and plugin."""
         parameters = {"minutes": older_than_minutes, "reasons": Jsonb([reason]), "limit": limit}
         return self.write("refuse_stuck", parameters)
 
