@@ -87,7 +87,7 @@ def test_resources_and_parameters_are_those_of_the_template():
 
 
 def test_variables_are_those_of_the_configuration():
-    configuration = (ROOT / "docs" / "configuration.md").read_text()
+    configuration = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= set(re.findall(r"`(GUILDHOOK_\w+)`", configuration))
 
 
