@@ -71,7 +71,7 @@ def http_server(
                 self.wfile.write(answer.body[start : start + size])
 
         def log_message(self, *_: object) -> None:
-            """The test knows what it asks for."""
+            """Log nothing: the test knows its requests."""
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if tls:

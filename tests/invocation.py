@@ -1,4 +1,4 @@
-"""Invokes a function in a process of its own, and keeps all that it prints."""
+"""Invokes a function in a process of its own, and keeps its output."""
 
 import json
 import os

@@ -24,7 +24,7 @@ class WireServer:
 
 @contextmanager
 def wire_server(announced: str, actual: int) -> Iterator[WireServer]:
-    """`announced` is the version that it opens with, such as "15.4", and `actual` what it says when it is asked."""
+    """`announced` is the version in its greeting, such as "15.4", and `actual` the version that a query returns."""
 
     class Connection(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -77,7 +77,7 @@ def _startup(incoming: BinaryIO, outgoing: BinaryIO) -> dict[str, str]:
 
 
 def _message(incoming: BinaryIO) -> tuple[bytes, bytes]:
-    """Kind and body; empty where the connection has ended."""
+    """Read the kind and the body of a message; both are empty at the end of the connection."""
     head = incoming.read(5)
     if len(head) < 5:
         return b"", b""

@@ -1,4 +1,4 @@
-"""Where the project lies that is tested."""
+"""The folder of the tested project."""
 
 from pathlib import Path
 

@@ -76,7 +76,7 @@ class FixedKeys:
 
 
 class NoKeys:
-    """Keys that cannot be had, since Secrets Manager does not answer."""
+    """Keys that cannot be read, because Secrets Manager does not answer."""
 
     def current(self) -> SettingsKeys:
         raise InfrastructureError("no answer")

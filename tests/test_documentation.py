@@ -78,7 +78,7 @@ def anchors(document):
 
 
 def test_every_decision_has_its_four_parts_and_a_row_in_the_index():
-    """Numbers run from 1 without a gap. The index has the title and the sentence of each record."""
+    """The numbers run from 1 without a gap. The index has the title and the sentence of each record."""
     assert [path.name[:4] for path in DECISIONS] == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.*) \| (.*) \|$", index, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The lock files: complete, hashed, and free of where things came from."""
+"""The lock files are complete, have hashes, and name no registry."""
 
 import re
 from pathlib import Path

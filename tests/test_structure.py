@@ -12,23 +12,23 @@ BORDERS = {
     "model": set(),
     "errors": set(),
     "stage": set(),
-    # It knows no function, and is handed the one that it starts.
+    # This room imports no function: it receives the one that it starts.
     "startup": {"errors"},
     "http_bodies": set(),
-    # The parts know neither each other nor anything above them.
+    # The parts import neither each other nor a room above them.
     "aws": {"errors", "http_bodies"},
     "sandbox": {"errors", "model"},
     "plugin_settings": {"aws", "errors"},
     "modules": {"aws", "errors", "model"},
     "store": {"aws", "errors", "model"},
     "chat": {"aws", "errors", "http_bodies", "model"},
-    # The journeys are made of the parts, and know no other journey.
+    # The journeys import the parts, and no other journey.
     "events": {"chat", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store"},
     "versions": {"aws", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store"},
     "trials": {"aws", "errors", "model", "modules", "sandbox"},
     # The configuration builds the rules of the journeys; it is read by the functions.
     "configuration": {"aws", "errors", "events", "model", "sandbox", "store"},
-    # These start work of several journeys, or report it.
+    # These rooms start the work of several journeys, or report it.
     "admin": {
         "chat",
         "errors",

@@ -11,7 +11,7 @@ from guildhook_local.stack import Stack
 
 
 def add_plugin(system: Stack) -> UUID:
-    """One that has no version yet, in a guild of its own."""
+    """Insert a plugin without versions, in a guild of its own."""
     statement = "INSERT INTO plugins (guild_id, name, wasm_blob) VALUES (%s, 'plugin', '') RETURNING id"
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         ((plugin_id,),) = connection.execute(statement, [system.add_guild().id]).fetchall()
@@ -36,7 +36,7 @@ def announce_wasm(system: Stack, wasm: bytes, plugin_id: UUID | None = None) -> 
 
 
 def upload(system: Stack, version_id: UUID, file: bytes) -> None:
-    """With the form that the version's announcement is answered with. moto does not look at its conditions."""
+    """Upload with the form from the answer to the announcement. moto does not check the conditions of the form."""
     form = Uploads(system.aws.access, system.bucket).form(version_id, sha256(file).digest(), len(file))
     with urllib3.PoolManager() as http:
         answer = http.request("POST", form.url, fields={**form.fields, "file": ("plugin.wasm", file)})
@@ -44,7 +44,7 @@ def upload(system: Stack, version_id: UUID, file: bytes) -> None:
 
 
 def add_version(database, plugin_id, wasm, state="ready", **columns):
-    """Its id. `columns` of the plugin are pointed at it: live, shadow."""
+    """Insert a version and return its id. `columns` of the plugin, such as live or shadow, are set to it."""
     number = database.execute("SELECT count(*) + 1 FROM plugin_versions").fetchone()[0]
     stored = None if state in ("expected", "refused") else wasm
     ((version_id,),) = database.execute(

@@ -1,8 +1,8 @@
-"""WebAssembly binaries for the tests, where text cannot say it: too large, or malformed."""
+"""WebAssembly binaries for the tests that text cannot express, such as large or malformed ones."""
 
 
 def number(value: int) -> bytes:
-    """LEB128 in as many bytes as the largest number needs."""
+    """Encode a number as LEB128 of the largest length."""
     return bytes(value >> shift & 0x7F | 0x80 for shift in range(0, 28, 7)) + bytes([value >> 28])
 
 

@@ -97,7 +97,7 @@ _STATE_DECLARED = """
   (import "host" "delete" (func $delete (param i32 i32)))
   (data (i32.const 32) "(none)")
 """
-# Logs the answer at 16: a `some` and an `err` begin with 1, and have a text.
+# Logs the result at 16: a `some` and an `err` begin with 1, and are followed by a text.
 _LOG_TEXT = "(call $log (i32.load (i32.const 20)) (i32.load (i32.const 24)))"
 _STATE_ANSWER = {
     "get": f"(if (i32.load8_u (i32.const 16)) (then {_LOG_TEXT}) (else (call $log (i32.const 32) (i32.const 6))))",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 TRACE_ID, PARENT_ID = "1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8"
-# Where the SDK tells Lambda that it is there.
+# The SDK creates this file to tell Lambda that it is loaded.
 _TOUCHED = Path("/tmp/.aws-xray")
 
 
@@ -19,7 +19,7 @@ class Daemon:
     listening: socket.socket
 
     def environment(self, *, sampled: bool = True) -> Mapping[str, str]:
-        """The segments that Lambda adds to those of a function for an invocation."""
+        """Return the variables that Lambda sets for an invocation, with this daemon's address."""
         host, port = self.listening.getsockname()
         return {
             "LAMBDA_TASK_ROOT": "/var/task",

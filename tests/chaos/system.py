@@ -237,7 +237,7 @@ class System:
         )
 
     def window_ms(self) -> list[float]:
-        """Return the sorted times in ms from the storing of each message by the chat server to the record of its delivery."""
+        """Return the sorted times, in ms, from the storing of each message to the record of its delivery."""
         with psycopg.connect(self.stack.database_url) as connection:
             delivered = connection.execute(
                 "SELECT detail, updated_at FROM plugin_intents WHERE state = 'delivered'"

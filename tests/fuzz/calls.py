@@ -1,7 +1,7 @@
-"""Plugins that call the host in any order with any arguments, and what must come of it.
+"""Generates plugins that call the host in any order with any arguments, and a model of their results.
 
-The model speaks of a plugin that calls host-api, settings and state alone. Of WASI it knows nothing: plugins that
-call it are held to the rules of check_result.
+The model covers plugins that call host-api, settings and state alone. It does not cover WASI: plugins that
+call WASI are checked by the rules of check_result.
 """
 
 import json
@@ -48,7 +48,7 @@ _DATA: Final = b"".join(_RIGHT + _WRONG)
 
 
 def _pieces(texts: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Where they are in the guest's memory: address and size."""
+    """Return the address and the size of each text in the guest's memory."""
     return [(_DATA_AT + _DATA.index(text), len(text)) for text in texts]
 
 
@@ -100,14 +100,14 @@ class Program:
         )
 
 
-# --- what to try -----------------------------------------------------------------------------------------------
+# --- programs --------------------------------------------------------------------------------------------------
 
 _anywhere = st.integers(0, 2**32 - 1)
 _edges = st.sampled_from([0, 1, 3, 4, _HEAP, _MEMORY_BYTES - 12, _MEMORY_BYTES - 1, _MEMORY_BYTES, 2**31, 2**32 - 1])
 
 
 def _mostly(right: st.SearchStrategy[T], wrong: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
-    """Were more than a few arguments wrong, nearly every program would end at its first call."""
+    """Draw a wrong argument in one of twenty cases. With more of them most programs would end at their first call."""
     return st.sampled_from([right] * 19 + [wrong]).flatmap(lambda strategy: strategy)
 
 
@@ -155,7 +155,7 @@ _TIGHT: Final = {
 
 @st.composite
 def tight_limits(draw: st.DrawFn) -> Limits:
-    """As much as ever needed of most things, and little of a few: were all limits tight, one would hide the others."""
+    """Draw limits of which at most three are tight. With more of them one limit would hide the others."""
     names = draw(st.lists(st.sampled_from(sorted(_TIGHT)), max_size=3, unique=True))
     return limits(sends=draw(st.integers(0, 5)), **{name: draw(_TIGHT[name]) for name in names})
 
@@ -166,7 +166,7 @@ _settings = st.dictionaries(
     max_size=4,
 )
 
-# Under keys that the calls name as well. What Postgres gives has no NUL.
+# The keys are those that the calls name. Texts from Postgres have no NUL.
 _state = st.dictionaries(
     st.sampled_from([text.decode() for text in _RIGHT[1:] if b"\0" not in text]),
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30),
@@ -176,7 +176,7 @@ _state = st.dictionaries(
 
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
-    with_wasi = draw(st.integers(0, 3)) == 3  # it compiles twenty times as long
+    with_wasi = draw(st.integers(0, 3)) == 3  # compiling takes twenty times as long with WASI
     opening = [Call(name, arguments) for name, arguments in host_wat.OPENING] if with_wasi else []
     return Program(
         calls=(*opening, *draw(st.lists(_calls(with_wasi), max_size=16))),
@@ -190,7 +190,7 @@ def programs(draw: st.DrawFn) -> Program:
     )
 
 
-# --- what must come of it --------------------------------------------------------------------------------------
+# --- model -----------------------------------------------------------------------------------------------------
 
 
 class _EndedError(Exception):
@@ -200,7 +200,7 @@ class _EndedError(Exception):
 
 @dataclass
 class _Model:
-    """The guest's memory, and what the host has seen."""
+    """The guest's memory, and the calls, logs, intents and state of the host."""
 
     program: Program
     calls: list[HostFunctionCall] = field(default_factory=list)
@@ -256,7 +256,7 @@ class _Model:
 
     def _send(self, channel: bytes, content: bytes) -> tuple[bool, bytes]:
         text = content[: 4 * (self.program.limits.content_chars + 1)].decode(errors="ignore")
-        # The host's own words: that no wrong message passes is for check_result to see.
+        # The model takes the reason from the host. check_result finds a wrong message that the host let pass.
         refusal = _refuse_send(self._host_calls(), channel.decode(), text)
         if refusal:
             self._refuse(refusal)
@@ -267,7 +267,7 @@ class _Model:
         return False, key.encode()
 
     def _set(self, key: str, value: str) -> str | None:
-        """Why it is refused."""
+        """Set a key. Returns the reason of a refusal, or None."""
         most, size, after = self.program.limits, len(key.encode()), {**self.state, key: value}
         before_bytes, after_bytes = state_bytes(self.state), state_bytes(after)
         reasons = {
@@ -290,7 +290,7 @@ class _Model:
         return None
 
     def _host_calls(self) -> Any:
-        """As much of OngoingRun as a refusal looks at."""
+        """Return the fields of OngoingRun that a check of a send reads."""
         return SimpleNamespace(permissions=self.program.permissions, limits=self.program.limits, intents=self.intents)
 
     def _refuse(self, reason: str) -> None:
@@ -299,7 +299,7 @@ class _Model:
         self._log(f"guildhook: {function} refused: {reason}".encode())
 
     def _count(self, function: str, size: int) -> None:
-        """A call, and the bytes that its texts have."""
+        """Count a call and the bytes of its texts."""
         self.calls.append(HostFunctionCall(function, None))
         self.passed += size
         self._end_if(len(self.calls) > self.program.limits.host_calls)
@@ -327,7 +327,7 @@ class _Model:
         return text
 
     def _store(self, address: int, text: bytes | None, discriminant: int | None = None) -> None:
-        """A string, or a result or option of one, as the canonical ABI lays it out."""
+        """Write a string, or a result or an option of a string, in the layout of the canonical ABI."""
         size = 8 if discriminant is None else 12
         self._trap_if(address % 4 != 0 or address + size > _MEMORY_BYTES)
         if discriminant is not None:
@@ -338,7 +338,7 @@ class _Model:
         self.memory[address : address + 8] = struct.pack("<II", self._enter(text), len(text))
 
     def _enter(self, text: bytes) -> int:
-        """Into memory that the guest's realloc gives."""
+        """Copy a text into memory that the guest's realloc allocates. Returns its address."""
         start = self.heap
         self._trap_if(start + len(text) > _MEMORY_BYTES)
         self.memory[start : start + len(text)] = text
@@ -355,7 +355,7 @@ class _Model:
 
 
 def contradictions(program: Program, result: RunResult) -> list[str]:
-    """Where the result is not what the model says."""
+    """Return the differences between the result and the model."""
     most = program.limits
     if result.outcome is Outcome.OUT_OF_MEMORY:
         wrong = most.memory_bytes >= _MEMORY_BYTES and not program.with_wasi
@@ -368,12 +368,12 @@ def contradictions(program: Program, result: RunResult) -> list[str]:
     model = _Model(program)
     outcome = model.run()
     if result.outcome in (Outcome.OUT_OF_FUEL, Outcome.DEADLINE):
-        # The model counts no fuel: of what it expects, a beginning is seen.
+        # The model does not count fuel, so the result has only a beginning of the expected calls and logs.
         model.calls = model.calls[: result.host_calls]
         model.passed = min(model.passed, result.host_call_bytes)
         model.logs = model.logs[: len(result.logs)]
         outcome = result.outcome
-    # Out of fuel, a run can have ended between two calls.
+    # A run that is out of fuel can have ended between two calls.
     ended_in_call = [outcome is Outcome.HOST_CALL_LIMIT, *(call.denied == result.detail for call in result.calls[-1:])]
     if outcome not in (Outcome.OK, Outcome.TRAP) and model.calls and any(ended_in_call):
         model.calls[-1] = HostFunctionCall(model.calls[-1].function, result.detail)

@@ -1,8 +1,8 @@
-"""Takes an upload the whole way of a stranger's plugin, in a process that may die of it, and says what went wrong.
+"""Takes an upload through all stages of a stranger's plugin, in a child process that may die, and reports faults.
 
-The child process does what production does: inspect, compile, load, run. The one difference is that it compiles
-within itself, a hundred times as fast as in a process of its own. Where that ends the child, or once in a while, the
-real `Engine.compile` is asked too.
+The child process inspects, compiles, loads and runs as production does. The one difference is that it compiles
+within itself, a hundred times as fast as in a process of its own. If that ends the child, and in some other cases, the
+real `Engine.compile` is called too.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ from guildhook.model import CompiledModule, Message, Outcome, Permission, RunRes
 from guildhook.sandbox import Engine, Limits, LoadedModule, LoadedPlugin, Sandbox, inspect
 from samples import MESSAGE, PLUGIN_ID, TIME, limits
 
-# Fuel ends a guest long before. What is still at it by then hangs.
+# Fuel ends a guest long before this time, so a case that takes longer hangs.
 _HANG_SECONDS: Final = 60
 _REASON_CHARS: Final = 3_000
 _DETAIL_CHARS: Final = 500
@@ -91,21 +91,21 @@ class Driver:
         self._pipe, theirs = _SPAWN.Pipe()
         self._child = _SPAWN.Process(target=serve, args=(theirs,), daemon=True)
         self._child.start()
-        theirs.close()  # else its end is never seen
+        theirs.close()  # else the end of the child would not close the pipe
 
     def _judge_compiler(self, case: Case) -> Verdict:
-        """The compiler may take too long or crash, if that makes no more of it than an invalid plugin."""
+        """Judge a case that ended the child while compiling: Engine.compile must report an invalid plugin."""
         try:
             self._engine.compile(case.wasm)
         except InvalidPluginError as error:
             return Verdict("compiler died", tuple(_unprintable("the compiler's reason", str(error), _REASON_CHARS)))
-        except Exception as error:  # noqa: BLE001 - that it is another is the finding
+        except Exception as error:  # noqa: BLE001 - any other exception is a finding
             return Verdict("compiler died", (f"Engine.compile raises {error!r}",))
         return Verdict("compiler died", ("compiling ends the driver, and Engine.compile does not mind",))
 
 
 def serve(pipe: Connection) -> None:
-    """The child's main function: answers each case with the stages it comes to, and a verdict."""
+    """The child's main function: answers each case with the stages that it reaches, and a verdict."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
         judge = _Judge(pipe, Path(folder))
@@ -127,7 +127,7 @@ class _Judge:
     def verdict(self, case: Case) -> Verdict:
         try:
             return self._verdict(case)
-        except Exception as error:  # noqa: BLE001 - nothing on the way may raise anything but what is caught below
+        except Exception as error:  # noqa: BLE001 - any exception that the stages do not catch is a finding
             return Verdict("raised", (f"raises {error!r}",))
 
     def _verdict(self, case: Case) -> Verdict:
@@ -193,7 +193,7 @@ def state_bytes(state: Mapping[str, str]) -> int:
 
 
 def check_result(case: Case, result: RunResult) -> list[str]:
-    """Faults in a result that no plugin may cause."""
+    """Return the faults in a result that no plugin may cause."""
     return [
         *_unprintable("detail", result.detail, _DETAIL_CHARS),
         *(problem for problem, found in _rules(case, result) if found),
@@ -206,7 +206,7 @@ def _rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
     yield f"the fault is ours: {result.detail}", result.outcome is Outcome.INTERNAL
     yield f"outcome ok with detail {result.detail!r}", (result.outcome is Outcome.OK) != (not result.detail)
     yield f"{result.fuel_used} of {most.fuel} fuel used", not 0 <= result.fuel_used <= most.fuel
-    # The call that is one too many is counted, and ends the run.
+    # The call over the limit is counted too, and ends the run.
     yield f"{result.host_calls} host calls", result.host_calls > most.host_calls + 1
     yield f"{len(result.calls)} host calls of {result.host_calls} recorded", len(result.calls) != result.host_calls
     yield "a denied call too long to show", any(len(call.denied or "") > _DETAIL_CHARS for call in result.calls)
@@ -238,12 +238,12 @@ def _state_rules(case: Case, result: RunResult) -> Iterator[tuple[str, bool]]:
     new = {key for key in state if key not in given}
     yield "a state of a run that failed", result.outcome is not Outcome.OK
     yield "a new state that is the old one", state == given
-    # One that was over a limit before may still be.
+    # A state that was over a limit before the run may stay over it.
     yield f"a state of {len(state)} keys", len(state) > max(most.state_keys, len(given))
     yield f"a state of {state_bytes(state)} bytes", state_bytes(state) > max(most.state_bytes, state_bytes(given))
     yield "a key of no or too many bytes", any(not 0 < len(key.encode()) <= most.state_key_bytes for key in new)
     yield "a NUL in the state, which Postgres does not store", any("\0" in text for text in (*new, *state.values()))
 
 
-def _unprintable(what: str, text: str, most: int = _REASON_CHARS) -> list[str]:
-    return [] if text.isprintable() and len(text) <= most else [f"{what}, {len(text)} characters: {text[:200]!r}"]
+def _unprintable(kind: str, text: str, most: int = _REASON_CHARS) -> list[str]:
+    return [] if text.isprintable() and len(text) <= most else [f"{kind}, {len(text)} characters: {text[:200]!r}"]

@@ -1,4 +1,4 @@
-"""The host functions and some of WASI, lowered for a core module: what the arguments of wat.plugin are made of."""
+"""The host functions and some of WASI, lowered for a core module, as texts for the arguments of wat.plugin."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -68,14 +68,14 @@ _WASI: Final = """
 class Function:
     name: str
     parameters: tuple[str, ...]
-    """i64, or what an i32 means: `size` counts the bytes from the `address` or `channel` before it."""
+    """i64, or the meaning of an i32: `size` counts the bytes from the `address` or `channel` before it."""
     source: str
     """The lowered function: instance and export, or the resource whose handle is dropped."""
     result: str = ""
 
     @property
     def import_name(self) -> str:
-        """In a core module; wat.plugin has decided on one that is longer than its own short name for it."""
+        """The name of the import in a core module. wat.plugin has a short name and a longer import name for a send."""
         return "send-message" if self.name == "send" else self.name
 
     @property
@@ -143,7 +143,7 @@ def lowered(with_wasi: bool) -> str:
 
 
 def exported(with_wasi: bool, everything: bool = False) -> str:
-    """For an instance of core functions; wat.plugin adds its own ones, unless `everything` is asked for."""
+    """Return the exports of an instance of core functions, without those that wat.plugin adds unless `everything`."""
     return "".join(
         f'(export "{f.import_name}" (func ${f.name}))'
         for f in functions(with_wasi)

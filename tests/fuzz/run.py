@@ -27,7 +27,7 @@ _PROGRESS_SECONDS = 30
 
 
 def judge_program(driver: Driver, program: Program) -> Verdict:
-    """True for a generated program, which must run, unlike an arbitrary upload."""
+    """Judge a generated program, which must run, unlike an arbitrary upload, and agree with the model."""
     verdict = driver.judge(program.case)
     more = contradictions(program, verdict.result) if verdict.result else ["it does not run"]
     return Verdict(verdict.ended, (*verdict.problems, *more), verdict.result)
@@ -51,7 +51,7 @@ class Fuzzing:
             self._save(f"{kind}-{number}", case, verdict, repr(case))
 
     def _programs(self, number: int) -> None:
-        """Some programs; if one is a finding, the smallest that hypothesis makes of it."""
+        """Judge some programs. Hypothesis reduces a finding to its smallest program."""
         smallest: list[tuple[Program, Verdict]] = []
 
         @seed(number)
@@ -73,7 +73,7 @@ class Fuzzing:
 
         try:
             check()
-        except (AssertionError, HypothesisException):  # such as that it is flaky; the last failure is the smallest
+        except (AssertionError, HypothesisException):  # such as a flaky test; the last failure is the smallest
             program, verdict = smallest[0]
             self._save(f"calls-{number}", program.case, verdict, repr(program))
 
@@ -85,7 +85,7 @@ class Fuzzing:
         print(f"FINDING {name}: {verdict.ended}: {'; '.join(verdict.problems)[:500]}", flush=True)
 
     def summary(self) -> str:
-        """A line for each kind, and how its cases ended."""
+        """Return a line for each kind with the ends of its cases."""
         lines = []
         for kind in KINDS:
             ends = Counter({end: times for (of, end), times in self.ended.items() if of == kind})
@@ -120,7 +120,7 @@ def main() -> int:
 
 
 def _fuzz(fuzzing: Fuzzing, first: int, seconds: float) -> None:
-    """All kinds in turn, such that they get the same time: some take ten times as long as others."""
+    """Run all kinds in turn for the same time each, because some take ten times as long as others."""
     spent, number = dict.fromkeys(KINDS, 0.0), dict.fromkeys(KINDS, first)
     shown = 0.0
     while sum(spent.values()) < seconds:

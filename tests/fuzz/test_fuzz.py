@@ -1,4 +1,4 @@
-"""A bounded run of the fuzzing, the same one every time. `make fuzz` goes on with other inputs; see run.py."""
+"""A bounded fuzzing run with the same inputs every time. `make fuzz` continues with other inputs; see run.py."""
 
 import subprocess
 import sys

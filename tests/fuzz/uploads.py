@@ -1,4 +1,4 @@
-"""Uploads that nobody wrote: made by wasm-smith, changed by wasm-mutate, or damaged byte by byte."""
+"""Generates uploads: made by wasm-smith, changed by wasm-mutate, or damaged byte by byte."""
 
 import subprocess
 import tempfile
@@ -38,7 +38,7 @@ _PROPOSALS_OFF: Final = tuple(
         "compact-imports",
         "custom-descriptors",
         "wide-arithmetic",
-        "reference-types",  # for externref, which needs what the engine has of gc
+        "reference-types",  # for externref, which needs the engine's support of gc
     )
 )
 _SMITH: Final = (
@@ -103,7 +103,7 @@ def _joined(wasm: bytes, sections: list[tuple[int, bytes]]) -> bytes:
 
 
 def _core_modules(component: bytes) -> list[int]:
-    """Where among the sections they stand."""
+    """Return the positions of the core modules among the sections."""
     return [i for i, (section_id, _) in enumerate(_sections(component)) if section_id == 1]
 
 
@@ -205,7 +205,7 @@ def _nested() -> bytes:
 
 @cache
 def _written() -> tuple[bytes, ...]:
-    """Plugins as people write them."""
+    """Return plugins as people write them."""
     return (
         _PING.read_bytes(),
         _template(True),
@@ -225,10 +225,10 @@ def damaged(random: Random) -> bytes:
 
 
 def _damaged(random: Random, contents: bytes) -> bytes:
-    """The lengths of the sections around stay right, so that damage deep inside is read at all."""
+    """Damage sections at any depth. The lengths of the enclosing sections stay right, so that the damage is read."""
     try:
         sections = _sections(contents) if contents.startswith(_MAGIC) else []
-    except RefusedBinaryError:  # it was damaged before
+    except RefusedBinaryError:  # the binary was damaged before
         sections = []
     if not sections or random.random() < 0.1:
         return _bytes_damaged(random, contents)
@@ -275,7 +275,7 @@ KINDS: Final[Mapping[str, Callable[[Random], bytes]]] = {"smith": smith, "mutate
 
 
 def case(kind: str, seed: int) -> Case:
-    """The same one for the same arguments."""
+    """Return the case of a kind and a number. Equal arguments give equal cases."""
     random = Random(f"{kind}/{seed}")
     return Case(
         KINDS[kind](random),

@@ -1,4 +1,4 @@
-"""The table of cases, and what is wrong with how one of them ended."""
+"""The table of cases, and the check of the end of each."""
 
 import tomllib
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """Runs the hostile pack, each case in a fresh process: `python tests/hostile/run.py [--json] [--python PATH] [CASE …]`.
 
-Exits with 1 if a case does not end as it should, takes too long, or makes the process grow too much.
+Exits with 1 if a case does not end as expected, takes too long, or makes the process grow too much.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from hostile.pack import Case, read_cases  # noqa: E402
 
 INSPECT_MS = 2_000
 GROWTH_MIB = 64
-# The process that compiles is killed at its limit; this is for starting and ending it.
+# The compiling process is killed at its limit. This time is for its start and its end.
 COMPILE_MARGIN_MS = 2_000
 LOAD_MS = 1_000
 # The deadline of a case that sets none: the default of guildhook.

@@ -1,4 +1,4 @@
-"""Uploads that WebAssembly text cannot say, or only at great length. cases.toml names these functions."""
+"""Builds uploads that WebAssembly text cannot express, or only at great length. cases.toml names these functions."""
 
 import random
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def _plugin(on_message: str, declarations: str = "", before: str = "", memory: s
 
 
 def _component(*modules: bytes) -> bytes:
-    """Has a module of these sections, and is no plugin: what is wrong with it is seen before that."""
+    """A component with these modules. It is no plugin, but inspection refuses the modules first."""
     return _COMPONENT + b"".join(section(_CORE_MODULE, module) for module in modules)
 
 
@@ -96,12 +96,12 @@ def name_over_the_limit() -> bytes:
 
 
 def name_mangled() -> bytes:
-    # f(a<int, int>, a<S0, S0>, a<S1, S1>, …): each parameter has the one before it twice.
+    # f(a<int, int>, a<S0, S0>, a<S1, S1>, …): each parameter contains the previous one twice.
     doubled = "".join(f"S_IS{i}_S{i}_E" for i in "0123456789ABCDEFGHIJKLMN")
     return _plugin("(call $f)", f'(func $f (@name "_Z1f1aIiiE{doubled}") unreachable)')
 
 
-# --- not what they say ---
+# --- malformed files ---
 
 
 def empty() -> bytes:
@@ -141,7 +141,7 @@ def truncated_last_byte() -> bytes:
 
 
 def truncated_body() -> bytes:
-    """The last instruction, `end`, becomes `nop`."""
+    """A component whose last instruction, `end`, is replaced by `nop`."""
     return _plugin("(drop (i32.const 77))").replace(b"\x41\xcd\x00\x1a\x0b", b"\x41\xcd\x00\x1a\x01")
 
 
@@ -153,7 +153,7 @@ def too_large() -> bytes:
     return _COMPONENT + bytes(33 * _MIB)
 
 
-# --- what it says of its settings ---
+# --- settings schemas ---
 
 
 def schema_huge() -> bytes:
@@ -173,7 +173,7 @@ def schema_many() -> bytes:
 
 
 def schema_nested() -> bytes:
-    """A component inside says more than is allowed, and twice; it is not this plugin that says it."""
+    """A plugin with a nested component that has two schemas over the limit. The plugin itself has none."""
     return _plugin("") + section(_NESTED_COMPONENT, _COMPONENT + _schema(bytes(100_000)) * 2)
 
 
@@ -222,7 +222,7 @@ def bomb_nested_components() -> bytes:
 
 
 def bomb_definitions() -> bytes:
-    """Each level instantiates the one below it 100 times; there are no core instances to count."""
+    """Nested components, of which each instantiates the next one 100 times. They have no core instances."""
     before = "(component $c0)"
     for level in range(1, 6):
         outer = f"(alias outer 1 $c{level - 1} (component $c{level - 1}))"

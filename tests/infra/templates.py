@@ -177,7 +177,7 @@ class _Resolver:
         if function == "Fn::FindInMap":
             return self._mappings[values[0]][values[1]][str(values[2])]
         if function == "Fn::Select" and (isinstance(values[1], str) or int(values[0]) >= len(values[1])):
-            return f"{values[0]} of {values[1]}"  # of something that only exists once it is made
+            return f"{values[0]} of {values[1]}"  # of a resource, which exist only after its creation
         return _FUNCTIONS[function](values)
 
     def _substituted(self, argument: Any) -> str:

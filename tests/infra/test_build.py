@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def files(folder: Path) -> set[str]:
-    """Bytecode aside."""
+    """The files of a folder, without bytecode."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 

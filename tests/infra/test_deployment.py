@@ -30,7 +30,7 @@ def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(value: Any, unknown: Collection[str]) -> Any:
-    """References to what is unknown become text."""
+    """Replace references to unknown resources by text."""
     match value:
         case {"Ref": str(name)} if name in unknown:
             return name
@@ -49,7 +49,7 @@ class Deployed:
         self.name = name
         self.cloudformation = aws.client("cloudformation")
         made = self.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
-        # As far as moto tells them.
+        # moto reports these fields alone.
         ids = ("LogicalResourceId", "PhysicalResourceId")
         self.resources = {each[ids[0]]: each[ids[1]] for each in made if set(ids) <= set(each)}
 
@@ -122,7 +122,7 @@ def test_the_functions_find_each_other(deployed):
 
 
 def test_the_same_key_seals_and_opens_secrets_of_plugins(deployed):
-    """moto's CloudFormation makes no secret: that this one is generated, the template's own tests see."""
+    """moto's CloudFormation generates no secret. The tests of the template check that the secret is generated."""
     secret = deployed.function("AdminApi")["Environment"]["Variables"]["GUILDHOOK_SETTINGS_SECRET"]
     assert deployed.function("OnMessage")["Environment"]["Variables"]["GUILDHOOK_SETTINGS_SECRET"] == secret
 

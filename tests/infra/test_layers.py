@@ -15,9 +15,9 @@ LAMBDAS = (3, 13)
 @pytest.fixture
 def build(tmp_path):
     def build(python: str) -> str:
-        """Its output on stderr."""
+        """Build the layer, and return its output on stderr."""
         command = ["make", "-C", str(LAYER), "build-GuildhookLayer", f"ARTIFACTS_DIR={tmp_path}", f"PYTHON={python}"]
-        path = {"PATH": "/usr/bin:/bin"}  # without other Pythons of the developer's
+        path = {"PATH": "/usr/bin:/bin"}  # without other Pythons of the developer
         return subprocess.run(command, env=path, check=True, capture_output=True, text=True).stderr
 
     return build
@@ -44,7 +44,7 @@ def test_it_has_bytecode_if_there_is_lambdas_python_and_says_so_if_not(build, tm
     assert (said == "") == has_python == bool(compiled)
     for path in compiled:
         assert path.name.endswith(".cpython-313.pyc")
-        # Files of a layer have other times than here, so times must not be compared.
+        # Files of a deployed layer have other times, so Python must not compare times.
         assert path.read_bytes()[4:8] == b"\1\0\0\0"
     if sys.version_info[:2] == LAMBDAS:
         assert compiled[0].read_bytes()[:4] == importlib.util.MAGIC_NUMBER

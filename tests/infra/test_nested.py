@@ -1,4 +1,4 @@
-"""The nested stacks: what they are given and give back, and what the network and the database let in."""
+"""Tests the parameters and outputs of the nested stacks, and the rules of the network and the database."""
 
 import re
 
@@ -92,7 +92,7 @@ def test_the_chat_servers_port_is_let_out():
 
 
 def test_a_chat_server_in_a_peered_network_is_reached_at_its_port_too(network):
-    # Two rules that say the same would be refused.
+    # EC2 would refuse two equal rules.
     assert "ToPeeredChatServer" not in network.resources
     elsewhere = resolve(read_template("infra/network.yaml"), {**NETWORK, "ChatApiPort": 8443})
     rule = elsewhere["ToPeeredChatServer"]
@@ -115,7 +115,7 @@ def test_the_zones_are_the_regions_first_unless_they_are_given(network):
 
 
 def test_the_engine_is_one_that_can_still_be_had_in_three_years(database):
-    """AWS has one such version of each major one. Others can be made for about a year: "Cannot find version"."""
+    """AWS keeps one minor version of each major one. New clusters of others fail after about a year."""
     long_term = {"16.8", "17.7"}
     assert database["Cluster"]["EngineVersion"] in long_term
 
@@ -149,7 +149,7 @@ def test_a_token_takes_the_place_of_every_password_but_the_owners(database):
     (statement,) = database["ProxyRole"]["Policies"][0]["PolicyDocument"]["Statement"]
     assert statement["Action"] == "rds-db:connect"
     users = {resource.rpartition(":dbuser:Cluster.DBClusterResourceId/")[2] for resource in statement["Resource"]}
-    # The last one is that of the version before, which runs until this one takes its place.
+    # The last function is that of the previous release, which runs until the deploy replaces it.
     assert users == {*USERS.values(), "guildhook"}
     assert not database.of_type("AWS::SecretsManager::Secret")
 

@@ -1,4 +1,4 @@
-"""Alarms, dashboard and runbooks, which must speak of the same things, and of what the code does."""
+"""Alarms, dashboard and runbooks agree with each other and with the code."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def alarms(given: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
 
 @pytest.fixture(params=["with a database", "without"])
 def dashboard(aws: Any, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """As CloudFormation makes it."""
+    """The dashboard, as moto's CloudFormation creates it."""
     parameters = {**(EVERYTHING if request.param == "with a database" else REQUIRED), "ServiceName": f"s{uuid4().hex}"}
     cloudformation, cloudwatch = aws.client("cloudformation"), aws.client("cloudwatch")
     stack = f"observability-{uuid4().hex}"
@@ -132,7 +132,7 @@ def test_every_runbook_says(part):
 
 
 def test_json_is_given_as_the_sam_cli_reads_it():
-    """It takes a quotation mark for the end of the value, and refuses or shortens it without a word."""
+    """The SAM CLI ends a value at a quotation mark, and refuses or shortens it without a message."""
     given = re.findall(r"--parameter-overrides '([^']*)'", RUNBOOKS)
     assert any("GuildLimits=" in each for each in given)
     for each in given:
@@ -158,7 +158,7 @@ def test_cloudwatch_takes_every_alarm(aws):
     service = f"s{uuid4().hex}"
     wanted = alarms({**EVERYTHING, "ServiceName": service})
     for alarm in wanted.values():
-        # No default is left to chance.
+        # Each alarm sets these properties and relies on no default.
         assert {"TreatMissingData", "EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator"} <= set(alarm)
         cloudwatch.put_metric_alarm(**{**alarm, "Threshold": float(alarm["Threshold"])})
     made = cloudwatch.describe_alarms(AlarmNamePrefix=f"{service}-")["MetricAlarms"]
@@ -201,7 +201,7 @@ def test_widgets_lie_beside_each_other(dashboard):
     assert all(0 <= left < right <= 24 for left, _, right, _ in areas)
     for one, other in combinations(areas, 2):
         assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1], (one, other)
-    # In the order in which they are read, without a gap.
+    # Widgets fill each row from left to right without a gap.
     assert areas == sorted(areas, key=lambda area: (area[1], area[0]))
     assert {top for _, top, _, _ in areas} - {bottom for _, _, _, bottom in areas} == {0}
 

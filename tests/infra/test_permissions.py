@@ -58,7 +58,7 @@ OWN = {
     "Sweep": {("sqs:SendMessage", "Events.Arn"), ("sqs:SendMessage", "Compiles.Arn")},
     "TestRun": {("s3:GetObject", "Artifacts.Arn/artifacts/*"), ("s3:ListBucket", "Artifacts.Arn")},
 }
-"""Beside its log, the database, and what the VPC and traces need."""
+"""The permissions of each function beside those for its log, the database, the VPC and traces."""
 
 USERS = {
     "OnMessage": "guildhook_on_message",

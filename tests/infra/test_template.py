@@ -59,7 +59,7 @@ def test_a_failed_record_comes_back_alone_and_ends_as_a_dead_letter(
 def test_as_much_concurrency_is_reserved_as_the_queue_and_others_may_use(stack):
     events, asked = (stack[source]["ScalingConfig"]["MaximumConcurrency"] for source, *_ in SOURCES)
     assert stack["OnMessage"]["ReservedConcurrentExecutions"] == events
-    # CloudFormation and the schedule invoke it too.
+    # CloudFormation and the schedule invoke this function too.
     assert stack["CompilePlugin"]["ReservedConcurrentExecutions"] == int(asked) + 2
 
 
@@ -95,7 +95,7 @@ def test_everything_runs_on_the_same_python_and_architecture(stack):
 
 def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack):
     def waits_for(name):
-        """Everything that exists and is up to date before the resource `name` is touched."""
+        """The resources that CloudFormation creates or updates before the resource `name`."""
         after = stack.resources[name].get("DependsOn", [])
         after = [after] if isinstance(after, str) else after
         return set(after).union(*(waits_for(each) for each in after))
@@ -105,9 +105,9 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
     assert "Recompiled" in waits_for("OnMessage")
     assert stack["Migrated"]["ServiceToken"] == "Migrate.Arn"
     assert stack["Recompiled"]["ServiceToken"] == "CompilePlugin.Arn"
-    # Another library, or another wasmtime, makes CloudFormation ask again.
+    # Another library or another wasmtime makes CloudFormation send the request again.
     assert stack["Migrated"]["Layers"] == stack["Recompiled"]["Layers"] == stack["OnMessage"]["Layers"]
-    # So does another database, or another role in it.
+    # Another database, or another role in it, does so too.
     variables = stack["Migrate"]["Environment"]["Variables"]
     assert variables["GUILDHOOK_DATABASE_URL"] in stack["Migrated"]["Database"]
     assert int(stack["Migrated"]["ServiceTimeout"]) > stack["Migrate"]["Timeout"]
@@ -181,7 +181,7 @@ def test_every_parameter_is_documented_with_its_default():
 
 
 def test_the_concurrency_that_an_account_needs_is_documented(stack):
-    """Lambda keeps 100 unreserved."""
+    """Lambda keeps 100 units of concurrency unreserved."""
     reserved = sum(stack[name].get("ReservedConcurrentExecutions", 0) for name in FUNCTIONS)
     text = (ROOT / "docs" / "deployment.md").read_text()
     assert re.findall(r"ConcurrentExecutions` prints less than (\d+)\.", text) == [str(100 + reserved)]
@@ -263,7 +263,7 @@ def test_no_parameter_and_no_variable_is_a_secret(stack):
 
 def test_the_function_has_room_for_its_disk_cache(stack):
     size = stack["OnMessage"]["EphemeralStorage"]["Size"] * 1024 * 1024
-    # Beside it the largest module is written before the oldest ones go.
+    # The cache writes the largest module before it deletes the oldest ones.
     limit = int(stack["OnMessage"]["Environment"]["Variables"]["GUILDHOOK_DISK_CACHE_BYTES"])
     assert limit + CompileLimits().artifact_bytes < size
 
@@ -279,7 +279,7 @@ def test_snapshots_are_of_published_versions_with_a_small_disk():
     assert stack["OnMessage"]["EphemeralStorage"] == {"Size": 512}
     assert stack["MessageCreated"]["FunctionName"] == "OnMessageLive"
     assert stack["OnMessageLive"]["FunctionVersion"] == "OnMessageVersion.Version"
-    # Another library or another release is another version.
+    # Another library or another release makes another version.
     dependencies, library = stack["OnMessage"]["Layers"]
     for part in ("release 1", dependencies, library):
         assert part in stack["OnMessageVersion"]["Description"]
@@ -287,7 +287,7 @@ def test_snapshots_are_of_published_versions_with_a_small_disk():
 
 
 def test_without_snapshots_the_queue_calls_the_function_itself():
-    """So no parameter can change without effect, as it can behind an alias."""
+    """A changed parameter takes effect at once, which it does not behind an alias."""
     stack = deployment("by token")
     assert stack["MessageCreated"]["FunctionName"] == "OnMessage.Arn"
     assert not {"OnMessageVersion", "OnMessageLive"} & set(stack.resources)
@@ -297,7 +297,7 @@ def test_resources_that_cannot_be_recreated_outlive_the_stack():
     resources = deployment("a database of its own").resources
     policies = {name: each.get("DeletionPolicy", "") for name, each in resources.items()}
     kept = {name: policy for name, policy in policies.items() if policy.startswith("Retain")}
-    # The network of a database that is kept could not be deleted. What is empty goes when the first deploy fails.
+    # The network of a retained database cannot be deleted. Empty resources are deleted if the first deploy fails.
     assert kept == {
         **dict.fromkeys(("Network", "Database"), "Retain"),
         **dict.fromkeys(("Artifacts", "SettingsKey", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),

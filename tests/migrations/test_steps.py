@@ -1,4 +1,4 @@
-"""Tests the rules for steps, which keep migrations unnoticed."""
+"""Tests the rules for the steps of migrations, which keep the running functions undisturbed."""
 
 import re
 
@@ -13,7 +13,7 @@ from guildhook_local.stack import MIGRATIONS
 FILES = sorted(MIGRATIONS.glob("*.sql"))
 
 READS_THROUGH = {
-    # All of them are older than the first release: no table that was deployed had rows.
+    # These steps are older than the first release, when no deployed table had rows.
     "20260301000000_add_plugin_artifacts": {"plugins"},
     "20261124000000_add_artifact_objects": {"plugin_artifacts"},
     "20261124000001_add_causality": {"plugin_runs", "plugin_usage"},
@@ -32,7 +32,7 @@ def step(request, empty_database, tmp_path):
 
 
 def statements(path):
-    """Its statements, and whether they are one transaction."""
+    """Return the statements of a step, and True if they are one transaction."""
     directives, _, found = read_sql_migration(str(path))
     return found, directives.get("transactional", "true") == "true"
 
@@ -43,7 +43,7 @@ def test_a_steps_name_begins_with_its_time(path):
 
 
 def test_no_step_keeps_a_table_locked_that_it_reads_through(step):
-    """An index, a rewritten table, a new constraint on old rows: it takes as long as the table is large."""
+    """Building an index, rewriting a table or checking a constraint takes longer the larger the table is."""
     path, connection = step
     before = tables(connection)
     found, transactional = statements(path)
@@ -55,7 +55,7 @@ def test_no_step_keeps_a_table_locked_that_it_reads_through(step):
 
 
 def test_reading_through_is_noticed(empty_database):
-    """The test above rests on Postgres' own counts."""
+    """Postgres' statistics, on which the test above relies, count each kind of full read."""
     for statement in (
         "CREATE INDEX ON plugins (name)",
         "ALTER TABLE plugins ADD COLUMN word TEXT CHECK (word <> '')",
@@ -82,7 +82,7 @@ def tables(connection):
 
 
 def scanned(connection):
-    """The values that the transaction read from beginning to end."""
+    """The tables that the transaction read from beginning to end."""
     query = "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0"
     return {name for (name,) in connection.execute(query).fetchall()}
 

@@ -1,4 +1,4 @@
-"""From every earlier version to the newest, with rows in every table; and the version before goes on meanwhile."""
+"""Tests migrations from every earlier version with rows in every table, while the earlier version still runs."""
 
 import shutil
 import time
@@ -50,7 +50,7 @@ VALUES: dict[str, Any] = {
     "root_message_id": MESSAGE,
     "plugin_id": PLUGIN,
     "run_id": RUN,
-    # The same version is live and its own shadow, which sends nothing.
+    # One version is both live and the shadow, which sends nothing.
     "version_id": VERSION,
     "live_version_id": VERSION,
     "shadow_version_id": VERSION,
@@ -65,7 +65,7 @@ VALUES: dict[str, Any] = {
     "logs": Jsonb(["a line"]),
     "memories": Jsonb([[1, None]]),
     "entries": Jsonb({"key": "value"}),
-    # Not quarantined.
+    # The plugin is not quarantined.
     "quarantined_at": None,
     "reason": None,
     "retry_at": None,
@@ -103,9 +103,9 @@ class Schema:
     columns: dict[str, dict[str, Column]]
     """By table, in the order in which the tables were made."""
     constraints: dict[str, tuple[str, frozenset[str]]]
-    """Their table, and the columns that they speak of, by table, name and definition."""
+    """Their table and the columns in them, by table, name and definition."""
     unique_indexes: dict[str, tuple[str, frozenset[str]]]
-    """Likewise; what ON CONFLICT names is one of them."""
+    """The same of unique indexes, which ON CONFLICT relies on."""
 
 
 COLUMNS = """
@@ -145,7 +145,7 @@ def read_schema(connection) -> Schema:
 
 
 def fill(connection, schema: Schema) -> None:
-    """A row in every table. Names every column of `schema`, as the version does whose schema it is."""
+    """Insert a row into every table. The statements name every column of `schema`, as those of its version do."""
     for table, columns in schema.columns.items():
         row = {name: value(table, name, column) for name, column in columns.items() if not column.generated}
         insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
@@ -165,7 +165,7 @@ def names(columns) -> sql.Composed:
 
 
 def read_rows(connection, schema: Schema) -> dict[str, list[tuple[Any, ...]]]:
-    """The columns that a version reads."""
+    """Return the columns that a version reads, by table."""
     return {
         table: connection.execute(sql.SQL("SELECT {} FROM {}").format(names(columns), sql.Identifier(table))).fetchall()
         for table, columns in schema.columns.items()
@@ -174,13 +174,13 @@ def read_rows(connection, schema: Schema) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture(params=range(1, len(ALL) + 1), ids=lambda number: ALL[number - 1])
 def version(request):
-    """How many of the migrations a version of guildhook had."""
+    """The number of migrations that a version of guildhook had."""
     return request.param
 
 
 @pytest.fixture
 def at_version(version, empty_database, tmp_path):
-    """A database that this version brought up to date."""
+    """The URL of a database with the migrations of this version."""
     for path in FILES[:version]:
         shutil.copy(path, tmp_path)
     assert migrate(Database(empty_database), tmp_path) == ALL[:version]
@@ -211,14 +211,14 @@ def test_no_row_is_lost_and_the_current_code_goes_on_with_them(version, at_versi
 
 
 def sealer(system) -> Sealer:
-    """With the key that the functions have."""
+    """Return a sealer with the key of the functions."""
     name = system.environment["GUILDHOOK_SETTINGS_SECRET"]
     text = system.aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
     return Sealer(FixedKeys(msgspec.json.decode(text, type=SettingsKeys)))
 
 
 def handles_messages(system, url):
-    """The current functions work on a database that has a plugin, and perhaps a message that is still to be sent."""
+    """Check that the current functions handle a message and a pending send in this database."""
     system.chat.add_channel(GUILD, CHANNEL)
     environment = {**system.environment, "GUILDHOOK_DATABASE_URL": url}
     with (
@@ -242,14 +242,14 @@ def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
         newest = read_schema(connection)
     for table, columns in schema.columns.items():
         added = {name: column for name, column in newest.columns[table].items() if name not in columns}
-        # Neither type nor default nor whether it may be NULL.
+        # No type, default or NOT NULL of an earlier column changed.
         assert columns.items() <= newest.columns[table].items()
-        # It does not name what it does not know.
+        # Earlier statements do not name new columns, so these need defaults.
         assert [n for n, c in added.items() if c.required and c.default is None and not c.generated] == []
     for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
-        # Statements rely on these: ON CONFLICT, and rows that are deleted with others.
+        # Earlier statements rely on these: for ON CONFLICT, and for deleting dependent rows.
         assert old.items() <= new.items()
-        # And nothing new speaks of what it writes alone.
+        # No new constraint concerns only columns that the earlier version writes.
         added = {definition: new[definition] for definition in new.keys() - old.keys()}
         assert [
             definition

@@ -25,7 +25,7 @@ def test_it_is_accepted_and_needs_one_permission():
 
 @pytest.fixture
 def count(run):
-    """Gives the plugin a message with this content; returns what it sends, and its new state."""
+    """Gives the plugin a message with this content; returns its sends and its new state."""
 
     def count(content, state=None, **options):
         payload = json.dumps({"content": content, "channel_id": CHANNEL})

@@ -28,7 +28,7 @@ def test_they_are_accepted_and_need_one_permission(wasm):
 
 @pytest.fixture
 def split(run):
-    """Gives a version a message with this content; returns how it ended, and what it sends."""
+    """Gives a version a message with this content; returns its outcome and its sends."""
 
     def split(content, wasm=SPLIT):
         payload = json.dumps({"content": content, "channel_id": CHANNEL})

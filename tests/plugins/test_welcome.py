@@ -59,7 +59,7 @@ def ran(run):
 
 @pytest.fixture
 def welcome(ran):
-    """Its messages to the channel of the question."""
+    """The messages of the plugin to the channel of the question."""
 
     def welcome(settings):
         intents = ran(settings).intents

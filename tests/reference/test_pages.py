@@ -1,4 +1,4 @@
-"""The reference pages in docs/reference are those that the source gives."""
+"""The reference pages in docs/reference are up to date with the source."""
 
 import pytest
 

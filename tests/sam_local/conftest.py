@@ -16,7 +16,7 @@ from sam_local.sam import DockerMissingError, Sam, host_address
 
 @pytest.fixture(scope="session")
 def address() -> str:
-    """Where this machine must listen for containers to reach it."""
+    """The address of this machine that containers reach."""
     try:
         return host_address()
     except DockerMissingError as error:
@@ -40,7 +40,7 @@ def reachable(address: str) -> Iterator[Servers]:
 
 @pytest.fixture
 def system(reachable: Servers) -> Iterator[Stack]:
-    """A stack that containers reach; what fails comes back at once. The template has no variable for the limits of
+    """A stack that containers reach. Failed records come back at once. The template has no variable for the limits of
     all guilds, so those of the sample's guild are raised.
     """
     limits = {"deadline_ms": samples.DEADLINE_MS, "memory_bytes": 2**30, "fuel": 10**10}

@@ -1,4 +1,4 @@
-"""The SAM CLI, and the containers in which it runs what `sam build` has made."""
+"""The SAM CLI, and the containers in which it runs the output of `sam build`."""
 
 import json
 import os
@@ -23,11 +23,11 @@ _CONTAINER = re.compile(r"SAM_CONTAINER_ID: (\w+)")
 
 
 class DockerMissingError(Exception):
-    """The text says what is missing of that which the tests need."""
+    """A requirement of the tests is missing; the text names it."""
 
 
 def host_address() -> str:
-    """Where this machine must listen for containers to reach it. Raises DockerMissingError."""
+    """Return the address of this machine that containers reach. Raises DockerMissingError."""
     _docker("version")
     if not (_BUILD / "template.yaml").exists():
         raise DockerMissingError("nothing is built; `make sam-local` does it")
@@ -37,13 +37,13 @@ def host_address() -> str:
     try:
         socket.create_server((address, 0)).close()
     except OSError:
-        # Docker Desktop's is on a machine of its own, from where what listens on 127.0.0.1 is reached.
+        # Docker Desktop runs containers in a virtual machine, from which servers on 127.0.0.1 are reachable.
         return "127.0.0.1"
     return address
 
 
 def containers(log: str) -> list[str]:
-    """Ids of those that the SAM CLI has made."""
+    """Return the ids of the containers that the SAM CLI has created."""
     return _CONTAINER.findall(log)
 
 
@@ -80,7 +80,7 @@ class Sam:
     template: Path = _BUILD / "template.yaml"
 
     def invoke(self, function: str, event: object) -> Invocation:
-        """In a container of its own. A Path is a file with the event."""
+        """Invoke a function in a container of its own. A Path is a file with the event."""
         file = event if isinstance(event, Path) else self.folder / "event.json"
         if file is not event:
             file.write_text(json.dumps(event))
@@ -90,14 +90,14 @@ class Sam:
 
     @contextmanager
     def api(self) -> Iterator[tuple[str, Path]]:
-        """The HTTP API: its address, and the log. Containers stay until the block is left."""
+        """Start the HTTP API; yields its address and its log. Containers stay until the block is left."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         with self._started("start-api", "--port", str(port), "--warm-containers", "LAZY") as (_, log):
             yield f"http://127.0.0.1:{port}", log
 
     def with_memory(self, mebibytes: int) -> "Sam":
-        """The same functions with so much memory."""
+        """Return a SAM CLI whose functions have this much memory."""
         folder = self.folder / f"with-{mebibytes}-mib"
         folder.mkdir()
         for built in self.template.parent.iterdir():
@@ -138,7 +138,7 @@ class Sam:
             finally:
                 process.terminate()
                 process.wait()
-                # It takes them away itself, unless it is ended.
+                # The SAM CLI removes its containers itself, unless it is killed.
                 for container in containers(log.read_text()):
                     subprocess.run(["docker", "rm", "--force", container], check=False, capture_output=True)
 
@@ -148,7 +148,7 @@ def _docker(*arguments: str) -> str:
         command = ["docker", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_LONGEST_SECONDS)
     except OSError as error:
-        # Where another user's folders are on the path, it is not that the command is missing.
+        # PATH can contain unreadable folders of other users, which does not mean that the command is missing.
         raise DockerMissingError(f"no Docker Engine to use: docker: {error.strerror}") from None
     if done.returncode:
         raise DockerMissingError(f"no Docker Engine to use: docker {arguments[0]}: {' '.join(done.stderr.split())}")

@@ -1,4 +1,4 @@
-"""Functions in containers, on python3.13: what is deployed, as `sam build` has made it."""
+"""Functions in containers with Python 3.13, as `sam build` makes them for a deploy."""
 
 import json
 
@@ -10,7 +10,7 @@ from project import ROOT
 
 EVENTS = ROOT / "events"
 PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
-# 700 MB: more than there is.
+# 700 MB is more than the function has.
 EATS_MEMORY = wat.plugin(
     wat.on_message(
         "(drop (memory.grow (i32.const 12000))) (memory.fill (i32.const 0) (i32.const 1) (i32.const 700000000))"
@@ -19,7 +19,7 @@ EATS_MEMORY = wat.plugin(
 
 
 def mapping(system, sam, function, queue_url, invocations):
-    """Lambda's way from a queue to a function, which is invoked in a container of its own for each batch."""
+    """Return an event source mapping, which invokes the function in a container of its own for each batch."""
 
     def handler(event, _context):
         invocations.append(sam.invoke(function, event))
@@ -36,7 +36,7 @@ def contents(system):
 
 
 def waiting(system):
-    """Bodies of what is in the queue."""
+    """Return the bodies of the messages in the queue."""
     answer = system.aws.client("sqs").receive_message(QueueUrl=system.queue.url, MaxNumberOfMessages=10)
     return sorted(message["Body"] for message in answer.get("Messages", []))
 
@@ -51,7 +51,7 @@ def test_on_message_answers_a_message_and_returns_a_malformed_record(system, gui
     (invocation,) = invocations
     assert len(json.loads(invocation.answer)["batchItemFailures"]) == 1
     assert invocation.metrics["records"] == [2.0]
-    # Beside it the queue has the reply, which is a message as well.
+    # The queue also has the event of the reply.
     assert [body for body in waiting(system) if "created" not in body] == ["no JSON"]
 
 

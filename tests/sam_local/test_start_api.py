@@ -20,7 +20,7 @@ def test_page_and_api_are_served_by_http_on_python_3_13(sam):
         assert page.headers["Content-Type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
         (script,) = re.findall(r'<script [^>]*src="(/assets/[^"]+)"', page.data.decode())
-        # Compressed, so that bytes which are no text pass as well.
+        # The asset is compressed, so that a binary body is tested as well.
         asset = http.request("GET", f"{url}{script}", headers={"Accept-Encoding": "gzip"})
         assert asset.headers["Content-Encoding"] == "gzip"
         assert asset.data == (sam.template.parent / "AdminApi" / "page" / script.lstrip("/")).read_bytes()

@@ -11,9 +11,11 @@ def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
 
 
 def test_its_types_are_those_of_wasmtimes_own_wasi(tmp_path):
-    # Linking compares every function's type: wasmtime's own are typed, unlike the host functions of its C API.
+    # Linking compares the types of functions. Those of wasmtime's WASI are typed, unlike host functions of its C API.
     wit = (ROOT / "wasi" / "wasi.wit").read_text().replace("import host;", "").replace("export wasi:", "import wasi:")
-    wit = wit.replace("        exit-with-code: func(status-code: u8);\n", "")  # unstable, and off there
+    wit = wit.replace(
+        "        exit-with-code: func(status-code: u8);\n", ""
+    )  # unstable, and switched off in wasmtime's WASI
     engine = Engine(Config())
     linker, store = Linker(engine), Store(engine)
     linker.add_wasip2()
