@@ -1,6 +1,6 @@
 """The plugins that are measured, built from bench/plugins when they are first needed, and compiled.
 
-What is built is kept in .bench/, under the digest of what it is built from.
+The results are kept in .bench/, under the digest of their sources.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """The on_message function in a process of its own, as Lambda has it: `python -m bench.handler [--one-by-one]`.
 
-Reads lines of JSON, each a list of event bodies that are one batch, and answers each with what it took. The first line
-that it prints says that it has started.
+Reads lines of JSON, each a list of event bodies that are one batch, and answers each with its measurements. The first
+line that it prints says that it has started.
 """
 
 import io
@@ -151,7 +151,7 @@ def _watched_worker(trace: int) -> deque[BatchReport]:
 
 
 class Printed(io.TextIOBase):
-    """Counts what is written, and forgets it."""
+    """Counts the characters that are written, and drops them."""
 
     size = 0
 

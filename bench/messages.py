@@ -1,7 +1,7 @@
 """One message through one plugin, in a fresh instance: against C on the same wasmtime, and against Extism.
 
-Rounds of either take turns. A round's figure is the mean of its messages, and the figure shown is the best round's:
-what the machine does besides only ever adds.
+Rounds of either take turns. A round's figure is the mean of its messages, and the figure shown is the best round's,
+since other work of the machine can only add to it.
 """
 
 import subprocess

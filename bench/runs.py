@@ -1,7 +1,7 @@
 """Measures the cost of runs, and checks that they leak nothing: `python -m bench.runs [RUNS]`.
 
-Each kind of plugin runs in turn in one process, as guilds do in production. The growth is what the process holds more
-at the end than after its first thousand runs.
+Each kind of plugin runs in turn in one process, as guilds do in production. The growth is the difference of
+the process's memory between its first thousand runs and its end.
 """
 
 import sys

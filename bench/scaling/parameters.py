@@ -18,7 +18,7 @@ class Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Assumptions: change them to what your chat server sees."""
+    """The load of a chat server. These are assumptions; replace them with your own figures."""
 
     messages_per_guild_day: float = 100
     peak: float = 3
@@ -91,7 +91,7 @@ class AccountLimits:
     s3_gets_per_second: int = 5_500
     """For each prefix: all artifacts of one engine have the same."""
     database_connections: int = 1_600
-    """About what PostgreSQL takes on 16 GiB of memory."""
+    """The approximate limit of PostgreSQL on 16 GiB of memory."""
     database_statements_per_second: int = 20_000
     """An assumption: 4 virtual CPUs of PostgreSQL."""
     chat_sends_per_second: int = 2_000
@@ -128,7 +128,7 @@ class Installation:
     zones: int = 2
     least_acus: float = 0.5
     statements_per_acu: float = 1_250
-    """A second. An assumption, as the limit above: 16 units are about 4 virtual CPUs."""
+    """The statements in a second. This is an assumption, as the limit above: 16 units are about 4 virtual CPUs."""
     ios_per_statement: float = 4
     """An assumption."""
     run_bytes: float = 2_000
