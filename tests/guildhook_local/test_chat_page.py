@@ -130,7 +130,7 @@ def test_new_messages_are_streamed_as_events(running, http, place):
 
 
 def event(response):
-    """The next one of a stream."""
+    """Return the next event of a stream."""
     text = b""
     while not text.endswith(b"\n\n"):
         text += response.read(1)

@@ -40,7 +40,7 @@ def guildhook(environment):
 
 @pytest.fixture
 def last_words(environment, capsys):
-    """Runs a command that fails for want of something around it; returns the line that it ends with."""
+    """Runs a command that fails because of its environment; returns its error message."""
 
     def last_words(*arguments):
         with pytest.raises(SystemExit) as ended:

@@ -112,7 +112,7 @@ def test_the_function_has_one_request_at_a_time():
     def handler(_event, _context):
         nonlocal most
         inside.append(1)
-        # Others get their turn here, if they are let in.
+        # Another request would run now, if the API allowed two at a time.
         for _ in range(100):
             os.sched_yield()
         most = max(most, len(inside))

@@ -21,7 +21,7 @@ def talks(_event, _context):
 
 @pytest.fixture
 def lambda_():
-    """boto3's client, which knows what Lambda answers."""
+    """boto3's client, which understands Lambda's answers."""
     with lambda_api({"echo": echo, "fails": fails, "talks": talks, "odd": lambda *_: object()}) as url:
         yield boto3.client(
             "lambda",

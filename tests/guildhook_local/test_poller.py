@@ -32,13 +32,13 @@ def dead_letters(sqs, queue):
 
 
 def drain(mapping):
-    """Polls until the queue is empty; everything that fails ends in the dead-letter queue on the way."""
+    """Polls until the queue is empty and all failed records are in the dead-letter queue."""
     while mapping.poll():
         pass
 
 
 def failing(*bodies):
-    """A function that reports the records with these bodies as failed, and the bodies it was given."""
+    """Return a function that reports records with these bodies as failed, and a list of the bodies that it receives."""
     seen = []
 
     def handler(event, _context):

@@ -20,9 +20,7 @@ GUILDHOOK = Path(sys.executable).parent / "guildhook"
 
 @contextmanager
 def serve(*options):
-    """The command on ports of its own, up to the line with which it is ready: the process, and what it printed by the
-    first words.
-    """
+    """Start the command on free ports; yields the ready process, and its output as values by label."""
     with subprocess.Popen(
         [GUILDHOOK, "serve", "--port", "0", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -151,7 +149,7 @@ def test_an_address_that_is_not_this_machines_is_wrong_usage():
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_taken_port_is_wrong_usage_that_says_the_way_out(which):
-    # Addresses of its own: what runs beside it may take the port before this one on 127.0.0.1.
+    # The test has addresses of its own, because another process may take the neighbouring port on 127.0.0.1.
     address = f"127.0.0.{2 + which}"
     with socket.create_server((address, 0)) as taken:
         port = taken.getsockname()[1]

@@ -22,7 +22,7 @@ SOON_SECONDS = 9
 
 @pytest.fixture
 def soon():
-    """Fails a test that takes as long as polling would."""
+    """Fail a test that takes as long as polling would."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < SOON_SECONDS

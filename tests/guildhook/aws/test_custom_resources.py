@@ -18,14 +18,14 @@ PHYSICAL_ID = f"{IDENTITY['StackId']}/TheResource"
 
 @pytest.fixture
 def ask():
-    """Makes a request, and returns what CloudFormation is answered."""
+    """Handles a request, and returns the answer to CloudFormation."""
 
     def ask(work, **fields):
         with http_server(Answer()) as server:
             provide({**resource_request(server.url, KIND), **fields}, KIND, work)
         assert server.requests == ["/answer?Signature=s3cret"]
         (upload,) = server.uploads
-        # The URL is signed for none.
+        # The signature of the URL allows no content type.
         assert upload.headers["Content-Type"] == ""
         assert len(upload.body) <= 4_096
         return json.loads(upload.body)
@@ -112,7 +112,7 @@ def test_an_answer_that_cannot_be_delivered_is_an_error_without_the_url(answer, 
 def test_nobody_to_answer_is_an_error_without_the_url(caplog):
     with pytest.raises(InfrastructureError, match=r"TheResource: NewConnectionError$"):
         provide(resource_request("http://127.0.0.1:1", KIND), KIND, dict)
-    # urllib3 tells the log of each attempt.
+    # urllib3 logs each attempt.
     assert "s3cret" not in caplog.text
 
 

@@ -37,7 +37,7 @@ def test_postponed_messages_come_back_when_they_are_to(aws, url, receive):
     queue = Queue(aws.access, url, "VARIABLE")
     queue.send([QueueMessage(str(number)) for number in range(23)])
     handles = {message["Body"]: message["ReceiptHandle"] for message in receive()}
-    # A part of a second is a second, and more than SQS allows is what it allows.
+    # A fraction of a second is rounded up, and a longer wait than SQS allows is cut to its maximum.
     waits = {"0": 0.0, "1": 0.2, "2": 10**9}
     queue.postpone({handles[body]: waits.get(body, 0) for body in handles})
     assert {message["Body"] for message in receive()} == set(handles) - {"1", "2"}

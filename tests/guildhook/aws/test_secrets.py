@@ -53,7 +53,7 @@ def secrets_manager(aws):
 
 @pytest.fixture
 def secret(access, secrets_manager, name, clock):
-    """A refusal of the old token."""
+    """The secret after a refusal of the old token."""
     secrets_manager.create_secret(Name=name, SecretString=text(OLD))
     return Secret(access, name, VARIABLE, ServiceToken, clock.now)
 

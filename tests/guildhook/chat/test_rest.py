@@ -147,7 +147,7 @@ class ReplacedToken:
 
 
 class NoToken:
-    """A secret that cannot be read; the first time it could, if it once had a token."""
+    """A secret that cannot be read, or whose first token can be read and its replacement cannot."""
 
     def __init__(self, token=None):
         self._token = token
@@ -167,7 +167,7 @@ def test_a_token_that_was_replaced_is_read_again_and_the_attempt_repeated_under_
     (message,) = chat_server.replies()
     assert (answer.state, answer.detail, answer.server_failed) == (DeliveryState.DELIVERED, message["id"], False)
     assert token.asked == 1
-    # The key is that of the first attempt, so another one finds the same message.
+    # Both attempts have the same key, so a further one finds the same message.
     assert send(RestChatApi(url, FixedToken()), sent).detail == message["id"]
 
 
@@ -196,7 +196,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_message_pending_and_is_named(ur
 
 
 class SlowToken(FixedToken):
-    """A secret that takes a minute to read, by the clock that it keeps."""
+    """A secret that takes a minute to read, by its own clock."""
 
     time = 0.0
 

@@ -25,7 +25,7 @@ SECONDS_LEFT_OF_MINUTE = 17
 
 
 class BatchRunner:
-    """Runs plugins as one batch does; `handling` is the batch."""
+    """Runs plugins as one batch does, with `handling` as the batch."""
 
     def __init__(self, handling: Handling, runner: Runner, shadows: Shadows) -> None:
         self.handling = handling
@@ -69,12 +69,12 @@ def create_runner(engine: Engine, tmp_path: Path) -> Callable[..., BatchRunner]:
 
 
 def _ask_nobody(_digests: Sequence[bytes]) -> None:
-    """Stand for the compile function's queue."""
+    """Stand in for the queue of the compile function."""
 
 
 @pytest.fixture
 def modules(load: Callable[[bytes], LoadedModule]) -> Mapping[bytes, FoundModule]:
-    """Modules by the digest of their wasm; a word stands for the digest."""
+    """Modules by the digest of their wasm. Words stand in for the digests."""
     return {
         b"sends": load(wat.sends((CHANNEL, "hello"))),
         b"traps": load(wat.TRAPS),

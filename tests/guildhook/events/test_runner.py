@@ -47,7 +47,7 @@ def test_a_guild_over_its_budget_waits_for_the_next_minute_is_told_and_others_go
     reason = "its plugins sent 3 messages in a minute; the limit is 3"
     assert list(attempt.postponed) == [late.id]
     assert attempt.postponed[late.id].reason == f"guild {poor.guild_id} is over its budget: {reason}"
-    # Not all at once when the minute begins.
+    # The waits are spread, so that not all messages come back when the minute begins.
     assert 17 <= attempt.postponed[late.id].seconds <= 17 + 30
     assert attempt.record().delayed == [DelayedMessage(late.id, poor.guild_id, reason)]
 
@@ -79,7 +79,7 @@ def test_a_run_sees_the_state_that_the_one_before_it_left_and_the_last_one_is_wr
     plugin = installed_plugin(b"counts", state=PluginState(7, {"kept": "yes"}))
     attempt = create_runner(plugin).run([(new_message(), plugin) for _ in range(2)], modules)
     assert attempt.record().states == {plugin.id: PluginState(7, {"kept": "yes", "n": "x" * 10})}
-    # The second run found what the first wrote, so it changed nothing.
+    # The second run writes the same value as the first, so it changes nothing.
     assert [run.wrote_state for run in attempt.record().runs] == [True, False]
 
 

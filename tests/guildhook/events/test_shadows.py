@@ -99,7 +99,7 @@ def test_a_shadow_that_runs_later_than_the_live_version_is_given_the_same_state(
     runner = create_runner(plugin)
     runner.run([(first, plugin)], modules)
     attempt = runner.run([], modules, [(first, shadow_of(plugin, b"also"))])
-    # It found what it writes.
+    # The shadow writes the value that it was given, so its state is not new.
     assert [run.result.state for run in attempt.record().shadow_runs] == [None]
 
 
@@ -128,7 +128,7 @@ def test_late_shadows_start_with_the_state_before_each_message_not_the_last_one(
     attempt = runner.run([(message, plugin) for message in messages], {b"live": writes}, shadows)
     assert (attempt.record().shadow_runs, len(runner.handling.shadows)) == ([], 2)
     late = runner.run([], {b"live": writes, b"shadow": writes}, shadows)
-    # On the second message it found the value that it writes.
+    # On the second message the shadow was given the value that it writes.
     assert [run.result.state for run in late.record().shadow_runs] == [{"n": "written"}, None]
 
 

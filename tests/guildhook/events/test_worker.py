@@ -45,7 +45,7 @@ PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 
 
 class Statements:
-    """Counts what a connection sends to Postgres, in libpq's own trace."""
+    """Counts the statements that a connection sends to Postgres, in libpq's trace."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +69,7 @@ def statements(tmp_path):
 
 
 class OvertakenStore(EventStore):
-    """Lets something happen between the snapshot of a batch and its write."""
+    """Calls a function between the snapshot of a batch and its write."""
 
     def __init__(self, database: Database, meanwhile: Callable[[], None]) -> None:
         super().__init__(database)
@@ -138,7 +138,7 @@ def test_a_batch_of_ten_guilds_costs_as_many_statements_as_one_of_one(system, wo
             report = worker.process(records(*bodies), IN_TIME)
         assert report.failures == {}
         counts[name] = statements.count
-    # Cold: the snapshot, the wasm of what nobody compiled yet, the outbox, the deliveries.
+    # Cold: the snapshot, the wasm of plugins that are not compiled yet, the outbox, the deliveries.
     # Redelivered: the silent plugin left no row, so it runs and is counted again; nothing is sent.
     assert counts == {"cold": 4, "one": 3, "ten": 3, "again": 2}
     assert len(system.chat.replies()) == 12
@@ -172,7 +172,7 @@ def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
             connection.execute("DELETE FROM plugins")
 
     overtaken = create_worker(OvertakenStore(system.database, delete_plugins))
-    # Nobody had compiled them, and now there is nothing left to compile: the message comes back once.
+    # The plugins were not compiled, and their wasm is deleted, so the message comes back once.
     assert reasons(overtaken.process(batch, IN_TIME)) == {"0": "the plugin was deleted"}
     assert overtaken.process(batch, IN_TIME).failures == {}
     assert system.chat.replies() == []
@@ -254,7 +254,7 @@ def test_guilds_that_use_the_same_wasm_share_its_module(system, worker):
 
 
 class FailingStore(EventStore):
-    """Postgres goes away before one of the statements of a batch."""
+    """A store whose database is gone before one of the statements of a batch."""
 
     def __init__(self, database: Database, statement: str) -> None:
         super().__init__(database)
@@ -283,7 +283,7 @@ def test_exactly_the_records_whose_statement_failed_come_back(system, create_wor
     report = create_worker(FailingStore(system.database, statement)).process(batch, IN_TIME)
     assert reasons(report) == dict.fromkeys(failed, "the database is gone")
     assert create_worker(EventStore(system.database)).process(batch, IN_TIME).failures == {}
-    # The chat server knows the key of what was sent before the database went away.
+    # The chat server knows the key of the message that was sent before the database was gone.
     assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
 
 
@@ -336,7 +336,7 @@ def test_a_batch_that_lost_the_race_for_the_state_runs_again_on_the_winners_stat
     loser = create_worker(
         OvertakenStore(system.database, once(lambda: winner.process(records(count(counting, "winner")), IN_TIME)))
     )
-    # A neighbour in the same batch is not run a second time.
+    # Another guild's plugin in the same batch does not run a second time.
     neighbour = system.add_guild()
     system.install(neighbour, "ping", PING, {"SEND_MESSAGES"})
     batch = records(count(counting, "loser"), event(neighbour.id, neighbour.channel_id))
@@ -474,7 +474,7 @@ def test_another_body_beside_the_first_one_does_not_take_it_along(system, create
 
 
 class RefusingStore(EventStore):
-    """Postgres takes no run of one plugin."""
+    """A store whose database refuses the runs of one plugin."""
 
     def __init__(self, database: Database, plugin_id: UUID) -> None:
         super().__init__(database)
@@ -500,7 +500,7 @@ def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back
     counted = count(counting, "a")
 
     def record_without_state():
-        # As if the plugin had drawn another lot there, and written nothing.
+        # The other delivery runs other wasm, which writes no state.
         other = create_worker(EventStore(system.database))
         with psycopg.connect(system.database_url) as connection:
             connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [wat.logs("no")])
@@ -544,7 +544,7 @@ def test_a_plugin_deleted_before_its_answer_was_sent_sends_nothing_and_the_messa
 
 
 class DeletingStore(EventStore):
-    """A table is emptied after the outbox is written and before anything is sent."""
+    """A store that empties a table after writing the outbox, before any message is sent."""
 
     def __init__(self, database: Database, table: str) -> None:
         super().__init__(database)
@@ -594,7 +594,7 @@ def test_bots_that_answer_each_other_come_to_an_end(system, worker):
     while batch := take(system):
         handled += len(batch)
         assert worker.process(batch, IN_TIME).failures == {}
-    # A person's message is answered by both, each answer of a bot by the one that takes bots' messages, four hops far.
+    # Both plugins answer the person's message. One of them also answers bots, for four further hops.
     assert contents(system) == ["one"] * 9 + ["other"]
     hops = [reply["causality"]["hops"] for reply in system.chat.replies()]
     assert sorted(hops) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
@@ -689,7 +689,7 @@ def test_a_delivery_that_is_due_is_sent_without_its_message(system, create_worke
 
 @pytest.fixture
 def shadowed(system, engine):
-    """A guild whose ping has a shadow that would say something else."""
+    """A guild with ping and a shadow that sends another text."""
     guild = system.add_guild()
     plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     add_shadow(system, plugin_id, wat.sends((str(guild.channel_id), "from the shadow")))
@@ -719,7 +719,7 @@ def shadow_runs(system):
 def test_a_shadow_runs_on_live_messages_and_sends_nothing_for_as_many_statements(
     system, worker, shadowed, store, statements
 ):
-    # Its module is not at hand yet: it is got, and the run written, when everything is sent.
+    # The shadow's module is not in memory yet. It is fetched and its run recorded after all messages are sent.
     with statements.counting(store):
         worker.process(records(event(shadowed.id, shadowed.channel_id)), IN_TIME)
     assert (statements.count, len(contents(system)), len(shadow_runs(system))) == (4, 1, 1)
@@ -733,7 +733,7 @@ def test_a_shadow_runs_on_live_messages_and_sends_nothing_for_as_many_statements
     ((message_id, outcome, intents),) = shadow_runs(system)
     assert (message_id, outcome) == (body["message"]["id"], "ok")
     assert [intent["content"] for intent in intents] == ["from the shadow"]
-    # Redelivered: both are known.
+    # After a redelivery both runs are known.
     with statements.counting(store):
         worker.process(records(body), IN_TIME)
     assert statements.count == 1
@@ -753,7 +753,7 @@ def asked_to_compile(system):
 
 
 class WatchedBucket(ArtifactBucket):
-    """Does not answer for one wasm, and notes which messages were sent before it was asked."""
+    """A bucket that fails for one wasm, and keeps the messages that were sent before each request for it."""
 
     def __init__(self, system, broken):
         super().__init__(system.aws.access, system.bucket)

@@ -60,7 +60,7 @@ def cache(engine, aws, bucket, tmp_path, asked):
 
 @pytest.fixture
 def publish(engine, bucket, s3):
-    """Compiles a plugin into S3, as the compile function does, and returns what Postgres would vouch for."""
+    """Compiles a plugin into S3, as the compile function does, and returns the artifact to be recorded in Postgres."""
 
     def publish(wasm: bytes) -> Artifact:
         artifact, data = compiled(engine, wasm)
@@ -79,7 +79,7 @@ def digest(wasm):
 
 
 def find(modules, artifact):
-    """The module, and what the cache counted."""
+    """Return the module, and the events that the cache counted."""
     found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
     return found.get(artifact.wasm_sha256), dict(modules.take_events())
 
@@ -223,14 +223,14 @@ def test_a_refusal_to_compile_is_remembered(cache):
 def test_a_refusal_that_postgres_has_is_taken_as_it_is(cache):
     modules, refusal = cache(), Refusal("too large")
     assert modules.find([NeededModule(digest(wat.SILENT), refusal)]) == {digest(wat.SILENT): refusal}
-    # Nothing of it stays: what Postgres says next counts.
+    # The cache does not remember the refusal: the next answer of Postgres counts.
     assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
 
 
 def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, engine):
     modules = cache()
     compile_here(modules, b"garbage")
-    # As if the compile here had only run out of memory.
+    # This stands for a compile that failed only for want of memory.
     artifact = replace(publish(wat.SILENT), wasm_sha256=digest(b"garbage"))
     publish_as(modules, artifact, engine)
     assert isinstance(find(modules, artifact)[0], LoadedModule)
@@ -286,7 +286,7 @@ def test_native_code_of_another_wasmtime_is_signed_off_and_not_loaded(cache, eng
     artifact, body = signed_off(wat.SILENT, engine.fingerprint, older, compress(older), ())
     s3.put_object(Bucket=bucket, Key=key(artifact), Body=body)
     modules = cache()
-    # Twice: as it comes from S3, and the file that it left.
+    # It is discarded twice: as the object from S3, and as the file on the disk.
     assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}, {CacheEvent.DISCARDED: 2}]
     assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
 
@@ -297,7 +297,7 @@ def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, t
     find(modules, artifact)
     find(modules, publish(wat.TRAPS))
     file = tmp_path / "cache" / artifact.sha256.hex()
-    # This process has checked it before.
+    # This process has checked the file before.
     file.write_bytes(b"native code of somebody else")
     module, events = find(modules, artifact)
     assert isinstance(module, LoadedModule)

@@ -114,14 +114,14 @@ def test_a_file_that_a_killed_process_left_unfinished_goes_when_it_is_old(folder
     old, new = folder / ".new-old", folder / ".new-new"
     old.write_bytes(B)
     os.utime(old, (0, 0))
-    new.write_bytes(C)  # somebody may be writing it
+    new.write_bytes(C)  # another process may still be writing it
     add(DiskCache(folder, 2_000), b"d" * 1_000)
     assert kept(folder) == {b"a", b"c", b"d"}
 
 
 @contextmanager
 def largest_file(size):
-    """The kernel refuses to let any file of this process grow larger."""
+    """Let the kernel limit the size of the files of this process."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -140,7 +140,7 @@ def test_a_disk_that_refuses_a_file_is_an_infrastructure_failure_and_keeps_the_o
 
 
 def test_a_full_disk_evicts_old_files(folder, monkeypatch):
-    # The one part that is not real: a disk of 2,500 bytes.
+    # This stands in for a disk of 2,500 bytes.
     def fallocate(file, start, size):
         used = sum(path.stat().st_size for path in folder.iterdir())
         if used + size > 2_500:

@@ -7,7 +7,7 @@ from guildhook.modules.single_flight import SingleFlight
 
 
 class Key:
-    """Tells when it is looked up, which is when its flight is joined."""
+    """A key that counts its look-ups; a look-up begins or joins a flight."""
 
     def __init__(self):
         self.looked_up = threading.Semaphore(0)
@@ -19,14 +19,14 @@ class Key:
 
 @pytest.fixture
 def together():
-    """Lets threads ask for the same at the same time; returns what they got and how often the work was done."""
+    """Lets threads request the same key at once; returns their results and the number of times the work was done."""
 
     def together(work, threads=4):
         flights, calls, key = SingleFlight(), [], Key()
 
         def once():
             calls.append(1)
-            # This flight was looked up and begun; the others have then joined it.
+            # After this many look-ups the flight has begun and all other threads have joined it.
             for _ in range(threads + 1):
                 assert key.looked_up.acquire(timeout=10)
             return work()

@@ -64,7 +64,7 @@ def test_every_run_and_delivery_is_said_with_all_its_ids_where_debug_is_on(syste
     assert {line["outcome"] for line in ran} == {"ok"}
     assert all(line["fuel_used"] > 0 and line["duration_us"] > 0 for line in ran)
     assert_has(said(invoked, "message delivered"), *expected[::2])
-    # Without it nothing that went well is worth a line.
+    # Without DEBUG, success is not logged.
     assert on_message([event(guild.id, guild.channel_id)], POWERTOOLS_LOG_LEVEL="INFO").lines == []
 
 
@@ -75,7 +75,7 @@ def test_the_run_in_the_log_is_the_run_in_the_database_however_often_the_event_c
     assert query("SELECT id::text FROM plugin_runs") == [(run_id(body["message"]["id"], plugin),)]
     assert_has(said(failed, "plugin ran") + said(failed, "message not delivered"), *[ids(body, guild, plugin)] * 2)
     assert_has(said(failed, "record failed"), ids(body, guild))
-    # It is in that batch twice, and goes by its first record.
+    # The message is in that batch twice, and is logged with its first record.
     assert_has(said(redelivered, "message delivered"), ids(body, guild, plugin))
     assert said(redelivered, "plugin ran") == []
 

@@ -12,10 +12,10 @@ from http_server import Answer, http_server
 from invocation import invoke
 from samples import event, sqs_event
 
-# No part of any of them is a word that the functions have a use for.
+# No part of these texts is a word that the functions print.
 CONTENT, SETTING, LOGGED, REPLY = "c0ntent-Zq7", "s3tting-Zq7", "l0gged-Zq7", "r3ply-Zq7"
 MARK = "-Zq7"
-# Everything that an operator can switch on.
+# All logging that an operator can switch on.
 TALKATIVE = {
     "POWERTOOLS_LOG_LEVEL": "DEBUG",
     "POWERTOOLS_LOGGER_LOG_EVENT": "true",
@@ -27,7 +27,7 @@ TALKATIVE = {
 
 @pytest.fixture
 def told(system, daemon):
-    """All that an invocation prints and traces."""
+    """Invokes a function; returns the invocation, and the text that it prints and traces."""
 
     def told(app, *events, **variables):
         invoked = invoke(app, {**system.environment, **TALKATIVE, **daemon.environment(), **variables}, *events)
@@ -134,7 +134,7 @@ def test_failing_infrastructure_reveals_no_content(guild, told, variable, value,
 
 
 def test_a_statement_that_postgres_refuses_reveals_no_content(guild, told, query):
-    # Its own words would quote the row.
+    # The text of the database's error would quote the row.
     query("ALTER TABLE plugin_intents ADD CHECK (content NOT LIKE '%Zq7')")
     _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)))
     assert "CheckViolation, SQLSTATE 23514" in all_of_it
@@ -155,7 +155,7 @@ def test_secrets_of_the_functions_are_not_revealed(system, guild, told):
     token = system.chat.service_token
     _, all_of_it = told(ON_MESSAGE, sqs_event(say(guild)))
     assert "message delivered" in all_of_it
-    # The chat server does not take the token any more, nor Postgres the password.
+    # The chat server now refuses the token, and Postgres the password.
     system.chat.service_token = "another"
     create_secret(system.aws, name := f"database-{uuid4().hex}", {"username": "ada", "password": "p4ss-Zq7"})
     _, refused = told(ON_MESSAGE, sqs_event(say(guild)))

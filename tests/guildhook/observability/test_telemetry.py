@@ -87,7 +87,7 @@ def test_a_cold_start_is_counted_once_a_process_by_function(printed):
 def test_no_value_is_lost_however_many_there_are(printed, count):
     lines = metrics_of(printed(count, count), "run_fuel")
     assert [value for line in lines for value in line["run_fuel"]] == [float(value) for value in range(count)] * 2
-    # CloudWatch takes no more of one metric in a line.
+    # CloudWatch takes at most this many values of one metric in a line.
     assert all(len(line["run_fuel"]) <= 100 for line in lines)
 
 

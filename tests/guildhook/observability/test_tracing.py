@@ -23,7 +23,7 @@ def traced(system, daemon):
 
 
 def stages(found: list[dict[str, Any]]) -> list[str]:
-    """Below the handler's subsegment, which is below Lambda's segment."""
+    """Return the names of the subsegments below the handler's, which is below Lambda's segment."""
     handler, *stages = found
     assert (handler["name"], handler["type"]) == ("handler", "subsegment")
     assert (handler["trace_id"], handler["parent_id"]) == (TRACE_ID, PARENT_ID)
@@ -40,7 +40,7 @@ def test_a_batch_has_a_subsegment_for_each_of_its_stages(system, daemon, traced)
     assert invoked.err == ""
     found = daemon.take()
     beginnings = [i for i, each in enumerate(found) if each["name"] == "handler"]
-    # Nobody had compiled the plugin. What is ready goes before that; here it is nothing.
+    # The plugin is not compiled. Runs that are ready come before the compile; here there are none.
     assert stages(found[: beginnings[1]]) == [
         "parse", "snapshot", "modules", "run", "deliver", "compile", "run", "record", "deliver", "settle",
     ]  # fmt: skip

@@ -235,7 +235,7 @@ def test_errors_that_are_not_shown_are_not_collected():
     item = {"type": "object", "properties": {name: {} for name in names}, "required": names}
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": item}}}
     settings = {"a": [{} for _ in range(200)]}
-    check_settings(schema, settings)  # it imports what it needs
+    check_settings(schema, settings)  # the first call imports the validator
     tracemalloc.start()
     try:
         assert len(check_settings(schema, settings)) == 20
@@ -246,7 +246,7 @@ def test_errors_that_are_not_shown_are_not_collected():
 
 
 def test_many_items_and_many_allowed_values_are_compared_by_looking_them_up():
-    # Each with each they would be tens of millions of comparisons.
+    # Comparing each item with each would take tens of millions of comparisons.
     allowed = [[n] for n in range(7_000)]
     schema = check_schema(section(an_object(a={"items": {"enum": allowed}, "uniqueItems": True})))
     items = [[n + 0.0] for n in range(7_000)]

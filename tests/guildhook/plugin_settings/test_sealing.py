@@ -12,7 +12,7 @@ from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 VALUE = "sk-l1ve-51ße"
 KEY, OTHER_KEY = "k" * 31 + "1", "k" * 31 + "2"
 PLUGIN = uuid4()
-# Version, key's id, nonce; then the value and its tag.
+# The parts are version, key id, nonce, value and tag.
 HEADER_BYTES, NONCE_END = 5, 17
 
 

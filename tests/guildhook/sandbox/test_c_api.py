@@ -43,7 +43,7 @@ def guest_call(engine, linker, wat, text="", fuel=100_000, **limits):
 
 @pytest.fixture
 def call(engine):
-    """Lets a guest call `function`, and returns what went wrong in it."""
+    """Lets a guest call `function`, and returns the exceptions that it raised."""
 
     def call(function, type_, core, code, data="", text=""):
         failures, linker = [], Linker(engine.wasmtime)
@@ -96,7 +96,7 @@ def test_flags_are_booleans(call):
     ],
 )
 def test_answers_arrive_in_the_guest(call, answer, type_, stored):
-    # The words that the guest finds at 64: where a text lies is not looked at. A text alone has its address first.
+    # The guest compares the words at 64, but for addresses of texts. A result that is only a text begins with one.
     offset = 4 if isinstance(answer, str) else 0
     checks = "".join(
         f"(if (i32.ne (i32.load (i32.const {64 + offset + 4 * i})) (i32.const {word})) (then unreachable))"
@@ -196,7 +196,7 @@ def test_a_store_has_limits(engine, limits, reason):
         guest_call(engine, Linker(engine.wasmtime), PLAIN.format(pages=2, call="", name="call"), **limits)
 
 
-# The layouts that are written and read here word by word, by the declarations that come with wasmtime.
+# c_api.py reads and writes these layouts word by word. They must agree with the declarations of wasmtime.
 
 
 def test_values_lie_as_declared():
@@ -242,14 +242,14 @@ def test_instances_and_functions_have_the_sizes_declared():
     ],
 )  # fmt: skip
 def test_functions_have_the_declared_signatures(name):
-    """As many arguments, each as wide; signs and what pointers point to are not told apart."""
+    """The number and the widths of the arguments agree. Signs and targets of pointers are not compared."""
     (ours,) = (function for function in vars(c_api).values() if getattr(function, "__name__", "") == name)
     declared = getattr(_bindings, f"_{name}")
     assert [ctypes.sizeof(kind) for kind in ours.argtypes] == [ctypes.sizeof(kind) for kind in declared.argtypes]
     assert (ours.restype and ctypes.sizeof(ours.restype)) == (declared.restype and ctypes.sizeof(declared.restype))
 
 
-# The faults of the public bindings. If a test here fails after an update, c_api.py no longer needs to avoid that fault.
+# These tests show faults of the public bindings. One that fails after an update shows that its fault is repaired.
 
 BINDINGS = """
 from wasmtime import Engine, Store, WasmtimeError

@@ -175,7 +175,7 @@ def test_calls_of_the_state_count_and_their_texts_cost_bytes(run):
 def test_a_value_that_is_read_costs_bytes_and_fuel(run):
     wasm = wat.remembers(("get", "large"))
     small, large = (run(wasm, state={"large": "x" * size}, limits=limits(log_line_bytes=1)) for size in (0, 10_000))
-    # Once as the answer, and once as the line that is logged.
+    # The text counts as the answer and as the logged line.
     assert large.host_call_bytes - small.host_call_bytes == 20_000
     assert large.fuel_used - small.fuel_used >= 80_000
     too_few = limits(host_call_bytes=10_004)

@@ -30,12 +30,12 @@ def test_a_send_becomes_an_intent_with_the_deterministic_key(run):
         SendMessage(idempotency_key(MESSAGE.id, PLUGIN_ID, i), i, CHANNEL, content)
         for i, content in enumerate(["hello", "again"])
     )
-    # Written out: another way of making keys would send every pending message twice.
+    # The key is written out, because a change of keys would send every pending message twice.
     assert result.intents[0].key == "515460a1-d550-5f41-90dc-a0065943a6f5"
 
 
 def test_send_message_returns_the_key_to_the_plugin(run):
-    # The result lies at 16: a discriminant, then the address and the length of the text.
+    # The result at 16 is a discriminant, and the address and the length of the text.
     log_result = "(call $log (i32.load (i32.const 20)) (i32.load (i32.const 24)))"
     result = run(wat.sends((CHANNEL, "hello"), then=log_result))
     assert result.logs == (str(result.intents[0].key),)
@@ -124,7 +124,7 @@ def test_memory_grows_to_the_limit_and_no_further(run, pages, outcome):
 
 
 def test_memories_that_grow_together_stay_within_the_limit(run):
-    # A second memory in a module of its own, which grows as far as it may before the first one does.
+    # A module of its own has a second memory, which grows to the limit before the first one.
     second = """(memory $more (export "more") 1) (func (export "grow") (result i32)
         (local $pages i32)
         (loop $again (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (br $again))))
@@ -142,7 +142,7 @@ def test_memories_that_grow_together_stay_within_the_limit(run):
     assert run(wasm).outcome is Outcome.OK
 
 
-# componentize-qjs builds such: a call between components goes through a module with the memories of both.
+# componentize-qjs builds such components: a call between two goes through a module with the memories of both.
 LINKED_COMPONENTS = bytes(
     wat2wasm(
         """(component
@@ -223,7 +223,7 @@ def test_a_host_call_costs_fuel(run):
 
 def test_a_log_line_keeps_no_nul(run):
     assert run(wat.logs("a\0b")).logs == ("a\N{REPLACEMENT CHARACTER}b",)
-    # Its replacement is longer, and is cut with the rest.
+    # The replacement of a NUL is longer, and counts for the cut.
     (line,) = run(wat.logs("\0" * 4096)).logs
     assert len(line.encode()) == 4095
 
@@ -333,12 +333,12 @@ def test_nothing_of_a_run_outlives_it(engine, load, wasm):
     sandbox, plugin = Sandbox(engine), LoadedPlugin(PLUGIN_ID, load(wasm), frozenset(), limits(fuel=50_000))
     sandbox.run(plugin, MESSAGE, {}, TIME, 1)
     gc.collect()
-    gc.disable()  # what is left must not even need a collection
+    gc.disable()  # the runs must leave nothing that only a garbage collection would free
     try:
         before = len(gc.get_objects())
         for _ in range(500):
             sandbox.run(plugin, MESSAGE, {}, TIME, 1)
-        # Not even one object in five runs; a few are made by other threads of this process.
+        # The limit is less than one object in five runs, and allows for other threads of this process.
         assert len(gc.get_objects()) - before < 100
     finally:
         gc.enable()

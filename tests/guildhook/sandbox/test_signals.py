@@ -9,7 +9,7 @@ from guildhook.sandbox.signals import deferred_signals
 
 @pytest.fixture(autouse=True)
 def handlers(default_interrupt):
-    """Whatever a test does to them, the handlers are as they were."""
+    """Restores the signal handlers after a test."""
     before = signal.getsignal(signal.SIGUSR1)
     yield
     signal.signal(signal.SIGUSR1, before)
@@ -58,7 +58,7 @@ def test_another_thread_has_nothing_to_defer():
         try:
             with deferred_signals():
                 pass
-        except ValueError as error:  # what signal.signal raises outside the main thread
+        except ValueError as error:  # signal.signal raises it outside the main thread
             failures.append(error)
 
     thread = threading.Thread(target=run)

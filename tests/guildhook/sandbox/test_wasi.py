@@ -20,7 +20,7 @@ from samples import MESSAGE, TIME, limits
 WIT = ROOT / "wit" / "plugin.wit"
 WASI_WIT = ROOT / "wasi" / "wasi.wit"
 
-# Every version that WASI 0.2 has had, and one that is still to come.
+# Every version of WASI 0.2, and a future one.
 VERSIONS = [f"0.2.{patch}" for patch in [*range(13), 99]]
 
 # Runs the message's content as a program. Its modules are imported here: at run time there are no files.
@@ -49,7 +49,7 @@ def python_plugin(
             (folder / "app.py").write_text(PYTHON_PLUGIN)
             command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o", wasm]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
-            # A busy machine takes longer over it than production gives it.
+            # Compiling takes longer on a busy machine than production allows.
             patient = Engine(CompileLimits(timeout_seconds=300))
             artifact.write_bytes(patient.compile(wasm.read_bytes()).artifact)
     return wasm.read_bytes(), engine.load(artifact, inspect(wasm.read_bytes()).memories)
@@ -180,7 +180,7 @@ def test_calls_of_wasi_are_charged_to_fuel(python):
     assert result.outcome is Outcome.OUT_OF_FUEL
 
 
-# Waits an hour: first for a timer by itself, then for the first of two. Then it asks what time it is.
+# Waits an hour, first for one timer and then for the first of two, and reads the clock.
 SLEEPER = """
 (component
   (import "wasi:io/poll@{version}" (instance $poll

@@ -1,4 +1,4 @@
-"""A migrated database of a test's own, and the stores that connect to it."""
+"""A migrated database for each test, and the stores that connect to it."""
 
 from contextlib import closing
 from uuid import UUID, uuid4

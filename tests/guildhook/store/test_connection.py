@@ -24,7 +24,7 @@ FIRST, SECOND = "f1rst-p4ssword", "s3cond-p4ssword"
 
 
 class Role:
-    """A role of the server that must prove who it is."""
+    """A role of the server that must log in with its password."""
 
     def __init__(self, name: str, admin: psycopg.Connection) -> None:
         self.name = name
@@ -56,7 +56,7 @@ def secrets_manager(aws):
 
 @pytest.fixture
 def database(running, role, secrets_manager):
-    """As the role, with a password from a secret of the same name: the first."""
+    """The database for a connection as the role, with the first password from a secret of the same name."""
     role.set_password(FIRST)
     secrets_manager.create_secret(Name=role.name, SecretString=json.dumps({"password": FIRST}))
     secret = Secret(running.aws.access, role.name, "GUILDHOOK_DATABASE_SECRET", Credentials)
@@ -97,7 +97,7 @@ def test_a_function_goes_on_through_a_rotation(database, role, secrets_manager, 
         put(secrets_manager, role, password=SECOND)
         with psycopg.connect(running.postgres_url, autocommit=True) as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role.name])
-        # The statement reaches the server, as the role: what it lacks there is another matter.
+        # The error shows that the statement reached the server as the role. The database has no tables.
         with pytest.raises(InfrastructureError, match=r'a migration is missing: relation "\w+" does not exist; invoke'):
             store.uncompiled("engine")
 
@@ -152,7 +152,7 @@ def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, ro
 
 
 def test_the_roots_in_the_layer_have_amazons():
-    """RDS Proxy shows a certificate of theirs; sslrootcert=/opt/python/botocore/cacert.pem is this file."""
+    """RDS Proxy has a certificate of Amazon's roots; sslrootcert=/opt/python/botocore/cacert.pem is this file."""
     context = ssl.create_default_context(cafile=Path(botocore.__file__).with_name("cacert.pem"))
     names = {dict(part[0] for part in root["subject"])["commonName"] for root in context.get_ca_certs()
              if any(part[0][0] == "commonName" for part in root["subject"])}  # fmt: skip

@@ -20,7 +20,7 @@ def environment():
 
 @pytest.fixture
 def seconds_pass(monkeypatch):
-    """A second between each two looks at the clock with which botocore signs."""
+    """Lets a second pass between each two readings of the clock with which botocore signs."""
     times = (datetime(2026, 11, 25, tzinfo=UTC) + timedelta(seconds=each) for each in itertools.count())
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: next(times))
 

@@ -120,7 +120,7 @@ migrate(Database({empty_database!r}), Path({str(tmp_path)!r}))
                 time.sleep(0.05)
         migrator.kill()
     (tmp_path / "2_slow.sql").write_text("CREATE TABLE slow (id INT);")
-    # The server notices that nobody is there any more.
+    # The server notices that the client is gone.
     assert migrate(Database(empty_database), tmp_path) == ["2_slow"]
     assert columns(empty_database, "slow")
 

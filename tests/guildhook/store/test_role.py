@@ -1,4 +1,4 @@
-"""Everything as the roles of the functions, with the functions themselves."""
+"""Tests the roles of the functions with the functions themselves."""
 
 import json
 import time
@@ -39,7 +39,7 @@ def execute(url, statement, *parameters):
 
 @pytest.fixture
 def roles(running):
-    """Names by function, which no role of the server has yet, and none without quotes can have."""
+    """A new role's name for each function. The names need quotes in SQL."""
     names = {function: f'the "{function}" {uuid4().hex}' for function in PRIVILEGES}
     yield names
     with psycopg.connect(running.postgres_url, autocommit=True) as connection:
@@ -49,7 +49,7 @@ def roles(running):
 
 @pytest.fixture
 def function(roles, system):
-    """Loads one of the functions; its statements are its role's."""
+    """Loads one of the functions, which connects as its role."""
     assert migrate(Database(system.database_url), MIGRATIONS, roles) == []
     with ExitStack() as loaded:
         yield lambda folder: loaded.enter_context(
@@ -68,7 +68,7 @@ def messages(system, guild, *contents):
 
 
 def compiling(system, function):
-    """Does what is asked of compile_plugin, as its role."""
+    """Return a function that lets compile_plugin, as its role, handle all requests in its queue."""
     queue_url = system.environment["GUILDHOOK_COMPILE_QUEUE_URL"]
     mapping = EventSourceMapping(system.aws.client("sqs"), queue_url, "compile_plugin", function(COMPILE_PLUGIN))
 
@@ -126,7 +126,7 @@ def test_the_roles_allow_handling_messages_and_deleting_old_rows(function, syste
 
 
 class Admin:
-    """Somebody who manages a guild, and asks admin_api."""
+    """A client of admin_api that manages a guild."""
 
     def __init__(self, system, handler, guild):
         self._handler = handler
@@ -136,7 +136,7 @@ class Admin:
         self._token = system.chat.issuer.issue(ada, "Ada")
 
     def __call__(self, method, path="", body=None, etag=None, **parameters):
-        """The answer to a call that succeeds."""
+        """Return the body of the answer to a request, which must succeed."""
         request = http_request(method, f"{self._path}{path}")
         request["headers"] |= {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
         if etag:
@@ -149,7 +149,7 @@ class Admin:
         return json.loads(answer["body"]) if answer.get("body") else None
 
     def upload(self, plugin, wasm):
-        """The form to send it with."""
+        """Announce a version, and return it with the form for its upload."""
         announced = {"wasm_sha256": sha256(wasm).hexdigest(), "wasm_bytes": len(wasm)}
         return self("POST", f"/plugins/{plugin['id']}/versions", announced)["version"]
 
@@ -344,7 +344,7 @@ FORBIDDEN: Mapping[str, list[str]] = {
 
 
 def with_more_columns(url):
-    """As the chat server's own database has them."""
+    """Add columns and a table that the chat server's own database has."""
     execute(url, "CREATE TABLE users (email TEXT)")
     execute(url, "ALTER TABLE channels ADD COLUMN name TEXT")
     execute(url, "ALTER TABLE guilds ADD COLUMN name TEXT")
@@ -371,7 +371,7 @@ def test_one_role_may_be_that_of_all_functions(role, migrated_database):
 
 
 def one(role):
-    """The role of all functions."""
+    """Map every function to this role."""
     return dict.fromkeys(PRIVILEGES, role)
 
 
@@ -399,14 +399,14 @@ def test_two_databases_of_a_server_create_the_role_at_the_same_time(role, empty_
 
 @pytest.fixture
 def rds_iam(running):
-    """Where RDS has this role, its members log in with a token of IAM and with nothing else."""
+    """The role of RDS whose members log in only with a token of IAM."""
     execute(running.postgres_url, "CREATE ROLE rds_iam")
     yield "rds_iam"
     execute(running.postgres_url, "DROP ROLE rds_iam")
 
 
 def is_member(url, role, group):
-    """Also by way of others, and as one who may only let others in."""
+    """Return True for direct and indirect members, also for those that may only grant the membership."""
     ((answer,),) = execute(url, "SELECT pg_has_role(%s, %s, 'MEMBER')", role, group)
     return answer
 
@@ -425,7 +425,7 @@ def test_a_role_that_is_there_keeps_its_password(role, migrated_database, rds_ia
 
 @pytest.fixture
 def owner(role, running):
-    """A role that may create roles and is no superuser, as RDS gives it out, and a database that it owns."""
+    """The URL of a new database, as its owner: a role that may create roles and is no superuser, as on RDS."""
     name = f"owner-{uuid4().hex}"
     execute(running.postgres_url, sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(sql.Identifier(name)))
     execute(running.postgres_url, sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(name)))
@@ -449,7 +449,7 @@ def test_the_migrating_role_cannot_be_the_role_of_a_function(owner, empty_databa
 
 
 def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
-    """The chat server's table is somebody else's, who lets us look at it and no more."""
+    """Another role owns the chat server's table, and grants only SELECT on it."""
     as_superuser = make_conninfo(running.postgres_url, dbname=psycopg.conninfo.conninfo_to_dict(owner)["dbname"])
     execute(as_superuser, "CREATE TABLE channels (id UUID PRIMARY KEY, guild_id UUID)")
     execute(as_superuser, "GRANT SELECT ON channels TO PUBLIC")
@@ -459,7 +459,7 @@ def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
 
 def test_the_migrating_role_keeps_its_password_login(role, owner, rds_iam, running):
     name = conninfo_to_dict(owner)["user"]
-    # RDS lets its master user grant this without being a member.
+    # RDS allows its master user to grant this role without being a member.
     execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
     before = execute(owner, "SELECT rolname FROM pg_roles ORDER BY rolname")
     migrate(Database(owner), MIGRATIONS, one(role))

@@ -1,4 +1,4 @@
-"""Every statement of every client: read from its file, pasted into psql, and with the privileges beside it."""
+"""Tests every statement of every client: its file, its use in psql, and the privileges beside it."""
 
 import json
 import re
@@ -106,7 +106,7 @@ SAMPLES = {
 
 @pytest.fixture
 def variables(database) -> dict[str, str]:
-    """The variables with the ids of a guild, a plugin and a version that are there."""
+    """Return variables with the ids of an existing guild, plugin and version."""
     guild = uuid4()
     database.execute("INSERT INTO guilds (id) VALUES (%s)", [guild])
     plugin = install_plugin(database, guild, "plugin", wat.SILENT, {}, [])
@@ -244,6 +244,6 @@ def test_each_statement_needs_the_privileges_beside_it_and_no_others(role, datab
 
 
 def single(grant):
-    """Each privilege of a list for itself, and each column."""
+    """Split a list of privileges into one for each privilege and column."""
     for privilege, columns in re.findall(r"([A-Z]+)(?: \(([^)]+)\))?", grant):
         yield from (f"{privilege} ({column})" for column in columns.split(", ")) if columns else [privilege]

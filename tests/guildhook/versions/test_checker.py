@@ -182,7 +182,7 @@ def test_a_notice_that_comes_again_changes_nothing(system, checker, row):
     check(system, checker, ready, PING)
     check(system, checker, refused, b"garbage")
     before = row(ready), row(refused)
-    # Not even if the file is another by now.
+    # A changed file makes no difference.
     assert check(system, checker, ready, wat.SILENT) is None
     assert check(system, checker, refused, PING) is None
     assert checker.check_stored(refused) is None
@@ -196,7 +196,7 @@ def test_a_file_that_is_gone_is_a_reason(system, checker, row):
 
 
 class _Meanwhile:
-    """A stage, before which something else happens."""
+    """Stands in for the stages of a check, and calls a function before one of them."""
 
     def __init__(self, name, happens):
         self.name, self.happens = name, happens
@@ -221,7 +221,7 @@ def test_nothing_is_stored_of_a_version_that_is_deleted_meanwhile(system, checke
 
 
 def test_a_check_that_was_ended_goes_on_from_where_it_was(system, checker, row):
-    """The bucket does not answer when the plugin is compiled, and then it does."""
+    """The bucket of artifacts fails at first, and works when the check is repeated."""
     version_id = announce_wasm(system, PING)
     upload(system, version_id, PING)
 

@@ -53,5 +53,5 @@ def test_a_request_is_a_digest():
      '{"Records": [{"eventSource": "aws:sqs"}]}', '{"Records": [null]}'],
 )  # fmt: skip
 def test_anything_else_is_refused(body):
-    with pytest.raises(ValueError):  # noqa: PT011 - whoever finds it wrong, json included
+    with pytest.raises(ValueError):  # noqa: PT011 - from any parser, json included
         read_requests(body)

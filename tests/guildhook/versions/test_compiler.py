@@ -30,7 +30,7 @@ def s3(system):
 
 @pytest.fixture
 def compiler(system, engine, store):
-    """The environment that its S3 client reads is the stack's."""
+    """A compiler with the environment of the stack."""
     return Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store)
 
 
@@ -148,7 +148,7 @@ def test_after_an_update_of_wasmtime_everything_enabled_is_uncompiled(system, co
     for wasm in (wat.SILENT, wat.TRAPS):
         compiler.compile(wasm)
     assert compiler.uncompiled() == []
-    # The rows of another engine are what an update leaves, and what a downgrade finds again.
+    # An update leaves the rows of another engine, and a downgrade uses them again.
     query("UPDATE plugin_artifacts SET engine = 'wasmtime-49'")
     assert compiler.uncompiled() == sorted([digest(wat.SILENT), digest(wat.TRAPS)])
     for wasm_sha256 in compiler.uncompiled():
@@ -176,7 +176,7 @@ def test_pruning_that_cannot_delete_forgets_nothing(system, compiler, store, que
     with pytest.raises(InfrastructureError, match="no-such-bucket"):
         replace(compiler, bucket=ArtifactBucket(system.aws.access, "no-such-bucket")).prune(days=30)
     assert store.artifact(gone.wasm_sha256, gone.engine) == gone
-    # The object may be gone already when the next one comes.
+    # The next pruning may find that the object is gone already.
     s3.delete_object(Bucket=system.bucket, Key=key(gone))
     assert compiler.prune(days=30) == 1
     with pytest.raises(ClientError):

@@ -55,5 +55,5 @@ def test_plugins_that_are_not_compiled_in_time_are_counted(system, compiler, que
     assert recompilation == Recompilation(asked=2, left=0)
     install(system, wat.logs("two"))
     assert recompile(compiler, queue, lambda: False) == Recompilation(asked=1, left=1)
-    # It is asked for all the same.
+    # The plugin is requested nevertheless.
     assert system.compile_mapping.poll() == 1

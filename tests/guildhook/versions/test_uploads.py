@@ -46,7 +46,7 @@ def test_the_policy_allows_one_key_one_size_and_one_digest_for_a_quarter_of_an_h
         ],
     }
     assert timedelta(minutes=14, seconds=58) < form.expires_at - before <= timedelta(minutes=15, seconds=60)
-    # Every field of the form stands in the policy: S3 refuses one that does not.
+    # The policy must have every field of the form, because S3 refuses other fields.
     named = {name for condition in policy(form)["conditions"] if isinstance(condition, dict) for name in condition}
     assert set(form.fields) - {"policy", "x-amz-signature"} == named - {"bucket"}
 

@@ -127,7 +127,7 @@ def test_a_pause_is_kept_in_its_channel_and_no_other(clock):
     sending, limited = sender(chat, clock), uuid4()
     (delivery,) = sending.send(outgoing(limited, "a"), clock.time + 60)
     assert delivery.state is DeliveryState.DELIVERED
-    # The rest of the pause is waited for, whatever the backoff took of it.
+    # The sender waits for the rest of the pause, of which the backoff has taken a part.
     assert sum(clock.waits) == pytest.approx(2)
 
 

@@ -14,7 +14,7 @@ def read(component: str) -> Component:
 
 
 def instantiated(times: int, depth: int, inside: str) -> str:
-    """`depth` components one in the other, each of which instantiates the next one `times` over."""
+    """Return `depth` nested components, each of which instantiates the next one `times` times."""
     for _ in range(depth):
         inside = f"(component $c {inside}) {'(instance (instantiate $c))' * times}"
     return inside

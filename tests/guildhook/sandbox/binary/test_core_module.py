@@ -11,7 +11,7 @@ HUGE = number(2**32 - 1)
 
 
 def read(module: str | bytes) -> CoreModule:
-    """`module` is the inside of a module, as text or as a binary."""
+    """Read a core module; `module` is its contents, as text or as a binary."""
     wasm = bytes(wat2wasm(f"(module {module})")) if isinstance(module, str) else MODULE_HEADER + module
     return read_core_module(Reader(wasm, 0, len(wasm)), Tally())
 

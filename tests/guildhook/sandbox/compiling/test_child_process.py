@@ -33,14 +33,14 @@ def test_a_compile_that_grows_too_large_is_ended():
 
 
 def test_an_artifact_that_is_too_large_is_refused():
-    # The bytes between the two are part of the memory's image.
+    # The memory's image includes the bytes between the two segments.
     sparse = '(core module (memory 100) (data (i32.const 0) "a") (data (i32.const 6_000_000) "a"))'
     with pytest.raises(InvalidPluginError, match=r"its native code has \d+ bytes; the limit is 5000000"):
         compile_in_child(wat.plugin(wat.on_message(""), lowered=sparse), CompileLimits(artifact_bytes=5_000_000))
 
 
 def test_the_child_sees_nothing_of_the_environment(monkeypatch):
-    # A Python that starts with this variable fails; a child that inherited it would.
+    # Python fails to start with this variable, so a child that inherited it would fail.
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     assert compile_in_child(wat.SILENT, CompileLimits())
 

@@ -65,7 +65,7 @@ def test_a_foreign_import_is_refused_by_name():
 
 
 def test_more_exports_than_the_contract_has_do_no_harm():
-    # As componentize-py ("exports") and componentize-qjs ("init") have them.
+    # componentize-py ("exports") and componentize-qjs ("init") have such exports.
     more = '(instance $empty) (export "exports" (instance $empty))'
     wasm = wat.plugin(wat.on_message(""), lowered=more)
     assert inspect(wasm).accepted
@@ -150,7 +150,7 @@ def test_any_damage_is_judged(data):
 
 
 def check_verdict(wasm: bytes) -> None:
-    """Whatever it is: that inspection ends without an error is the point of it."""
+    """Check that inspection ends with a verdict and without an exception, for any bytes."""
     inspection = inspect(wasm)
     assert inspection.accepted == (not inspection.reasons)
     assert len(inspection.reasons) <= 20

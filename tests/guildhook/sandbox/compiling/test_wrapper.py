@@ -19,7 +19,7 @@ from guildhook.sandbox.compiling.wrapper import (
 
 
 def test_the_host_functions_of_a_wrapped_plugin_take_texts_numbers_and_flags_alone(engine):
-    # A list would be handed over element by element, each of them 40 bytes of wasmtime's.
+    # wasmtime would pass a list element by element, with 40 bytes for each.
     component = Component(engine.wasmtime, wrap(wat.SILENT, read_component(wat.SILENT)))
     ((name, host),) = component.type.imports(engine.wasmtime).items()
     assert name == HOST

@@ -39,7 +39,7 @@ def add_version(database, key, wasm=wat.SILENT, state="ready"):
 
 
 def changes(key, version_id):
-    """Everything that changes a plugin, over revision 1."""
+    """Return every change of a plugin, as a function of the store, on top of revision 1."""
     return [
         lambda store: store.change_plugin(key, 1, {"name": "Renamed"}, CHANGE),
         lambda store: store.go_live(key, 1, version_id, [], {}, CHANGE),
@@ -200,7 +200,7 @@ def test_a_version_that_goes_live_is_not_deleted(migrated_database, database, ke
 
 
 def test_lists_for_admins_are_read_by_an_index(store, database, key):
-    """With rows enough that Postgres would not read them all by choice; those of another plugin are newer."""
+    """There are so many rows that Postgres prefers an index, and newer ones of another plugin."""
     other = PluginKey(key.guild_id, uuid4())
     store.create_plugin(other, "Other", "", 50, CHANGE)
     for each, hours in ((key, 10), (other, 0)):
@@ -239,7 +239,7 @@ def test_lists_for_admins_are_read_by_an_index(store, database, key):
         parameters = {**filters, "limit": 51, "detailed": False, **given}
         plan = "\n".join(line for (line,) in database.execute(b"EXPLAIN " + query, parameters))
         assert f"using {index}" in plan
-        # The other table is not looked at.
+        # Rows of the other table do not matter.
         assert len(re.findall(r"idx_plugin_(?:shadow_)?runs_plugin", plan)) == (statement == "runs")
 
 

@@ -37,7 +37,7 @@ def test_an_artifact_is_found_for_its_engine_alone(store, guild, installed, comp
 
 
 def test_an_artifact_of_the_previous_version_counts_as_not_compiled(store, guild, installed, database, compiles):
-    # Its statement, word for word: it may still be running.
+    # This is the statement of the previous version, which may still be running.
     database.execute(
         """INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, memories)
            VALUES (%s, 'engine', %s, 10, '[]')

@@ -192,7 +192,7 @@ def test_deliveries_that_settle_the_same_at_the_same_time_do_not_wait_for_each_o
         with closing(EventStore(Database(migrated_database))) as mine:
             for _ in range(5):
                 together.wait(timeout=60)
-                # Not `settle`, which would try a second time.
+                # The method `settle` would try a second time, so the statement is called directly.
                 columns = zip(*[(d.key, d.state.value, d.detail) for d in deliveries], strict=True)
                 mine.write("settle", dict(zip(["keys", "states", "details"], map(list, columns), strict=True)))
 
@@ -254,7 +254,7 @@ def test_a_run_keeps_the_digest_of_its_message_and_its_causality(store, guild, c
 
 
 def test_intents_that_the_previous_version_recorded_are_still_delivered(store, guild, channel, installed, database):
-    # Its rows have no digest and no cause.
+    # Rows of the previous version have no digest and no causality.
     message, key = uuid4(), uuid4()
     database.execute(
         """WITH run AS (
@@ -314,10 +314,10 @@ def test_a_writer_that_read_another_version_of_the_state_writes_nothing_and_is_t
         judgements=[judgement(installed), judgement(other)],
     )
     assert recorded == RecordedBatch(stale=frozenset({installed.id}))
-    # But what it burnt counts.
+    # The fuel of the rejected run counts.
     assert database.execute("SELECT fuel_used FROM guild_budgets").fetchone() == (40,)
     assert state_of(store, guild) == PluginState(2, {"by": "winner"})
-    # Nothing of the loser is there, neither run nor intent nor count; the other plugin's run is.
+    # The loser has no run, intent or count. The run of the other plugin is recorded.
     assert database.execute("SELECT count(*) - %s FROM plugin_runs", before).fetchone() == (1,)
     assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (0,)
     assert database.execute("SELECT plugin_id FROM plugin_health").fetchall() == [(other_id,)]
@@ -378,7 +378,7 @@ def health(store, guild):
 
 
 def later(database, seconds):
-    """Let the quarantine's pause pass."""
+    """Let the pause of the quarantine end."""
     database.execute("UPDATE plugin_health SET retry_at = retry_at - make_interval(secs => %s)", [seconds])
 
 
@@ -666,7 +666,7 @@ def test_a_shadow_run_is_recorded_with_its_intents_and_sends_nothing(store, data
     )
     for table in ("plugin_runs", "plugin_intents", "plugin_usage", "plugin_health", "plugin_state"):
         assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-    # The messages that it would have sent are recorded, as a log is.
+    # The intents of the shadow are recorded, as its log is.
     assert database.execute("SELECT fuel_used, sends, log_bytes FROM guild_budgets").fetchall() == [(10, 0, 7)]
 
 

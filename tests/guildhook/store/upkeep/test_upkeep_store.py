@@ -70,7 +70,7 @@ def test_sweeps_at_the_same_time_adopt_each_plugin_once(system, query):
 
     with ThreadPoolExecutor(3) as pool:
         adopted = [version_id for some in pool.map(adopt_all, range(3)) for version_id in some]
-    # Rows that another sweep has locked are left to it.
+    # A sweep skips rows that another one has locked.
     assert len(set(adopted)) == len(adopted) == 30
     assert query("SELECT count(*), max(number) FROM plugin_versions") == [(30, 1)]
     assert query("SELECT count(DISTINCT live_version_id) FROM plugins") == [(30,)]
