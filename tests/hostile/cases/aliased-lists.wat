@@ -1,4 +1,4 @@
-;; Passes 100,000 lists, all of them the same 7 MiB, to another component of its own: 700 GB to copy.
+;; Passes the same list of 7 MiB 100,000 times to another component of its own, which would copy 700 GB.
 (component
   (component $inner
     (core module $main

@@ -1,4 +1,4 @@
-;; Offers room for the answer to a send beyond its memory.
+;; Returns an address beyond its memory when the host asks for memory for the result of a send.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

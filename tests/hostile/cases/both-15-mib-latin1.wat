@@ -1,4 +1,4 @@
-;; Sends the same 15 MiB of Latin-1 twice in one call: as UTF-8 it is twice as long.
+;; Sends the same 15 MiB of Latin-1 twice in one call, which is twice as long in UTF-8.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Sends the same 15 MiB of UTF-16 twice in one call: as UTF-8 it is half as long again.
+;; Sends the same 15 MiB of UTF-16 twice in one call, which is half as long again in UTF-8.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Looks at the clock without end, with fuel for hours.
+;; Reads the clock without end, with fuel for hours.
 (component
   (import "wasi:clocks/wall-clock@0.2.0" (instance $clock
     (type $record (record (field "seconds" u64) (field "nanoseconds" u32)))

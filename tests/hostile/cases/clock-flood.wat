@@ -1,4 +1,4 @@
-;; Looks at the clock without end: every look is a call of the host that no limit counts.
+;; Reads the clock without end, by calls of the host that no limit counts.
 (component
   (import "wasi:clocks/wall-clock@0.2.0" (instance $clock
     (type $record (record (field "seconds" u64) (field "nanoseconds" u32)))

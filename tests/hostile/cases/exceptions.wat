@@ -1,4 +1,4 @@
-;; Catches traps of the host, if exceptions let it.
+;; Catches traps of the host by exception handling.
 (component
   (core module $main
     (memory (export "memory") 2)

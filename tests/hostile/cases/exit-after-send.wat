@@ -1,4 +1,4 @@
-;; Sends a message, says that all went well, and would loop if exit returned.
+;; Sends a message, exits with success, and would loop if exit returned.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Says that all went well while the host asks for room for the message.
+;; Exits with success while the host asks for memory for the message.
 (component
   (import "wasi:cli/exit@0.2.0" (instance $exit
     (export "exit" (func (param "status" (result))))))

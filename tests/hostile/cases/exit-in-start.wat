@@ -1,4 +1,4 @@
-;; Exits in a start function: on-message, which would trap, is never called.
+;; Exits in a start function, so that on-message, which would trap, is not called.
 (component
   (import "wasi:cli/exit@0.2.0" (instance $exit
     (export "exit" (func (param "status" (result))))))

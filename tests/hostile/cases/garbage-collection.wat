@@ -1,4 +1,4 @@
-;; Makes objects on a heap that no limit counts.
+;; Creates garbage-collected objects, which no limit counts.
 (component
   (core module $main
     (memory (export "memory") 2)

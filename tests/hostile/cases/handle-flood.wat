@@ -1,4 +1,4 @@
-;; Makes a million timers and drops none: memory of the host's.
+;; Creates a million timers and drops none, to use up memory of the host.
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))

@@ -1,4 +1,4 @@
-;; Waits for timers that it never had, with the largest of handles.
+;; Waits for timers with handles that it never got, such as the largest ones.
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))

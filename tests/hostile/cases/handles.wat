@@ -1,4 +1,4 @@
-;; Makes handles of a resource of its own without end, and drops none: memory of the host's.
+;; Creates handles of its own resource without end and drops none, to use up memory of the host.
 (component
   (type $thing (resource (rep i32)))
   (core func $new (canon resource.new $thing))

@@ -1,4 +1,4 @@
-;; Logs while the host asks for room for the message.
+;; Logs while the host asks for memory for the message.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "log" (func (param "msg" string)))

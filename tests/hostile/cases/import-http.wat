@@ -1,4 +1,4 @@
-;; Imports HTTP, which is not there.
+;; Imports HTTP, which guildhook does not offer.
 (component
   (import "wasi:http/outgoing-handler@0.2.0" (instance))
   (core module $main

@@ -1,4 +1,4 @@
-;; Imports the interface between guildhook's WASI and the host, which could say that the run ended well.
+;; Imports the interface between guildhook's WASI and the host, which can end a run with success.
 (component
   (import "guildhook:sandbox/host" (instance
     (export "exit" (func (param "success" bool)))))

@@ -1,4 +1,4 @@
-;; Imports a type of WASI, and says it is another one.
+;; Imports a type of WASI with the definition of another one.
 (component
   (import "wasi:io/poll@0.2.0" (instance
     (type $text (record (field "text" string)))

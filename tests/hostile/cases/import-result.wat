@@ -1,4 +1,4 @@
-;; Imports the host's log with a result it does not have.
+;; Imports the host's log with a result that it does not have.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance
     (export "log" (func (param "msg" string) (result string)))))

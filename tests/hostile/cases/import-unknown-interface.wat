@@ -1,4 +1,4 @@
-;; Imports an interface that nobody has.
+;; Imports an interface that does not exist.
 (component
   (import "evil:corp/backdoor@1.0.0" (instance))
   (core module $main

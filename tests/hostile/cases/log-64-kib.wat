@@ -1,4 +1,4 @@
-;; Logs 64 KiB fifteen times: all within the limits.
+;; Logs 64 KiB fifteen times, all within the limits.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "log" (func (param "msg" string)))))

@@ -1,4 +1,4 @@
-;; Logs nothing, a million times.
+;; Logs an empty text a million times.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "log" (func (param "msg" string)))))

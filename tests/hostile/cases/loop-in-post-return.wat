@@ -1,4 +1,4 @@
-;; Loops after it has returned, in the function that frees what it returned.
+;; Loops after it has returned, in its post-return function.
 (component
   (core module $main
     (memory (export "memory") 2)

@@ -1,4 +1,4 @@
-;; Loops when the host asks for room for the message.
+;; Loops when the host asks for memory for the message.
 (component
   (core module $main
     (memory (export "memory") 2)

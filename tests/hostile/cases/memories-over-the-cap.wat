@@ -1,4 +1,4 @@
-;; Starts with three memories of 6 MiB, none too large by itself.
+;; Starts with three memories of 6 MiB, of which none exceeds the limit alone.
 (component
   (core module $main
     (memory (export "memory") 96)

@@ -1,4 +1,4 @@
-;; Copies 7 MiB to and fro.
+;; Copies 7 MiB back and forth without end.
 (component
   (core module $main
     (memory (export "memory") 240)

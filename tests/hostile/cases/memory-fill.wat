@@ -1,4 +1,4 @@
-;; Fills 15 MiB again and again: one instruction each time.
+;; Fills 15 MiB again and again, with one instruction each time.
 (component
   (core module $main
     (memory (export "memory") 240)

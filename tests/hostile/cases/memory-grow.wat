@@ -1,4 +1,4 @@
-;; Asks for more memory without end, and is told no each time.
+;; Grows its memory without end, and is refused each time.
 (component
   (core module $main
     (memory (export "memory") 2)

@@ -1,4 +1,4 @@
-;; Starts with all the memory that 32 bits can name.
+;; Starts with a memory of the largest size that 32 bits can address.
 (component
   (core module $main
     (memory (export "memory") 65536)

@@ -1,4 +1,4 @@
-;; Starts with a page more memory than there is.
+;; Starts with a memory that is one page larger than the limit.
 (component
   (core module $main
     (memory (export "memory") 257)

@@ -1,4 +1,4 @@
-;; Takes a module with a memory as an argument of a component, which hides it from whoever counts.
+;; Hides a memory from inspection: a component receives the module that has it as an argument.
 (component
   (core module $hidden (memory 256))
   (component $inner

@@ -1,4 +1,4 @@
-;; Offers room for the message beyond its memory.
+;; Returns an address beyond its memory when the host asks for memory for the message.
 (component
   (core module $main
     (memory (export "memory") 2)

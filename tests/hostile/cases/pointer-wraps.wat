@@ -1,4 +1,4 @@
-;; Logs a text whose address and length come to more than 32 bits.
+;; Logs a text whose address plus length exceeds 32 bits.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "log" (func (param "msg" string)))))

@@ -1,4 +1,4 @@
-;; Polls an empty list, which is to wait for ever.
+;; Polls an empty list, which would wait for ever.
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))

@@ -1,4 +1,4 @@
-;; Polls a list that says it has a million timers.
+;; Polls a list with a length of a million timers.
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))

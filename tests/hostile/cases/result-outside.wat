@@ -1,4 +1,4 @@
-;; Sends, and asks for the answer at an address beyond its memory.
+;; Sends, and passes an address beyond its memory for the result.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Sends twenty messages, and ends well: those over the limit are refused.
+;; Sends twenty messages and ends with success; the host refuses those over the limit.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Sends a message in a start function, which then traps.
+;; Sends a message in its start function, which then traps.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

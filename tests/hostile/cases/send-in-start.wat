@@ -1,4 +1,4 @@
-;; Sends a message in a start function, and then does nothing more.
+;; Sends a message in its start function, and nothing afterwards.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Sends a message that nobody allowed it to send.
+;; Sends a message without the permission.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "send-message" (func

@@ -1,4 +1,4 @@
-;; Nothing: every other case is compared with it.
+;; Does nothing; every other case is compared with it.
 (component
   (core module $main
     (memory (export "memory") 2)

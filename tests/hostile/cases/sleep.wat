@@ -1,4 +1,4 @@
-;; Sleeps for 584 years, which is as long as a clock can say.
+;; Sleeps for 584 years, the longest time that a clock can express.
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))

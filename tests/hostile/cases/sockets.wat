@@ -33,7 +33,7 @@
     (import "host" "create" (func $create (param i32 i32)))
     (func (export "on-message") (param i32 i32)
       (call $create (i32.const 0) (i32.const 16))
-      ;; An error (1), and it is access-denied (1).
+      ;; The result is an error (1), namely access-denied (1).
       (if (i32.ne (i32.load8_u (i32.const 16)) (i32.const 1)) (then unreachable))
       (if (i32.ne (i32.load8_u (i32.const 20)) (i32.const 1)) (then unreachable))))
   (core instance $main (instantiate $main

@@ -1,4 +1,4 @@
-;; Has memories of 15 MiB with a byte at each end: 500 bytes of upload, 120 MiB compiled.
+;; Has memories of 15 MiB with a byte at each end, so that an upload of 500 bytes compiles to 120 MiB.
 (component
   (core module (memory 240) (data (i32.const 0) "a") (data (i32.const 15_728_639) "a"))
   (core module (memory 240) (data (i32.const 0) "a") (data (i32.const 15_728_639) "a"))

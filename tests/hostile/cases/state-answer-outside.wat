@@ -1,4 +1,4 @@
-;; Offers room for a value beyond its memory.
+;; Returns an address beyond its memory when the host asks for memory for a value.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))

@@ -1,4 +1,4 @@
-;; Asks for a key that is not there a million times.
+;; Gets a missing key a million times.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))))

@@ -1,4 +1,4 @@
-;; Sets a key in a start function, which then traps.
+;; Sets a key in its start function, which then traps.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))

@@ -1,4 +1,4 @@
-;; Asks for a key of 15 MiB.
+;; Gets a key of 15 MiB.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))))

@@ -1,4 +1,4 @@
-;; Sets 300 keys, of which a state has room for 256.
+;; Sets 300 keys, while a state may have 256.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))
@@ -12,7 +12,7 @@
     (import "libc" "memory" (memory 0))
     (import "host" "set" (func $set (param i32 i32 i32 i32 i32)))
     (global $next (mut i32) (i32.const 0))
-    ;; The number as four characters from "A" to "P", and the first of them as the value.
+    ;; The key is the number as four characters from "A" to "P", and the value is the first of them.
     (func $set-next (local $number i32) (local $at i32)
       (local.set $number (global.get $next))
       (local.set $at (i32.const 64))

@@ -1,4 +1,4 @@
-;; Sets a value that is said to be 4 GiB long.
+;; Sets a value with a length of 4 GiB.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))

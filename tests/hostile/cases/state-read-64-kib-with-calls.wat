@@ -1,4 +1,4 @@
-;; Fills the state with one value, and reads it a million times, with host calls and bytes for hours.
+;; Fills the state with one value, and reads it a million times, with high limits of host calls and bytes.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))

@@ -1,4 +1,4 @@
-;; Overwrites one key without end, with host calls for a million times.
+;; Overwrites one key without end, with a limit of a million host calls.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))

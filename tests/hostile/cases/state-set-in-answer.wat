@@ -1,4 +1,4 @@
-;; Sets a key while the host writes the value of it.
+;; Sets a key while the host writes its value.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))

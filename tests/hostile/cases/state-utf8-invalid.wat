@@ -1,4 +1,4 @@
-;; Sets a value, and then a key of bytes that are no UTF-8.
+;; Sets a value, and then a key that is not valid UTF-8.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))

@@ -1,4 +1,4 @@
-;; Sets a value of 15 MiB, where as many bytes and as much fuel are allowed.
+;; Sets a value of 15 MiB, with limits that allow the bytes and the fuel.
 (component
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "set" (func (param "key" string) (param "value" string) (result (result (error string)))))))

@@ -1,4 +1,4 @@
-;; Prints bytes that are no text, without end.
+;; Prints bytes that are not valid UTF-8, without end.
 (component
   (import "wasi:io/error@0.2.0" (instance $errors
     (export "error" (type (sub resource)))))

@@ -1,4 +1,4 @@
-;; Makes streams of the component model's async, which is switched off.
+;; Creates streams of the component model's async, which is switched off.
 (component
   (type $stream (stream u8))
   (core func $new (canon stream.new $stream))

@@ -1,4 +1,4 @@
-;; Starts with a table of 900,000 elements: accepted when it is inspected, too large for a run.
+;; Starts with a table of 900,000 elements, which inspection accepts and a run does not.
 (component
   (core module $main
     (memory (export "memory") 2)

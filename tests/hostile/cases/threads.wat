@@ -1,4 +1,4 @@
-;; Waits for another thread: with no deadline, for ever.
+;; Waits for another thread, which without a deadline would take for ever.
 (component
   (core module $main
     (memory (export "memory") 2)

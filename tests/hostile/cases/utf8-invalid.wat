@@ -1,4 +1,4 @@
-;; Logs bytes that are no UTF-8.
+;; Logs bytes that are not valid UTF-8.
 (component
   (import "guildhook:plugin/host-api@1.0.0" (instance $host
     (export "log" (func (param "msg" string)))))
