@@ -105,7 +105,7 @@ def ping(guild: LocalGuild) -> Body:
 
 
 def sqs_event(bodies: Sequence[Body]) -> dict[str, Any]:
-    """The parts of Lambda's context that the function reads."""
+    """An event of SQS with these bodies, with the fields that the function reads."""
     return {
         "Records": [
             {
