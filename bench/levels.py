@@ -40,7 +40,7 @@ def measure() -> Iterator[Figure]:
 
 
 def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
-    """The memory limit of the compile function."""
+    """The artifact that the compile function would publish, and its compressed object."""
     module = builds.compiled(engine, wasm)
     data = compress(module.artifact)
     digests = [sha256(each).digest() for each in (wasm, module.artifact, data)]
