@@ -26,8 +26,8 @@ _LONGEST_PATTERN: Final = 60
 def page() -> str:
     document = json.loads(DOCUMENT.read_text())
     intro = (
-        "Every operation of the admin API, by subject. [The admin API](../api.md) explains what is the same for all of "
-        "them: sign-in, problems, entity tags, idempotency keys and cursors. "
+        "Every operation of the admin API, by subject. [The admin API](../api.md) explains the parts "
+        "that they share: sign-in, problems, entity tags, idempotency keys and cursors. "
         "[`web/openapi.json`](../../web/openapi.json) has the same as an OpenAPI document, and so has "
         "`GET /api/openapi.json` of every installation."
     )
@@ -64,7 +64,7 @@ def _operation(path: str, method: str, operation: Schema, shared: Mapping[str, S
 
 
 def _access(operation: Schema) -> str:
-    """Return who may ask for the operation. The operations of a guild are those that can answer 403."""
+    """Return the access token that the operation needs, as a sentence. The operations of a guild can answer 403."""
     if not operation.get("security"):
         return "It is open to everybody."
     if "403" not in operation["responses"]:

@@ -99,7 +99,7 @@ class ChatServer:
         return {channel_id: channel for channel_id, channel in self._channels.items() if channel.guild_id == guild_id}
 
     def members(self, guild_id: UUID) -> Mapping[UUID, Person]:
-        """Those who have a name."""
+        """Return the members of the guild that have a name."""
         members = [user_id for guild, user_id in list(self._members) if guild == guild_id]
         return {user_id: self._people[user_id] for user_id in members if user_id in self._people}
 

@@ -1,4 +1,4 @@
-"""A small OpenID Connect provider for this machine: who signs in says who they are, and is believed.
+"""A small OpenID Connect provider for this machine. People choose their name and need no password.
 
 It has the authorization code flow with PKCE and nothing else, for one public client.
 """

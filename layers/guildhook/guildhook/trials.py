@@ -120,7 +120,7 @@ class TrialRunner:
 def _bounded(result: RunResult) -> TrialResult:
     size = len(msgspec.json.encode(result))
     if size > _MAX_BYTES:
-        detail = f"what the run did has {size} bytes; a trial can show {_MAX_BYTES}"
+        detail = f"the result of the run has {size} bytes; a trial can show {_MAX_BYTES}"
         return TrialResult(failure=TrialFailure.INVALID, detail=detail)
     return TrialResult(result)
 

@@ -425,7 +425,7 @@ def test_a_token_that_is_rotated_needs_no_deploy(system, guild, invoke, query):
     ("content", "reason"),
     [
         (None, "HTTP 40. ResourceNotFoundException"),
-        ("s3cret", "its JSON is not what it should be"),
+        ("s3cret", "its JSON does not have the expected form"),
         ('{"token": "s3cret"}', "missing required field `chat_api_token`"),
         ('{"chat_api_token": "s3cret\\n"}', "chat_api_token is empty or has"),
     ],

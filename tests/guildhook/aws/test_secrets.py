@@ -137,7 +137,7 @@ def test_a_malformed_secret_is_named_and_not_shown(access, environment, content,
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         with pytest.raises(InfrastructureError) as raised:
             Secret(access, "chat", VARIABLE, ServiceToken).current()
-    assert str(raised.value).startswith(f"secret chat ({VARIABLE}): its JSON is not what it should be: ")
+    assert str(raised.value).startswith(f"secret chat ({VARIABLE}): its JSON does not have the expected form: ")
     assert reason in str(raised.value)
     assert "s3cr" not in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -67,7 +67,7 @@ def causality_of(hops):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"author": BOT}, "author is a bot, and its message does not say what it goes back to"),
+        ({"author": BOT}, "author is a bot, and its message has no causality"),
         ({"author": BOT, "causality": causality_of(5)}, "author is a bot, 5 hops away from a person; the limit is 4"),
         ({"message_type": "system"}, "system message"),
         ({"encrypted": True}, "encrypted message"),

@@ -72,7 +72,7 @@ it('takes as many levels as the API', () => {
   expect(parse(nested(32)).value).not.toBeNull();
 });
 
-it('compares settings whatever the order of their names', () => {
+it('ignores the order of names when it compares settings', () => {
   expect(same({ a: 1, b: { c: [1], d: 2 } }, { b: { d: 2, c: [1] }, a: 1 })).toBe(true);
   expect(same({ a: [1, 2] }, { a: [2, 1] })).toBe(false);
 });

@@ -8,7 +8,7 @@ interface Words {
 }
 
 interface Outcomes extends Words {
-  /** The meaning of the outcome, and what to do about it. */
+  /** The meaning of the outcome, and the remedy. */
   advice: string;
 }
 

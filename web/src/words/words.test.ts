@@ -3,7 +3,7 @@ import { refusal } from '../versions/send';
 import { bytes, duration, relativeTime } from './format';
 import { parts } from './written';
 
-it('shows what would not be seen', () => {
+it('shows invisible characters by their code', () => {
   expect(parts('a\u001b[31m\u202eb')).toEqual([
     { text: 'a', code: null },
     { text: '␛', code: 'U+001B' },
@@ -25,7 +25,7 @@ it('says sizes and times with their units', () => {
   expect(relativeTime('2026-01-25T12:00:00Z', Date.parse('2026-01-25T14:30:00Z'))).toBe('2 hours ago');
 });
 
-it('says what S3 refused, and shows nothing else of its answer', () => {
+it('explains a refusal of S3, and shows nothing else of its answer', () => {
   expect(refusal(403, '<Error><Code>AccessDenied</Code><Message>Policy expired</Message></Error>')).toContain(
     'Try again',
   );

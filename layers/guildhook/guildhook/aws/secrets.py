@@ -103,7 +103,7 @@ class Secret(Generic[Value]):
             if self._value is not None:
                 _logger.warning("secret %s is kept as it was (%s): %s", self._name, self._variable, self._problem)
         except ValueError as error:
-            self._value, self._problem = None, f"its JSON is not what it should be: {error}"
+            self._value, self._problem = None, f"its JSON does not have the expected form: {error}"
         if anew or self._problem:
             self._rests_until = self._now() + _REST_SECONDS
 

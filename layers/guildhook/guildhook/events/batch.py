@@ -8,7 +8,7 @@ from uuid import UUID
 from guildhook.events.queue_events import Event, MalformedEventError, parse_event
 from guildhook.model import Message
 
-ANOTHER_BODY = "its message id came with another body before, and what was recorded first counts"
+ANOTHER_BODY = "its message id came with another body before, and the body that was recorded first counts"
 
 
 @dataclass(frozen=True, slots=True)

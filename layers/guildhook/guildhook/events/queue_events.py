@@ -159,7 +159,7 @@ def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
 
 
 def _causality(message: _Message) -> Causality | None:
-    # A person's message begins a chain, whatever causality it claims.
+    # A person's message begins a chain. A causality in it is ignored.
     if not message.author.bot or message.causality is None:
         return None
     return Causality(message.causality.root, message.causality.hops)
@@ -173,7 +173,7 @@ def _reason_to_skip(message: _Message) -> str | None:
     if not message.author.bot:
         return None
     if message.causality is None:
-        return "author is a bot, and its message does not say what it goes back to"
+        return "author is a bot, and its message has no causality"
     if message.causality.hops > MAX_HOPS:
         return f"author is a bot, {message.causality.hops} hops away from a person; the limit is {MAX_HOPS}"
     return None

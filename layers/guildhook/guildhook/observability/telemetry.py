@@ -52,7 +52,7 @@ class Telemetry:
                 self.annotate(ColdStart=keys["cold_start"], Service=keys["service"])
                 return function(event, context)
 
-        # Never the event, whatever the environment says: it has the messages' contents.
+        # The event is never logged, even if the environment asks for it, because it has the contents of messages.
         logged = self.logger.inject_lambda_context(traced, log_event=False, correlation_id_path=correlation_id_path)
         handler: Handler = self.metrics.log_metrics(logged, capture_cold_start_metric=True)
         return handler

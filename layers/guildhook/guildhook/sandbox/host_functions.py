@@ -329,8 +329,8 @@ def _exit(run: OngoingRun, success: bool) -> NoReturn:
     run.end(*((Outcome.OK, "") if success else (Outcome.TRAP, "the plugin called exit with a failure")))
 
 
-def _refuse(run: OngoingRun, what: Text) -> NoReturn:
-    run.end(Outcome.HOST_CALL_LIMIT, what.read(_REFUSAL_BYTES))
+def _refuse(run: OngoingRun, reason: Text) -> NoReturn:
+    run.end(Outcome.HOST_CALL_LIMIT, reason.read(_REFUSAL_BYTES))
 
 
 _FUNCTIONS: Final[Mapping[str, tuple[Callable[..., HostResult], HostFunctionCall | None]]] = {

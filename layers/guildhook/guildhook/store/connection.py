@@ -89,7 +89,7 @@ def _reason(error: psycopg.Error) -> str:
     if isinstance(error, _MIGRATION_MISSING):
         return f"a migration is missing: {primary}; invoke the migrate function, or run `guildhook migrate`"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"{primary}: this role needs what the migrate function grants to GUILDHOOK_DATABASE_ROLE"
+        return f"{primary}: this role needs the privileges that the migrate function grants to GUILDHOOK_DATABASE_ROLE"
     if isinstance(error, psycopg.ProgrammingError):
         return f"{primary} (are all migrations applied?)"
     # The text of other errors can quote the parameters, and so the content of messages.
