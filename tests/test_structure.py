@@ -116,5 +116,5 @@ def test_no_file_class_or_alias_has_a_name_that_could_stand_anywhere():
     assert [name for name in names if name.lower() in VAGUE] == []
 
 
-def test_the_library_does_not_know_the_embedded_stack():
+def test_the_library_does_not_import_the_embedded_stack():
     assert not any("guildhook_local" in name for names in library_imports().values() for name in names)

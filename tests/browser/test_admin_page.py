@@ -156,7 +156,7 @@ def test_settings_by_form_and_by_json_with_secrets(plugin, complaints):
     expect(page.get_by_role("button", name="Set API key")).to_be_visible()
 
 
-def test_two_admins_at_once(plugin, open_page, served, own_guild, complaints):
+def test_a_conflicting_change_of_another_admin_is_not_overwritten(plugin, open_page, served, own_guild, complaints):
     complaints.expect("412")
     tab(plugin, "Settings")
     other = open_page()

@@ -60,7 +60,7 @@ def test_plugins_are_managed_in_the_admin_page(chat, served):
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_everybody_can_use_it(open_page, served, color_scheme, width):
+def test_the_page_is_accessible_and_fits_the_window(open_page, served, color_scheme, width):
     page = open_page(color_scheme=color_scheme, viewport={"width": width, "height": 740})
     page.goto(served.chat_url)
     expect(page.get_by_role("log").get_by_role("listitem").first).to_be_visible()
@@ -68,7 +68,7 @@ def test_everybody_can_use_it(open_page, served, color_scheme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_it_can_be_used_by_keyboard_alone(chat):
+def test_the_admin_page_can_be_used_by_keyboard_alone(chat):
     chat.get_by_label(re.compile("^Message to")).focus()
     chat.keyboard.type("!count by keyboard")
     chat.keyboard.press("Enter")

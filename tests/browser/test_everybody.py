@@ -12,7 +12,7 @@ _OF_A_PLUGIN = ["", "/versions", "/settings", "/permissions", "/runs", "/why?mes
 
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_no_page_has_a_barrier_or_is_wider_than_the_window(open_page, served, color_scheme, width):
+def test_every_page_is_accessible_and_fits_the_window(open_page, served, color_scheme, width):
     page = open_page(color_scheme=color_scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
     guild = f"/guilds/{GUILD_ID}"
     sign_in(page, served.admin_url, "Ada", guild)

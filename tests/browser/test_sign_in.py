@@ -25,7 +25,7 @@ def test_a_link_from_the_chat_leads_to_its_target_after_signing_in(page, served)
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_everybody_can_use_the_page_on_which_people_are_chosen(open_page, served, color_scheme):
+def test_the_page_for_choosing_a_person_is_accessible(open_page, served, color_scheme):
     page = open_page(color_scheme=color_scheme)
     page.goto(served.admin_url)
     page.get_by_role("button", name="Sign in").click()

@@ -107,14 +107,14 @@ def test_nothing_is_said_in_a_channel_that_is_not_there(ask, place):
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1"])
-def test_another_site_says_nothing(ask, place, events, origin):
+def test_a_message_from_another_site_is_refused(ask, place, events, origin):
     body = {"user_id": str(ADA), "content": "hi"}
     assert ask("POST", f"/chat/channels/{place[1]}/messages", body, {"Origin": origin}).status == 403
     assert events == []
 
 
 @pytest.mark.parametrize("path", ["/", "/chat/guilds", "/chat/events", "/assets/index-1a2b.js"])
-def test_a_name_that_was_made_to_lead_here_is_not_answered(ask, path):
+def test_a_request_with_another_host_name_is_refused(ask, path):
     assert ask("GET", path, headers={"Host": "rebound.example"}).status == 421
 
 
@@ -155,7 +155,7 @@ def test_nothing_else_of_the_machine_is_served(ask, name):
     assert ask("GET", f"/assets/{name}").status == 404
 
 
-def test_a_page_that_is_not_built_says_how_it_is(chat_server, http, tmp_path):
+def test_a_page_that_is_not_built_names_the_command_that_builds_it(chat_server, http, tmp_path):
     with chat_server.running(more=page_routes(chat_server, tmp_path)) as url:
         answer = http.request("GET", url)
     assert answer.status == 503

@@ -80,7 +80,7 @@ def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_
     assert [request_("DELETE", kick).status for _ in range(2)] == [204, 404]
 
 
-def test_a_day_that_is_lived_through_has_its_answers_right_after_its_questions(request_, chat_server, place):
+def test_replies_of_the_sample_day_are_dated_right_after_their_messages(request_, chat_server, place):
     guild, channel = place
     ada, began = uuid4(), datetime.now(UTC)
     chat_server.add_person(ada, Person("Ada"))

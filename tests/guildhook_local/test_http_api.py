@@ -95,7 +95,7 @@ def failing(_event):
         {"statusCode": 200, "body": b"bytes are no JSON"},
     ],
 )
-def test_a_failure_is_told_without_a_word_of_it(ask, function):
+def test_a_failure_is_answered_without_its_text(ask, function):
     response, _ = ask(function)
     assert (response.status, response.json()) == (500, {"message": "Internal Server Error"})
 

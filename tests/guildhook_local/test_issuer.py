@@ -119,13 +119,13 @@ def test_a_person_is_chosen_on_a_page_and_the_code_is_changed_for_tokens(http, i
         {"grant_type": "password"},
     ],
 )
-def test_a_code_is_good_for_whom_it_was_given_to_alone(http, sign_in, wrong):
+def test_a_code_is_valid_only_for_the_request_that_obtained_it(http, sign_in, wrong):
     response = exchange(http, sign_in()["code"], **wrong)
     assert response.status == 400
     assert response.json()["error"] in ("invalid_grant", "invalid_client", "unsupported_grant_type")
 
 
-def test_a_code_is_good_once(http, sign_in):
+def test_a_code_is_valid_once(http, sign_in):
     code = sign_in()["code"]
     assert [exchange(http, code).status for _ in range(2)] == [200, 400]
     failed = sign_in()["code"]
@@ -133,7 +133,7 @@ def test_a_code_is_good_once(http, sign_in):
     assert exchange(http, failed).status == 400
 
 
-def test_a_code_is_good_for_a_minute(http, issuer, sign_in, monkeypatch):
+def test_a_code_is_valid_for_a_minute(http, issuer, sign_in, monkeypatch):
     code = sign_in()["code"]
     monkeypatch.setattr(issuer, "_now", lambda: time.time() + 61)
     assert exchange(http, code).json() == {"error": "invalid_grant"}
@@ -143,7 +143,7 @@ def test_a_code_is_good_for_a_minute(http, issuer, sign_in, monkeypatch):
     "wrong", [{"client_id": "another"}, {"redirect_uri": "https://elsewhere.example/signed-in"}, {"redirect_uri": ""}]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_is_sent_elsewhere(http, issuer, method, wrong):
+def test_another_redirect_uri_or_client_is_refused(http, issuer, method, wrong):
     response = http(method, "/authorize", {**ASKED, "user": ADA, **wrong}, own(issuer))
     assert (response.status, response.headers.get("Location")) == (400, None)
 
@@ -172,7 +172,7 @@ def test_nobody_is_signed_in_without_being_asked(http):
     "headers",
     [{}, {"Origin": "https://elsewhere.example"}, {"Origin": "http://rebound.example", "Host": "rebound.example"}],
 )
-def test_another_site_signs_nobody_in(http, headers):
+def test_a_sign_in_from_another_site_is_refused(http, headers):
     response = http("POST", "/authorize", {**ASKED, "user": ADA}, headers)
     assert (response.status, response.headers.get("Location")) == (403, None)
 

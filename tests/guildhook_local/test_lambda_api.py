@@ -42,7 +42,7 @@ def test_a_function_gets_the_event_and_gives_the_answer(lambda_):
 @pytest.mark.parametrize(
     ("name", "error"), [("fails", "ValueError"), ("talks", "Function.ResponseSizeTooLarge"), ("odd", "TypeError")]
 )
-def test_a_function_that_fails_is_told_as_lambda_tells_it(lambda_, name, error):
+def test_a_failed_function_is_answered_as_by_lambda(lambda_, name, error):
     answer = lambda_.invoke(FunctionName=name, Payload=b"{}")
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert json.loads(answer["Payload"].read())["errorType"] == error

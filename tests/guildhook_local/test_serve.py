@@ -109,7 +109,7 @@ def test_the_guilds_have_plugins_that_admins_have_uploaded(query):
     assert actors == {"Ada", "Cleo"}
 
 
-def test_harbour_has_a_day_behind_it(query):
+def test_harbour_has_a_day_of_messages(query):
     ((hours,),) = query("SELECT count(DISTINCT hour) FROM plugin_usage")
     assert hours > 12
     outcomes = {outcome for (outcome,) in query("SELECT DISTINCT outcome FROM plugin_runs")}

@@ -130,7 +130,7 @@ def test_an_application_ends_a_request_that_goes_on_for_too_long(soon):
         assert answer.result().status == 500
 
 
-def test_an_answer_that_is_being_given_arrives_whole():
+def test_an_answer_in_progress_arrives_whole():
     size = 20_000_000
     entered, left = Event(), Event()
 

@@ -23,7 +23,7 @@ def build(tmp_path):
     return build
 
 
-def test_it_has_the_library(build, tmp_path):
+def test_the_layer_has_the_library(build, tmp_path):
     build(sys.executable)
     for suffix in ("py", "sql"):
         source = {path.relative_to(LAYER) for path in (LAYER / "guildhook").rglob(f"*.{suffix}")}
@@ -31,7 +31,7 @@ def test_it_has_the_library(build, tmp_path):
         assert {path.relative_to(tmp_path / "python") for path in tmp_path.rglob(f"*.{suffix}")} == source
 
 
-def test_it_has_bytecode_if_there_is_lambdas_python_and_says_so_if_not(build, tmp_path):
+def test_the_layer_has_bytecode_if_lambdas_python_is_installed_and_a_notice_otherwise(build, tmp_path):
     has_python = (
         sys.version_info[:2] == LAMBDAS
         or subprocess.run(

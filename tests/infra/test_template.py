@@ -150,7 +150,7 @@ def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(stack):
 
 
 @pytest.mark.parametrize(("policy", "resources"), [("ArtifactsPolicy", {"Artifacts"}), ("QueuePolicy", QUEUES)])
-def test_nothing_is_spoken_to_without_tls(stack, policy, resources):
+def test_buckets_and_queues_deny_requests_without_tls(stack, policy, resources):
     (denied,) = [s for s in stack[policy]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
     assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
     assert {resource.split(".")[0] for resource in denied["Resource"]} == resources
@@ -305,7 +305,7 @@ def test_resources_that_cannot_be_recreated_outlive_the_stack():
     assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
 
-def test_the_functions_are_where_their_database_is():
+def test_the_functions_are_in_the_network_of_their_database():
     in_own_network = deployment("a database of its own")
     for name in FUNCTIONS:
         assert in_own_network[name]["VpcConfig"] == {
@@ -368,7 +368,7 @@ def test_the_functions_are_where_their_database_is():
         ),
     ],
 )
-def test_how_the_functions_and_migrate_get_into_the_database(name, functions, migrate):
+def test_the_functions_and_migrate_have_their_own_ways_into_the_database(name, functions, migrate):
     def database(function):
         variables = deployment(name)[function]["Environment"]["Variables"]
         prefix = "GUILDHOOK_DATABASE_"

@@ -17,7 +17,7 @@ def test_the_committed_component_equals_the_build_of_the_source(tmp_path):
     assert rebuild(PLUGIN, tmp_path / "counter.wasm") == COUNTER.read_bytes()
 
 
-def test_it_is_accepted_and_needs_one_permission():
+def test_the_plugin_is_accepted_and_needs_one_permission():
     inspection = inspect(COUNTER.read_bytes())
     assert inspection.accepted
     assert inspection.needs == {"SEND_MESSAGES"}

@@ -20,7 +20,7 @@ def test_the_committed_components_equal_the_builds_of_the_source(tmp_path, monke
 
 
 @pytest.mark.parametrize("wasm", [SPLIT, FIRST])
-def test_they_are_accepted_and_need_one_permission(wasm):
+def test_both_versions_are_accepted_and_need_one_permission(wasm):
     inspection = inspect(wasm.read_bytes())
     assert inspection.accepted
     assert inspection.needs == {"SEND_MESSAGES"}

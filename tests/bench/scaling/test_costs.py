@@ -53,7 +53,7 @@ def test_only_the_first_traces_of_a_second_are_all_kept():
     assert billed(1_000).tracing.usd_a_million > 10 * billed(100_000).tracing.usd_a_million
 
 
-def test_the_capacity_of_a_database_grows_when_the_least_is_not_enough():
+def test_the_capacity_of_a_database_grows_when_the_minimum_is_not_enough():
     def beyond(statements_per_acu):
         database = billed(1_000, statements_per_acu=statements_per_acu).database
         parts = {part.name: part.usd_a_million for part in database}

@@ -81,7 +81,7 @@ def test_an_unknown_path_is_not_found(admin, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_health_is_only_read(admin, method):
+def test_health_refuses_methods_that_change(admin, method):
     assert ask(admin, method) == (405, "method-not-allowed")
 
 

@@ -237,7 +237,7 @@ def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
     assert "a trial can show 5242880" in talkative.detail
 
 
-def test_it_needs_neither_a_database_nor_a_secret(shared_system):
+def test_the_function_needs_neither_a_database_nor_a_secret(shared_system):
     names = ("AWS_", "GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_CACHE_DIR")
     environment = {name: value for name, value in shared_system.environment.items() if name.startswith(names)}
     command = [sys.executable, TEST_RUN / "app.py"]

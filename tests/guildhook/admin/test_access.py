@@ -74,7 +74,7 @@ def test_guilds_are_those_that_somebody_manages_by_name(chat_server, access):
     assert access.guilds(Actor(uuid4(), "Eve")) == []
 
 
-def test_an_answer_is_kept_for_half_a_minute_be_it_yes_or_no(chat_server, access, clock):
+def test_permissions_and_refusals_are_cached_for_half_a_minute(chat_server, access, clock):
     chat_server.add_member(GUILD, ADA.id, MANAGES)
     eve = Actor(uuid4(), "Eve")
     assert access.check(ADA, GUILD).id == GUILD
@@ -101,7 +101,7 @@ def test_the_cache_of_memberships_is_bounded_and_evicts_the_oldest_first(clock, 
         assert len(server.requests) == 4
 
 
-def test_nobody_may_while_the_chat_server_cannot_be_asked_and_that_is_not_kept(clock):
+def test_access_fails_while_the_chat_server_is_out_of_reach_and_the_failure_is_not_cached(clock):
     yes = json.dumps({"guild": {"id": str(GUILD), "name": "Bears"}, "permissions": ["MANAGE_GUILD"]}).encode()
     with http_server(Answer(yes), Answer(yes), Answer(status=500), Answer(yes)) as server:
         access = GuildAccess(RestChatApi(server.url, FixedToken()), clock)

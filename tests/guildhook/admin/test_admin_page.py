@@ -89,14 +89,14 @@ def test_nothing_else_is_served(page, path):
     assert raised.value.status == 404
 
 
-def test_a_page_that_is_not_built_says_how(tmp_path):
+def test_a_page_that_is_not_built_names_the_command_that_builds_it(tmp_path):
     page = AdminPage(tmp_path / "page", "https://issuer.example.org", lambda: "https://bucket.example.org")
     with pytest.raises(ProblemError, match="make page") as raised:
         page.answer("/")
     assert raised.value.status == 503
 
 
-def test_it_is_compressed_for_browsers_that_say_so(page):
+def test_the_page_is_compressed_for_browsers_that_accept_it(page):
     api = APIGatewayHttpResolver()
     add_admin_page(api, page)
     event = http_request("GET", "/guilds/a/plugins/b")

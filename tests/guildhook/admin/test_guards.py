@@ -45,7 +45,7 @@ def test_a_body_that_cannot_be_read_changes_nothing(admin, client, body, kind):
     assert admin.plugins("id") == []
 
 
-def test_brackets_in_texts_are_no_levels():
+def test_brackets_in_texts_do_not_count_as_levels():
     check_json(json.dumps({"a": '[{"\\' * 10_000}).encode())
     check_json(b'{"a": "' + b'\\"' * 1_000 + b'[[["}')
     with pytest.raises(ProblemError, match="more than 64 levels"):
@@ -67,7 +67,7 @@ def test_a_body_that_is_wrong_in_many_places_has_a_short_answer(client):
         assert 1 <= len(answer.body["errors"]) <= 20
 
 
-def test_a_body_is_json_and_says_so(client):
+def test_a_body_is_json_by_its_content_type(client):
     assert client.post("/plugins", '{"name": "A"}', content_type="text/plain").kind == "not-json"
     assert client.post("/plugins", "name=A", content_type="application/x-www-form-urlencoded").kind == "not-json"
     assert client.post("/plugins", '{"name": "A"}', content_type="application/json-seq").kind == "not-json"

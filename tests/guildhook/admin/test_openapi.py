@@ -13,7 +13,7 @@ def test_the_committed_document_is_current():
     assert COMMITTED.read_text() == text, "run `make openapi`"
 
 
-def test_the_function_answers_with_it(admin):
+def test_the_function_answers_with_the_document(admin):
     client = admin.client()
     answer = type(client)(client.handler, None).get("/api/openapi.json")
     assert answer.ok() == document()

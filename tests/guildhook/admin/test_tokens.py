@@ -234,7 +234,7 @@ def test_a_key_must_be_named(issuer):
     assert "kid" in refused(issuer, token)
 
 
-def test_keys_are_read_again_for_one_that_is_not_there_but_not_at_every_strangers_wish(issuer):
+def test_an_unknown_key_id_reads_the_keys_again_but_at_a_bounded_rate(issuer):
     issuer.verifier.verify(issuer.token())
     issuer.publish(rsa_jwk(RSA, "rsa"), rsa_jwk(FORGERS, "new"))
     assert "a key that the issuer does not have" in refused(issuer, issuer.token(FORGERS, "new"))
@@ -351,13 +351,13 @@ def serving_with_tls(certificate):
         yield Issuer(server, Clock())
 
 
-def test_an_issuer_with_tls_must_be_the_one_it_says(certificate):
+def test_the_certificate_of_an_issuer_is_verified(certificate):
     with serving_with_tls(certificate) as issuer, pytest.raises(InfrastructureError, match=r"SSLError|MaxRetryError"):
         issuer.verifier.verify(issuer.token())
     assert issuer.requests == []
 
 
-def test_an_issuer_with_tls_does_not_send_for_its_keys_without(certificate, monkeypatch):
+def test_keys_of_an_issuer_with_tls_are_read_over_tls_alone(certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with serving_with_tls(certificate) as issuer:
         issuer.publish(rsa_jwk(RSA, "rsa"), jwks_uri=f"http://{issuer.url.removeprefix('https://')}{JWKS}")

@@ -57,7 +57,7 @@ def test_the_request_is_signed_as_s3_wants_it(aws):
         ObjectReader(aws.access, "elsewhere").get("nothing", 10)
 
 
-def test_a_fault_that_passes_is_retried(environment):
+def test_a_temporary_fault_is_retried(environment):
     data, requests = get(environment, error("SlowDown", 503), error("InternalError", 500), Answer(BODY))
     assert data == BODY
     assert len(requests) == 3
@@ -87,7 +87,7 @@ def test_an_unusable_answer_is_an_infrastructure_failure_that_names_the_object(e
     assert "s3cret" not in str(e.value)
 
 
-def test_a_server_that_sends_on_and_on_is_left_in_time(environment):
+def test_an_endless_answer_is_given_up_in_time(environment):
     with pytest.raises(InfrastructureError, match=r"only \d+ bytes arrived within the limit of 0 s"):
         get(environment, Answer(BODY * 100, pieces=100), max_bytes=len(BODY) * 100, total_seconds=0)
 

@@ -72,7 +72,7 @@ def test_a_secret_is_read_by_its_name_or_its_arn(access, secret, secrets_manager
     assert Secret(access, arn, VARIABLE, ServiceToken).current() == OLD
 
 
-def test_it_is_kept_until_it_is_refused(secret, secrets_manager, name):
+def test_a_secret_is_kept_until_it_is_refused(secret, secrets_manager, name):
     assert secret.current() == OLD
     secrets_manager.put_secret_value(SecretId=name, SecretString=text(NEW))
     assert secret.current() == OLD
@@ -194,7 +194,7 @@ def test_an_unreadable_secret_is_named_with_the_reason_of_aws(access, environmen
     assert "\n" not in str(raised.value)
 
 
-def test_a_fault_of_secrets_manager_that_passes_is_not_noticed(access, environment):
+def test_a_temporary_fault_of_secrets_manager_is_not_noticed(access, environment):
     with http_server(Answer(b"", 503), Answer(b"", 500), answer(NEW)) as server:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = server.url
         assert Secret(access, "chat", VARIABLE, ServiceToken).current() == NEW
@@ -239,7 +239,7 @@ def test_threads_use_the_last_value_while_another_thread_reads(access, environme
         assert asking.result() == NEW
 
 
-def test_a_secrets_manager_that_says_nothing_is_left_soon(access, environment):
+def test_a_silent_secrets_manager_is_given_up_soon(access, environment):
     """A function has ten seconds to start, and connects to more than this."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = f"http://127.0.0.1:{silent.getsockname()[1]}"

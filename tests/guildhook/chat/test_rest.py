@@ -90,7 +90,7 @@ def test_no_answer_within_the_time_that_is_left_is_a_fault_of_the_server(chat_se
         ({}, Pause(1, everywhere=False)),
     ],
 )
-def test_a_pause_that_the_server_asks_for_is_no_fault_of_its(headers, pause):
+def test_a_pause_that_the_server_asks_for_does_not_count_as_its_failure(headers, pause):
     with answering(429, headers) as url:
         answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert (answer.state, answer.server_failed, answer.pause) == (DeliveryState.PENDING, False, pause)
@@ -115,7 +115,7 @@ def test_a_server_that_is_down_can_ask_for_a_pause():
     "body", [b"", b"<html>Sign in</html>", b"[]", b"[" * 60_000, b'{"id": "' + b"x" * 100_000, b"\xff\0"]
 )
 @pytest.mark.parametrize(("status", "state"), [(200, "pending"), (201, "delivered"), (204, "pending")])
-def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
+def test_a_malformed_answer_counts_by_its_status_alone(status, state, body):
     with answering(status, {}, body if status != 204 else b"") as url:
         answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
     assert answer.state == state
@@ -124,7 +124,7 @@ def test_nonsense_is_an_answer_by_its_status_alone(status, state, body):
         assert answer.server_failed
 
 
-def test_a_wrong_token_is_the_operators_to_mend(url, channel):
+def test_a_wrong_token_leaves_the_message_pending_and_counts_as_a_failure_of_the_server(url, channel):
     answer = send(RestChatApi(url, FixedToken("wrong")), outgoing(channel))
     assert (answer.state, "HTTP 401" in answer.detail) == (DeliveryState.PENDING, True)
     assert answer.server_failed
@@ -244,7 +244,7 @@ def test_a_redirect_is_not_followed_with_the_token(chat_server, url, channel, st
     assert chat_server.replies() == []
 
 
-def test_connecting_takes_any_answer(url):
+def test_connecting_accepts_any_answer(url):
     RestChatApi(url, FixedToken("wrong")).connect()
 
 

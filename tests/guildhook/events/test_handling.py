@@ -225,7 +225,7 @@ def test_a_second_body_in_one_batch_comes_back():
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_a_skipped_message_that_comes_back_for_something_else_is_not_told_yet(comes_back):
+def test_a_skipped_message_that_comes_back_for_another_reason_is_not_reported_yet(comes_back):
     handling = create_handling(event(), event(encrypted=True))
     handling.begin(snapshot(), budgets())
     if comes_back:

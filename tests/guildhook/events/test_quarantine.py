@@ -61,7 +61,7 @@ def test_a_batch_is_judged_by_its_order(history, failures, in_a_row, recovered):
     assert (judgement.failures, judgement.failures_in_a_row, judgement.recovered) == (failures, in_a_row, recovered)
 
 
-def test_the_last_failure_is_the_one_that_is_told():
+def test_the_last_failure_is_reported():
     plugin = installed_plugin()
     (judgement,) = judge([record(plugin, Outcome.TRAP, "first"), record(plugin, Outcome.DEADLINE, "second")])
     assert judgement.last_error == "deadline: second"

@@ -182,7 +182,7 @@ def test_a_value_that_is_read_costs_bytes_and_fuel(run):
     assert run(wasm, state={"large": "x" * 10_000}, limits=too_few).outcome is Outcome.HOST_CALL_LIMIT
 
 
-def test_a_refusal_costs_its_words(run):
+def test_a_refusal_costs_the_bytes_of_its_text(run):
     result = run(wat.remembers(("set", "", "")))
     assert result.host_call_bytes == 2 * len("the key is empty")  # the second are the log's
 

@@ -293,7 +293,7 @@ class BrokenSettings(dict[str, object]):
         raise self.fault
 
 
-def test_a_fault_in_a_host_function_is_that_runs_own(run):
+def test_a_fault_in_a_host_function_affects_its_own_run_alone(run):
     result = run(ENVIRONMENT, settings=BrokenSettings(ZeroDivisionError("secret")))
     assert (result.outcome, result.detail) == (Outcome.INTERNAL, "host function failed: ZeroDivisionError")
     assert run(wat.TRAPS).outcome is Outcome.TRAP

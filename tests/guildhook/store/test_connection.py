@@ -151,7 +151,7 @@ def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, ro
         store.uncompiled("engine")
 
 
-def test_the_roots_in_the_layer_have_amazons():
+def test_the_root_certificates_in_the_layer_include_amazons():
     """RDS Proxy has a certificate of Amazon's roots; sslrootcert=/opt/python/botocore/cacert.pem is this file."""
     context = ssl.create_default_context(cafile=Path(botocore.__file__).with_name("cacert.pem"))
     names = {dict(part[0] for part in root["subject"])["commonName"] for root in context.get_ca_certs()

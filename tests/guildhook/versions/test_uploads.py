@@ -58,7 +58,7 @@ def test_a_temporary_credential_is_in_the_form(environment):
     assert {"x-amz-security-token": "session"} in policy(form)["conditions"]
 
 
-def test_it_is_signed_for_this_day_region_and_service(environment):
+def test_the_policy_is_signed_for_this_day_region_and_service(environment):
     form = Uploads(AwsAccess(environment), "bucket").form(VERSION, DIGEST, len(FILE))
     assert len(form.fields["x-amz-signature"]) == 64
     date = form.fields["x-amz-date"][:8]

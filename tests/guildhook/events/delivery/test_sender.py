@@ -149,7 +149,7 @@ def test_a_long_pause_is_left_to_the_queue_for_as_long_as_it_takes(clock):
     assert contents(chat) == "a"
 
 
-def test_a_dead_server_is_left_alone_by_everything_that_is_still_to_be_sent(clock):
+def test_an_open_circuit_stops_all_remaining_sends(clock):
     chat = ScriptedChat(clock, {"x": [FAILED]})
     sending = sender(chat, clock, channels=1, pause_seconds=30)
     sending.send(outgoing(uuid4(), "x"), clock.time + 60)
@@ -212,7 +212,7 @@ def test_repeated_failures_in_fewer_channels_than_the_threshold_do_not_open_the_
     assert sending.send(outgoing(uuid4(), "y"), clock.time + 60)[0].state is DeliveryState.DELIVERED
 
 
-def test_a_server_that_never_comes_to_an_end_is_not_waited_for(clock):
+def test_an_endless_answer_is_not_waited_for(clock):
     release, begun = threading.Event(), threading.Event()
 
     class EndlessChat(ScriptedChat):

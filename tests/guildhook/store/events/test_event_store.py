@@ -395,11 +395,11 @@ def test_failures_in_a_row_quarantine_across_batches(judge, health, installed, d
     assert row == ("failed 3 times in a row", "trap: the last", True, timedelta(seconds=60))
 
 
-def test_one_batch_can_be_enough(judge):
+def test_the_failures_of_one_batch_can_quarantine(judge):
     assert [quarantined.reason for quarantined in judge(3)] == ["failed 3 times in a row"]
 
 
-def test_a_good_run_begins_the_row_anew(judge, health):
+def test_a_good_run_resets_the_failures_in_a_row(judge, health):
     judge(2)
     assert judge(0, recovered=True) == ()
     assert health() == PluginHealth()
@@ -496,7 +496,7 @@ def test_simultaneous_failures_are_all_counted(migrated_database, channel, insta
     assert counts[1] <= 80  # less if the hour ends meanwhile
 
 
-def test_an_enabled_quarantined_plugin_is_told_from_a_disabled_one(judge, store, database, guild):
+def test_an_enabled_quarantined_plugin_differs_from_a_disabled_one(judge, store, database, guild):
     judge(3)
     database.execute("UPDATE plugins SET enabled = FALSE")
     later(database, 1_000)
