@@ -55,9 +55,11 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
     """
     for taken in filter(None, (port, port and port + 1)):
         _check_free(address, taken)
+    # All AWS servers of a process share their queues and buckets, so only a system on known ports has known names.
+    name = "guildhook" if port else None
     with (
         servers(address) as running,
-        stack(running, name="guildhook", chat_port=port and port + 1) as system,
+        stack(running, name=name, chat_port=port and port + 1) as system,
         http_api(system.admin_handler, address, port) as admin_url,
     ):
         system.chat.admin_url = admin_url
