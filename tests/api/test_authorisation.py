@@ -71,11 +71,11 @@ def ask(admin, parameters, method, path, token):
 
 @pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
 def test_a_request_without_a_valid_token_is_unauthorized(admin, parameters, unchanged, method, path, operation):
-    for who, claims in NOBODY.items():
+    for case, claims in NOBODY.items():
         token = admin.client(**claims).token if isinstance(claims, dict) else claims
         answer = ask(admin, parameters, method, path, token)
-        assert (answer.status, answer.kind) == (401, "unauthorized"), who
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), who
+        assert (answer.status, answer.kind) == (401, "unauthorized"), case
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer"), case
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)

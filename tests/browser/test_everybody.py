@@ -30,4 +30,4 @@ def test_every_page_is_accessible_and_fits_the_window(open_page, served, color_s
         page.wait_for_load_state("networkidle")
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found[path] = [*barriers(page), *([f"{wide} px too wide"] if wide > 0 else [])]
-    assert {path: what for path, what in found.items() if what} == {}
+    assert {path: faults for path, faults in found.items() if faults} == {}

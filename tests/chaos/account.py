@@ -150,8 +150,8 @@ def _wrong(said: list[TypedMessage], due: AbstractSet[tuple[int, str]], found: F
 def _wrong_runs(said: list[TypedMessage], found: FinalState) -> Iterator[str]:
     expected = {run for message in said for run in message.runs}
     for number, plugin in sorted(expected ^ found.runs.keys()):
-        what = "no run is recorded" if (number, plugin) in expected else "a run is recorded that should not be"
-        yield f"message {number}, {plugin}: {what}"
+        fault = "no run is recorded" if (number, plugin) in expected else "a run is recorded that should not be"
+        yield f"message {number}, {plugin}: {fault}"
     for (number, plugin), outcomes in sorted(found.runs.items()):
         if outcomes != ["trap" if plugin == TRAP else "ok"]:
             yield f"message {number}, {plugin}: the recorded runs are {', '.join(outcomes)}"

@@ -1,11 +1,11 @@
 """Every command line of the documents is run here, or has a marker with the reason why it is not.
 
 A block of commands is opened by ```sh, and a session with its output by ```console. Blocks without a marker are run in
-a copy of what they name. The markers:
+a folder that has copies of the files in them. The markers:
 
 - `serve`: the commands talk to the system that `guildhook serve` runs, and are run against it.
 - `aws`: they need an AWS account, or the stack that is deployed there.
-- `docker`: they need Docker Engine; tests/sam_local runs what they start.
+- `docker`: they need Docker Engine; tests/sam_local tests the same functions.
 - `toolchain`: they need a toolchain that the project does not install.
 - `long`: they take minutes or run until they are interrupted, and are targets of the Makefile.
 """

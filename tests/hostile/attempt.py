@@ -101,9 +101,9 @@ def _step(ending: Ending, name: str) -> Iterator[None]:
         step.grown_mib, step.kept_mib = _mib("VmHWM") - before, _mib("VmRSS") - before
 
 
-def _mib(what: str) -> float:
+def _mib(field: str) -> float:
     status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{what}:")[2].split()[0]) / 1024
+    return int(status.partition(f"{field}:")[2].split()[0]) / 1024
 
 
 def main() -> None:

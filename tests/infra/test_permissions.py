@@ -85,7 +85,9 @@ def allowed(stack: Resolved, function: str) -> set[tuple[str, str]]:
     role = stack[f"{function}Role"]
     documents = [policy["PolicyDocument"] for policy in role["Policies"]]
     documents += [stack[policy]["PolicyDocument"] for policy in role["ManagedPolicyArns"]]
-    return {(what, where) for each in documents for effect, what, where in statements(each) if effect == "Allow"}
+    return {
+        (action, resource) for each in documents for effect, action, resource in statements(each) if effect == "Allow"
+    }
 
 
 def log(function: str) -> set[tuple[str, str]]:
@@ -131,10 +133,10 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
 def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_upload():
     stack = deployment("by token")
     writers = {
-        (function, where)
+        (function, resource)
         for function in FUNCTIONS
-        for what, where in allowed(stack, function)
-        if what in ("s3:PutObject", "s3:DeleteObject")
+        for action, resource in allowed(stack, function)
+        if action in ("s3:PutObject", "s3:DeleteObject")
     }
     assert writers == {("CompilePlugin", "Artifacts.Arn/artifacts/*"), ("AdminApi", "Artifacts.Arn/uploads/*")}
 
@@ -142,7 +144,7 @@ def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_up
 def test_a_test_run_has_no_way_to_the_database_and_to_no_secret():
     for name in DEPLOYMENTS:
         stack = deployment(name)
-        assert not {what for what, _ in allowed(stack, "TestRun") if what.startswith(("rds", "secrets", "sqs"))}
+        assert not {action for action, _ in allowed(stack, "TestRun") if action.startswith(("rds", "secrets", "sqs"))}
         variables = stack["TestRun"]["Environment"]["Variables"]
         own = {variable for variable in variables if variable.startswith("GUILDHOOK_")}
         assert own == {"GUILDHOOK_ARTIFACT_BUCKET"}
@@ -151,9 +153,9 @@ def test_a_test_run_has_no_way_to_the_database_and_to_no_secret():
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_a_wildcard_stands_only_where_there_is_no_name(name):
     stack = deployment(name)
-    everywhere = {what for function in FUNCTIONS for what, where in allowed(stack, function) if where == "*"}
-    assert everywhere <= {what for what, _ in NETWORK | TRACES}
-    assert not any("*" in what for function in FUNCTIONS for what, _ in allowed(stack, function))
+    everywhere = {action for function in FUNCTIONS for action, resource in allowed(stack, function) if resource == "*"}
+    assert everywhere <= {action for action, _ in NETWORK | TRACES}
+    assert not any("*" in action for function in FUNCTIONS for action, _ in allowed(stack, function))
 
 
 def test_functions_may_not_use_lambdas_permissions_for_network_interfaces():

@@ -38,8 +38,8 @@ def outgoing(channel, content="hello"):
     return OutgoingIntent(MESSAGE.id, MESSAGE.guild_id, PLUGIN_ID, intent, Causality(MESSAGE.id, 1))
 
 
-def send(api, what):
-    return api.send(what, timeout_seconds=60)
+def send(api, message):
+    return api.send(message, timeout_seconds=60)
 
 
 def test_a_message_is_delivered_with_its_key_and_its_causality(chat_server, url, channel):
