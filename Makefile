@@ -4,6 +4,9 @@ BIN := .venv/bin
 # The lock files are complete, so pip has nothing to resolve.
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
+# Tests wait for servers at times, so there is one process more than there are cores.
+TEST_PROCESSES := $(shell echo $$(($$(nproc) + 1)))
+
 NODE := $(shell command -v npm)
 
 # The AWS clients need a region, even without credentials.
@@ -27,7 +30,7 @@ page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.
 
 # Each run has a random order; the header has its seed, and PYTEST_OPTIONS=--randomly-seed=SEED repeats it.
 test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## run every test, in parallel: the pages if there are Node and Chromium, containers if there is Docker Engine
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(PYTEST_OPTIONS)
 
 test-times: ## run make test, and show the slowest 20 tests and fixtures and the time spent waiting
 	@$(MAKE) --no-print-directory test PYTEST_OPTIONS=--times

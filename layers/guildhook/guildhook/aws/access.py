@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 
@@ -50,6 +51,7 @@ class AwsAccess:
         from botocore.session import Session  # noqa: PLC0415
 
         session = Session()
+        session.register_component("data_loader", _service_models())
         resolver = session.get_component("credential_provider")
         for provider in self._credential_resolver().providers:
             resolver.insert_after(provider.METHOD, provider)
@@ -67,3 +69,11 @@ class AwsAccess:
         from botocore.credentials import ContainerProvider, CredentialResolver, EnvProvider  # noqa: PLC0415
 
         return CredentialResolver([EnvProvider(self.environment), ContainerProvider(self.environment)])
+
+
+@cache
+def _service_models() -> Any:
+    """botocore's descriptions of services, which never change: each session would read and parse its own."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader()
