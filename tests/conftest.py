@@ -20,6 +20,7 @@ from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.postgres import created_database
 from guildhook_local.stack import Servers, Stack, servers, stack
+from project import ROOT
 from samples import MESSAGE, PLUGIN_ID, TIME
 from suite_times import SuiteTimes
 
@@ -38,6 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
         home = TemporaryDirectory(prefix="guildhook-hypothesis-")
         config.add_cleanup(home.cleanup)
         set_hypothesis_home_dir(home.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Folders with tests of many seconds come first, in their random order: a long test that begins last would keep one
+    # process busy while the others have nothing left to do.
+    long = {ROOT / "tests" / name for name in ("browser", "chaos", "emulator", "sam_local")}
+    items.sort(key=lambda item: item.path.parent not in long)
 
 
 def pytest_collection_finish() -> None:
