@@ -1,4 +1,5 @@
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +53,21 @@ def pytest_collection_finish() -> None:
     # Modules and tests stay until the end, so no garbage collection has to look at them. That saves a tenth of the CPU.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Playwright's Chromium, once for each process: a thread cannot have two of Playwright's synchronous drivers."""
+    from browser.browsing import BrowserMissingError, chromium, started_browser  # noqa: PLC0415 - most tests need none
+
+    try:
+        chromium()
+    except BrowserMissingError as error:
+        if os.environ.get("GUILDHOOK_BROWSER") == "required":
+            raise
+        pytest.skip(str(error))
+    with started_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

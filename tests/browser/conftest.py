@@ -8,22 +8,22 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page, started_browser
+from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page
 from guildhook_local.issuer import Person
 from guildhook_local.serve import Served, serving
 from guildhook_local.stack import LocalGuild
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(browser: Browser) -> Browser:
+    """The browser, if the pages are built as well."""
     try:
         check_what_is_needed()
     except BrowserMissingError as error:
         if os.environ.get("GUILDHOOK_BROWSER") == "required":
             raise
         pytest.skip(str(error))
-    with started_browser() as browser:
-        yield browser
+    return browser
 
 
 @pytest.fixture(scope="session")

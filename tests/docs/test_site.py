@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,9 +9,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from browser.browsing import BrowserMissingError, Complaints, chromium, opened_page, started_browser
+from browser.browsing import Complaints, opened_page
 from guildhook_local.web_server import serving
 from project import ROOT
 
@@ -60,16 +59,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[Path, Page]:
     return {path: Page(path) for path in site.rglob("*.html")}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        chromium()
-    except BrowserMissingError as error:
-        pytest.skip(str(error))
-    with started_browser() as browser:
-        yield browser
 
 
 def test_every_file_that_a_page_loads_is_part_of_the_site(pages):
