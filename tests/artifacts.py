@@ -1,16 +1,37 @@
 """Compiled plugins as the compile function publishes them."""
 
+from functools import cache
 from hashlib import sha256
 
 from guildhook.model import Artifact
 from guildhook.modules import compress
+from guildhook.modules.artifact_bucket import artifact_key
 from guildhook.sandbox import Engine
+from guildhook.store.compiling import CompileStore
+from guildhook_local.stack import Stack
 
 
+def publish(system: Stack, *plugins: bytes) -> None:
+    """Have the plugins compiled already. Each is compiled once in this process, since a compile starts a process."""
+    store = CompileStore(system.database)
+    for wasm in plugins:
+        artifact, data = compiled(_engine(), wasm)
+        key = artifact_key(artifact.wasm_sha256, artifact.engine)
+        system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=data)
+        store.add_artifact(artifact)
+    store.close()
+
+
+@cache
 def compiled(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
     """The artifact as Postgres records it, and the object in S3."""
     module = engine.compile(wasm)
     return signed_off(wasm, engine.fingerprint, module.artifact, compress(module.artifact), module.memories)
+
+
+@cache
+def _engine() -> Engine:
+    return Engine()
 
 
 def signed_off(wasm, fingerprint, native, data, memories) -> tuple[Artifact, bytes]:

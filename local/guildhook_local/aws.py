@@ -70,13 +70,17 @@ def aws_server(address: str = "127.0.0.1") -> Iterator[Aws]:
         yield Aws(f"http://{address}:{server.server_port}")
 
 
+def queue_arn(queue_url: str, region: str = _REGION) -> str:
+    *_, account, name = queue_url.split("/")
+    return f"arn:aws:sqs:{region}:{account}:{name}"
+
+
 def create_queue(aws: Aws, name: str, visibility_timeout_seconds: int, max_receive_count: int) -> QueueUrls:
     """Create a queue and its dead-letter queue as template.yaml declares them."""
     sqs = aws.client("sqs")
     dead_letter_url = sqs.create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     redrive = {
-        "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+        "deadLetterTargetArn": queue_arn(dead_letter_url),
         "maxReceiveCount": max_receive_count,
     }
     attributes = {
@@ -95,9 +99,8 @@ def create_bucket(aws: Aws, name: str) -> None:
 def tell_of_uploads(aws: Aws, bucket: str, queue: QueueUrls) -> None:
     """Have the bucket announce uploads on the queue, as template.yaml declares it. S3's test event is removed."""
     sqs = aws.client("sqs")
-    arn = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     rule = {
-        "QueueArn": arn,
+        "QueueArn": queue_arn(queue.url),
         "Events": ["s3:ObjectCreated:*"],
         "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "uploads/"}]}},
     }

@@ -1,10 +1,11 @@
 """Creates Lambda functions in this process, each with its own environment; the process's is not changed."""
 
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from guildhook.startup import Function
 from guildhook_local.poller import Handler
@@ -18,6 +19,25 @@ def created_function(folder: Path, environment: Mapping[str, str]) -> Iterator[H
         yield function.handler
     finally:
         function.close()
+
+
+@contextmanager
+def invoked_function(folder: Path, environment: Mapping[str, str]) -> Iterator[Handler]:
+    """Yields a handler whose function is created at its first invocation, as Lambda does it, and closed afterwards."""
+    created: list[Function] = []
+    turn = threading.Lock()
+
+    def handler(event: Any, context: Any) -> Any:
+        with turn:
+            if not created:
+                created.append(create(folder, environment))
+        return created[0].handler(event, context)
+
+    try:
+        yield handler
+    finally:
+        for function in created:
+            function.close()
 
 
 def create(folder: Path, environment: Mapping[str, str]) -> Function:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from guildhook_local.aws import queue_arn
+
 _logger = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -45,8 +47,7 @@ class EventSourceMapping:
     def __init__(self, sqs: Any, queue_url: str, function_name: str, handler: Handler, batch_size: int = 10) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
-        *_, account, queue_name = queue_url.split("/")
-        self._queue_arn = f"arn:aws:sqs:{sqs.meta.region_name}:{account}:{queue_name}"
+        self._queue_arn = queue_arn(queue_url, sqs.meta.region_name)
         self._function_name = function_name
         self._handler = handler
         self._batch_size = batch_size

@@ -20,7 +20,7 @@ from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, creat
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import created_function
+from guildhook_local.function import created_function, invoked_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping, Handler
@@ -184,12 +184,13 @@ def stack(
             **(environment or {}),
         }
         with (
-            created_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
+            invoked_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
             lambda_api({_TEST_RUN_FUNCTION: test_run_handler}, servers.address) as lambda_url,
+            # This one is created now, since the time of its start is not a message's time.
             created_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
-            created_function(COMPILE_PLUGIN, variables) as compile_handler,
-            created_function(SWEEP, variables) as sweep_handler,
-            created_function(ADMIN_API, variables) as admin_handler,
+            invoked_function(COMPILE_PLUGIN, variables) as compile_handler,
+            invoked_function(SWEEP, variables) as sweep_handler,
+            invoked_function(ADMIN_API, variables) as admin_handler,
         ):
             yield Stack(
                 database_url=database_url,

@@ -52,7 +52,7 @@ def test_an_invocation_brings_the_database_up_to_date_and_a_second_does_nothing(
 def test_applied_migrations_are_logged(empty_database, capsys):
     invoke(empty_database, {})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["migration"] for line in lines if line["message"] == "migration applied"] == ALL
+    assert [line["migration"] for line in lines if line.get("message") == "migration applied"] == ALL
 
 
 def test_a_step_that_fails_is_named_in_one_line_without_data_of_the_tables(empty_database):

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import wat
+from artifacts import publish
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
 from guildhook_local.function import created_function
@@ -37,6 +38,8 @@ def invoke(system):
 
 
 def install_ping(system, guild, name="ping"):
+    """Add a plugin that is compiled already."""
+    publish(system, PING)
     return system.install(guild, name, PING, {"SEND_MESSAGES"})
 
 
@@ -58,7 +61,7 @@ def test_a_reply_is_delivered(system, guild, query):
 
 
 def test_a_precompiled_plugin_is_taken_from_s3(system, guild):
-    install_ping(system, guild)
+    system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     system.compile(PING)
     with created_function(ON_MESSAGE, system.environment) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}

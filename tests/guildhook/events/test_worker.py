@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 import wat
+from artifacts import publish
 from guildhook.chat import RestChatApi
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.events.backoff import Backoff
@@ -119,8 +120,19 @@ def reasons(report):
     return {record_id: postponed.reason for record_id, postponed in report.failures.items()}
 
 
+def install(system, guild, name, wasm, permissions=()):
+    """Add a plugin that is compiled already."""
+    publish(system, wasm)
+    return system.install(guild, name, wasm, permissions)
+
+
 def populate(system, guilds):
-    """Add guilds with three plugins each, and return one event for each guild."""
+    """Add guilds with three plugins each, which are compiled already, and return one event for each guild."""
+    publish(system, PING, wat.SILENT, wat.TRAPS)
+    return populate_uncompiled(system, guilds)
+
+
+def populate_uncompiled(system, guilds):
     bodies = []
     for _ in range(guilds):
         guild = system.add_guild()
@@ -131,9 +143,9 @@ def populate(system, guilds):
 
 
 def test_a_batch_of_ten_guilds_costs_as_many_statements_as_one_of_one(system, worker, store, statements):
-    one, ten = populate(system, 1), populate(system, 10)
+    one, ten = populate_uncompiled(system, 1), populate_uncompiled(system, 10)
     counts = {}
-    for name, bodies in [("cold", one), ("one", populate(system, 1)), ("ten", ten), ("again", ten)]:
+    for name, bodies in [("cold", one), ("one", populate_uncompiled(system, 1)), ("ten", ten), ("again", ten)]:
         with statements.counting(store):
             report = worker.process(records(*bodies), IN_TIME)
         assert report.failures == {}
@@ -165,7 +177,7 @@ def test_a_message_that_another_delivery_recorded_first_comes_back_and_is_not_se
 
 
 def test_a_plugin_deleted_while_it_runs_sends_nothing(system, create_worker):
-    batch = records(*populate(system, 1))
+    batch = records(*populate_uncompiled(system, 1))
 
     def delete_plugins():
         with psycopg.connect(system.database_url) as connection:
@@ -221,7 +233,7 @@ def populate_again(bodies):
 
 
 def test_a_plugin_that_cannot_be_compiled_in_time_comes_back_and_the_others_run(system, create_worker, store):
-    bodies = populate(system, 1)
+    bodies = populate_uncompiled(system, 1)
     worker = create_worker(store)
     too_soon = time.monotonic() + 30
     report = worker.process(records(*bodies), too_soon)
@@ -235,7 +247,7 @@ def test_a_plugin_that_cannot_be_compiled_in_time_comes_back_and_the_others_run(
 
 def test_an_update_of_a_plugin_is_seen_by_the_next_batch(system, worker):
     guild = system.add_guild()
-    plugin_id = system.install(guild, "plugin", wat.logs("before"))
+    plugin_id = install(system, guild, "plugin", wat.logs("before"))
 
     def logs():
         (run,) = worker.process(records(event(guild.id, guild.channel_id)), IN_TIME).runs
@@ -276,7 +288,7 @@ class FailingStore(EventStore):
     ],
 )
 def test_exactly_the_records_whose_statement_failed_come_back(system, create_worker, statement, failed):
-    (replying,) = populate(system, 1)
+    (replying,) = populate_uncompiled(system, 1)
     quiet = system.add_guild()
     system.install(quiet, "silent", wat.SILENT)
     batch = records(replying, event(quiet.id, quiet.channel_id))
@@ -303,7 +315,7 @@ COUNTER = (ROOT / "plugins" / "counter" / "counter.wasm").read_bytes()
 def counting(system):
     """A guild with a plugin that counts."""
     guild = system.add_guild()
-    system.install(guild, "counter", COUNTER, {"SEND_MESSAGES"})
+    install(system, guild, "counter", COUNTER, {"SEND_MESSAGES"})
     return guild
 
 
@@ -338,7 +350,7 @@ def test_a_batch_that_lost_the_race_for_the_state_runs_again_on_the_winners_stat
     )
     # Another guild's plugin in the same batch does not run a second time.
     neighbour = system.add_guild()
-    system.install(neighbour, "ping", PING, {"SEND_MESSAGES"})
+    install(system, neighbour, "ping", PING, {"SEND_MESSAGES"})
     batch = records(count(counting, "loser"), event(neighbour.id, neighbour.channel_id))
     report = loser.process(batch, IN_TIME)
     assert report.failures == {}
@@ -348,7 +360,7 @@ def test_a_batch_that_lost_the_race_for_the_state_runs_again_on_the_winners_stat
 
 
 def test_two_plugins_that_lost_the_race_for_one_message_are_each_run_once_again(system, create_worker, counting):
-    system.install(counting, "counter too", COUNTER, {"SEND_MESSAGES"})
+    install(system, counting, "counter too", COUNTER, {"SEND_MESSAGES"})
     winner = create_worker(EventStore(system.database))
     overtake = once(lambda: winner.process(records(count(counting, "winner")), IN_TIME))
     loser = create_worker(OvertakenStore(system.database, overtake))
@@ -414,7 +426,7 @@ def test_a_plugin_that_was_disabled_during_the_race_is_not_run_again(system, cre
 
 
 def test_a_plugin_that_was_updated_during_the_race_comes_back(system, create_worker, counting):
-    system.compile(COUNTER)
+    publish(system, COUNTER)
     winner = create_worker(EventStore(system.database))
 
     def overtake_and_update():
@@ -458,9 +470,9 @@ def test_a_message_id_that_comes_again_with_another_body_is_skipped_and_pending_
 
 def test_another_body_beside_the_first_one_does_not_take_it_along(system, create_worker, worker, store):
     guild = system.add_guild()
-    system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
     system.install(guild, "late", wat.logs("ran"))
-    system.compile(PING)
+    publish(system, PING)
     first = event(guild.id, guild.channel_id)
     soon = time.monotonic() + 30
     assert list(worker.process(records(first), soon).failures) == ["0"]  # "late" is not compiled yet
@@ -489,7 +501,7 @@ class RefusingStore(EventStore):
 def test_a_run_that_postgres_does_not_take_brings_back_its_message_and_stops_no_other_run(system, create_worker):
     bodies = populate(system, 3)
     guild = LocalGuild(UUID(bodies[0]["guild_id"]), UUID(bodies[0]["message"]["channel_id"]))
-    odd = system.install(guild, "odd", wat.logs("odd"))
+    odd = install(system, guild, "odd", wat.logs("odd"))
     report = create_worker(RefusingStore(system.database, odd)).process(records(*bodies), IN_TIME)
     assert reasons(report) == {"0": "no such time"}
     assert contents(system) == ["pong"] * 3
@@ -508,7 +520,7 @@ def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back
             other.process(records(counted), IN_TIME)
             connection.execute("UPDATE plugins SET wasm_blob = %s WHERE name = 'counter'", [COUNTER])
 
-    system.compile(COUNTER)
+    publish(system, COUNTER)
     overtaken = create_worker(OvertakenStore(system.database, once(record_without_state)))
     report = overtaken.process(records(counted, body), IN_TIME)
     assert list(report.failures) == ["0"]
@@ -568,7 +580,7 @@ def test_a_send_is_reported_as_orphaned_if_its_plugin_or_guild_is_deleted_meanwh
 
 
 def test_a_guild_deleted_while_its_plugin_runs_sends_nothing(system, create_worker, counting):
-    system.compile(COUNTER)
+    publish(system, COUNTER)
 
     def delete_guilds():
         with psycopg.connect(system.database_url) as connection:
@@ -586,7 +598,7 @@ def test_a_guild_deleted_while_its_plugin_runs_sends_nothing(system, create_work
 def test_bots_that_answer_each_other_come_to_an_end(system, worker):
     guild = system.add_guild()
     for name in ("one", "other"):
-        system.install(guild, name, wat.sends((str(guild.channel_id), name)), {"SEND_MESSAGES"})
+        install(system, guild, name, wat.sends((str(guild.channel_id), name)), {"SEND_MESSAGES"})
     with psycopg.connect(system.database_url) as connection:
         connection.execute("UPDATE plugins SET bot_messages = TRUE WHERE name = 'one'")
     system.chat.say(guild.channel_id, "ada", "hello")
@@ -614,8 +626,8 @@ def take(system):
 
 def test_a_plugin_that_keeps_failing_is_quarantined_and_its_neighbour_is_not(system, create_worker, store):
     guild = system.add_guild()
-    bad = system.install(guild, "bad", wat.TRAPS)
-    system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    bad = install(system, guild, "bad", wat.TRAPS)
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
     worker = create_worker(store, quarantine=QuarantineRules(most_in_a_row=2))
     reports = [worker.process(records(event(guild.id, guild.channel_id)), IN_TIME) for _ in range(4)]
     assert [len(report.runs) for report in reports] == [2, 2, 1, 1]
@@ -628,7 +640,7 @@ def test_a_plugin_that_keeps_failing_is_quarantined_and_its_neighbour_is_not(sys
 def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are_not(system, create_worker, store):
     (rich,) = populate(system, 1)
     poor = system.add_guild()
-    system.install(poor, "ping", PING, {"SEND_MESSAGES"})
+    install(system, poor, "ping", PING, {"SEND_MESSAGES"})
     budgets = {poor.id: GuildBudget(guild_sends_per_minute=1)}
     worker = create_worker(store, budget_of=lambda guild: budgets.get(guild, GuildBudget()))
     first, second = (event(poor.id, poor.channel_id) for _ in range(2))
@@ -691,7 +703,7 @@ def test_a_delivery_that_is_due_is_sent_without_its_message(system, create_worke
 def shadowed(system, engine):
     """A guild with ping and a shadow that sends another text."""
     guild = system.add_guild()
-    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    plugin_id = install(system, guild, "ping", PING, {"SEND_MESSAGES"})
     add_shadow(system, plugin_id, wat.sends((str(guild.channel_id), "from the shadow")))
     return guild
 
@@ -707,8 +719,7 @@ def add_shadow(system, plugin_id, wasm):
             {"id": plugin_id, "wasm": wasm},
         )
         ((live,),) = connection.execute("SELECT wasm_blob FROM plugins WHERE id = %s", [plugin_id]).fetchall()
-    for each in (live, wasm):
-        system.compile(each)
+    publish(system, live, wasm)
 
 
 def shadow_runs(system):
@@ -798,7 +809,7 @@ def test_a_shadow_runs_although_somebody_elses_plugin_is_to_be_compiled_first(sy
 
 def test_a_shadow_that_fails_again_and_again_is_not_quarantined_or_counted(system, create_worker, store):
     guild = system.add_guild()
-    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    plugin_id = install(system, guild, "ping", PING, {"SEND_MESSAGES"})
     add_shadow(system, plugin_id, wat.TRAPS)
     worker = create_worker(store, quarantine=QuarantineRules(most_in_a_row=1))
     for _ in range(3):
@@ -835,7 +846,7 @@ def test_a_message_does_not_come_back_if_its_shadow_changes_during_the_run(syste
 
 def test_a_shadow_that_nobody_compiled_is_left_out_and_the_compile_function_is_asked_once(system, worker):
     guild = system.add_guild()
-    plugin_id = system.install(guild, "ping", PING, {"SEND_MESSAGES"})
+    plugin_id = install(system, guild, "ping", PING, {"SEND_MESSAGES"})
     add_shadow(system, plugin_id, wat.TRAPS)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute("DELETE FROM plugin_artifacts WHERE wasm_sha256 = %s", [sha256(wat.TRAPS).digest()])

@@ -8,8 +8,7 @@ import re
 import threading
 import weakref
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -86,11 +85,15 @@ class Engine:
         self._compile_limits = compile_limits
         triple = target()
         self.wasmtime = wasmtime.Engine(_config(triple))
-        self.fingerprint = _fingerprint(triple)
         stop = threading.Event()
         # The epoch needs a thread, since a guest in a loop never returns. Calls into wasmtime release the GIL.
         threading.Thread(target=_tick, args=(self.wasmtime, stop), name="epoch", daemon=True).start()
         weakref.finalize(self, stop.set)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything on which an artifact depends, the plugin aside."""
+        return _fingerprint(target())
 
     def compile(self, wasm: bytes, start_limits: Limits | None = None) -> CompiledModule:
         """Inspect a plugin, and compile it in a child process that is bounded in time and memory.
@@ -184,7 +187,11 @@ def _config(triple: str) -> wasmtime.Config:
     return config
 
 
+@cache
 def _fingerprint(triple: str) -> str:
+    # Imported here: it is a sixth of the start of the process that compiles a plugin, which needs no fingerprint.
+    from importlib.metadata import version  # noqa: PLC0415
+
     wasmtime_version = version("wasmtime")
     settings = json.dumps([wasmtime_version, triple, FLAGS, SWITCHED_OFF, wrapper_digest()], sort_keys=True)
     return f"wasmtime-{wasmtime_version}-{triple}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
