@@ -6,13 +6,13 @@ from hashlib import sha256
 from guildhook.model import Artifact
 from guildhook.modules import compress
 from guildhook.modules.artifact_bucket import artifact_key
-from guildhook.sandbox import Engine
+from guildhook.sandbox import Engine, inspect
 from guildhook.store.compiling import CompileStore
 from guildhook_local.stack import Stack
 
 
 def publish(system: Stack, *plugins: bytes) -> None:
-    """Have the plugins compiled already. Each is compiled once in this process, since a compile starts a process."""
+    """Have the plugins compiled already. This process compiles each of them once, and starts no process for it."""
     store = CompileStore(system.database)
     for wasm in plugins:
         artifact, data = compiled(_engine(), wasm)
@@ -25,8 +25,8 @@ def publish(system: Stack, *plugins: bytes) -> None:
 @cache
 def compiled(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
     """The artifact as Postgres records it, and the object in S3."""
-    module = engine.compile(wasm)
-    return signed_off(wasm, engine.fingerprint, module.artifact, compress(module.artifact), module.memories)
+    native = engine.compile_here(wasm)
+    return signed_off(wasm, engine.fingerprint, native, compress(native), inspect(wasm).memories)
 
 
 @cache

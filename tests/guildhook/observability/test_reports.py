@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 
 import wat
+from artifacts import publish
 from guildhook.model import run_id
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
@@ -32,6 +33,7 @@ def on_message(system):
 
 def install_sender(system, guild, channel_id=None):
     wasm = wat.sends((str(channel_id or guild.channel_id), "hello"))
+    publish(system, wasm)
     return system.install(guild, "sends", wasm, {"SEND_MESSAGES"})
 
 
@@ -54,6 +56,7 @@ def assert_has(lines, *expected):
 
 
 def test_every_run_and_delivery_is_said_with_all_its_ids_where_debug_is_on(system, guild, on_message):
+    publish(system, wat.SILENT)
     plugin, silent = install_sender(system, guild), system.install(guild, "silent", wat.SILENT)
     first, second = event(guild.id, guild.channel_id), event(guild.id, guild.channel_id)
     invoked = on_message([first, second])

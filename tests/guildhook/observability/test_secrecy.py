@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 import wat
+from artifacts import publish
 from guildhook_local.aws import create_secret
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
@@ -45,8 +46,9 @@ def guild(system):
         "sends": wat.sends((str(guild.channel_id), REPLY)),
         "traps": wat.sends((str(guild.channel_id), REPLY), then="unreachable"),
         "loops": wat.LOOPS,
-        "garbage": f"no wasm {LOGGED}".encode(),
     }
+    publish(system, *plugins.values())
+    plugins["garbage"] = f"no wasm {LOGGED}".encode()
     for name, wasm in plugins.items():
         system.install(guild, name, wasm, {"SEND_MESSAGES"}, {"word": SETTING})
     return guild
