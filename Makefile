@@ -4,6 +4,9 @@ BIN := .venv/bin
 # The lock files are complete, so pip has nothing to resolve.
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 
+# Bytecode is kept even where the machine's setting forbids it: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests wait for servers at times, so there is one process more than there are cores.
 TEST_PROCESSES := $(shell echo $$(($$(nproc) + 1)))
 
@@ -154,7 +157,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 
 .venv/dev.stamp: .venv/local.stamp requirements/dev.txt
 	$(BIN)/python $(PIP_INSTALL) --no-compile -r requirements/dev.txt
-	@# On all cores. Tests start many processes, which may be forbidden to write bytecode. Templates are no Python, and stay as they are.
+	@# On all cores, and not by each process of the tests at the same time. Templates are no Python, and stay as they are.
 	@$(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
 	@touch $@
 

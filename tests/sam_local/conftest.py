@@ -58,4 +58,4 @@ def guild(system: Stack) -> LocalGuild:
 def sam(one_at_a_time: None, system: Stack, tmp_path: Path) -> Sam:
     """The SAM CLI; functions in its containers use the system."""
     write_environment(tmp_path / "env.json", system)
-    return Sam(tmp_path / "env.json", tmp_path)
+    return Sam(tmp_path / "env.json", tmp_path, system.aws.endpoint)

@@ -77,6 +77,8 @@ class Sam:
     """The file for --env-vars."""
     folder: Path
     """For files of its own."""
+    aws: str
+    """The endpoint of moto. The SAM CLI asks STS for its account, and waits for that for 10 s without a network."""
     template: Path = _BUILD / "template.yaml"
 
     def invoke(self, function: str, event: object) -> Invocation:
@@ -126,6 +128,7 @@ class Sam:
                     "SAM_CLI_TELEMETRY": "0",
                     "AWS_ACCESS_KEY_ID": "local",
                     "AWS_SECRET_ACCESS_KEY": "local",
+                    "AWS_ENDPOINT_URL_STS": self.aws,
                 },
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
