@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
 import pytest
+from fasteners import InterProcessReaderWriterLock
 from hypothesis.configuration import set_hypothesis_home_dir
 from psycopg import sql
 
@@ -50,6 +51,21 @@ def pytest_collection_finish() -> None:
     # Modules and tests stay until the end, so no garbage collection has to look at them. That saves a tenth of the CPU.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def network() -> InterProcessReaderWriterLock:
+    """A lock on the network interfaces of this machine, which all processes of this user share."""
+    return InterProcessReaderWriterLock(Path(gettempdir()) / f".guildhook-network-{os.getuid()}.lock")
+
+
+@pytest.fixture
+def steady_network(network: InterProcessReaderWriterLock) -> Iterator[None]:
+    """A test that opens pages needs it: Chromium ends all its requests with ERR_NETWORK_CHANGED when a container adds
+    an interface (https://issues.chromium.org/issues/41465264).
+    """
+    with network.read_lock():
+        yield
 
 
 @pytest.fixture(scope="session")

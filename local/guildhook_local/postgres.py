@@ -102,7 +102,7 @@ def restartable_postgres() -> Iterator[Postgres]:
     The data is in memory where there is room. ext4 compares each new file with every one that was deleted in the last
     minutes (recently_deleted in Linux' fs/ext4/ialloc.c), so databases that come and go took ten times the CPU on disk.
     """
-    with tempfile.TemporaryDirectory(prefix="guildhook-pg-", dir=_data_home()) as directory:
+    with tempfile.TemporaryDirectory(prefix="guildhook-pg-", dir=data_home()) as directory:
         server = get_server(Path(directory) / "data", cleanup_mode="delete")
         try:
             postgres = Postgres(server)
@@ -140,10 +140,10 @@ def create_migrated_template(server_url: str, migrations: Path) -> str:
     return _TEMPLATE
 
 
-def _data_home() -> Path | None:
-    """None stands for the usual folder of temporary files."""
-    usable = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _DATA_BYTES
-    return _MEMORY if usable else None
+def data_home(memory: Path = _MEMORY, free_bytes: int = _DATA_BYTES) -> Path | None:
+    """`memory` if it is a folder with so much room that this user may write to; None for the usual temporary folder."""
+    usable = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= free_bytes
+    return memory if usable else None
 
 
 def _create(server_url: str, name: str, template: str) -> None:

@@ -43,7 +43,7 @@ def complaints() -> Iterator[Complaints]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, complaints: Complaints) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser, complaints: Complaints, steady_network: None) -> Iterator[Callable[..., Page]]:
     """Opens a page in a context of its own, in which nobody is signed in; options are the context's."""
     with ExitStack() as pages:
 

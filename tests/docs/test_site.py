@@ -92,7 +92,7 @@ def test_a_dead_link_a_dead_anchor_and_an_unlisted_page_fail_the_build(tmp_path)
     assert "not found: 'docs'" not in built.stderr
 
 
-def test_pages_fit_a_phone_and_ask_no_other_host(site, pages, browser):
+def test_pages_fit_a_phone_and_ask_no_other_host(site, pages, browser, steady_network):
     complaints = Complaints()
     # Records of decisions are alike, so that one stands for all of them.
     tried = [path for path in pages if not re.match(r"000[2-9]|00[1-9]", path.name)]
@@ -103,7 +103,7 @@ def test_pages_fit_a_phone_and_ask_no_other_host(site, pages, browser):
     assert complaints.unexpected() == []
 
 
-def test_search_finds_a_page(site, browser):
+def test_search_finds_a_page(site, browser, steady_network):
     complaints = Complaints()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(site)))
     with serving(server), opened_page(browser, complaints) as page:

@@ -3,11 +3,13 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from guildhook.sandbox import Engine
+from guildhook_local.function import invoked_function
 from guildhook_local.poller import LambdaContext
 from guildhook_local.stack import FUNCTIONS, stack
 from project import ROOT
@@ -38,9 +40,38 @@ def engines():
 def test_nothing_of_a_function_stays_when_it_is_closed(running):
     before = engines()
     with stack(running) as system:
-        assert engines() > before
+        at_work = engines()
+        assert at_work > before
+        install_ping(system)
+        # The function that compiles is created now.
+        assert engines() > at_work
         del system
     assert engines() == before
+
+
+NOTES_ITS_LIFE = """
+from guildhook.startup import Function
+
+def create(notes):
+    notes["created"] = notes.get("created", 0) + 1
+    return Function(lambda event, _context: event, lambda: notes.update(closed=True))
+"""
+
+
+def test_a_function_is_created_at_its_first_invocation_and_closed_at_the_end(tmp_path):
+    (tmp_path / "function.py").write_text(NOTES_ITS_LIFE)
+    notes = {}
+    with invoked_function(tmp_path, notes) as handler:
+        assert notes == {}
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(handler, range(50), [CONTEXT] * 50)) == list(range(50))
+        assert notes == {"created": 1}
+    assert notes == {"created": 1, "closed": True}
+
+
+def test_a_function_that_is_not_invoked_is_not_created(tmp_path):
+    with invoked_function(tmp_path, {}):
+        pass
 
 
 def test_a_stack_leaves_the_environment_of_the_process_as_it_is(running):

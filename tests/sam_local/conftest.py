@@ -1,11 +1,10 @@
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import fasteners
 import pytest
+from fasteners import InterProcessReaderWriterLock
 
 import samples
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
@@ -26,9 +25,11 @@ def address() -> str:
 
 
 @pytest.fixture
-def one_at_a_time() -> Iterator[None]:
-    """The SAM CLI gives the same image the same name in every checkout, and looks for free ports from 5000 on."""
-    with fasteners.InterProcessLock(Path(tempfile.gettempdir()) / f".guildhook-sam-local-{os.getuid()}.lock"):
+def one_at_a_time(network: InterProcessReaderWriterLock) -> Iterator[None]:
+    """The SAM CLI gives the same image the same name in every checkout, and looks for free ports from 5000 on. Each
+    container adds a network interface, so no browser may have a page open.
+    """
+    with network.write_lock():
         yield
 
 
