@@ -8,8 +8,8 @@ import pytest
 
 from project import ROOT
 
-_CONTAINERS: Final = {ROOT / "tests" / name for name in ("sam_local", "emulator", "chaos")}
-"""Folders of tests that wait for containers and processes, each for many seconds."""
+_CONTAINERS: Final = tuple(ROOT / "tests" / name for name in ("sam_local", "emulator", "chaos"))
+"""Folders of tests that wait for containers or processes, each for many seconds."""
 _BROWSER: Final = ROOT / "tests" / "browser"
 
 
@@ -17,7 +17,7 @@ def ordered(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     """The tests in a part for each process, as xdist deals them out. The tests of containers begin the first part.
     Those of the browser are in the middle of the second, since no page may be open while there are containers.
     """
-    containers = [item for item in items if item.path.parent in _CONTAINERS]
+    containers = [item for folder in _CONTAINERS for item in items if item.path.parent == folder]
     browser = [item for item in items if item.path.parent == _BROWSER]
     others = [item for item in items if item.path.parent not in {*_CONTAINERS, _BROWSER}]
     parts = [others[part::processes] for part in range(processes)]
