@@ -22,6 +22,7 @@ from guildhook_local.aws import Aws
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.postgres import created_database
 from guildhook_local.stack import Servers, Stack, servers, stack
+from requirement import skipped_without
 from samples import MESSAGE, PLUGIN_ID, TIME
 from suite_order import ordered
 from suite_times import SuiteTimes
@@ -73,12 +74,8 @@ def browser() -> Iterator[Any]:
     """Playwright's Chromium, once for each process: a thread cannot have two of Playwright's synchronous drivers."""
     from browser.browsing import BrowserMissingError, chromium, started_browser  # noqa: PLC0415 - most tests need none
 
-    try:
+    with skipped_without(BrowserMissingError, "GUILDHOOK_BROWSER"):
         chromium()
-    except BrowserMissingError as error:
-        if os.environ.get("GUILDHOOK_BROWSER") == "required":
-            raise
-        pytest.skip(str(error))
     with started_browser() as browser:
         yield browser
 

@@ -1,5 +1,4 @@
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
@@ -12,17 +11,14 @@ from browser.browsing import BrowserMissingError, Complaints, check_what_is_need
 from guildhook_local.issuer import Person
 from guildhook_local.serve import Served, serving
 from guildhook_local.stack import LocalGuild
+from requirement import skipped_without
 
 
 @pytest.fixture(scope="session")
 def browser(browser: Browser) -> Browser:
     """The browser, if the pages are built as well."""
-    try:
+    with skipped_without(BrowserMissingError, "GUILDHOOK_BROWSER"):
         check_what_is_needed()
-    except BrowserMissingError as error:
-        if os.environ.get("GUILDHOOK_BROWSER") == "required":
-            raise
-        pytest.skip(str(error))
     return browser
 
 

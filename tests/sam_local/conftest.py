@@ -1,5 +1,4 @@
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +9,15 @@ import samples
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
 from guildhook_local.serve import write_environment
 from guildhook_local.stack import LocalGuild, Servers, Stack, servers, stack
+from requirement import skipped_without
 from sam_local.sam import DockerMissingError, Sam, host_address
 
 
 @pytest.fixture(scope="session")
 def address() -> str:
     """The address of this machine that containers reach."""
-    try:
+    with skipped_without(DockerMissingError, "GUILDHOOK_DOCKER"):
         return host_address()
-    except DockerMissingError as error:
-        if os.environ.get("GUILDHOOK_DOCKER") == "required":
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture
