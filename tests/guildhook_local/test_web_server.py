@@ -53,6 +53,33 @@ def hello(*more):
     return Starlette(routes=[Route("/", answer), *more])
 
 
+def waits_between_parts(connection):
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+
+
+def test_the_body_of_an_applications_answer_does_not_wait_for_its_headers():
+    with (
+        listening("127.0.0.1") as (listener, _url),
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert not waits_between_parts(accepted)
+
+
+def test_the_body_of_a_servers_answer_does_not_wait_for_its_headers():
+    seen = []
+
+    class Looking(Handler):
+        def do_GET(self):
+            seen.append(waits_between_parts(self.request))
+            super().do_GET()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Looking)
+    with serving(server):
+        get(f"http://127.0.0.1:{server.server_port}")
+    assert seen == [False]
+
+
 def test_a_server_that_has_answered_nothing_stops_at_once(soon):
     for _ in range(STOPS):
         server, _url = served()
