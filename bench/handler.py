@@ -25,9 +25,8 @@ from guildhook.errors import InfrastructureError
 from guildhook.events.batch import QueueRecord
 from guildhook.events.delivery import sender
 from guildhook.events.worker import BatchReport, Worker
-from guildhook_local.function import created_function
-from guildhook_local.poller import Handler as Function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import Handler as Function
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import ON_MESSAGE, LocalGuild
 
 Body = Mapping[str, Any]

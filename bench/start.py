@@ -22,7 +22,7 @@ IMPORT = "import app"
 REPLY = """
 import json, sys, time
 from app import handler
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext
 answer = handler(json.loads(sys.argv[1]), LambdaContext("on_message", "bench", time.monotonic() + 60))
 sys.exit(answer != {"batchItemFailures": []})
 """

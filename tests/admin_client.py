@@ -12,8 +12,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 import wat
+from guildhook_local.function import Handler, LambdaContext
 from guildhook_local.issuer import Person
-from guildhook_local.poller import Handler, LambdaContext
 from guildhook_local.stack import LocalGuild, Stack
 from samples import http_request
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 
 
 @dataclass(frozen=True, slots=True)

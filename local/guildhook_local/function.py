@@ -2,13 +2,35 @@
 
 import importlib.util
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from guildhook.startup import Function
-from guildhook_local.poller import Handler
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """The context of an invocation, as Lambda gives it to a function."""
+
+    function_name: str
+    aws_request_id: str
+    deadline: float
+    """By time.monotonic()."""
+    memory_limit_in_mb: int = 1769
+    function_version: str = "$LATEST"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(round((self.deadline - time.monotonic()) * 1000), 0)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from guildhook_local.poller import Handler, LambdaContext
+from guildhook_local.function import Handler, LambdaContext
 from guildhook_local.web_server import listening, serving_app
 
 _logger = logging.getLogger(__name__)

@@ -3,40 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from guildhook_local.aws import queue_arn
+from guildhook_local.function import Handler, LambdaContext
 
 _logger = logging.getLogger(__name__)
-
-Handler = Callable[[dict[str, Any], Any], Any]
 
 _LONG_POLL_SECONDS = 1
 # As in template.yaml. It is told to the function and not enforced on it.
 _FUNCTION_TIMEOUT_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class LambdaContext:
-    """The context of an invocation, as Lambda gives it to a function."""
-
-    function_name: str
-    aws_request_id: str
-    deadline: float
-    """By time.monotonic()."""
-    memory_limit_in_mb: int = 1769
-    function_version: str = "$LATEST"
-
-    @property
-    def invoked_function_arn(self) -> str:
-        return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return max(round((self.deadline - time.monotonic()) * 1000), 0)
 
 
 class EventSourceMapping:

@@ -20,10 +20,10 @@ from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, creat
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import created_function, invoked_function
+from guildhook_local.function import Handler, created_function, invoked_function
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
-from guildhook_local.poller import EventSourceMapping, Handler
+from guildhook_local.poller import EventSourceMapping
 from guildhook_local.postgres import create_migrated_template, created_database, postgres_server
 
 _PROJECT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from guildhook_local.function import created_function
-from guildhook_local.poller import EventSourceMapping, Handler, LambdaContext
+from guildhook_local.function import Handler, LambdaContext, created_function
+from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ON_MESSAGE
 
 # Lambda's poller does not wait for an answer that was lost.

@@ -27,7 +27,7 @@ from chaos.proxy import Mode, Proxy, proxies
 from guildhook.errors import InfrastructureError
 from guildhook_local.aws import aws_server
 from guildhook_local.chat_server import Fault as ChatFault
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext
 from guildhook_local.postgres import Postgres, create_migrated_template, restartable_postgres
 from guildhook_local.stack import MIGRATIONS, LocalGuild, Servers, Stack, stack
 from project import ROOT

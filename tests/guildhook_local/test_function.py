@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from guildhook.sandbox import Engine
-from guildhook_local.function import invoked_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, invoked_function
 from guildhook_local.stack import FUNCTIONS, stack
 from project import ROOT
 from samples import event, failed_records, sqs_event

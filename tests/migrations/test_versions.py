@@ -20,8 +20,7 @@ from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.store.needed_migrations import MIGRATIONS as NEEDED
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
 from samples import FixedKeys, event, failed_records, sqs_event

@@ -7,8 +7,7 @@ import pytest
 
 from guildhook import __version__
 from guildhook.store.needed_migrations import MIGRATIONS
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import ADMIN_API
 from invocation import invoke
 from samples import http_request

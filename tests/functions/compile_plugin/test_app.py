@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 import wat
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import COMPILE_PLUGIN
 from http_server import Answer, http_server
 from samples import failed_records, resource_request, sqs_event

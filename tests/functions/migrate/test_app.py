@@ -8,8 +8,7 @@ import pytest
 from psycopg import sql
 
 from guildhook.errors import InfrastructureError, MigrationError
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import MIGRATE, MIGRATIONS
 from http_server import Answer, http_server
 from samples import resource_request

@@ -13,8 +13,8 @@ import wat
 from artifacts import publish
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
-from guildhook_local.function import created_function
-from guildhook_local.poller import EventSourceMapping, LambdaContext
+from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
 from postgres_wire import wire_server
@@ -85,7 +85,7 @@ RESTORED = """
 import json, os, random, sys, time
 import psycopg
 from app import handler
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext
 from snapshot_restore_py import get_after_restore, get_before_snapshot
 
 ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'guildhook' AND datname = current_database()"

@@ -8,8 +8,8 @@ import pytest
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook_local.function import created_function
-from guildhook_local.poller import EventSourceMapping, LambdaContext
+from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ON_MESSAGE, SWEEP
 from project import ROOT
 from versions import add_plugin, announce

@@ -21,8 +21,7 @@ from guildhook.model import Outcome
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
-from guildhook_local.function import created_function
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import TEST_RUN
 from project import ROOT
 from samples import CHANNEL, MESSAGE, TIME, event, limits

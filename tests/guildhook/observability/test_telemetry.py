@@ -9,7 +9,7 @@ from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE
 PROGRAM = """
 import logging, os, sys
 from guildhook.observability import Metric, create_telemetry
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext
 
 telemetry = create_telemetry(os.environ)
 

@@ -87,7 +87,7 @@ def test_without_tracing_no_segment_is_sent(system, daemon, traced, variables):
 PROGRAM = """
 import os, sys
 from guildhook.observability import create_telemetry
-from guildhook_local.poller import LambdaContext
+from guildhook_local.function import LambdaContext
 
 telemetry = create_telemetry(os.environ)
 

@@ -18,8 +18,8 @@ from guildhook.errors import MigrationError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.store.role import PRIVILEGES, union
-from guildhook_local.function import created_function
-from guildhook_local.poller import EventSourceMapping, LambdaContext
+from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
 from samples import event, failed_records, http_request, sqs_event
