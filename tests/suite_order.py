@@ -1,7 +1,7 @@
 """The order of a test run: where the long tests are, so that no process has one left when the others have ended."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, groupby
 from typing import Final
 
 import pytest
@@ -16,11 +16,15 @@ _BROWSER: Final = ROOT / "tests" / "browser"
 def ordered(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     """The tests in a part for each process, as xdist deals them out. The tests of containers begin the first part.
     Those of the browser are in the middle of the second, since no page may be open while there are containers.
+
+    The tests of a module stay together, since each process that has some of them makes their fixtures anew.
     """
     containers = [item for folder in _CONTAINERS for item in items if item.path.parent == folder]
     browser = [item for item in items if item.path.parent == _BROWSER]
     others = [item for item in items if item.path.parent not in {*_CONTAINERS, _BROWSER}]
-    parts = [others[part::processes] for part in range(processes)]
+    parts: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for _, module in groupby(others, key=lambda item: item.path):
+        min(parts, key=len).extend(module)
     part = parts[1 % processes]
     middle = len(part) // 2
     part[middle:middle] = browser

@@ -29,3 +29,9 @@ def test_containers_begin_the_first_part_and_the_browser_is_in_the_middle_of_the
 @pytest.mark.parametrize("items", [[], LONG, SHORT, MIXED])
 def test_every_test_is_there_once(items, processes):
     assert sorted(names(ordered(items, processes))) == sorted(names(items))
+
+
+def test_the_tests_of_a_module_stay_together_in_the_part_that_has_the_fewest():
+    items = named(*(f"guildhook/test_{letter}.py" for letter in "aaaabbccd"))
+    assert "".join(names(ordered(items, 2))) == "aaaad" + "bbcc"
+    assert "".join(names(ordered(items, 3))) == "aaaa" + "bbd" + "cc"
