@@ -8,7 +8,7 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import Depends, Request
 
 from guildhook.admin.access import ManagedGuild
-from guildhook.admin.etags import revision_of
+from guildhook.admin.etags import check_condition
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import Actor
@@ -45,12 +45,12 @@ class AdminRequest:
         return PluginKey(self.guild.id, plugin_id)
 
     def plugin(self, plugin_id: UUID, if_match: str | None = None) -> StoredPlugin:
-        """The stored plugin. Raises ProblemError if there is none, or if it is not at the revision in `if_match`."""
+        """The stored plugin. Raises ProblemError if there is none, or if `if_match` does not have its revision."""
         plugin = self.services.store.plugin(self.key(plugin_id))
         if plugin is None:
             raise no_plugin()
-        if if_match is not None and revision_of(if_match) != plugin.revision:
-            raise changed_meanwhile()
+        if if_match is not None:
+            check_condition(if_match, plugin.revision)
         return plugin
 
     def version(self, plugin_id: UUID, number: int) -> StoredVersion:
@@ -84,9 +84,3 @@ CurrentRequest = Annotated[AdminRequest, Depends(_current)]
 
 def no_plugin() -> ProblemError:
     return ProblemError("not-found", "the guild has no such plugin")
-
-
-def changed_meanwhile() -> ProblemError:
-    return ProblemError(
-        "changed-meanwhile", "the resource has changed since the version that If-Match names; read it again"
-    )

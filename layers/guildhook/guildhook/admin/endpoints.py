@@ -96,7 +96,7 @@ class Endpoint:
         if self.takes_body:
             yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        if self.takes_body or "cursor" in parameters:
+        if self.takes_body or self.is_conditional or "cursor" in parameters:
             yield HTTPStatus.BAD_REQUEST
         if self.takes_body or {"limit", "hours", "idempotency_key"} & set(parameters):
             yield HTTPStatus.UNPROCESSABLE_ENTITY
@@ -177,7 +177,7 @@ IfMatch = Annotated[
     str,
     Header(
         alias="If-Match",
-        description="The entity tag that you read: `etag` in the body, or the header ETag.",
+        description="The entity tag that you read: `etag` in the body, or the header ETag. It can be a list of them.",
     ),
 ]
 IdempotencyKey = Annotated[
@@ -192,16 +192,16 @@ Cursor = Annotated[str | None, Query(max_length=512, description="The `next_curs
 PageLimit = Annotated[int, Query(ge=1, le=100, description="The most items on the page.")]
 
 _MEANINGS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "The request cannot be read: the body is not JSON, or the cursor is not valid.",
+    HTTPStatus.BAD_REQUEST: "The request cannot be read: its body, its If-Match or its cursor.",
     HTTPStatus.UNAUTHORIZED: "The token is missing or not valid.",
     HTTPStatus.FORBIDDEN: "You are a member of the guild, but you do not have MANAGE_GUILD.",
     HTTPStatus.NOT_FOUND: "The resource does not exist, or it belongs to another guild.",
     HTTPStatus.CONFLICT: "The current state does not allow the request; `type` says why.",
-    HTTPStatus.PRECONDITION_FAILED: "Somebody changed the resource after you read it. Read it again.",
+    HTTPStatus.PRECONDITION_FAILED: "If-Match does not have the current entity tag. Read the resource again.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not valid; `errors` says why.",
-    HTTPStatus.PRECONDITION_REQUIRED: "If-Match is missing.",
+    HTTPStatus.PRECONDITION_REQUIRED: "If-Match is missing, or is `*`.",
     HTTPStatus.TOO_MANY_REQUESTS: "There were too many requests within a minute. Retry-After says when to try again.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Another service does not answer. Try again.",
 }

@@ -39,7 +39,7 @@ def test_a_guild_is_shown_with_its_budget(admin, client, plugin):
 
 def test_a_change_of_a_guilds_settings_needs_their_entity_tag(admin, client):
     assert client.patch("", {"keep_content": True}).kind == "condition-missing"
-    assert client.patch("", {"keep_content": True}, '"2"').kind == "changed-meanwhile"
+    assert client.patch("", {"keep_content": True}, '"2"').kind == "condition-failed"
     changed = client.patch("", {"keep_content": True}, '"1"').ok()
     assert (changed["keep_content"], changed["etag"]) == (True, '"2"')
     assert client.patch("", {"keep_content": False}, '"1"').kind == "changed-meanwhile"

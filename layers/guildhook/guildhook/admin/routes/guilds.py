@@ -5,10 +5,10 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
-from guildhook.admin.admin_request import AdminRequest, CurrentRequest, changed_meanwhile
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest
 from guildhook.admin.cursors import NumberCursor
 from guildhook.admin.endpoints import Access, Cursor, Endpoints, IfMatch, PageLimit, PathId, QueryId
-from guildhook.admin.etags import etag_of, revision_of
+from guildhook.admin.etags import changed_meanwhile, check_condition, etag_of
 from guildhook.admin.models import AuditEntry, AuditPage, Guild, GuildChange, GuildList
 from guildhook.admin.responses import respond
 
@@ -34,10 +34,9 @@ def change_guild(request: CurrentRequest, guild_id: PathId, if_match: IfMatch, b
     """Change the settings that all plugins of a guild share."""
     store = request.services.store
     stored = store.guild(guild_id)
+    check_condition(if_match, stored.revision)
     change = request.change("guild.changed", keep_content={"from": stored.keep_content, "to": body.keep_content})
-    if revision_of(if_match) != stored.revision or not store.change_guild(
-        guild_id, stored.revision, body.keep_content, change
-    ):
+    if not store.change_guild(guild_id, stored.revision, body.keep_content, change):
         raise changed_meanwhile()
     return _guild(request)
 

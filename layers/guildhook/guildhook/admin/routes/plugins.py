@@ -7,7 +7,7 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler import Response
 
 from guildhook.admin import cursors, views
-from guildhook.admin.admin_request import AdminRequest, CurrentRequest, changed_meanwhile, no_plugin
+from guildhook.admin.admin_request import AdminRequest, CurrentRequest, no_plugin
 from guildhook.admin.cursors import TimeCursor
 from guildhook.admin.endpoints import (
     Access,
@@ -19,7 +19,7 @@ from guildhook.admin.endpoints import (
     PathId,
     PathSecretName,
 )
-from guildhook.admin.etags import etag_of
+from guildhook.admin.etags import changed_meanwhile, etag_of
 from guildhook.admin.idempotency import key_used, new_id
 from guildhook.admin.models import (
     Plugin,
