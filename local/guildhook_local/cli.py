@@ -27,7 +27,7 @@ from guildhook.errors import (
     InvalidSchemaError,
     MigrationError,
 )
-from guildhook.events.queue_events import MalformedEventError
+from guildhook.events.malformed_events import MalformedEventError
 from guildhook.model import Artifact, Message, Outcome, Permission, Refusal, RunResult
 from guildhook.plugin_settings.schema import check_schema, secret_names
 from guildhook.sandbox import (
@@ -78,12 +78,22 @@ def run(
         list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
     ] = None,
     fuel: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Fuel of the run.", show_default=False)
-    ] = None,
+        int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Fuel of the run.", show_default=False)
+    ] = Limits().fuel,
+    deadline_ms: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=60_000,
+            help="Time of the run in milliseconds, for a busy machine.",
+            show_default=False,
+        ),
+    ] = Limits().deadline_ms,
     as_json: AsJson = False,
 ) -> None:
     """Run one plugin exactly as production would, sending nothing."""
-    limits = Limits() if fuel is None else replace(Limits(), fuel=fuel)
+    limits = Limits(fuel=fuel, deadline_ms=deadline_ms)
     given = _message(message), _settings(settings), _state(state)
     result = _run(plugin.read_bytes(), *given, frozenset(allow or ()), limits)
     if as_json:

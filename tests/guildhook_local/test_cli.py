@@ -14,6 +14,7 @@ import wat
 from guildhook.sandbox import with_settings_schema
 from guildhook_local.cli import app, main
 from project import ROOT
+from samples import DEADLINE_MS
 
 PLUGINS = ROOT / "plugins"
 PING, COUNTER = PLUGINS / "ping" / "ping.wasm", PLUGINS / "counter" / "counter.wasm"
@@ -29,9 +30,11 @@ def environment():
 
 @pytest.fixture
 def guildhook(environment):
-    """Runs the command; returns exit status, stdout and stderr."""
+    """Runs the command; returns exit status, stdout and stderr. A run has more time than usual: machines are busy."""
 
     def guildhook(*arguments, stdin=None):
+        if arguments[:1] == ("run",) and "--deadline-ms" not in arguments:
+            arguments = (*arguments, "--deadline-ms", DEADLINE_MS)
         result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, obj=environment)
         return result.exit_code, result.stdout, result.stderr
 
@@ -116,6 +119,14 @@ def test_run_without_the_permission_names_it(as_json):
     assert "SEND_MESSAGES" in result["logs"][0]
 
 
+def test_a_run_that_takes_longer_than_its_deadline_fails(as_json, tmp_path):
+    (tmp_path / "loops.wasm").write_bytes(wat.LOOPS)
+    loops = ("run", tmp_path / "loops.wasm", "--fuel", 2**63 - 1, "--deadline-ms", 50)
+    status, result = as_json(*loops)
+    assert (status, result["outcome"]) == (1, "deadline")
+    assert "the limit is 50 ms" in result["detail"]
+
+
 def test_run_with_little_fuel_fails(as_json):
     status, result = as_json("run", PING, "--message", "!ping", "--fuel", "100")
     assert (status, result["outcome"], result["fuel_used"]) == (1, "out_of_fuel", 100)
@@ -181,6 +192,8 @@ def test_a_machine_that_cannot_compile_says_so_in_one_line(last_words, monkeypat
         ([PING, "--state", '{"count": 1}'], "not a JSON object of texts"),
         ([PING, "--allow", "EVERYTHING"], "EVERYTHING"),
         ([PING, "--fuel", "-1"], "--fuel"),
+        ([PING, "--deadline-ms", "0"], "--deadline-ms"),
+        ([PING, "--deadline-ms", "60001"], "--deadline-ms"),
         ([PING, "--message", "@no-such-file"], "no-such-file"),
         ([], "PLUGIN.wasm"),
     ],
