@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import Handler, LambdaContext, created_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,16 @@ def invoke(folder: Path, environment: Mapping[str, str], *events: Any) -> Invoke
 def main(folder: Path) -> None:
     context = LambdaContext(folder.name, "request", deadline=time.monotonic() + 3_600)
     with created_function(folder, os.environ) as handler:
-        answers = [handler(event, context) for event in json.load(sys.stdin)]
+        answers = [_answer(handler, event, context) for event in json.load(sys.stdin)]
     print(json.dumps(answers))
+
+
+def _answer(handler: Handler, event: Any, context: LambdaContext) -> Any:
+    try:
+        return handler(event, context)
+    except Exception as error:  # noqa: BLE001 - Lambda answers each of them so, and logs its traceback
+        traceback.print_exc()
+        return {"errorType": type(error).__name__, "errorMessage": str(error)}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from guildhook.admin.tokens import SigningKeys, TokenVerifier
 from guildhook.aws.secrets import Secret
 from guildhook.chat import RestChatApi, ServiceToken
 from guildhook.configuration import AdminConfiguration, load_configuration
+from guildhook.errors import UnknownEventError
 from guildhook.observability import create_telemetry, report_request
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import MAX_WASM_BYTES
@@ -75,7 +76,13 @@ def create(environment: Mapping[str, str]) -> Function:
         store.close()
         chat.close()
 
-    return Function(telemetry.handler(api.resolve, correlation_paths.API_GATEWAY_HTTP), close)
+    def handle(event: Any, context: Any) -> dict[str, Any]:
+        """Raises UnknownEventError."""
+        if not isinstance(event, dict) or event.get("version") != "2.0" or "requestContext" not in event:
+            raise UnknownEventError("this function takes requests of an HTTP API, in payload format 2.0")
+        return api.resolve(event, context)
+
+    return Function(telemetry.handler(handle, correlation_paths.API_GATEWAY_HTTP), close)
 
 
 @cache

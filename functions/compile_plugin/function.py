@@ -13,8 +13,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.aws.sqs_events import read_records
 from guildhook.configuration import CompileFunctionConfiguration, load_configuration
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, UnknownEventError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket
 from guildhook.observability import Metric, Telemetry, create_telemetry, report_compile
@@ -61,9 +62,9 @@ class CompilePlugin:
         self._processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
-        records = (isinstance(event, dict) and event.get("Records")) or []
-        self._telemetry.add(Metric.COMPILE_REQUESTS, len(records))
-        if records:
+        """Raises InfrastructureError and UnknownEventError."""
+        if isinstance(event, dict) and "Records" in event:
+            self._telemetry.add(Metric.COMPILE_REQUESTS, len(read_records(event)))
             return dict(process_partial_response(event, self._compile_record, self._processor, context))
         if is_resource_request(event):
             provide(event, "Custom::Recompilation", lambda: self._recompile_all(context))
@@ -75,7 +76,7 @@ class CompilePlugin:
                 return {"asked": len(uncompiled)}
             case {"action": "prune"}:
                 return {"pruned": self._compiler.prune(_KEEP_DAYS)}
-        raise ValueError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
+        raise UnknownEventError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
 
     def _recompile_all(self, context: Any) -> dict[str, int]:
         """Raises InfrastructureError."""

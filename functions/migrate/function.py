@@ -1,7 +1,7 @@
 """Brings the database up to date. It connects to the database itself, not to a proxy.
 
-Takes a request of CloudFormation for a Custom::Migration, or any other JSON; returns the names of the migrations that
-it applied to the latter.
+Takes a request of CloudFormation for a Custom::Migration, or an empty event; returns the names of the migrations that
+it applied to the latter. An invocation with any other event fails.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from guildhook.aws.custom_resources import is_resource_request, provide
 from guildhook.configuration import MigrateConfiguration, load_configuration
+from guildhook.errors import UnknownEventError
 from guildhook.observability import create_telemetry
 from guildhook.startup import Function
 from guildhook.store.migrations import migrate
@@ -23,10 +24,12 @@ def create(environment: Mapping[str, str]) -> Function:
     configuration = load_configuration(MigrateConfiguration, environment)
 
     def handle(event: Any, _context: Any) -> dict[str, Any]:
-        """Raises InfrastructureError and MigrationError."""
+        """Raises InfrastructureError, MigrationError and UnknownEventError."""
         if is_resource_request(event):
             provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date())})
             return {}
+        if event not in (None, {}):
+            raise UnknownEventError("this function takes requests of CloudFormation, and {}")
         return {"applied": bring_up_to_date()}
 
     def bring_up_to_date() -> list[str]:

@@ -1,14 +1,16 @@
-"""Handles events from SQS: takes a batch of records and returns the ids of the records that must come back."""
+"""Handles events from SQS: takes a batch of records and returns the ids of the records that must come back.
+
+An invocation with any other event fails.
+"""
 
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from guildhook.aws.queues import Queue
 from guildhook.aws.secrets import Secret
+from guildhook.aws.sqs_events import SqsRecord, read_records
 from guildhook.chat import RestChatApi, ServiceToken
 from guildhook.configuration import WorkerConfiguration, load_configuration
 from guildhook.errors import InfrastructureError
@@ -22,9 +24,6 @@ from guildhook.sandbox import Engine, Sandbox
 from guildhook.startup import Function
 from guildhook.store.events import EventStore
 from guildhook.versions.compile_queue import CompileQueue
-
-# Lambda understands an id that names no record as "the whole batch failed".
-_WHOLE_BATCH = {"batchItemFailures": [{"itemIdentifier": ""}]}
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -44,20 +43,6 @@ def create(environment: Mapping[str, str]) -> Function:
     return Function(telemetry.handler(OnMessage(worker, events, telemetry).handle), worker.close, renew)
 
 
-class SqsAttributes(msgspec.Struct, frozen=True, rename="pascal"):
-    sent_timestamp: int
-    approximate_receive_count: int
-
-
-class SqsRecord(msgspec.Struct, frozen=True, rename="camel"):
-    """The fields of a record that the function reads."""
-
-    message_id: str
-    receipt_handle: str
-    body: str
-    attributes: SqsAttributes
-
-
 class OnMessage:
     def __init__(self, worker: Worker, events: Queue, telemetry: Telemetry) -> None:
         self._worker = worker
@@ -65,19 +50,11 @@ class OnMessage:
         self._telemetry = telemetry
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
+        """Raises UnknownEventError."""
         started = datetime.now(UTC)
-        logger = self._telemetry.logger
-        records = (isinstance(event, dict) and event.get("Records")) or []
-        self._telemetry.add(Metric.RECORDS, len(records))
-        if not records:
-            logger.error("the event has no Records; this function takes events from SQS")
-            return {"batchItemFailures": []}
-        try:
-            batch = msgspec.convert(records, list[SqsRecord], strict=False)
-            queued = [_queue_record(record) for record in batch]
-        except (ValueError, OverflowError, OSError) as error:
-            logger.error("a record is not one of SQS: %s", error)  # noqa: TRY400 - nothing of ours failed
-            return _WHOLE_BATCH
+        batch = read_records(event)
+        queued = [_queue_record(record) for record in batch]
+        self._telemetry.add(Metric.RECORDS, len(batch))
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
         report_delays(self._telemetry, queued, started)
         report = self._worker.process(queued, deadline)
@@ -134,6 +111,6 @@ def _queue_record(record: SqsRecord) -> QueueRecord:
     return QueueRecord(
         id=record.message_id,
         body=record.body,
-        sent_at=datetime.fromtimestamp(record.attributes.sent_timestamp / 1000, UTC),
+        sent_at=record.sent_at,
         receive_count=record.attributes.approximate_receive_count,
     )

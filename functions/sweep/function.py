@@ -1,7 +1,7 @@
 """Cleans up on a schedule: puts pending messages back on the queue, ends checks that did not end, makes versions of
 wasm that was written into plugins directly, and deletes old rows.
 
-The event is not read; the result has the numbers of these things.
+The result has the numbers of these things. An invocation with an event that is neither empty nor of a schedule fails.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from guildhook.aws.queues import Queue
 from guildhook.configuration import SweepConfiguration, load_configuration
+from guildhook.errors import UnknownEventError
 from guildhook.observability import create_telemetry, report_sweep
 from guildhook.startup import Function
 from guildhook.store.upkeep import UpkeepStore
@@ -26,8 +27,10 @@ def create(environment: Mapping[str, str]) -> Function:
     events = Queue(configuration.aws, configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
     compiles = CompileQueue(configuration.aws, configuration.compile_queue_url)
 
-    def handle(_event: Any, context: Any) -> dict[str, int]:
-        """Raises InfrastructureError: the schedule tries again."""
+    def handle(event: Any, context: Any) -> dict[str, int]:
+        """Raises UnknownEventError, and InfrastructureError: the schedule tries again."""
+        if not _is_due(event):
+            raise UnknownEventError("this function takes events of a schedule, and {}")
         swept = SweepReport()
         try:
             sweep(
@@ -53,3 +56,7 @@ def create(environment: Mapping[str, str]) -> Function:
         }
 
     return Function(telemetry.handler(handle), store.close)
+
+
+def _is_due(event: Any) -> bool:
+    return event in (None, {}) or (isinstance(event, dict) and event.get("detail-type") == "Scheduled Event")

@@ -33,6 +33,7 @@ def create(environment: Mapping[str, str]) -> Function:
     runner = TrialRunner(engine.fingerprint, Sandbox(engine), modules)
 
     def handle(event: Any, _context: Any) -> dict[str, Any]:
+        """Raises UnknownEventError."""
         request = read_request(event)
         if isinstance(request, TrialRequest):
             with telemetry.stage("run"):
@@ -40,7 +41,7 @@ def create(environment: Mapping[str, str]) -> Function:
             report_trial(telemetry, request, result)
         else:
             result = request
-            telemetry.logger.error("the event is no request for a trial", extra={"reason": result.detail})
+            telemetry.logger.error("the request for a trial is malformed", extra={"reason": result.detail})
         answer: dict[str, Any] = msgspec.to_builtins(result)
         return answer
 

@@ -6,7 +6,8 @@ from hashlib import md5, sha256
 
 import pytest
 
-from guildhook.events.queue_events import Event, MalformedEventError, parse_event
+from guildhook.events.malformed_events import MalformedEventError
+from guildhook.events.queue_events import Event, parse_event
 from guildhook.versions.compile_queue import UploadNotice, WasmRequest, read_requests
 from guildhook_local.sample import CHANNEL_ID, GUILD_ID
 from project import ROOT

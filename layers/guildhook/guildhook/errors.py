@@ -20,6 +20,13 @@ class MigrationError(Exception):
     """The migrations cannot be applied to this database. The text is one line, and quotes no data."""
 
 
+class UnknownEventError(Exception):
+    """The event of an invocation has a shape that the function does not take. The text says which shapes it takes.
+
+    The invocation fails, so that the sender keeps the event: an answer would acknowledge it.
+    """
+
+
 class InvalidPluginError(Exception):
     """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""
 

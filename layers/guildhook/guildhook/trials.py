@@ -13,7 +13,7 @@ import msgspec
 
 from guildhook.aws.access import AwsAccess
 from guildhook.aws.functions import LambdaFunction
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, UnknownEventError
 from guildhook.model import Artifact, Message, RunResult
 from guildhook.modules import ModuleCache, NeededModule, UnavailableModule
 from guildhook.sandbox import Limits, LoadedModule, LoadedPlugin, Sandbox
@@ -45,6 +45,9 @@ class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Settings, secrets and the message stay out of it, since it may be logged."""
         return f"TrialRequest(plugin_id={self.plugin_id}, message_id={self.message_id})"
+
+
+_REQUIRED: Final = frozenset(field.encode_name for field in msgspec.structs.fields(TrialRequest) if field.required)
 
 
 class TrialFailure(StrEnum):
@@ -126,7 +129,12 @@ def _bounded(result: RunResult) -> TrialResult:
 
 
 def read_request(event: object) -> TrialRequest | TrialResult:
-    """The request in the event, or a failure that names its fault and quotes no value of it."""
+    """The request in the event, or a failure that names its fault and quotes no value of it.
+
+    Raises UnknownEventError if the event lacks a field of a request.
+    """
+    if not (isinstance(event, dict) and event.keys() >= _REQUIRED):
+        raise UnknownEventError(f"this function takes requests for test runs, with {', '.join(sorted(_REQUIRED))}")
     try:
         return msgspec.convert(event, TrialRequest)
     except msgspec.ValidationError as error:

@@ -42,7 +42,7 @@ def break_it(url):
     execute(url, "INSERT INTO plugin_state VALUES ('s3cret')")
 
 
-@pytest.mark.parametrize("event", [{}, None, [], {"action": "anything"}])
+@pytest.mark.parametrize("event", [{}, None])
 def test_an_invocation_brings_the_database_up_to_date_and_a_second_does_nothing(empty_database, event):
     assert invoke(empty_database, event) == {"applied": ALL}
     assert invoke(empty_database, event) == {"applied": []}

@@ -220,11 +220,6 @@ def test_a_malformed_request_is_answered_with_the_reason(handler, capsys, change
     assert "s3cret" not in answer["detail"] + capsys.readouterr().out
 
 
-@pytest.mark.parametrize("other", [None, [], {}, "text", {"Records": []}])
-def test_any_other_event_is_no_request(handler, other):
-    assert handler(other, CONTEXT)["failure"] == "invalid"
-
-
 def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
     too_much = trials.run(request(message="x" * 6_000_000))
     assert (too_much.failure, too_much.result) == (TrialFailure.INVALID, None)

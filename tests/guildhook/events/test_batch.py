@@ -30,6 +30,14 @@ def test_every_record_is_a_message_or_skipped_or_malformed():
     assert list(batch.malformed) == ["0"]
 
 
+def test_types_that_are_not_known_are_skipped_and_named():
+    batch = read_batch(records({"type": "guild.renamed"}, event(message_type="pinned"), event(message_type="system")))
+    assert batch.unknown_types == {"0": '"guild.renamed"', "1": '"pinned"'}
+    assert list(batch.skipped) == ["0", "1", "2"]
+    assert list(batch.subjects) == ["1", "2"]
+    assert (batch.messages, batch.malformed) == ({}, {})
+
+
 def test_the_same_message_twice_is_one_message_of_two_records():
     message = event()
     batch = read_batch(records(message, message))

@@ -1,10 +1,14 @@
 import json
+import re
 from datetime import UTC, datetime
+from functools import reduce
+from operator import getitem
 from uuid import UUID, uuid4
 
 import pytest
 
-from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, MalformedEventError, parse_event
+from guildhook.events.malformed_events import MalformedEventError
+from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, UnknownEvent, parse_event
 from guildhook.model import Causality
 from samples import TIME, event
 
@@ -110,26 +114,40 @@ MALFORMED = [
     ("\0" * 1_000_000, "not JSON"),
     ("[" * 1_000_000, "not JSON"),
     ('{"a": NaN}', "not JSON"),
-    ("{}", "missing required field `type`"),
-    ("[]", "not a message.created event"),
-    ("null", "not a message.created event"),
-    (without("guild_id"), "missing required field `guild_id`"),
-    (without("message", "id"), "missing required field `id` - at `$.message`"),
-    (without("message", "author"), "missing required field `author` - at `$.message`"),
-    (json.dumps({**event(), "type": "message.deleted"}), "not a message.created event: its type"),
-    (json.dumps({**event(), "guild_id": 7}), "guild_id"),
-    (json.dumps(event(causality={"root": str(ROOT), "hops": 0})), "message.causality.hops"),
-    (json.dumps(event(causality=7)), "message.causality"),
-    (json.dumps(event(created_at="0001-01-01T00:00:00+23:00")), "message.created_at is out of range"),
-    (json.dumps(event(created_at="9999-12-31T23:59:59-23:00")), "message.created_at is out of range"),
-    ('{"type": "guildhook.delivery_due", "guild_id": "x"}', "not a guildhook.delivery_due event"),
-    (json.dumps({**event(), "message": "hello"}), "message"),
-    (json.dumps(event(content=5)), "message.content"),
+    ("{}", "type is missing; a text is wanted"),
+    ("[]", "not a message.created event: it is a list; an object is wanted"),
+    ("null", "not a message.created event: it is null; an object is wanted"),
+    ("true", "it is true; an object is wanted"),
+    ('"hello"', "it is a text of 5 characters; an object is wanted"),
+    (json.dumps({**event(), "type": 7}), "type is 7; a text is wanted"),
+    (json.dumps({**event(), "type": None}), "type is null; a text is wanted"),
+    (without("guild_id"), "guild_id is missing; a UUID is wanted"),
+    (without("message", "id"), "message.id is missing; a UUID is wanted"),
+    (without("message", "author"), "message.author is missing; an object is wanted"),
+    (without("message", "author", "id"), "message.author.id is missing; a text is wanted"),
+    (json.dumps({**event(), "guild_id": 7}), "guild_id is 7; a UUID is wanted"),
+    (json.dumps(event(id="4711")), 'message.id is "4711"; a UUID is wanted'),
+    (json.dumps(event(author={"id": 80351110224678912})), "message.author.id is 80351110224678912; a text is wanted"),
+    (json.dumps(event(author={"id": "1", "bot": "no"})), 'message.author.bot is "no"; true or false is wanted'),
+    (json.dumps(event(causality={"root": str(ROOT), "hops": 0})), "message.causality.hops is 0; a whole number from 1"),
+    (json.dumps(event(causality={"hops": 1})), "message.causality.root is missing; a UUID is wanted"),
+    (json.dumps(event(causality=7)), "message.causality is 7; an object is wanted"),
+    (json.dumps(event(created_at="noon")), 'message.created_at is "noon"; a time such as 2026-01-25T12:00:00Z is'),
+    (json.dumps(event(created_at="0001-01-01T00:00:00+23:00")), 'is "0001-01-01T00:00:00+23:00"; a time in the years'),
+    (json.dumps(event(created_at="9999-12-31T23:59:59-23:00")), 'is "9999-12-31T23:59:59-23:00"; a time in the years'),
+    ('{"type": "guildhook.delivery_due", "guild_id": "x"}', 'guildhook.delivery_due event: guild_id is "x"; a UUID'),
+    ('{"type": "guildhook.delivery_due"}', "guild_id is missing; a UUID is wanted"),
+    (json.dumps({**event(), "message": "hello there"}), "message is a text of 11 characters; an object is wanted"),
+    (json.dumps(event(author="hello")), "message.author is a text of 5 characters; an object is wanted"),
+    (json.dumps(event(content=5)), "message.content is 5; a text is wanted"),
+    (json.dumps(event(content=["hello"])), "message.content is a list; a text is wanted"),
+    (json.dumps(event(id=10**400)), "message.id is 1000"),
+    (json.dumps(event()).replace('"attachments": []', f'"attachments": {"9" * 5_000}'), "not JSON"),
     (json.dumps(event(content="\ud800")), "not JSON"),
-    (json.dumps(event(message_type="secret")), "message.message_type is none of user, system"),
+    (json.dumps(event(message_type=3)), "message.message_type is 3; a text is wanted"),
     (json.dumps(event()).replace('"attachments": []', '"attachments": 1e999'), "not JSON: Number out of range"),
     (json.dumps({"Type": "Notification", "Message": "not an event"}), "not JSON"),
-    (json.dumps(sns(sns(sns(event())))), "missing required field `type`"),
+    (json.dumps(sns(sns(sns(event())))), "type is missing; a text is wanted"),
 ]
 
 
@@ -139,6 +157,45 @@ def test_a_malformed_body_is_refused_with_a_short_reason(body, reason):
         parse_event(body, SENT)
     assert reason in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("type", "guild_id", "message", "message.id", "message.channel_id", "message.author", "message.author.id"),
+        *("message.author.bot", "message.content", "message.encrypted", "message.message_type", "message.created_at"),
+        *("message.causality", "message.causality.root", "message.causality.hops"),
+    ],
+)
+@pytest.mark.parametrize(("value", "shown"), [([1], "a list"), (1.5, "1.5"), (-7, "-7")])
+def test_every_field_of_a_wrong_type_is_named_with_its_value(path, value, shown):
+    raw = event(author={"id": "1", "bot": True}, causality=causality_of(1))
+    *above, name = path.split(".")
+    reduce(getitem, above, raw)[name] = value
+    with pytest.raises(MalformedEventError, match=re.escape(f"event: {path} is {shown}; ")):
+        parse_event(json.dumps(raw), SENT)
+
+
+@pytest.mark.parametrize(
+    ("type_", "shown"),
+    [
+        ("message.deleted", '"message.deleted"'),
+        ("guild/member:added", '"guild/member:added"'),
+        ("", "a text of 0 characters"),
+        ("some secret words", "a text of 17 characters"),
+        ("x" * 100_000, "a text of 100000 characters"),
+    ],
+)
+def test_types_that_are_not_known_are_skipped_by_name(type_, shown):
+    assert parse_event(json.dumps({"type": type_, "anything": [1]}), SENT) == UnknownEvent(shown)
+    assert UnknownEvent(shown).skip == f"event type {shown} is not known"
+    parsed = parse_event(json.dumps(event(message_type=type_)), SENT)
+    assert (parsed.skip, parsed.unknown_type) == (f"message type {shown} is not known", shown)
+
+
+def test_a_message_of_an_unknown_type_is_malformed_as_any_other():
+    with pytest.raises(MalformedEventError, match="channel_id"):
+        parse_event(json.dumps(event(message_type="pinned", channel_id=7)), SENT)
 
 
 def test_the_reason_quotes_nothing_of_the_message():

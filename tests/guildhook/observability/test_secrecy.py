@@ -86,12 +86,13 @@ def test_records_that_are_skipped_malformed_or_changed_reveal_no_content(guild, 
     bodies = [
         say(guild, encrypted=True),
         say(guild, message_type="system"),
-        say(guild, message_type=CONTENT),
         say(guild, author={"id": "1", "username": CONTENT, "bot": True}),
-        say(guild, id=CONTENT),
-        say(guild, created_at=CONTENT),
-        say(guild, author=CONTENT),
-        {**say(guild), "type": CONTENT},
+        say(guild, message_type=f"a {CONTENT}"),
+        say(guild, id=f"a {CONTENT}"),
+        say(guild, created_at=f"a {CONTENT}"),
+        say(guild, author=f"a {CONTENT}"),
+        event(guild.id, guild.channel_id, content=[CONTENT]),
+        {**say(guild), "type": f"a {CONTENT}"},
         {CONTENT: CONTENT},
         f'{{"{CONTENT}": ',
         f'"{CONTENT}"',
@@ -101,7 +102,7 @@ def test_records_that_are_skipped_malformed_or_changed_reveal_no_content(guild, 
     ]
     invoked, all_of_it = told(ON_MESSAGE, sqs_event(*bodies))
     told_of = {line["event_id"] for line in invoked.lines if line["message"] in ("record failed", "record skipped")}
-    assert len(told_of) == 13
+    assert len(told_of) == 14
     assert MARK not in all_of_it
 
 
@@ -146,7 +147,7 @@ def test_a_statement_that_postgres_refuses_reveals_no_content(guild, told, query
 def test_compiling_and_sweeping_reveal_no_content(system, guild, told, query):
     told(ON_MESSAGE, sqs_event(say(guild)), GUILDHOOK_CHAT_API_URL="http://127.0.0.1:1")
     query("UPDATE plugin_runs SET created_at = now() - interval '25 hours'")
-    swept, all_of_it = told(SWEEP, {CONTENT: CONTENT})
+    swept, all_of_it = told(SWEEP, {}, {CONTENT: CONTENT})
     assert swept.answers[0]["given_up"] == 1
     compiled, more = told(COMPILE_PLUGIN, sqs_event({CONTENT: CONTENT}, f'{{"{CONTENT}'))
     assert len(compiled.answers[0]["batchItemFailures"]) == 2

@@ -50,7 +50,7 @@ def test_a_request_is_a_digest():
     ["", "[", "[" * 100_000, "null", "{}",
      '{"wasm_sha256": "00"}', '{"wasm_sha256": 7}', json.dumps({"wasm_sha256": "x" * 64}),
      '{"version_id": "ping"}', '{"version_id": 7}',
-     '{"Records": [{"eventSource": "aws:sqs"}]}', '{"Records": [null]}'],
+     '{"Records": [{"eventSource": "aws:sqs"}]}', '{"Records": [null]}', '{"Records": []}'],
 )  # fmt: skip
 def test_anything_else_is_refused(body):
     with pytest.raises(ValueError):  # noqa: PT011 - from any parser, json included

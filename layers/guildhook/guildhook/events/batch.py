@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from guildhook.events.queue_events import Event, MalformedEventError, parse_event
+from guildhook.events.malformed_events import MalformedEventError
+from guildhook.events.queue_events import Event, UnknownEvent, parse_event
 from guildhook.model import Message
 
 ANOTHER_BODY = "its message id came with another body before, and the body that was recorded first counts"
@@ -44,6 +45,8 @@ class Batch:
     """The subjects of all records that are events, by their ids."""
     skipped: Mapping[str, str]
     """The reasons why records are given to no plugin, by their ids."""
+    unknown_types: Mapping[str, str]
+    """The event types and message types that guildhook does not know, by the ids of records, which are skipped."""
     malformed: Mapping[str, str]
     """The reasons why records are no events, by their ids."""
     second_bodies: Sequence[QueueRecord]
@@ -60,6 +63,7 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
     by_message: dict[UUID, list[QueueRecord]] = {}
     subjects: dict[str, Subject] = {}
     skipped: dict[str, str] = {}
+    unknown_types: dict[str, str] = {}
     malformed: dict[str, str] = {}
     second_bodies: list[QueueRecord] = []
     for record in records:
@@ -68,8 +72,13 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
         except MalformedEventError as error:
             malformed[record.id] = str(error)
             continue
+        if isinstance(event, UnknownEvent):
+            skipped[record.id], unknown_types[record.id] = event.skip, event.unknown_type
+            continue
         subjects[record.id] = Subject(event.message_id, event.guild_id)
         if isinstance(event, Event):
+            if event.unknown_type:
+                unknown_types[record.id] = event.unknown_type
             if event.skip:
                 skipped[record.id] = event.skip
                 continue
@@ -78,4 +87,4 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
                 continue
         guilds[event.message_id] = event.guild_id
         by_message.setdefault(event.message_id, []).append(record)
-    return Batch(messages, guilds, by_message, subjects, skipped, malformed, second_bodies)
+    return Batch(messages, guilds, by_message, subjects, skipped, unknown_types, malformed, second_bodies)

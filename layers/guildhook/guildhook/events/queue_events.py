@@ -4,25 +4,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 
+from guildhook.events.malformed_events import MalformedEventError, described, malformed
 from guildhook.model import Causality, Message
 
 _MAX_WRAPPERS = 2
 """The envelopes of SNS and EventBridge around an event. SNS in EventBridge in SQS is the deepest chain in use."""
-_MAX_REASON_CHARS = 300
-_MESSAGE_TYPES = ("user", "system")
+_MAX_REASON_CHARS: Final = 300
+_MESSAGE_CREATED = "message.created"
 _DELIVERY_DUE = "guildhook.delivery_due"
+_MESSAGE_TYPES = ("user", "system")
 
 MAX_HOPS = 4
 """A bot's message that is more answers away from a person's message reaches no plugin, so that loops of bots end."""
-
-
-class MalformedEventError(Exception):
-    """The body is no event of these kinds. The text gives the reason, and quotes nothing of the body."""
 
 
 class _Causality(msgspec.Struct, frozen=True):
@@ -59,10 +57,13 @@ class _DeliveryDue(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A message that was created. `skip` is the reason why no plugin gets it, or None."""
+    """A message that was created."""
 
     message: Message
     skip: str | None
+    """The reason why no plugin gets it, or None."""
+    unknown_type: str | None = None
+    """The type of the message, if guildhook does not know it."""
 
     @property
     def message_id(self) -> UUID:
@@ -71,6 +72,17 @@ class Event:
     @property
     def guild_id(self) -> UUID:
         return self.message.guild_id
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """An event of a type that guildhook does not know. A chat server may send more types than guildhook handles."""
+
+    unknown_type: str
+
+    @property
+    def skip(self) -> str:
+        return f"event type {self.unknown_type} is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +96,34 @@ class DeliveryDue:
         return json.dumps({"type": _DELIVERY_DUE, "guild_id": str(self.guild_id), "message_id": str(self.message_id)})
 
 
-def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue:
+def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue | UnknownEvent:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
     `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
     """
     raw = _unwrap(_parse_json(body))
-    if isinstance(raw, dict) and raw.get("type") == _DELIVERY_DUE:
-        return _parse_delivery_due(raw)
+    match raw:
+        case {"type": str(type_)} if type_ == _DELIVERY_DUE:
+            return _parse_delivery_due(raw)
+        case {"type": str(type_)} if type_ != _MESSAGE_CREATED:
+            return UnknownEvent(described(type_))
     try:
         event = msgspec.convert(raw, _MessageCreated)
     except msgspec.ValidationError as error:
-        raise MalformedEventError(f"not a message.created event: {error}"[:_MAX_REASON_CHARS]) from None
-    if event.type != "message.created":
-        raise MalformedEventError("not a message.created event: its type is another")
-    if event.message.message_type not in _MESSAGE_TYPES:
-        raise MalformedEventError(f"message.message_type is none of {', '.join(_MESSAGE_TYPES)}")
+        raise malformed(_MESSAGE_CREATED, error, raw) from None
     guild_id, message = event.guild_id, event.message
+    unknown_type = None if message.message_type in _MESSAGE_TYPES else described(message.message_type)
     return Event(
         message=Message(
             id=message.id,
             guild_id=guild_id,
             channel_id=message.channel_id,
-            created_at=_in_utc(message.created_at or sent_at),
+            created_at=_in_utc(message.created_at or sent_at, raw),
             payload=_payload(raw["message"], guild_id),
             causality=_causality(message),
         ),
-        skip=_reason_to_skip(message),
+        skip=_reason_to_skip(message) if unknown_type is None else f"message type {unknown_type} is not known",
+        unknown_type=unknown_type,
     )
 
 
@@ -118,7 +131,7 @@ def _parse_delivery_due(raw: Mapping[str, Any]) -> DeliveryDue:
     try:
         due = msgspec.convert(raw, _DeliveryDue)
     except msgspec.ValidationError as error:
-        raise MalformedEventError(f"not a {_DELIVERY_DUE} event: {error}"[:_MAX_REASON_CHARS]) from None
+        raise malformed(_DELIVERY_DUE, error, raw) from None
     return DeliveryDue(due.guild_id, due.message_id)
 
 
@@ -142,12 +155,15 @@ def _unwrap(event: Any) -> Any:
     return event
 
 
-def _in_utc(time: datetime) -> datetime:
+def _in_utc(time: datetime, raw: Mapping[str, Any]) -> datetime:
     """Convert to UTC, since PostgreSQL does not accept every offset. A time without an offset is one in UTC."""
     try:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except OverflowError:
-        raise MalformedEventError("message.created_at is out of range") from None
+        wrong = f"message.created_at is {described(raw['message']['created_at'])}"
+        raise MalformedEventError(
+            f"not a {_MESSAGE_CREATED} event: {wrong}; a time in the years 1 to 9999 of UTC is wanted"
+        ) from None
 
 
 def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:

@@ -53,6 +53,8 @@ class BatchReport:
     """
     skipped: Mapping[str, str]
     """The reasons why records were given to no plugin, by their ids."""
+    unknown_types: Mapping[str, str]
+    """The event types and message types that guildhook does not know, by the ids of records, which are skipped."""
     subjects: Mapping[str, Subject]
     """The message and guild of each record that is not malformed, by its id."""
     passed_over: Sequence[PassedOver]
@@ -124,6 +126,7 @@ class Worker:
         return BatchReport(
             failures=handling.records_to_return(self._rules.backoff),
             skipped=handling.skipped_records(),
+            unknown_types=batch.unknown_types,
             subjects=batch.subjects,
             passed_over=handling.passed_over,
             runs=handling.runs,

@@ -56,8 +56,11 @@ def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> N
         logger.error("record failed", extra={**ids.of_record(event_id), "reason": postponed.reason})
     telemetry.add(Metric.RECORDS_FAILED, len(report.failures))
     for event_id, reason in report.skipped.items():
-        logger.info("record skipped", extra={**ids.of_record(event_id), "reason": reason})
+        unknown = report.unknown_types.get(event_id)
+        extra = {**ids.of_record(event_id), "reason": reason, **({"unknown_type": unknown} if unknown else {})}
+        logger.info("record skipped", extra=extra)
     telemetry.add(Metric.RECORDS_SKIPPED, len(report.skipped))
+    telemetry.add(Metric.RECORDS_OF_UNKNOWN_TYPE, len(report.unknown_types))
 
 
 def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
@@ -133,7 +136,7 @@ class _Ids:
 
     def of_record(self, event_id: str) -> dict[str, str]:
         subject = self._subjects.get(event_id)
-        if subject is None:  # it is malformed
+        if subject is None:  # it is malformed, or of an unknown type
             return {"event_id": event_id}
         return {"event_id": event_id, "message_id": str(subject.message_id), "guild_id": str(subject.guild_id)}
 

@@ -57,7 +57,7 @@ def read_requests(body: str) -> list[CompileRequest]:
             return [VersionRequest(UUID(version_id))]
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
             return []  # S3 sends it once, to see that it may
-        case {"Records": [*records]}:
+        case {"Records": [_, *_] as records}:
             return [_upload(record) for record in records]
     raise ValueError("the body is neither a request to compile nor a notice of an upload")
 
