@@ -15,7 +15,8 @@ _BROWSER: Final = ROOT / "tests" / "browser"
 
 def ordered(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     """The tests in a part for each process, as xdist deals them out. The tests of containers begin the first part.
-    Those of the browser are in the middle of the second, since no page may be open while there are containers.
+    Those of the browser begin the last quarter of the second: no page may be open while there are containers, which
+    are gone by then, and few of them are stolen by another process, which would need a browser as well.
 
     The tests of a module stay together, since each process that has some of them makes their fixtures anew.
     """
@@ -26,6 +27,6 @@ def ordered(items: Sequence[pytest.Item], processes: int) -> list[pytest.Item]:
     for _, module in groupby(others, key=lambda item: item.path):
         min(parts, key=len).extend(module)
     part = parts[1 % processes]
-    middle = len(part) // 2
-    part[middle:middle] = browser
+    last_quarter = len(part) * 3 // 4
+    part[last_quarter:last_quarter] = browser
     return [*containers, *chain.from_iterable(parts)]

@@ -20,8 +20,8 @@ def names(items):
     return [Path(item.path).stem[5:] for item in items]
 
 
-@pytest.mark.parametrize(("processes", "order"), [(1, "yzabcxdefg"), (2, "yzacegbxdf"), (3, "yzadgbxecf")])
-def test_containers_begin_the_first_part_and_the_browser_is_in_the_middle_of_the_second(processes, order):
+@pytest.mark.parametrize(("processes", "order"), [(1, "yzabcdexfg"), (2, "yzacegbdxf"), (3, "yzadgbxecf")])
+def test_containers_begin_the_first_part_and_the_browser_the_last_quarter_of_the_second(processes, order):
     assert "".join(names(ordered(MIXED, processes))) == order
 
 
