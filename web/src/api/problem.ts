@@ -21,7 +21,7 @@ export class ProblemError extends Error {
   }
 
   get changedMeanwhile(): boolean {
-    return this.status === 412;
+    return this.kind === 'changed-meanwhile';
   }
 }
 
@@ -77,7 +77,7 @@ export function wayOut(problem: ProblemError): string | null {
     case 404:
       return 'It may have been deleted, or it belongs to a guild that you do not manage.';
     case 412:
-      return 'Reload the page to see the change, then decide.';
+      return 'Reload the page, then decide.';
     case 413:
       return 'Make the data smaller, then try again.';
     case 429:
