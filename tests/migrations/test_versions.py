@@ -74,6 +74,8 @@ BY_TABLE = {
     ("plugin_refusals", "reason"): "it is bad",
     ("plugin_refusals", "wasm_sha256"): b"\2" * 32,
     ("plugin_versions", "state"): "ready",
+    # A trigger has made the first from the row of the plugin.
+    ("plugin_settings_versions", "number"): 2,
 }
 BY_TYPE: dict[str, Any] = {
     "uuid": GUILD,
@@ -82,6 +84,7 @@ BY_TYPE: dict[str, Any] = {
     "bytea": b"\1" * 32,
     "json": Jsonb({}),
     "jsonb": Jsonb({}),
+    "text[]": [],
     "boolean": True,
     "integer": 1,
     "bigint": 1,

@@ -22,5 +22,7 @@ MIGRATIONS: Final = (
     "20261125000004_add_shadow_runs",
     "20261125000005_add_plugin_audit",
     "20261125000006_add_admin_requests",
+    "20261130000000_add_settings_versions",
+    "20261130000001_keep_current_settings",
 )
 """The names are in the order in which the migrations are applied."""

@@ -23,8 +23,18 @@ from guildhook.store.admin.stored_run import (
     StoredRun,
     StoredUsage,
 )
+from guildhook.store.admin.stored_settings import (
+    GUILD_SETTINGS_BYTES,
+    MOST_SETTINGS_VERSION_BYTES,
+    MOST_SETTINGS_VERSIONS,
+    StoredDifference,
+    StoredSettingsVersion,
+)
 
 __all__ = [
+    "GUILD_SETTINGS_BYTES",
+    "MOST_SETTINGS_VERSIONS",
+    "MOST_SETTINGS_VERSION_BYTES",
     "AdminStore",
     "AuditedChange",
     "MessageTraces",
@@ -34,6 +44,7 @@ __all__ = [
     "StoredArtifact",
     "StoredAuditEntry",
     "StoredBudget",
+    "StoredDifference",
     "StoredFullRun",
     "StoredGuild",
     "StoredHostCall",
@@ -42,6 +53,7 @@ __all__ = [
     "StoredQuarantine",
     "StoredRun",
     "StoredSealedValue",
+    "StoredSettingsVersion",
     "StoredUsage",
     "StoredVersion",
     "TimeKey",
