@@ -17,6 +17,7 @@ from guildhook.sandbox.binary import component, core_module
 from guildhook.sandbox.binary.tally import PartKind
 from guildhook.sandbox.compiling import inspection
 from guildhook.sandbox.compiling.child_process import CompileLimits
+from guildhook.store.admin import stored_settings
 from reference.attributes import described_attributes
 from reference.markdown import amount, code, table, whole_page
 
@@ -65,6 +66,9 @@ def page() -> str:
             _constants(schema, ["MAX_SCHEMA_BYTES", "_MAX_SCHEMA_LEVELS", "_MAX_SCHEMAS", "_MAX_PROPERTIES"]),
             _constants(schema, ["_MAX_JSON_LEVELS"]),
             _constants(plugins, ["_MOST_SECRETS", "_MOST_SECRET_BYTES"]),
+            _constants(
+                stored_settings, ["MOST_SETTINGS_VERSIONS", "MOST_SETTINGS_VERSION_BYTES", "GUILD_SETTINGS_BYTES"]
+            ),
         ),
         "## The admin API",
         _table(

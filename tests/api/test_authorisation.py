@@ -50,6 +50,7 @@ def unchanged(admin):
                 "plugins",
                 "plugin_versions",
                 "plugin_secrets",
+                "plugin_settings_versions",
                 "plugin_audit",
                 "guild_settings",
                 "plugin_runs",

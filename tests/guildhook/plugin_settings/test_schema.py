@@ -181,7 +181,8 @@ def test_an_error_names_its_place_and_the_fault(changed, errors):
 
 
 def test_a_required_secret_counts_as_given_if_it_is_set():
-    assert check_settings(GREETING, GOOD) == [("/api_key", "is required")]
+    missing = ("/api_key", "is a secret that is required; set it with the secrets")
+    assert check_settings(GREETING, GOOD) == [missing]
     assert check_settings(GREETING, {"every": 1}, {"api_key", "other"}) == [("/greeting", "is required")]
 
 

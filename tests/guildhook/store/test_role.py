@@ -183,7 +183,12 @@ def test_the_role_of_admin_api_allows_every_operation(function, system, query):
     admin("GET", f"{plugin}/explanations/{run['message_id']}")
     change("PUT", "/shadow", {"version": None})
     change("PUT", "/live", {"version": 2})
+    admin("GET", f"{plugin}/roll-back")
     change("POST", "/roll-back", {})
+    change("PATCH", "", {"settings": {"answer": 41}})
+    assert [saved["number"] for saved in admin("GET", f"{plugin}/settings-versions")["items"]] == [2, 1]
+    assert admin("GET", f"{plugin}/settings-versions/1", base="2")["differences"]
+    change("POST", "/settings-versions/1/restore")
     change("DELETE", "/secrets/token")
     query(
         """INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error,
@@ -241,6 +246,7 @@ GRANTED = {
         "plugins": ALL,
         "plugin_versions": "SELECT, INSERT, UPDATE (state, updated_at), DELETE",
         "plugin_secrets": ALL,
+        "plugin_settings_versions": "SELECT",
         "plugin_audit": "SELECT, INSERT",
         "plugin_artifacts": "SELECT",
         "plugin_refusals": "SELECT",

@@ -21,7 +21,7 @@ describe('check', () => {
   });
 
   it.each([
-    [{ greeting: 'hi' }, '/key', 'is required'],
+    [{ greeting: 'hi' }, '/key', 'is a secret that is required; set it with the secrets'],
     [{ greeting: 'hi', key: 'x' }, '/key', 'is a secret; set it with the secrets, not in the settings'],
     [{ greeting: 'x' }, '/greeting', 'must have at least 2 characters'],
     [{ greeting: 1 }, '/greeting', 'must be a text'],

@@ -7,12 +7,16 @@ import { join, steps } from './pointer';
 export function check(schema: Schema, settings: unknown, secrets: Iterable<string> = []): FieldError[] {
   const given = new Set(secrets);
   const rules = checked(schema);
-  // A secret that is set counts as present, and is never a part of the settings.
-  rules.required = rules.required?.filter((name) => !given.has(name));
+  const declared = new Map(secretsOf(schema));
+  const required = rules.required ?? [];
+  // A secret is never a part of the settings.
+  rules.required = required.filter((name) => !declared.has(name));
   const errors: FieldError[] = [];
-  for (const [name] of secretsOf(schema)) {
+  for (const name of declared.keys()) {
     if (typeof settings === 'object' && settings !== null && Object.hasOwn(settings, name)) {
       errors.push({ pointer: join([name]), message: 'is a secret; set it with the secrets, not in the settings' });
+    } else if (required.includes(name) && !given.has(name)) {
+      errors.push({ pointer: join([name]), message: 'is a secret that is required; set it with the secrets' });
     }
   }
   const { errors: found } = validate(settings, rules, '2020-12', undefined, false);

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import O
 from guildhook.admin.endpoints import BEARER, Access, Endpoint
 from guildhook.admin.guards import answering, guards
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.routes import guilds, live_version, plugins, runs, service, trials, versions
+from guildhook.admin.routes import guilds, live_version, plugins, runs, service, settings_versions, trials, versions
 from guildhook.admin.services import AdminServices
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
@@ -22,6 +22,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
         plugins.endpoints,
         versions.endpoints,
         live_version.endpoints,
+        settings_versions.endpoints,
         runs.endpoints,
         trials.endpoints,
     )

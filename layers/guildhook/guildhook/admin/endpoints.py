@@ -98,7 +98,7 @@ class Endpoint:
             yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if self.takes_body or self.is_conditional or "cursor" in parameters:
             yield HTTPStatus.BAD_REQUEST
-        if self.takes_body or {"limit", "hours", "idempotency_key"} & set(parameters):
+        if self.takes_body or {"limit", "hours", "base", "idempotency_key"} & set(parameters):
             yield HTTPStatus.UNPROCESSABLE_ENTITY
         if self.is_conditional:
             yield HTTPStatus.PRECONDITION_REQUIRED

@@ -287,6 +287,70 @@ class GoLive(_RequestBody):
 
 class RollBack(_RequestBody):
     consent: list[Permission] = []
+    """Exactly the permissions that the version newly needs."""
+    settings: Settings | None = None
+    """Settings to use instead of those that the version was live with. They are needed if those are not known."""
+
+
+class SettingsVersionSummary(_ResponseBody):
+    """Settings as they were saved once, without their values."""
+
+    number: int
+    """It counts the saves of the plugin. Old ones are deleted, and their numbers are not used again."""
+    saved_at: UtcTime
+    actor_id: str | None
+    """The admin who saved them. Null if they were written into the database directly, or before saves were kept."""
+    actor_name: str | None
+    database_role: str | None
+    """The database role that wrote them directly. Null for an admin, and if it is not known."""
+    version: int | None
+    """The number of the version that was live when they were saved."""
+    current: bool
+    for_roll_back: bool
+    """True if the previous version was live with them."""
+    kept: bool
+    """False if they were too large. Only the fact that they were saved is known then."""
+    withheld: list[str]
+    """The names of settings that are secrets. Their values are not kept."""
+    differs: list[str]
+    """The names of the settings that differ from the current ones."""
+
+
+class SettingsVersionPage(_ResponseBody):
+    items: list[SettingsVersionSummary]
+    next_cursor: str | None
+
+
+class SettingDifference(_ResponseBody):
+    """A setting that two versions of the settings have differently. Settings are compared by their values in JSON."""
+
+    name: str
+    change: Literal["added", "removed", "changed"]
+    """`added` if it is missing in the version that is compared with, `removed` if it is missing in this one."""
+    before: Any
+    """The value in the version that is compared with. Null if it is missing there."""
+    after: Any
+    """The value in this version. Null if it is missing here."""
+
+
+class SettingsVersion(SettingsVersionSummary):
+    settings: Settings | None
+    """Null if they are not kept."""
+    differences: list[SettingDifference]
+    """The differences from the current settings, or from those of `base`. A secret is never one of them."""
+
+
+class RollBackPreview(_ResponseBody):
+    """The changes that rolling back makes."""
+
+    version: Version
+    """The version that goes live."""
+    settings: SettingsVersion | None
+    """The settings that it was live with, which come back with it. Null if they are not known: send others then."""
+    errors: list[FieldError]
+    """Errors of these settings by the version's schema. They come back nevertheless, since it was live with them."""
+    etag: str
+    """The entity tag of the plugin."""
 
 
 class ShadowChange(_RequestBody):

@@ -23,6 +23,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The resource does not take this method"),
     "consent-required": (HTTPStatus.CONFLICT, "The version needs permissions that the plugin is not granted"),
     "settings-invalid": (HTTPStatus.CONFLICT, "The version does not take the plugin's settings"),
+    "settings-unknown": (HTTPStatus.CONFLICT, "The settings are not known"),
     "not-ready": (HTTPStatus.CONFLICT, "The version is not ready"),
     "compiling": (HTTPStatus.CONFLICT, "The version is still being compiled"),
     "in-use": (HTTPStatus.CONFLICT, "The version is in use"),

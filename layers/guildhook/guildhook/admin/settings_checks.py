@@ -6,8 +6,8 @@ from typing import Any, Final
 from guildhook.admin import problems
 from guildhook.admin.models import FieldError, Settings
 from guildhook.admin.problems import ProblemError
-from guildhook.plugin_settings.schema import check_settings
-from guildhook.store.admin import StoredPlugin, StoredVersion
+from guildhook.plugin_settings.schema import check_settings, missing_secrets
+from guildhook.store.admin import StoredPlugin, StoredSettingsVersion, StoredVersion
 
 _MOST_NAMED: Final = 50
 """The most names of settings in an entry of the audit log."""
@@ -18,18 +18,32 @@ def settings_for(version: StoredVersion, plugin: StoredPlugin, given: Settings |
     if given is not None:
         check_given(plugin, version.settings_schema, given)
         return given
-    errors = _errors(plugin, version.settings_schema, plugin.settings)
+    errors = setting_errors(plugin, version.settings_schema, plugin.settings)
     if errors:
-        detail = (
-            f"version {version.number} does not take the plugin's current settings; send new ones with this request"
-        )
+        remedy = way_out(plugin, version.settings_schema, "send new ones with this request")
+        detail = f"version {version.number} does not take the plugin's current settings; {remedy}"
         raise ProblemError("settings-invalid", detail, errors)
     return plugin.settings
 
 
+def way_out(plugin: StoredPlugin, schema: Mapping[str, Any] | None, of_settings: str) -> str:
+    """The way out of settings that a schema does not take. Secrets that it requires are not a part of the settings."""
+    missing = missing_secrets(schema, [secret.name for secret in plugin.secrets])
+    return f"set the secret {', '.join(missing)} first, and then {of_settings}" if missing else of_settings
+
+
+def settings_of_save(plugin: StoredPlugin, saved: StoredSettingsVersion) -> Settings:
+    """The settings of an earlier save, with the secrets among the plugin's settings as they are now.
+
+    Secrets are among the settings only if somebody wrote them into the database directly.
+    """
+    secrets = {name: plugin.settings[name] for name in saved.withheld_now if name in plugin.settings}
+    return {**(saved.settings or {}), **secrets}
+
+
 def check_given(plugin: StoredPlugin, schema: Mapping[str, Any] | None, given: Settings) -> None:
     """Raises ProblemError unless the schema takes the settings together with the plugin's secrets."""
-    errors = _errors(plugin, schema, given)
+    errors = setting_errors(plugin, schema, given)
     if errors:
         raise problems.invalid(errors)
 
@@ -40,6 +54,7 @@ def changed_names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [name[:64] for name in changed[:_MOST_NAMED]]
 
 
-def _errors(plugin: StoredPlugin, schema: Mapping[str, Any] | None, settings: Settings) -> list[FieldError]:
+def setting_errors(plugin: StoredPlugin, schema: Mapping[str, Any] | None, settings: Settings) -> list[FieldError]:
+    """The errors of settings by a schema, with the plugin's secrets among them."""
     errors = check_settings(schema, settings, [secret.name for secret in plugin.secrets])
     return [FieldError(pointer=f"/settings{where}", message=what) for where, what in errors]

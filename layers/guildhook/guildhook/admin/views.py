@@ -12,17 +12,31 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from guildhook.admin.etags import etag_of
-from guildhook.admin.models import Budget, Guild, Intent, Plugin, Run, RunSummary, TestRun, Version
+from guildhook.admin.models import (
+    Budget,
+    Guild,
+    Intent,
+    Plugin,
+    Run,
+    RunSummary,
+    SettingDifference,
+    SettingsVersion,
+    SettingsVersionSummary,
+    TestRun,
+    Version,
+)
 from guildhook.events.budgets import GuildBudget
 from guildhook.model import DeliveryState, Outcome, Permission, RunResult
 from guildhook.sandbox import Limits
 from guildhook.store.admin import (
     StoredBudget,
+    StoredDifference,
     StoredFullRun,
     StoredGuild,
     StoredIntent,
     StoredPlugin,
     StoredRun,
+    StoredSettingsVersion,
     StoredVersion,
 )
 
@@ -67,6 +81,18 @@ def plugin(record: StoredPlugin) -> Plugin:
         live=version(record.live) if record.live else None,
         latest=version(record.latest) if record.latest else None,
         etag=etag_of(record.revision),
+    )
+
+
+def settings_version_summary(record: StoredSettingsVersion) -> SettingsVersionSummary:
+    return from_record(SettingsVersionSummary, record)
+
+
+def settings_version(record: StoredSettingsVersion, differences: Iterable[StoredDifference]) -> SettingsVersion:
+    return from_record(
+        SettingsVersion,
+        record,
+        differences=[from_record(SettingDifference, difference) for difference in differences],
     )
 
 

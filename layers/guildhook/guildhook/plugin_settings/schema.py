@@ -98,9 +98,14 @@ def check_settings(
         for name in settings
         if name in secret
     ]
+    errors += [
+        (_pointer([name]), "is a secret that is required; set it with the secrets")
+        for name in missing_secrets(schema, secrets)
+        if name not in settings
+    ]
     plain = _prepared(schema)
     plain["properties"] = {name: each for name, each in plain.get("properties", {}).items() if name not in secret}
-    plain["required"] = [name for name in plain.get("required", ()) if not (name in secret and name in secrets)]
+    plain["required"] = [name for name in plain.get("required", ()) if name not in secret]
     rest = {name: value for name, value in settings.items() if name not in secret}
     # The errors are taken one by one: tens of thousands of items can each lack hundreds of required settings.
     found = islice(_validator()(plain).iter_errors(rest), _MAX_ERRORS)
@@ -123,6 +128,12 @@ def secret_names(schema: Mapping[str, Any] | None) -> frozenset[str]:
     """The names of the settings that a schema marks as secrets (writeOnly)."""
     properties = (schema or {}).get("properties", {})
     return frozenset(name for name, each in properties.items() if each.get("writeOnly") is True)
+
+
+def missing_secrets(schema: Mapping[str, Any] | None, secrets: Collection[str]) -> list[str]:
+    """The secrets that a schema requires and that are not set; `secrets` are the names of those that are."""
+    secret = secret_names(schema)
+    return [name for name in (schema or {}).get("required", ()) if name in secret and name not in secrets]
 
 
 def _object_without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

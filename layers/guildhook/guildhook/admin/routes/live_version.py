@@ -7,12 +7,31 @@ from aws_lambda_powertools.event_handler import Response
 from guildhook.admin import views
 from guildhook.admin.admin_request import AdminRequest, CurrentRequest
 from guildhook.admin.endpoints import Access, Endpoints, IfMatch, PathId
-from guildhook.admin.models import GoLive, Plugin, RollBack, Settings, ShadowChange, VersionState
+from guildhook.admin.etags import etag_of
+from guildhook.admin.models import (
+    FieldError,
+    GoLive,
+    Plugin,
+    RollBack,
+    RollBackPreview,
+    Settings,
+    SettingsVersion,
+    ShadowChange,
+    VersionState,
+)
 from guildhook.admin.problems import ProblemError
+from guildhook.admin.responses import respond
 from guildhook.admin.routes.plugins import show_changed
-from guildhook.admin.settings_checks import changed_names, settings_for
+from guildhook.admin.settings_checks import (
+    changed_names,
+    check_given,
+    setting_errors,
+    settings_for,
+    settings_of_save,
+    way_out,
+)
 from guildhook.model import Permission
-from guildhook.store.admin import StoredPlugin, StoredVersion
+from guildhook.store.admin import StoredPlugin, StoredSettingsVersion, StoredVersion
 
 endpoints = Endpoints("versions", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 
@@ -28,6 +47,8 @@ def go_live(
     """
     plugin = request.plugin(plugin_id, if_match)
     version = request.version(plugin_id, body.version)
+    _check_switch(plugin, version, body.consent)
+    settings_for(version, plugin, body.settings)
     return _switch(request, plugin, version, body.consent, body.settings, "plugin.live")
 
 
@@ -35,12 +56,42 @@ def go_live(
 def roll_back(
     request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: RollBack
 ) -> Response[Any]:
-    """Make the previous version live again."""
+    """Make the previous version live again, with the settings that it was live with.
+
+    `settings` replace these settings, and must match the version's schema. They are needed if it is not known which
+    settings the version was live with. Secrets stay as they are now.
+    """
     plugin = request.plugin(plugin_id, if_match)
-    if plugin.previous is None:
-        raise ProblemError("nothing-before", "no other version was live before; make a version live instead")
-    version = request.version(plugin_id, plugin.previous)
-    return _switch(request, plugin, version, body.consent, None, "plugin.rolled_back")
+    version = _previous(request, plugin)
+    _check_switch(plugin, version, body.consent)
+    if body.settings is not None:
+        check_given(plugin, version.settings_schema, body.settings)
+        return _switch(request, plugin, version, body.consent, body.settings, "plugin.rolled_back")
+    saved = _settings_for_roll_back(request, plugin)
+    if saved is None:
+        remedy = way_out(plugin, version.settings_schema, "send `settings` with this request")
+        detail = f"it is not known which settings version {version.number} was live with; {remedy}"
+        raise ProblemError("settings-unknown", detail)
+    # They are not held against the schema: the version was live with them, however they were saved.
+    settings = settings_of_save(plugin, saved)
+    return _switch(request, plugin, version, body.consent, settings, "plugin.rolled_back", saved.number)
+
+
+@endpoints.add("GET", "/roll-back", "previewRollBack", RollBackPreview, conflicts=True)
+def preview_roll_back(request: CurrentRequest, guild_id: PathId, plugin_id: PathId) -> Response[Any]:
+    """Show the changes that rolling back makes: the version, and the settings that come back with it."""
+    plugin = request.plugin(plugin_id)
+    version = _previous(request, plugin)
+    saved = _settings_for_roll_back(request, plugin)
+    errors: list[FieldError] = []
+    settings: SettingsVersion | None = None
+    if saved is not None:
+        errors = setting_errors(plugin, version.settings_schema, saved.settings or {})
+        differences = request.services.store.settings_differences(request.key(plugin_id), saved.number, None)
+        settings = views.settings_version(saved, differences)
+    etag = etag_of(plugin.revision)
+    preview = RollBackPreview(version=views.version(version), settings=settings, errors=errors, etag=etag)
+    return respond(preview, etag=etag)
 
 
 @endpoints.add("PUT", "/shadow", "changeShadow", Plugin, conflicts=True)
@@ -69,14 +120,21 @@ def check_ready(version: StoredVersion) -> None:
         raise ProblemError("not-ready", detail)
 
 
-def _switch(
-    request: AdminRequest,
-    plugin: StoredPlugin,
-    version: StoredVersion,
-    consent: list[Permission],
-    settings: Settings | None,
-    action: str,
-) -> Response[Any]:
+def _previous(request: AdminRequest, plugin: StoredPlugin) -> StoredVersion:
+    """The version to roll back to. Raises ProblemError if there is none."""
+    if plugin.previous is None:
+        raise ProblemError("nothing-before", "no other version was live before; make a version live instead")
+    return request.version(plugin.id, plugin.previous)
+
+
+def _settings_for_roll_back(request: AdminRequest, plugin: StoredPlugin) -> StoredSettingsVersion | None:
+    """The settings that the previous version was live with. None if they are not known or were too large to be kept."""
+    saved = request.services.store.settings_for_roll_back(request.key(plugin.id))
+    return saved if saved and saved.kept else None
+
+
+def _check_switch(plugin: StoredPlugin, version: StoredVersion, consent: list[Permission]) -> None:
+    """Raises ProblemError unless the version can go live with this consent."""
     check_ready(version)
     if plugin.to_adopt:
         raise ProblemError(
@@ -84,7 +142,18 @@ def _switch(
             "the plugin's file was written into the database directly and becomes a version first; try again later",
         )
     _check_consent(version, plugin, consent)
-    settings_for(version, plugin, settings)
+
+
+def _switch(
+    request: AdminRequest,
+    plugin: StoredPlugin,
+    version: StoredVersion,
+    consent: list[Permission],
+    settings: Settings | None,
+    action: str,
+    settings_number: int | None = None,
+) -> Response[Any]:
+    """Make a version live that was checked. `settings_number` is that of the save that the settings come from."""
     permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
     granted = sorted(set(consent))
     detail: dict[str, Any] = {
@@ -94,7 +163,8 @@ def _switch(
         "granted": granted,
     }
     if settings is not None:
-        detail["settings"] = {"changed": changed_names(plugin.settings, settings)}
+        restored = {} if settings_number is None else {"number": settings_number}
+        detail["settings"] = {"changed": changed_names(plugin.settings, settings), **restored}
     done = request.services.store.go_live(
         request.key(plugin.id),
         plugin.revision,

@@ -20,6 +20,7 @@ from guildhook.store.admin.stored_plugin import (
     VersionLimits,
 )
 from guildhook.store.admin.stored_run import MessageTraces, RunFilter, StoredFullRun, StoredRun, StoredUsage
+from guildhook.store.admin.stored_settings import StoredDifference, StoredSettingsVersion
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
 
@@ -49,7 +50,12 @@ class AdminStore(Session):
     """
 
     statements = read_statements(
-        "admin/plugins.sql", "admin/versions.sql", "admin/runs.sql", "admin/guilds.sql", "admin/service.sql"
+        "admin/plugins.sql",
+        "admin/settings_versions.sql",
+        "admin/versions.sql",
+        "admin/runs.sql",
+        "admin/guilds.sql",
+        "admin/service.sql",
     )
 
     def plugin(self, key: PluginKey) -> StoredPlugin | None:
@@ -115,6 +121,27 @@ class AdminStore(Session):
 
     def sealed_values(self, key: PluginKey) -> SealedValues:
         return dict(self.repeatable("sealed_values", key.parameters()))
+
+    def settings_version(self, key: PluginKey, number: int) -> StoredSettingsVersion | None:
+        return self._one(
+            "settings_versions", _settings_parameters(key, number=number, detailed=True), StoredSettingsVersion
+        )
+
+    def settings_for_roll_back(self, key: PluginKey) -> StoredSettingsVersion | None:
+        """Return the settings that the previous version was live with, or None if it is not known which they were."""
+        parameters = _settings_parameters(key, for_roll_back=True, detailed=True)
+        return self._one("settings_versions", parameters, StoredSettingsVersion)
+
+    def settings_versions(self, key: PluginKey, before: int | None, limit: int) -> list[StoredSettingsVersion]:
+        """Return the newest saved settings whose number is lower than `before`, the newest first, without values."""
+        return self._all(
+            "settings_versions", _settings_parameters(key, before=before, limit=limit), StoredSettingsVersion
+        )
+
+    def settings_differences(self, key: PluginKey, number: int, base: int | None) -> list[StoredDifference]:
+        """Return how saved settings differ from those of number `base`, or from the current ones if that is None."""
+        parameters = {**key.parameters(), "number": number, "base": base}
+        return self._all("settings_differences", parameters, StoredDifference)
 
     def version(self, key: PluginKey, number: int) -> StoredVersion | None:
         return next(iter(self._versions(key, limit=1, number=number)), None)
@@ -239,6 +266,19 @@ class AdminStore(Session):
     def _all(self, statement: str, parameters: Mapping[str, Any], kind: type[Record]) -> list[Record]:
         """Return the rows of a statement whose one column is JSON."""
         return [msgspec.convert(row, kind) for (row,) in self.repeatable(statement, parameters)]
+
+
+def _settings_parameters(
+    key: PluginKey,
+    *,
+    number: int | None = None,
+    before: int | None = None,
+    for_roll_back: bool = False,
+    limit: int = 1,
+    detailed: bool = False,
+) -> dict[str, Any]:
+    filters = {"number": number, "before": before, "for_roll_back": for_roll_back}
+    return {**key.parameters(), **filters, "limit": limit, "detailed": detailed}
 
 
 def _run_parameters(key: PluginKey, limit: int, filters: Mapping[str, Any], *, detailed: bool) -> dict[str, Any]:

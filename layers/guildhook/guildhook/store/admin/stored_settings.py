@@ -28,7 +28,9 @@ class StoredSettingsVersion(msgspec.Struct, frozen=True, kw_only=True):
     """False if they were too large."""
     withheld: list[str]
     """The names of the settings that are secrets and therefore not kept."""
-    changed: list[str]
+    withheld_now: list[str]
+    """The names of the plugin's current settings that are secrets, because somebody wrote them into the database."""
+    differs: list[str]
     """The names of the settings that differ from the plugin's current ones."""
     settings: dict[str, Any] | None
     """None if they are not kept, or were not asked for."""
