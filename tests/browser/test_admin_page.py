@@ -77,6 +77,7 @@ def test_a_plugin_goes_live_with_consent_and_is_rolled_back(plugin, complaints):
     expect(version(page, 2).get_by_text("live", exact=True)).to_be_visible()
 
     page.get_by_role("button", name="Roll back to version 1").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
     expect(version(page, 1).get_by_text("live", exact=True)).to_be_visible()
 
 

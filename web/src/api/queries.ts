@@ -30,6 +30,8 @@ export const keys = {
   guild: (guildId: string) => ['guild', guildId] as const,
   plugins: (guildId: string) => ['guild', guildId, 'plugins'] as const,
   plugin: ({ guild_id, plugin_id }: PluginPath) => ['guild', guild_id, 'plugin', plugin_id] as const,
+  settingsVersions: ({ guild_id, plugin_id }: PluginPath) =>
+    ['guild', guild_id, 'plugin', plugin_id, 'settings-versions'] as const,
 };
 
 export const guildsQuery = queryOptions({
@@ -85,6 +87,40 @@ export const versionsQuery = (path: PluginPath) =>
       // A file may arrive from elsewhere, so the list is read again.
       return states.includes('expected') ? LIVE_MS : OTHERS_MS;
     },
+  });
+
+export const settingsVersionsQuery = (path: PluginPath) =>
+  infiniteQueryOptions({
+    queryKey: [...keys.settingsVersions(path), 'list'],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/settings-versions', {
+          params: { path, query: { cursor: pageParam, limit: 10 } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) <= 1 ? OTHERS_MS : false),
+  });
+
+export const settingsVersionQuery = (path: PluginPath, number: number) =>
+  queryOptions({
+    queryKey: [...keys.settingsVersions(path), number],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/settings-versions/{number}', {
+          params: { path: { ...path, number } },
+          signal,
+        }),
+      ),
+  });
+
+export const rollBackQuery = (path: PluginPath) =>
+  queryOptions({
+    queryKey: [...keys.settingsVersions(path), 'roll-back'],
+    queryFn: ({ signal }) =>
+      answer(api.GET('/api/guilds/{guild_id}/plugins/{plugin_id}/roll-back', { params: { path }, signal })),
   });
 
 export const runsQuery = (path: PluginPath, filters: RunFilters, live: boolean) =>

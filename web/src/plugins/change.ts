@@ -48,6 +48,7 @@ export function usePluginChange(plugin: Plugin) {
       queryClient.setQueryData(query.queryKey, changed);
       announce(change.done);
       void queryClient.invalidateQueries({ queryKey: [...keys.plugin(path), 'versions'] });
+      void queryClient.invalidateQueries({ queryKey: keys.settingsVersions(path) });
       void queryClient.invalidateQueries({ queryKey: keys.plugins(path.guild_id) });
       void queryClient.invalidateQueries({ queryKey: [...keys.guild(path.guild_id), 'audit'] });
     },

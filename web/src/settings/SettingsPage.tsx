@@ -14,6 +14,7 @@ import { Views } from '../ui/Views';
 import { count } from '../words/format';
 import { check } from './check';
 import { asSchema, parse, pretty, type Schema, same } from './dialect';
+import { History } from './History';
 import { below } from './pointer';
 import { Secrets } from './Secrets';
 
@@ -148,6 +149,7 @@ export function SettingsPage() {
         </div>
       </section>
       <Secrets plugin={plugin} schema={schema} />
+      <History plugin={plugin} hasDraft={isChanged} />
     </>
   );
 }

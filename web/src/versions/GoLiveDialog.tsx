@@ -6,25 +6,22 @@ import type { Permission, Plugin, Settings, Version } from '../api/types';
 import { ChangeNotices } from '../plugins/ChangeNotices';
 import { usePluginChange } from '../plugins/change';
 import { below } from '../settings/pointer';
-import { Badge } from '../ui/Badge';
 import { Button } from '../ui/Button';
-import { Checkbox } from '../ui/Checkbox';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Loading } from '../ui/Loading';
 import { count } from '../words/format';
-import { permission } from '../words/names';
+import { Grants } from './Grants';
 
 const JsonEditor = lazy(() => import('../settings/JsonEditor'));
 
 interface Props {
   plugin: Plugin;
   version: Version;
-  isRollBack: boolean;
   onClose: () => void;
 }
 
 /** Shows the permissions that a version needs, and asks for consent to exactly those that are new. */
-export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
+export function GoLiveDialog({ plugin, version, onClose }: Props) {
   const queryClient = useQueryClient();
   const changes = usePluginChange(plugin);
   const [consent, setConsent] = useState<readonly Permission[]>([]);
@@ -40,22 +37,15 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
   const submit = async () => {
     const agreed = newly.filter((each) => consent.includes(each));
     await changes.submit({
-      what: isRollBack ? `roll back to version ${version.number}` : `let version ${version.number} go live`,
+      what: `let version ${version.number} go live`,
       done: `Version ${version.number} is live.`,
       send: async (etag) => {
-        const changed = isRollBack
-          ? await answer(
-              api.POST('/api/guilds/{guild_id}/plugins/{plugin_id}/roll-back', {
-                params: { path, header: { 'if-match': etag } },
-                body: { consent: agreed },
-              }),
-            )
-          : await answer(
-              api.PUT('/api/guilds/{guild_id}/plugins/{plugin_id}/live', {
-                params: { path, header: { 'if-match': etag } },
-                body: { version: version.number, consent: agreed, settings: settings?.value ?? null },
-              }),
-            );
+        const changed = await answer(
+          api.PUT('/api/guilds/{guild_id}/plugins/{plugin_id}/live', {
+            params: { path, header: { 'if-match': etag } },
+            body: { version: version.number, consent: agreed, settings: settings?.value ?? null },
+          }),
+        );
         void queryClient.invalidateQueries({ queryKey: [...keys.plugin(path), 'versions'] });
         onClose();
         return changed;
@@ -64,53 +54,13 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
   };
 
   return (
-    <Dialog
-      title={isRollBack ? `Roll back to version ${version.number}` : `Let version ${version.number} go live`}
-      isOpen
-      isWide
-      onClose={onClose}
-    >
+    <Dialog title={`Let version ${version.number} go live`} isOpen isWide onClose={onClose}>
       <p>
         This version will run for every message
         {plugin.live ? `, instead of version ${plugin.live.number}. You can roll back at any time.` : '.'}
       </p>
       <ChangeNotices changes={changes} hidesFields={settingsProblem !== null} />
-      <h3>Permissions that it needs</h3>
-      {version.needs.length === 0 && (
-        <p className="muted">It needs no permission: it can read messages, and cannot send any.</p>
-      )}
-      <ul className="grants">
-        {version.needs.map((name) => {
-          const words = permission(name);
-          return (
-            <li key={name}>
-              {newly.includes(name) ? (
-                <>
-                  <Checkbox
-                    isSelected={consent.includes(name)}
-                    isDisabled={changes.isPending}
-                    onChange={(selected) =>
-                      setConsent(selected ? [...consent, name] : consent.filter((each) => each !== name))
-                    }
-                  >
-                    <span className="grant-name">Allow: {words.name.toLowerCase()}</span>
-                    <span className="muted">{words.means}</span>
-                  </Checkbox>
-                  <Badge tone="warn">new</Badge>
-                </>
-              ) : (
-                <>
-                  <span>
-                    <span className="grant-name">{words.name}</span>
-                    <span className="muted">{words.means}</span>
-                  </span>
-                  <Badge tone="quiet">already allowed</Badge>
-                </>
-              )}
-            </li>
-          );
-        })}
-      </ul>
+      <Grants version={version} newly={newly} consent={consent} isDisabled={changes.isPending} onChange={setConsent} />
       <Imports version={version} />
       {settingsProblem && (
         <>
@@ -143,7 +93,7 @@ export function GoLiveDialog({ plugin, version, isRollBack, onClose }: Props) {
           isPending={changes.isPending}
           onPress={submit}
         >
-          {isRollBack ? 'Roll back' : newly.length > 0 ? 'Allow and go live' : 'Go live'}
+          {newly.length > 0 ? 'Allow and go live' : 'Go live'}
         </Button>
       </DialogActions>
     </Dialog>

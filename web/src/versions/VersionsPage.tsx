@@ -19,6 +19,7 @@ import { Written } from '../ui/Written';
 import { bytes, list } from '../words/format';
 import { permission, STATES } from '../words/names';
 import { GoLiveDialog } from './GoLiveDialog';
+import { RollBackDialog } from './RollBackDialog';
 import { UploadBox } from './UploadBox';
 
 export function VersionsPage() {
@@ -26,41 +27,19 @@ export function VersionsPage() {
   const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
   const query = useQuery(versionsQuery(path));
   const changes = usePluginChange(plugin);
-  const [going, setGoing] = useState<{ version: Version; isRollBack: boolean } | null>(null);
+  const [going, setGoing] = useState<Version | null>(null);
+  const [isRollingBack, setRollingBack] = useState(false);
   const versions = query.data?.items ?? [];
   useSayStates(versions);
   useRenewPlugin(plugin, versions);
-  const previous = versions.find((version) => version.number === plugin.previous);
-
-  const rollBack = (version: Version) => {
-    // One press is enough, unless the version needs a permission that the plugin no longer has.
-    if (version.newly_needed.length > 0) return setGoing({ version, isRollBack: true });
-    void changes.submit({
-      what: `roll back to version ${version.number}`,
-      done: `Version ${version.number} is live again.`,
-      send: (etag) =>
-        answer(
-          api.POST('/api/guilds/{guild_id}/plugins/{plugin_id}/roll-back', {
-            params: { path, header: { 'if-match': etag } },
-            body: { consent: [] },
-          }),
-        ),
-    });
-  };
-
   return (
     <>
       <div className="toolbar">
         <PageHeading title={['Versions', plugin.name]} level={2}>
           Versions
         </PageHeading>
-        {previous && (
-          <Button
-            onPress={() => rollBack(previous)}
-            isPending={changes.pending === `roll back to version ${previous.number}`}
-          >
-            Roll back to version {previous.number}
-          </Button>
+        {plugin.previous !== null && (
+          <Button onPress={() => setRollingBack(true)}>Roll back to version {plugin.previous} …</Button>
         )}
       </div>
       <UploadBox path={path} isFirst={query.data?.items.length === 0} />
@@ -71,12 +50,7 @@ export function VersionsPage() {
             <ul className="versions">
               {items.map((version) => (
                 <li key={version.id}>
-                  <VersionCard
-                    plugin={plugin}
-                    version={version}
-                    changes={changes}
-                    onGoLive={() => setGoing({ version, isRollBack: false })}
-                  />
+                  <VersionCard plugin={plugin} version={version} changes={changes} onGoLive={() => setGoing(version)} />
                 </li>
               ))}
             </ul>
@@ -86,11 +60,11 @@ export function VersionsPage() {
       {going && (
         <GoLiveDialog
           plugin={plugin}
-          version={versions.find((version) => version.id === going.version.id) ?? going.version}
-          isRollBack={going.isRollBack}
+          version={versions.find((version) => version.id === going.id) ?? going}
           onClose={() => setGoing(null)}
         />
       )}
+      {isRollingBack && <RollBackDialog plugin={plugin} onClose={() => setRollingBack(false)} />}
     </>
   );
 }

@@ -137,6 +137,7 @@ const ACTIONS: Record<string, string> = {
   'plugin.shadow': 'changed its shadow',
   'quarantine.ended': 'ended its quarantine',
   'secret.set': 'set a secret',
+  'settings.restored': 'restored earlier settings',
   'secret.deleted': 'removed a secret',
   'version.created': 'uploaded a version',
   'version.deleted': 'deleted a version',
