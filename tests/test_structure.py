@@ -1,10 +1,13 @@
 """The borders inside the library that docs/architecture.md promises. `make structure` draws them."""
 
+import re
 from collections import defaultdict
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
 
+from guildhook_local.web_server import serving_app, serving_wsgi
 from structure import EMBEDDED_STACK, LIBRARY, aliases, arrows, classes, layers, library_imports
 
 BORDERS = {
@@ -114,6 +117,21 @@ def test_no_file_class_or_alias_has_a_name_that_could_stand_anywhere():
     names = [path.stem for folder in (LIBRARY, EMBEDDED_STACK) for path in folder.rglob("*.py")]
     names += [name for folder in (LIBRARY, EMBEDDED_STACK) for name, _ in (*classes(folder), *aliases(folder))]
     assert [name for name in names if name.lower() in VAGUE] == []
+
+
+def test_nothing_of_the_embedded_stack_listens_without_a_guard():
+    """One file starts servers, and each way to start one has a guard in front of it."""
+    starts = re.compile(
+        r"\buvicorn\.|make_server\(|create_server\(|start_server\(|HTTPServer\(|TCPServer\(|UDPServer\(|run_simple\("
+        r"|\.listen\(\d*\)|\.run\(host|serve_forever"
+    )
+    users = {path.name for path in EMBEDDED_STACK.rglob("*.py") if starts.search(path.read_text())}
+    assert users == {"web_server.py"}
+    for start in (serving_app, serving_wsgi):
+        guards = [parameter for name, parameter in signature(start).parameters.items() if name.startswith("guard")]
+        assert [parameter.default for parameter in guards] == [Parameter.empty]
+    raw = {path.name for path in EMBEDDED_STACK.rglob("*.py") if re.search(r"[^_]\bserving\(server", path.read_text())}
+    assert raw == {"web_server.py"}
 
 
 def test_the_library_does_not_import_the_embedded_stack():

@@ -2,26 +2,29 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
+from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
 
 from guildhook.aws.access import AwsAccess
-from guildhook_local.web_server import serving
+from guildhook_local.guard import Admitted, Guard
+from guildhook_local.signatures import KeyPair, SignedByKey
+from guildhook_local.web_server import serving_wsgi
 
 _REGION = "eu-central-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """A running moto server."""
+    """A running moto server. It takes requests that are signed with its keys, and no others."""
 
     endpoint: str
+    keys: KeyPair
     _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The clients by their services. It takes long to create one."""
 
@@ -31,8 +34,11 @@ class Aws:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": _REGION,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_ACCESS_KEY_ID": self.keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret_access_key,
+            # A profile of the user may have endpoints and other settings of its own.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
     @property
@@ -42,13 +48,9 @@ class Aws:
     def client(self, service: str) -> Any:
         """The boto3 client of an AWS service, such as `sqs`. Threads can share it."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
-                service,
-                endpoint_url=self.endpoint,
-                region_name=_REGION,
-                aws_access_key_id="local",
-                aws_secret_access_key="local",  # noqa: S106 - moto takes any
-            )
+            # By default boto3 presigns URLs of S3 with version 2, which the guard does not know.
+            config = Config(signature_version="s3v4") if service == "s3" else Config()
+            self._clients[service] = self.access.client(service, config)
         return self._clients[service]
 
 
@@ -61,13 +63,17 @@ class QueueUrls:
 
 
 @contextmanager
-def aws_server(address: str = "127.0.0.1") -> Iterator[Aws]:
-    """Run moto on a free port of `address` until the block is left."""
+def aws_server(address: str = "127.0.0.1", admitted: Admitted | None = None) -> Iterator[Aws]:
+    """Run moto on a free port of `address` until the block is left, for the pages and names that are admitted."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    keys, admitted = KeyPair(), admitted or Admitted()
     application = DomainDispatcherApplication(create_backend_app)
-    server = make_server(address, 0, application, threaded=True, request_handler=MotoRequestHandler)
-    with serving(server):
-        yield Aws(f"http://{address}:{server.server_port}")
+
+    def guard(url: str) -> Guard:
+        return Guard(url, SignedByKey(keys), admitted)
+
+    with serving_wsgi(application, guard, address, MotoRequestHandler) as url:
+        yield Aws(url, keys)
 
 
 def queue_arn(queue_url: str, region: str = _REGION) -> str:

@@ -1,7 +1,9 @@
 """A small chat server with the API of the real one (docs/chat-api.md), and with faults on demand."""
 
 import asyncio
+import hmac
 import json
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from guildhook_local.guard import Admitted, BearerToken, BrowserSession, Guard, SecretByPath, SecretPath
 from guildhook_local.issuer import Issuer, Person
 from guildhook_local.web_server import listening, serving_app
 
@@ -64,7 +67,9 @@ class ChatServer:
         """Known when it runs."""
         self.admin_url = ""
         """Where the plugins of its guilds are managed, if anywhere."""
-        self.issuer = Issuer(self.people)
+        self.session = BrowserSession()
+        """The session of the browsers that may use its pages."""
+        self.issuer = Issuer(self.people, self.session)
         self._on_message_created = on_message_created
         self._changed = threading.Condition()
         self._guilds: dict[UUID, str] = {}
@@ -171,14 +176,29 @@ class ChatServer:
             return self.replies()
 
     @contextmanager
-    def running(self, address: str = "127.0.0.1", port: int = 0, more: Sequence[BaseRoute] = ()) -> Iterator[str]:
-        """Serve the API, the issuer and `more` until the block is left. Yields its base URL. Raises OSError."""
+    def running(
+        self,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        more: Sequence[BaseRoute] = (),
+        admitted: Admitted | None = None,
+    ) -> Iterator[str]:
+        """Serve the API, the issuer and `more` until the block is left. Yields its base URL. Raises OSError.
+
+        The API wants the service token, and the path of the issuer is secret. `more` wants the session.
+        """
         with listening(address, port) as (listener, url):
-            self.url, self.issuer.url = url, f"{url}/oidc"
-            with serving_app(self._app(more), listener, "chat-server"):
+            path = f"/oidc/{secrets.token_urlsafe(24)}"
+            self.url, self.issuer.url = url, url + path
+            self.session.name = f"guildhook-{listener.getsockname()[1]}"
+            secret = SecretByPath(
+                {"/api/": BearerToken(self._is_token), "/oidc/": SecretPath(f"{path}/"), "/": self.session}
+            )
+            guard = Guard(url, secret, admitted or Admitted(), self.issuer.origins)
+            with serving_app(self._app(path, more), guard, listener, "chat-server"):
                 yield url
 
-    def _app(self, more: Sequence[BaseRoute]) -> Starlette:
+    def _app(self, issuer_path: str, more: Sequence[BaseRoute]) -> Starlette:
         return Starlette(
             routes=[
                 Route("/api/messages/channel/{channel_id:uuid}", self._post_message, methods=["POST"]),
@@ -188,7 +208,7 @@ class ChatServer:
                 Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._get_member),
                 Route("/api/guilds/{guild_id:uuid}/members/{user_id:uuid}", self._kick, methods=["DELETE"]),
                 Route("/api/users/{user_id:uuid}/guilds", self._list_guilds),
-                *self.issuer.routes("/oidc"),
+                *self.issuer.routes(issuer_path),
                 *more,
             ],
             exception_handlers={HTTPException: _http_error},
@@ -208,7 +228,6 @@ class ChatServer:
         return answer
 
     def _store_message(self, request: Request, body: bytes) -> Response:
-        self._check_token(request)
         channel_id = request.path_params["channel_id"]
         if channel_id not in self._channels:
             return _error(404, "CHANNEL_NOT_FOUND", f"There is no channel {channel_id}.")
@@ -223,13 +242,11 @@ class ChatServer:
         return JSONResponse(message, 201, headers=_RATE_LIMIT)
 
     async def _list_messages(self, request: Request) -> Response:
-        self._check_token(request)
         channel_id = str(request.path_params["channel_id"])
         with self._changed:
             return JSONResponse([m for m in self._messages.values() if m["channel_id"] == channel_id])
 
     async def _delete_message(self, request: Request) -> Response:
-        self._check_token(request)
         message_id = str(request.path_params["message_id"])
         with self._changed:
             if self._messages.pop(message_id, None) is None:
@@ -237,7 +254,6 @@ class ChatServer:
         return Response(status_code=204)
 
     async def _list_channels(self, request: Request) -> Response:
-        self._check_token(request)
         guild_id = request.path_params["guild_id"]
         channels = self.channels(guild_id).items()
         return JSONResponse(
@@ -245,7 +261,6 @@ class ChatServer:
         )
 
     async def _get_member(self, request: Request) -> Response:
-        self._check_token(request)
         guild_id, user_id = request.path_params["guild_id"], request.path_params["user_id"]
         permissions = self._members.get((guild_id, user_id))
         if permissions is None:
@@ -253,7 +268,6 @@ class ChatServer:
         return JSONResponse({"guild": self._guild(guild_id), "permissions": sorted(permissions)})
 
     async def _list_guilds(self, request: Request) -> Response:
-        self._check_token(request)
         user_id = request.path_params["user_id"]
         theirs = [(guild, permissions) for (guild, user), permissions in list(self._members.items()) if user == user_id]
         if not theirs and user_id not in self._people:
@@ -264,16 +278,14 @@ class ChatServer:
         return {"id": str(guild_id), "name": self._guilds.get(guild_id, str(guild_id))}
 
     async def _kick(self, request: Request) -> Response:
-        self._check_token(request)
         member = (request.path_params["guild_id"], request.path_params["user_id"])
         if member not in self._members:
             return _error(404, "VALIDATION_ERROR", "There is no such member.")
         del self._members[member]
         return Response(status_code=204)
 
-    def _check_token(self, request: Request) -> None:
-        if request.headers.get("Authorization") != f"Bearer {self.service_token}":
-            raise HTTPException(401, "The service token is missing or wrong.")
+    def _is_token(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self.service_token.encode())
 
     def _next_fault(self) -> Fault | None:
         with self._faults_lock:

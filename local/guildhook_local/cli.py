@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +40,7 @@ from guildhook.sandbox import (
     with_settings_schema,
 )
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
+from guildhook_local.built_environment import continue_in_built_environment
 from guildhook_local.sample import sample_message
 
 if TYPE_CHECKING:
@@ -212,10 +212,11 @@ def serve(
         serving,
         write_environment,
     )
+    from guildhook_local.web_server import bound  # noqa: PLC0415
 
     interrupted = interrupts()
     try:
-        socket.create_server((listen, 0)).close()
+        bound(listen).close()
     except OSError as error:
         raise typer.BadParameter(f"cannot listen on {listen}: {error}", param_hint="--listen") from None
     out, progress = Console(file=sys.stdout, highlight=False, soft_wrap=True), Console(stderr=True)
@@ -226,7 +227,11 @@ def serve(
             _show_served(out, served, missing_pages())
             if sam_env:
                 write_environment(sam_env, served.system)
-                out.print(f"[bold]sam local[/]    --env-vars {escape(str(sam_env))}")
+                credentials = sam_env.with_name("credentials")
+                out.print(
+                    f"[bold]sam local[/]    AWS_SHARED_CREDENTIALS_FILE={escape(str(credentials))} sam local … "
+                    f"--env-vars {escape(str(sam_env))}"
+                )
             out.print("Type a message, such as !ping. Ctrl-C ends.")
             typed = sys.stdin.fileno() if sys.stdin else None
             converse(served, typed, lambda name, content: out.print(f"{_shown(name)}: {_shown(content)}"), interrupted)
@@ -298,6 +303,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
     `environment` configures the commands that use a database or a bucket. Raises SystemExit.
     """
+    if arguments is None and sys.argv[1:2] in (["demo"], ["serve"]):
+        continue_in_built_environment()
     try:
         app(arguments, obj=environment)
     except (ConfigurationError, InfrastructureError, MigrationError) as error:
@@ -417,10 +424,12 @@ def _inspection_as_json(inspection: Inspection) -> dict[str, Any]:
 
 def _show_served(out: Console, served: "Served", missing: Sequence[str]) -> None:
     system = served.system
-    out.print(f"[bold]admin page[/]   {served.admin_url}")
-    out.print(f"[bold]chat page[/]    {served.chat_url}")
-    out.print(f"[bold]database[/]     {system.database_url}")
+    keys = system.aws.keys
+    out.print(f"[bold]admin page[/]   {served.admin_link}")
+    out.print(f"[bold]chat page[/]    {served.chat_link}")
+    out.print(f"[bold]database[/]     {escape(system.database_url)}")
     out.print(f"[bold]AWS[/]          {system.aws.endpoint}")
+    out.print(f"[bold]AWS keys[/]     {keys.access_key_id} {keys.secret_access_key}")
     for person in system.chat.people().values():
         out.print(f"[bold]sign in as[/]   {_shown(person.name)}, who {_shown(person.about)}")
     for page in missing:

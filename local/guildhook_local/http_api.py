@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from guildhook_local.function import Handler, LambdaContext
+from guildhook_local.guard import Admitted, Guard, SecretCheck
 from guildhook_local.web_server import listening, read_body, serving_app
 
 _logger = logging.getLogger(__name__)
@@ -43,11 +44,22 @@ _OF_THE_CONNECTION = frozenset({"connection", "content-length", "date", "keep-al
 
 @contextmanager
 def http_api(
-    handler: Handler, address: str = "127.0.0.1", port: int = 0, function_name: str = "admin_api"
+    handler: Handler,
+    secret: SecretCheck,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    function_name: str = "admin_api",
 ) -> Iterator[str]:
-    """Answer requests with a function until the block is left. Yields the base URL. Raises OSError."""
+    """Answer requests that have the secret with a function until the block is left. Yields the base URL.
+
+    Raises OSError.
+    """
     app = HttpApi(handler, function_name).app
-    with listening(address, port) as (listener, url), serving_app(app, listener, "http-api"):
+    # No page of another server sends requests to it.
+    with (
+        listening(address, port) as (listener, url),
+        serving_app(app, Guard(url, secret, Admitted()), listener, "http-api"),
+    ):
         yield url
 
 

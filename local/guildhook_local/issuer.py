@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from guildhook_local.guard import NOT_ENTERED, BrowserSession
 from guildhook_local.web_server import from_its_own_page, read_body
 
 CLIENT_ID = "guildhook-page"
@@ -66,10 +67,14 @@ class _Grant:
 
 
 class Issuer:
-    def __init__(self, people: Callable[[], Mapping[UUID, Person]], now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, people: Callable[[], Mapping[UUID, Person]], session: BrowserSession, now: Callable[[], float] = time.time
+    ) -> None:
+        """Only browsers of the session can sign in."""
         self.url = ""
-        """The URL is set when the server listens."""
+        """The URL is set when the server listens. Its path cannot be guessed."""
         self._people = people
+        self.session = session
         self._now = now
         self._redirect_uris: set[str] = set()
         self._grants: dict[str, _Grant] = {}
@@ -96,6 +101,14 @@ class Issuer:
                 **claims,
             }
         )
+
+    def has_signed(self, token: str) -> bool:
+        """Tell whether a token is the issuer's own. Its time and its claims are for others to check."""
+        try:
+            jwt.api_jws.decode(token, self._key.public_key(), algorithms=["RS256"])
+        except jwt.InvalidTokenError:
+            return False
+        return True
 
     def routes(self, prefix: str) -> list[Route]:
         return [
@@ -158,6 +171,9 @@ class Issuer:
     async def _sign_in(self, request: Request) -> Response:
         if not from_its_own_page(request, _origin(self.url)):
             return self._page(_error_page("This form was sent by another site."), HTTPStatus.FORBIDDEN)
+        # The page of `sam local start-api`, which has no guard, tells everybody the path of this issuer.
+        if not self.session.is_open(request.headers.getlist("cookie")):
+            return self._page(_error_page(NOT_ENTERED), HTTPStatus.FORBIDDEN)
         form = await _form(request)
         refused = self._refused(form)
         if refused:
@@ -233,7 +249,7 @@ class Issuer:
 
     async def _end_session(self, request: Request) -> Response:
         back = request.query_params.get("post_logout_redirect_uri", "")
-        if back and _origin(back) in self._origins():
+        if back and _origin(back) in self.origins():
             state = request.query_params.get("state")
             return RedirectResponse(f"{back}?{urlencode({'state': state})}" if state else back, HTTPStatus.SEE_OTHER)
         return self._page(_document("Signed out", "<p>You are signed out. You can close this page.</p>"))
@@ -241,13 +257,14 @@ class Issuer:
     async def _style(self, _request: Request) -> Response:
         return Response(_STYLE, media_type="text/css")
 
-    def _origins(self) -> set[str]:
+    def origins(self) -> set[str]:
+        """The origins of the pages that people sign in for."""
         return {_origin(uri) for uri in self._redirect_uris}
 
     def _cors(self, request: Request) -> dict[str, str]:
         """The admin page is of another origin, and asks from within."""
         origin = request.headers.get("origin")
-        allowed = {"Access-Control-Allow-Origin": origin} if origin in self._origins() else {}
+        allowed = {"Access-Control-Allow-Origin": origin} if origin in self.origins() else {}
         return {"Vary": "Origin", **allowed}
 
     def _page(self, page: str, status: int = HTTPStatus.OK, form_target: str = "") -> Response:

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from guildhook_local.function import Handler, LambdaContext
+from guildhook_local.guard import Admitted, Guard
+from guildhook_local.signatures import KeyPair, SignedByKey
 from guildhook_local.web_server import listening, serving_app
 
 _logger = logging.getLogger(__name__)
@@ -26,11 +28,18 @@ _FUNCTION_TIMEOUT_SECONDS: Final = 15
 
 
 @contextmanager
-def lambda_api(handlers: Mapping[str, Handler], address: str = "127.0.0.1") -> Iterator[str]:
-    """Let functions be invoked by their names until the block is left. Yields the endpoint."""
+def lambda_api(
+    handlers: Mapping[str, Handler], keys: KeyPair, address: str = "127.0.0.1", admitted: Admitted | None = None
+) -> Iterator[str]:
+    """Let functions be invoked by their names, with requests that are signed with `keys`, until the block is left.
+
+    Yields the endpoint.
+    """
     app = LambdaApi(handlers).app
-    with listening(address) as (listener, url), serving_app(app, listener, "lambda-api"):
-        yield url
+    with listening(address) as (listener, url):
+        guard = Guard(url, SignedByKey(keys), admitted or Admitted())
+        with serving_app(app, guard, listener, "lambda-api"):
+            yield url
 
 
 class LambdaApi:

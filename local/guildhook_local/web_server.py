@@ -1,17 +1,27 @@
-"""Servers that answer in a thread of their own and stop without polling."""
+"""Servers that answer in a thread of their own and stop without polling. Each has a guard in front of it."""
 
 import asyncio
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from io import BytesIO
 from socketserver import TCPServer
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from guildhook_local.guard import Guard, GuardedRequest, GuardResponse
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _GRACE_SECONDS = 1
 """A server that stops gives its open connections this long to receive their answers."""
@@ -22,9 +32,24 @@ _DATE_SECONDS = 1
 @contextmanager
 def listening(address: str, port: int = 0) -> Iterator[tuple[socket.socket, str]]:
     """Yields the socket and its base URL. Raises OSError if the port is taken or the address is not this machine's."""
-    with socket.create_server((address, port)) as listener:
+    with bound(address, port) as listener:
         _answer_at_once(listener)
-        yield listener, f"http://{address}:{listener.getsockname()[1]}"
+        yield listener, base_url(address, listener.getsockname()[1])
+
+
+def bound(address: str, port: int = 0) -> socket.socket:
+    """A listening socket on an address of IPv4 or IPv6. Raises OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family)
+
+
+def base_url(address: str, port: int) -> str:
+    return f"http://{in_url(address)}:{port}"
+
+
+def in_url(address: str) -> str:
+    """An address of IPv6 is in brackets in a URL."""
+    return f"[{address}]" if ":" in address else address
 
 
 @contextmanager
@@ -45,9 +70,11 @@ def serving(server: TCPServer) -> Iterator[None]:
 
 
 @contextmanager
-def serving_app(app: ASGIApp, listener: socket.socket, name: str) -> Iterator[None]:
+def serving_app(app: ASGIApp, guard: Guard, listener: socket.socket, name: str) -> Iterator[None]:
     """Serve an ASGI application on a listening socket until the block is left. `name` is the thread's."""
-    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", server_header=False)
+    config = uvicorn.Config(
+        _guarded_app(app, guard), log_level="critical", access_log=False, lifespan="off", server_header=False, ws="none"
+    )
     loop, server = asyncio.new_event_loop(), _Server(config)
 
     def run() -> None:
@@ -112,14 +139,142 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 
 def from_its_own_page(request: Request, url: str) -> bool:
-    """Tell whether a browser sent this request from a page of the server at `url`, under that name.
+    """Tell whether a browser sent this request from a page of the server at `url`, and of no other one.
 
-    A browser sends the Origin header with every method but GET, and another site's script cannot change it. The Host
-    header is checked as well, since any name can be made to lead to this machine.
+    A browser sends the Origin header with every method but GET, and another site's script cannot change it.
     """
-    return named(request, url) and request.headers.get("origin") == url
+    return request.headers.get("origin") == url
 
 
-def named(request: Request, url: str) -> bool:
-    """Tell whether the request's Host header is the host and port of `url`."""
-    return request.headers.get("host") == urlsplit(url).netloc
+@contextmanager
+def serving_wsgi(
+    app: "WSGIApplication",
+    guard_of: Callable[[str], Guard],
+    address: str,
+    request_handler: type[WSGIRequestHandler],
+) -> Iterator[str]:
+    """Serve a WSGI application on a free port until the block is left. Yields the base URL, which has its guard."""
+    with bound(address) as listener:
+        url = base_url(address, listener.getsockname()[1])
+        server = make_server(
+            address,
+            listener.getsockname()[1],
+            _guarded_wsgi(app, guard_of(url)),
+            threaded=True,
+            request_handler=request_handler,
+            fd=listener.fileno(),
+        )
+        with serving(server):
+            yield url
+
+
+def _guarded_app(app: ASGIApp, guard: Guard) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        target = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        request = GuardedRequest(scope["method"], target, scope["path"], headers)
+        response, body = guard.response_without_body(request), b""
+        if response is None:
+            try:
+                body = await _body(receive, most) if (most := guard.body_bytes(request)) else b""
+            except HTTPException as error:
+                response = GuardResponse(error.status_code, error.detail)
+            else:
+                # In a thread: a signature of a large body takes a while.
+                response = (
+                    guard.response(request, body)
+                    if not most
+                    else await asyncio.to_thread(guard.response, request, body)
+                )
+        if response is not None:
+            await _asgi_response(response)(scope, receive, send)
+        else:
+            await app(scope, _replayed(body, receive) if most else receive, send)
+
+    return answer
+
+
+async def _body(receive: Receive, most_bytes: int) -> bytes:
+    """Raises HTTPException 413."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most_bytes:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {most_bytes} bytes.")
+    return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _asgi_response(response: GuardResponse) -> Response:
+    return Response(_text(response), response.status, headers=_headers(response))
+
+
+def _guarded_wsgi(app: "WSGIApplication", guard: Guard) -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request = _wsgi_request(environ)
+        response = guard.response_without_body(request)
+        if response is None:
+            most = guard.body_bytes(request)
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if most and (length > most or environ.get("wsgi.input_terminated")):
+                response = GuardResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body needs 0 to {most} bytes.")
+            else:
+                body = environ["wsgi.input"].read(length) if most else b""
+                if most:
+                    environ["wsgi.input"] = BytesIO(body)
+                response = guard.response(request, body)
+        origin = request.only("origin")
+        if response is None:
+            return app(environ, _for_pages_of(origin, start_response))
+        headers = _headers(response) | {"Content-Length": str(len(_text(response))), "Connection": "close"}
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", list(headers.items()))
+        return [_text(response)]
+
+    return answer
+
+
+def _wsgi_request(environ: "WSGIEnvironment") -> GuardedRequest:
+    named = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
+    typed = [
+        (name.replace("_", "-").lower(), environ[name])
+        for name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+        if environ.get(name)
+    ]
+    return GuardedRequest(environ["REQUEST_METHOD"], environ["REQUEST_URI"], environ["PATH_INFO"], [*named, *typed])
+
+
+def _for_pages_of(origin: str, start_response: "StartResponse") -> "StartResponse":
+    """Let only the pages read a response that the guard lets send requests: the application says it of all pages."""
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        kept = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
+        if origin:
+            kept += [
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Expose-Headers", "ETag"),
+                ("Vary", "Origin"),
+            ]
+        return start_response(status, kept, *more)
+
+    return start
+
+
+def _text(response: GuardResponse) -> bytes:
+    return json.dumps({"error": "FORBIDDEN", "message": response.message}).encode() if response.message else b""
+
+
+def _headers(response: GuardResponse) -> dict[str, str]:
+    kind = {"Content-Type": "application/json"} if response.message else {}
+    return {**kind, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **response.headers}

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from admin_client import add_plugin
 from guildhook_local.http_api import http_api
+from guildhook_local.serve import admin_secret
 from project import ROOT
 
 _DOCUMENT = json.loads((ROOT / "web" / "openapi.json").read_text())
@@ -40,7 +41,7 @@ schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.N
 
 @pytest.fixture(scope="module")
 def url(admin):
-    with http_api(admin.stack.admin_handler) as url:
+    with http_api(admin.stack.admin_handler, admin_secret(admin.stack)) as url:
         yield url
 
 

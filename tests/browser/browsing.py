@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, expect, sync_playwright
 
-from guildhook_local.serve import missing_pages
+from guildhook_local.serve import Served, missing_pages
 from project import ROOT
 
 _AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -97,6 +97,14 @@ def opened_page(browser: Browser, complaints: Complaints, **options: Any) -> Ite
         page = context.new_page()
         complaints.listen_to(page)
         yield page
+
+
+def enter(page: Page, served: Served) -> None:
+    """Let the page's context into the system, as the printed link does."""
+    name, _, secret = served.system.chat.session.cookie.partition("=")
+    page.context.add_cookies(
+        [{"name": name, "value": secret, "url": served.admin_url, "httpOnly": True, "sameSite": "Strict"}]
+    )
 
 
 def choose_person(page: Page, name: str) -> None:

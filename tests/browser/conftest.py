@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, opened_page
+from browser.browsing import BrowserMissingError, Complaints, check_what_is_needed, enter, opened_page
 from guildhook_local.issuer import Person
 from guildhook_local.serve import Served, serving
 from guildhook_local.stack import LocalGuild
@@ -39,12 +39,18 @@ def complaints() -> Iterator[Complaints]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, complaints: Complaints, steady_network: None) -> Iterator[Callable[..., Page]]:
-    """Opens a page in a context of its own, in which nobody is signed in; options are the context's."""
+def open_page(
+    browser: Browser, served: Served, complaints: Complaints, steady_network: None
+) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a context of its own, which has opened the printed link, and in which nobody is signed in;
+    options are the context's.
+    """
     with ExitStack() as pages:
 
         def open_page(**options: object) -> Page:
-            return pages.enter_context(opened_page(browser, complaints, **options))
+            page = pages.enter_context(opened_page(browser, complaints, **options))
+            enter(page, served)
+            return page
 
         yield open_page
 

@@ -16,6 +16,7 @@ from browser.browsing import (
     BrowserMissingError,
     Complaints,
     check_what_is_needed,
+    enter,
     opened_page,
     sign_in,
     started_browser,
@@ -45,6 +46,7 @@ def main() -> None:
 def _take(browser: Browser, served: Served, show: Callable[[Page, Served], None], color_scheme: str, to: Path) -> None:
     complaints = Complaints()
     with opened_page(browser, complaints, color_scheme=color_scheme, viewport=_SIZE, reduced_motion="reduce") as page:
+        enter(page, served)
         show(page, served)
         page.screenshot(path=to, animations="disabled", caret="hide")
     if complaints.unexpected():

@@ -28,6 +28,7 @@ from guildhook.errors import InfrastructureError
 from guildhook_local.aws import aws_server
 from guildhook_local.chat_server import Fault as ChatFault
 from guildhook_local.function import LambdaContext
+from guildhook_local.guard import Admitted
 from guildhook_local.postgres import Postgres, create_migrated_template, restartable_postgres
 from guildhook_local.stack import MIGRATIONS, LocalGuild, Servers, Stack, stack
 from project import ROOT
@@ -304,12 +305,13 @@ def reply(content: str) -> tuple[int, str, int]:
 def running(
     guilds: int, handlers: int, function_timeout_seconds: float, visibility_timeout_seconds: int
 ) -> Iterator[System]:
+    admitted = Admitted()
     with (
         _moto_made_for_load(),
         restartable_postgres() as postgres,
-        aws_server() as aws,
+        aws_server(admitted=admitted) as aws,
         stack(
-            Servers(postgres.url, aws, create_migrated_template(postgres.url, MIGRATIONS)),
+            Servers(postgres.url, aws, create_migrated_template(postgres.url, MIGRATIONS), admitted=admitted),
             visibility_timeout_seconds,
             environment=_SETTINGS,
         ) as parts,
@@ -322,6 +324,7 @@ def running(
             }
         ) as ways,
     ):
+        admitted.hosts.update(urlsplit(_url(ways[name])).netloc for name in ("chat", "s3", "sqs"))
         queue_url = _url(ways["sqs"]) + urlsplit(parts.queue.url).path
         environment = {
             **parts.environment,

@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,12 @@ def test_commands_that_need_nothing_run(run, block):
 @pytest.mark.parametrize("block", marked("serve"), ids=by_id)
 def test_commands_for_the_served_system_run(run, served, block):
     (token,) = [script(each) for each in marked("serve") if str(each).startswith(TOKEN)]
-    begin = token.replace("http://127.0.0.1:8470", served.admin_url).replace("http://127.0.0.1:8471", served.chat_url)
+    printed = {
+        "http://127.0.0.1:8470": served.admin_url,
+        "http://127.0.0.1:8471": served.chat_url,
+        "the-key-of-the-link": served.admin_link.partition("=")[2],
+    }
+    begin = reduce(lambda text, name: text.replace(name, printed[name]), printed, token)
     commands = "" if str(block).startswith(TOKEN) else script(block)
     asked = 'echo; curl --silent --fail "$API/plugins" --header "Authorization: Bearer $TOKEN"'
     output = run(f"{begin}{commands}{asked}\n", served.system.environment)

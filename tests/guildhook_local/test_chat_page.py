@@ -34,7 +34,8 @@ def http():
 def ask(running, http):
     def ask(method, path, body=None, headers=None):
         given = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        return http.request(method, running.url + path, body=given, headers={"Origin": running.url, **(headers or {})})
+        known = {"Origin": running.url, "Cookie": running.session.cookie}
+        return http.request(method, running.url + path, body=given, headers={**known, **(headers or {})})
 
     return ask
 
@@ -120,7 +121,8 @@ def test_a_request_with_another_host_name_is_refused(ask, path):
 
 def test_new_messages_are_streamed_as_events(running, http, place):
     _, channel = place
-    with http.request("GET", f"{running.url}/chat/events", preload_content=False) as response:
+    cookie = {"Cookie": running.session.cookie}
+    with http.request("GET", f"{running.url}/chat/events", preload_content=False, headers=cookie) as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")
         assert event(response) == ": here"
         running.say_as(channel, ADA, "first")
@@ -157,6 +159,6 @@ def test_nothing_else_of_the_machine_is_served(ask, name):
 
 def test_a_page_that_is_not_built_names_the_command_that_builds_it(chat_server, http, tmp_path):
     with chat_server.running(more=page_routes(chat_server, tmp_path)) as url:
-        answer = http.request("GET", url)
+        answer = http.request("GET", url, headers={"Cookie": chat_server.session.cookie})
     assert answer.status == 503
     assert "make page" in answer.data.decode()

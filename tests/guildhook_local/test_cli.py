@@ -380,9 +380,12 @@ def test_prune_takes_credentials_from_the_operators_profile(configured, as_json,
     with psycopg.connect(configured.database_url) as connection:
         connection.execute("DELETE FROM plugins")
     profiles = tmp_path / "credentials"
-    profiles.write_text("[default]\naws_access_key_id = local\naws_secret_access_key = local\n")
-    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    environment = {name: value for name, value in configured.environment.items() if name not in keys}
+    keys = configured.aws.keys
+    profiles.write_text(
+        f"[default]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret_access_key}\n"
+    )
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environment = {name: value for name, value in configured.environment.items() if name not in names}
     environment |= {"AWS_SHARED_CREDENTIALS_FILE": str(profiles), "AWS_EC2_METADATA_DISABLED": "true"}
     command = [sys.executable, "-c", "from guildhook_local.cli import main; main()", "prune", "--older-than-days", "0"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

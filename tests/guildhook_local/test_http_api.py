@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import urllib3
 
+from guildhook_local.guard import BrowserSession
 from guildhook_local.http_api import MAX_ANSWER_BYTES, MAX_BODY_BYTES, http_api
 
 
@@ -21,13 +22,16 @@ def ask():
             events.append(event)
             return function(event) if callable(function) else function
 
-        with http_api(handler) as url, urllib3.PoolManager(retries=False) as http:
-            response = http.request(method, url + path, redirect=False, **options)
+        headers = urllib3.HTTPHeaderDict(options.pop("headers", {}))
+        headers.add("Cookie", SESSION.cookie)
+        with http_api(handler, SESSION) as url, urllib3.PoolManager(retries=False) as http:
+            response = http.request(method, url + path, redirect=False, headers=headers, **options)
         return response, events[0] if events else None
 
     return ask
 
 
+SESSION = BrowserSession()
 OK = {"statusCode": 200}
 
 
@@ -37,7 +41,7 @@ def test_a_request_is_an_event_of_format_2(ask):
     _, event = ask(OK, "GET", "/api/a%20b?x=1&x=2&y=%C3%A9", headers=headers)
     assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/api/a b", "x=1&x=2&y=%C3%A9")
     assert event["queryStringParameters"] == {"x": "1,2", "y": "é"}
-    assert event["cookies"] == ["a=1", "b=2"]
+    assert event["cookies"] == ["a=1", "b=2", SESSION.cookie]
     assert event["headers"]["x-twice"] in ("1,2", "1, 2")
     assert "cookie" not in event["headers"]
     asked = event["requestContext"]["http"]
@@ -119,19 +123,21 @@ def test_the_function_has_one_request_at_a_time():
         inside.pop()
         return OK
 
-    with http_api(handler) as url, ThreadPoolExecutor(4) as threads:
-        statuses = list(threads.map(lambda _: urllib3.request("GET", url).status, range(20)))
+    with http_api(handler, SESSION) as url, ThreadPoolExecutor(4) as threads:
+        statuses = list(
+            threads.map(lambda _: urllib3.request("GET", url, headers={"Cookie": SESSION.cookie}).status, range(20))
+        )
     assert (statuses, most) == ([200] * 20, 1)
 
 
 def test_a_taken_port_is_an_error():
-    with http_api(lambda *_: OK) as url:
+    with http_api(lambda *_: OK, SESSION) as url:
         port = int(url.rpartition(":")[2])
-        with pytest.raises(OSError, match="in use"), http_api(lambda *_: OK, port=port):
+        with pytest.raises(OSError, match="in use"), http_api(lambda *_: OK, SESSION, port=port):
             pass
 
 
 def test_the_admin_api_answers(system):
-    with http_api(system.admin_handler) as url:
-        response = urllib3.request("GET", f"{url}/api/health")
+    with http_api(system.admin_handler, SESSION) as url:
+        response = urllib3.request("GET", f"{url}/api/health", headers={"Cookie": SESSION.cookie})
     assert (response.status, json.loads(response.data)["status"]) == (200, "ok")

@@ -10,7 +10,7 @@ import jwt
 import pytest
 import urllib3
 
-from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Person
+from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer, Person
 
 ADA = uuid4()
 BACK = "http://127.0.0.1:8470/signed-in"
@@ -51,7 +51,7 @@ def http(issuer):
 
 
 def own(issuer):
-    return {"Origin": issuer.url.removesuffix("/oidc")}
+    return {"Origin": issuer.url.partition("/oidc")[0], "Cookie": issuer.session.cookie}
 
 
 @pytest.fixture
@@ -170,11 +170,25 @@ def test_nobody_is_signed_in_without_being_asked(http):
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Origin": "https://elsewhere.example"}, {"Origin": "http://rebound.example", "Host": "rebound.example"}],
+    [
+        {"Origin": None},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": ORIGIN},  # its pages may ask for tokens, and sign nobody in
+        {"Cookie": None},
+        {"Cookie": "guildhook-1=guess"},
+    ],
 )
-def test_a_sign_in_from_another_site_is_refused(http, headers):
-    response = http("POST", "/authorize", {**ASKED, "user": ADA}, headers)
+def test_a_sign_in_from_another_site_or_browser_is_refused(http, issuer, headers):
+    given = {name: value for name, value in (own(issuer) | headers).items() if value is not None}
+    response = http("POST", "/authorize", {**ASKED, "user": ADA}, given)
     assert (response.status, response.headers.get("Location")) == (403, None)
+
+
+def test_the_issuer_knows_its_own_tokens(issuer, chat_server):
+    assert issuer.has_signed(issuer.issue(ADA, "Ada", exp=5, aud=None))
+    other = Issuer(chat_server.people, chat_server.session)
+    for token in ("", "guess", other.issue(ADA, "Ada"), jwt.encode({"sub": str(ADA)}, "k" * 32, "HS256")):
+        assert not issuer.has_signed(token)
 
 
 def test_an_unknown_person_cannot_sign_in(http, issuer):

@@ -5,6 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from guildhook_local.lambda_api import MAX_PAYLOAD_BYTES, lambda_api
+from guildhook_local.signatures import KeyPair
 
 
 def echo(event, context):
@@ -22,13 +23,14 @@ def talks(_event, _context):
 @pytest.fixture
 def lambda_():
     """boto3's client, which understands Lambda's answers."""
-    with lambda_api({"echo": echo, "fails": fails, "talks": talks, "odd": lambda *_: object()}) as url:
+    keys = KeyPair()
+    with lambda_api({"echo": echo, "fails": fails, "talks": talks, "odd": lambda *_: object()}, keys) as url:
         yield boto3.client(
             "lambda",
             endpoint_url=url,
             region_name="eu-central-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
         )
 
 

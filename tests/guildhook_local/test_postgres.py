@@ -1,9 +1,12 @@
-from urllib.parse import urlsplit
+import stat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 import pytest
 
-from guildhook_local.postgres import data_home, postgres_server
+from guildhook_local.postgres import DataHomeError, data_home, postgres_server
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,35 @@ def test_without_an_address_it_listens_on_none():
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
-def test_data_is_in_a_folder_with_room_and_otherwise_among_temporary_files(tmp_path):
-    assert data_home(tmp_path, free_bytes=1) == tmp_path
-    assert data_home(tmp_path, free_bytes=2**62) is None
-    assert data_home(tmp_path / "missing", free_bytes=1) is None
+@pytest.fixture
+def folder():
+    with TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_data_is_in_memory_with_room_and_otherwise_among_temporary_files(folder):
+    memory, disk = folder / "memory", folder / "disk"
+    memory.mkdir()
+    disk.mkdir()
+    assert data_home(memory, free_bytes=1, disk=[disk]) == memory
+    assert data_home(memory, free_bytes=2**62, disk=[disk]) == disk
+    assert data_home(folder / "missing", free_bytes=1, disk=[disk]) == disk
+
+
+@pytest.mark.parametrize("name", ["a" * 90, "a b", "$(id)", "it's", '"quoted"', "\udcff", "missing/folder"])
+def test_a_path_that_postgres_cannot_use_is_passed_over(folder, name):
+    odd = folder / name
+    if not name.startswith("missing"):
+        odd.mkdir()
+    assert data_home(folder / "missing", disk=[odd, folder]) == folder
+    with pytest.raises(DataHomeError, match="set TMPDIR to a folder") as raised:
+        data_home(folder / "missing", disk=[odd])
+    assert "\n" not in str(raised.value)
+
+
+def test_no_other_user_of_the_machine_reaches_the_socket():
+    with postgres_server() as url:
+        folder = Path(dict(parse_qsl(urlsplit(url).query))["host"])
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (socket,) = folder.glob(".s.PGSQL.*[0-9]")
+        assert socket.is_socket()

@@ -2,6 +2,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -45,6 +46,16 @@ def running(tmp_path_factory):
         yield process, shown, file
 
 
+@contextmanager
+def entered(link):
+    """Open a printed link as a browser does. Yields the address, and a client with the cookie."""
+    with urllib3.PoolManager(retries=False) as http:
+        answer = http.request("GET", link, redirect=False)
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        http.headers = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+        yield link.partition("/?")[0], http
+
+
 def say(process, text):
     process.stdin.write(text)
     process.stdin.flush()
@@ -62,20 +73,23 @@ def test_typed_messages_are_answered_until_serve_is_interrupted(ends):
 
 def test_messages_of_the_chat_page_are_answered_also_after_the_end_of_input(running):
     process, shown, _ = running
-    (chat,) = shown["chat page"]
+    (link,) = shown["chat page"]
     body = {"user_id": str(BEN), "content": "!ping"}
     path = f"/chat/channels/{CHANNEL_ID}/messages"
-    assert urllib3.request("POST", chat + path, json=body, headers={"Origin": chat}).status == 201
+    with entered(link) as (chat, http):
+        assert http.request("POST", chat + path, json=body, headers={**http.headers, "Origin": chat}).status == 201
     assert process.stdout.readline() == "Guildhook: pong\n"
     assert process.poll() is None
 
 
 def test_the_admin_page_has_its_api_and_says_where_to_sign_in(running):
     _, shown, _ = running
-    (admin,), (chat,) = shown["admin page"], shown["chat page"]
-    assert urllib3.request("GET", f"{admin}/api/health").json()["status"] == "ok"
-    assert urllib3.request("GET", f"{admin}/api/sign-in").json()["issuer"] == f"{chat}/oidc"
-    assert urllib3.request("GET", f"{chat}/oidc/.well-known/openid-configuration").status == 200
+    (link,), (chat_link,) = shown["admin page"], shown["chat page"]
+    with entered(link) as (admin, http):
+        assert http.request("GET", f"{admin}/api/health").json()["status"] == "ok"
+        issuer = http.request("GET", f"{admin}/api/sign-in").json()["issuer"]
+    assert issuer.startswith(chat_link.partition("?")[0] + "oidc/")
+    assert urllib3.request("GET", f"{issuer}/.well-known/openid-configuration").status == 200
 
 
 def test_serve_lists_the_people_with_their_guilds(running):
@@ -128,8 +142,11 @@ def test_the_environment_for_containers_names_the_host_as_they_know_it(running):
     _, shown, file = running
     (functions, variables) = json.loads(file.read_text()).popitem()
     assert functions == "Parameters"
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert shown["sam local"] == [f"--env-vars {file}"]
+    credentials = file.with_name("credentials")
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (file.parent, file, credentials)] == [0o700, 0o600, 0o600]
+    assert shown["sam local"] == [f"AWS_SHARED_CREDENTIALS_FILE={credentials} sam local … --env-vars {file}"]
+    assert shown["AWS keys"] == [f"{variables['AWS_ACCESS_KEY_ID']} {variables['AWS_SECRET_ACCESS_KEY']}"]
+    assert variables["AWS_SECRET_ACCESS_KEY"] in credentials.read_text()
     assert "127.0.0.1" not in str(variables)
     database = urlsplit(variables["GUILDHOOK_DATABASE_URL"])
     assert (database.username, database.password) == ("guildhook", None)

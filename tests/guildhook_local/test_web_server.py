@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from guildhook_local.aws import aws_server
+from guildhook_local.guard import Admitted, Guard
 from guildhook_local.web_server import listening, serving, serving_app
 
 # This many stops would take 25 s with a poll of half a second, and 10 s with a poll of a fifth.
@@ -51,6 +52,20 @@ def hello(*more):
         return PlainTextResponse("hi")
 
     return Starlette(routes=[Route("/", answer), *more])
+
+
+class Open:
+    """A check of a secret that lets everybody in."""
+
+    def body_bytes(self, _request):
+        return 0
+
+    def response(self, _request, _body):
+        return None
+
+
+def guard(url):
+    return Guard(url, Open(), Admitted())
 
 
 def waits_between_parts(connection):
@@ -114,14 +129,14 @@ def test_moto_stops_at_once(soon):
 
 def test_an_application_that_has_answered_nothing_stops_at_once(soon):
     for _ in range(STOPS):
-        with listening("127.0.0.1") as (listener, _url), serving_app(hello(), listener, "test"):
+        with listening("127.0.0.1") as (listener, url), serving_app(hello(), guard(url), listener, "test"):
             pass
 
 
 def test_an_application_stops_at_once_beside_a_client_that_keeps_its_connection(soon):
     with urllib3.PoolManager(retries=False) as http:
         for _ in range(STOPS):
-            with listening("127.0.0.1") as (listener, url), serving_app(hello(), listener, "test"):
+            with listening("127.0.0.1") as (listener, url), serving_app(hello(), guard(url), listener, "test"):
                 assert http.request("GET", url).data == b"hi"
 
 
@@ -132,7 +147,10 @@ def test_an_application_stops_at_once_where_the_client_has_left_its_request(soon
         entered.set()
         await asyncio.sleep(60)
 
-    with listening("127.0.0.1") as (listener, url), serving_app(hello(Route("/sleep", sleep)), listener, "test"):
+    with (
+        listening("127.0.0.1") as (listener, url),
+        serving_app(hello(Route("/sleep", sleep)), guard(url), listener, "test"),
+    ):
         with urllib3.PoolManager(retries=False) as http, pytest.raises(urllib3.exceptions.ReadTimeoutError):
             http.request("GET", f"{url}/sleep", timeout=0.1)
         assert entered.is_set()
@@ -151,7 +169,7 @@ def test_an_application_ends_a_request_that_goes_on_for_too_long(soon):
         await asyncio.sleep(60)
 
     with listening("127.0.0.1") as (listener, url), ThreadPoolExecutor(1) as pool:
-        with serving_app(hello(Route("/sleep", sleep)), listener, "test"):
+        with serving_app(hello(Route("/sleep", sleep)), guard(url), listener, "test"):
             answer = pool.submit(get, f"{url}/sleep")
             assert entered.wait(60)
         assert answer.result().status == 500
@@ -167,7 +185,7 @@ def test_an_answer_in_progress_arrives_whole():
         return PlainTextResponse(b"x" * size)
 
     with listening("127.0.0.1") as (listener, url), ThreadPoolExecutor(1) as pool:
-        with serving_app(hello(Route("/slow", answer)), listener, "test"):
+        with serving_app(hello(Route("/slow", answer)), guard(url), listener, "test"):
             response = pool.submit(get, f"{url}/slow")
             assert entered.wait(60)
             left.set()

@@ -126,8 +126,7 @@ class Sam:
                 env={
                     **os.environ,
                     "SAM_CLI_TELEMETRY": "0",
-                    "AWS_ACCESS_KEY_ID": "local",
-                    "AWS_SECRET_ACCESS_KEY": "local",
+                    "AWS_SHARED_CREDENTIALS_FILE": str(self.environment.with_name("credentials")),
                     "AWS_ENDPOINT_URL_STS": self.aws,
                 },
                 cwd=ROOT,

@@ -7,6 +7,7 @@ from guildhook.aws.access import AwsAccess
 from guildhook.aws.functions import MAX_PAYLOAD_BYTES, LambdaFunction
 from guildhook.errors import InfrastructureError
 from guildhook_local.lambda_api import lambda_api
+from guildhook_local.signatures import KeyPair
 from http_server import Answer, http_server
 
 VARIABLE = "GUILDHOOK_TEST_RUN_FUNCTION"
@@ -36,7 +37,8 @@ def test_a_function_may_be_named_by_its_arn(environment):
 
 
 def test_the_function_gets_the_payload(environment):
-    with lambda_api({"trial": lambda event, _context: {"got": event}}) as url:
+    keys = KeyPair("id", "s3cret")
+    with lambda_api({"trial": lambda event, _context: {"got": event}}, keys) as url:
         environment["AWS_ENDPOINT_URL_LAMBDA"] = url
         answer = LambdaFunction(AwsAccess(environment), "trial", VARIABLE).invoke('["ü"]'.encode())
     assert json.loads(answer) == {"got": ["ü"]}

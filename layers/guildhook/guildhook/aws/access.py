@@ -48,17 +48,36 @@ class AwsAccess:
         Without credentials in the environment it uses those of a profile or of the machine, as the AWS CLI does.
         """
         import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        # botocore would take proxies and certificates from the environment of the process.
+        return boto3.Session(botocore_session=self._session()).client(
+            service,
+            region_name=self._region,
+            endpoint_url=self.endpoint(service.upper()),
+            verify=self.environment.get("AWS_CA_BUNDLE") or True,
+            config=config.merge(Config(proxies={})),
+        )
+
+    def _session(self) -> Any:
+        """A session of botocore that has its settings from the environment. By itself it reads that of the process."""
+        from botocore.configprovider import (  # noqa: PLC0415
+            BOTOCORE_DEFAUT_SESSION_VARIABLES,
+            ConfigChainFactory,
+        )
         from botocore.session import Session  # noqa: PLC0415
 
         session = Session()
+        chains = ConfigChainFactory(session, self.environment)
+        settings = session.get_component("config_store")
+        for name, (in_file, variables, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items():
+            settings.set_config_provider(name, chains.create_config_chain(name, variables, in_file, default, convert))
         session.register_component("data_loader", _service_models())
         resolver = session.get_component("credential_provider")
         for provider in self._credential_resolver().providers:
             resolver.insert_after(provider.METHOD, provider)
             resolver.remove(provider.METHOD)  # this is botocore's own, which reads the environment of the process
-        return boto3.Session(botocore_session=session).client(
-            service, region_name=self._region, endpoint_url=self.endpoint(service.upper()), config=config
-        )
+        return session
 
     @property
     def _region(self) -> str | None:
