@@ -18,10 +18,11 @@ BORDERS = {
     # This room imports no function: it receives the one that it starts.
     "startup": {"errors"},
     "http_bodies": set(),
+    "whole_numbers": set(),
     # The parts import neither each other nor a room above them.
     "aws": {"errors", "http_bodies"},
-    "sandbox": {"errors", "model"},
-    "plugin_settings": {"aws", "errors"},
+    "sandbox": {"errors", "model", "whole_numbers"},
+    "plugin_settings": {"aws", "errors", "whole_numbers"},
     "modules": {"aws", "errors", "model"},
     "store": {"aws", "errors", "model"},
     "chat": {"aws", "errors", "http_bodies", "model"},
@@ -43,6 +44,7 @@ BORDERS = {
         "store",
         "trials",
         "versions",
+        "whole_numbers",
     },
     "sweeper": {"aws", "configuration", "events", "stage", "store", "versions"},
     "observability": {"admin", "errors", "events", "model", "store", "sweeper", "trials", "versions"},

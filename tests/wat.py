@@ -58,6 +58,30 @@ LOOPS = plugin(on_message("(loop (br 0))"))
 ECHOES_TO_LOG = plugin(on_message("(call $log (local.get $message) (local.get $length))"))
 
 
+ENVIRONMENT = plugin(
+    on_message(
+        # A list of pairs of texts: log the name and the value of each.
+        """(local $at i32) (local $end i32)
+        (call $environment (i32.const 8))
+        (local.set $at (i32.load (i32.const 8)))
+        (local.set $end (i32.add (local.get $at) (i32.mul (i32.load (i32.const 12)) (i32.const 16))))
+        (block $done (loop $next
+          (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+          (call $log (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))
+          (call $log (i32.load offset=8 (local.get $at)) (i32.load offset=12 (local.get $at)))
+          (local.set $at (i32.add (local.get $at) (i32.const 16)))
+          (br $next)))""",
+        '(import "host" "environment" (func $environment (param i32)))',
+    ),
+    imports="""(import "wasi:cli/environment@0.2.9" (instance $env
+        (export "get-environment" (func (result (list (tuple string string)))))))""",
+    lowered="""(core func $environment (canon lower (func $env "get-environment")
+        (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
+    exported='(export "environment" (func $environment))',
+)
+"""Logs name and value of each variable of its environment."""
+
+
 def logs(text: str, times: int = 1) -> bytes:
     call = f"(call $log (i32.const 16) (i32.const {len(text.encode())}))"
     return plugin(on_message(call * times, _data(16, text)))

@@ -244,42 +244,24 @@ def test_debug_names_of_functions_are_not_read(run):
     assert (result.outcome, result.detail) == (Outcome.TRAP, "wasm trap: wasm `unreachable` instruction executed")
 
 
-ENVIRONMENT = wat.plugin(
-    wat.on_message(
-        # A list of pairs of texts: log the name and the value of each.
-        """(local $at i32) (local $end i32)
-        (call $environment (i32.const 8))
-        (local.set $at (i32.load (i32.const 8)))
-        (local.set $end (i32.add (local.get $at) (i32.mul (i32.load (i32.const 12)) (i32.const 16))))
-        (block $done (loop $next
-          (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-          (call $log (i32.load (local.get $at)) (i32.load offset=4 (local.get $at)))
-          (call $log (i32.load offset=8 (local.get $at)) (i32.load offset=12 (local.get $at)))
-          (local.set $at (i32.add (local.get $at) (i32.const 16)))
-          (br $next)))""",
-        '(import "host" "environment" (func $environment (param i32)))',
-    ),
-    imports="""(import "wasi:cli/environment@0.2.9" (instance $env
-        (export "get-environment" (func (result (list (tuple string string)))))))""",
-    lowered="""(core func $environment (canon lower (func $env "get-environment")
-        (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
-    exported='(export "environment" (func $environment))',
-)
-
-
 def test_scalar_settings_are_the_environment(run):
     settings = {"greeting": "hi", "times": 3, "loud": True, "nested": {"not": "shown"}, "none": None}
-    result = run(ENVIRONMENT, settings=settings)
+    result = run(wat.ENVIRONMENT, settings=settings)
     assert result.logs == ("greeting", "hi", "times", "3", "loud", "true")
 
 
 def test_settings_that_are_no_unicode_harm_no_other_run(run):
-    assert run(ENVIRONMENT, settings={"half": "\ud83d", "\ud83d": "name"}).logs == ("half", "?", "?", "name")
+    assert run(wat.ENVIRONMENT, settings={"half": "\ud83d", "\ud83d": "name"}).logs == ("half", "?", "?", "name")
     assert run(wat.TRAPS).outcome is Outcome.TRAP
 
 
+def test_whole_numbers_of_settings_are_integers(run):
+    settings = {"a": 3.0, "b": -0.0, "c": 0.5, "d": "1.0"}
+    assert run(wat.ENVIRONMENT, settings=settings).logs == ("a", "3", "b", "0", "c", "0.5", "d", "1.0")
+
+
 def test_large_settings_cost_fuel(run):
-    result = run(ENVIRONMENT, settings={"large": "x" * 10_000}, limits=limits(fuel=20_000))
+    result = run(wat.ENVIRONMENT, settings={"large": "x" * 10_000}, limits=limits(fuel=20_000))
     assert result.outcome is Outcome.OUT_OF_FUEL
 
 
@@ -295,7 +277,7 @@ class BrokenSettings(dict[str, object]):
 
 
 def test_a_fault_in_a_host_function_affects_its_own_run_alone(run):
-    result = run(ENVIRONMENT, settings=BrokenSettings(ZeroDivisionError("secret")))
+    result = run(wat.ENVIRONMENT, settings=BrokenSettings(ZeroDivisionError("secret")))
     assert (result.outcome, result.detail) == (Outcome.INTERNAL, "host function failed: ZeroDivisionError")
     assert run(wat.TRAPS).outcome is Outcome.TRAP
     assert run(wat.SILENT).outcome is Outcome.OK
@@ -304,10 +286,10 @@ def test_a_fault_in_a_host_function_affects_its_own_run_alone(run):
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()])
 def test_any_exception_in_a_host_function_leaves_the_guest_first(run, fault):
     if isinstance(fault, Exception):
-        assert run(ENVIRONMENT, settings=BrokenSettings(fault)).outcome is Outcome.INTERNAL
+        assert run(wat.ENVIRONMENT, settings=BrokenSettings(fault)).outcome is Outcome.INTERNAL
     else:
         with pytest.raises(type(fault)):
-            run(ENVIRONMENT, settings=BrokenSettings(fault))
+            run(wat.ENVIRONMENT, settings=BrokenSettings(fault))
     assert run(wat.TRAPS).outcome is Outcome.TRAP
     assert run(wat.SILENT).outcome is Outcome.OK
 
@@ -322,15 +304,15 @@ class InterruptingSettings(dict[str, object]):
 
 def test_an_interrupt_waits_until_the_guest_is_done(run, default_interrupt):
     with pytest.raises(KeyboardInterrupt):
-        run(ENVIRONMENT, settings=InterruptingSettings(a="b"))
-    assert run(ENVIRONMENT, settings={"a": "b"}).logs == ("a", "b")
+        run(wat.ENVIRONMENT, settings=InterruptingSettings(a="b"))
+    assert run(wat.ENVIRONMENT, settings={"a": "b"}).logs == ("a", "b")
 
 
 LEAVE_NOTHING = {
     "silent": wat.SILENT,
     "trap": wat.TRAPS,
     "loop": wat.LOOPS,
-    "environment": ENVIRONMENT,
+    "environment": wat.ENVIRONMENT,
     "state": wat.remembers(("set", "key", "value"), ("get", "key"), ("set", "", ""), ("delete", "key")),
 }
 

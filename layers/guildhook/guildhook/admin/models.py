@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, St
 
 from guildhook.model import DeliveryState, Outcome, Permission
 from guildhook.sandbox import MAX_WASM_BYTES
+from guildhook.whole_numbers import with_whole_numbers
 
 # Names are shown in lists, logs and terminals. They are one line without invisible and control characters. The two
 # joiners U+200C and U+200D are allowed, because words and emoji contain them.
@@ -50,8 +51,16 @@ PluginDescription = Annotated[
 UtcTime = Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 SecretValue = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Settings = dict[str, Any]
+
+
+def _sha256(digest: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", digest):
+        raise ValueError("is not a SHA-256, which has 64 characters of 0-9 and a-f")
+    return digest.lower()
+
+
+Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"pattern": "^[0-9A-Fa-f]{64}$"})]
+Settings = Annotated[dict[str, Any], AfterValidator(with_whole_numbers)]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The number of a version."""
 # Strict fields take neither text for a number nor 1 for true.

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from guildhook.errors import InvalidSchemaError
+from guildhook.whole_numbers import with_whole_numbers
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -314,15 +315,7 @@ def _prepared(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _canonical(value: object) -> str:
     """A text that is equal for two values if and only if JSON Schema calls them equal: 1 and 1.0, not 1 and true."""
-    return json.dumps(_with_whole_numbers(value), sort_keys=True)
-
-
-def _with_whole_numbers(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _with_whole_numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_with_whole_numbers(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps(with_whole_numbers(value), sort_keys=True)
 
 
 @cache

@@ -21,6 +21,7 @@ from guildhook.sandbox import c_api
 from guildhook.sandbox.c_api import Argument, Err, HostResult, Ok, Option, Store, Text
 from guildhook.sandbox.compiling.wrapper import HOST
 from guildhook.sandbox.limits import Limits
+from guildhook.whole_numbers import with_whole_numbers
 
 # The fuel that a host call and each byte of its texts cost: they take about as long as this many instructions
 # (`make bench` measures both).
@@ -235,7 +236,13 @@ def _refuse_send(run: OngoingRun, channel_id: str, content: str) -> str | None:
 
 
 def _get_settings(run: OngoingRun) -> str:
-    return json.dumps(run.settings, ensure_ascii=False, separators=(",", ":"))
+    text = _compact_json(run.settings)
+    # Rows that were written directly may have 3.0. A search of the text is cheaper than a walk through all settings.
+    return _compact_json(with_whole_numbers(run.settings)) if ".0" in text else text
+
+
+def _compact_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _present(run: OngoingRun, key: Text) -> str | None:
@@ -300,7 +307,7 @@ def _environment(run: OngoingRun) -> str:
         text.replace("\0", _NUL_REPLACEMENT)
         for name, value in run.settings.items()
         if isinstance(value, str | int | float | bool)
-        for text in (name, value if isinstance(value, str) else json.dumps(value))
+        for text in (name, value if isinstance(value, str) else json.dumps(with_whole_numbers(value)))
     ]
     environment = "".join(f"{text}\0" for text in entries)
     size = len(environment.encode(errors="replace"))

@@ -1,3 +1,5 @@
+import json
+
 import psycopg
 import pytest
 
@@ -195,6 +197,15 @@ def test_a_page_fits_the_largest_response_of_a_function(admin, client):
     first = client.get("/plugins").ok()
     assert len(first["items"]) == 2
     assert len(client.get("/plugins", cursor=first["next_cursor"]).ok()["items"]) == 1
+
+
+def test_whole_numbers_of_settings_are_saved_as_integers(admin, client, plugin):
+    path = f"/plugins/{plugin['id']}"
+    saved = client.patch(path, {"settings": {"three": 3.0, "hundred": [1e2], "half": 0.5}}, '"1"').ok()["settings"]
+    assert json.dumps(saved, sort_keys=True) == '{"half": 0.5, "hundred": [100], "three": 3}'
+    # Rows may be written directly.
+    admin.execute("UPDATE plugins SET config = %s WHERE id = %s", '{"three": 3.0}', plugin["id"])
+    assert json.dumps(client.get(path).ok()["settings"]) == '{"three": 3}'
 
 
 def test_settings_are_bounded_and_fit_the_schema_of_the_live_version(admin, client, plugin):

@@ -42,7 +42,7 @@ def test_an_upload_is_announced_sent_and_confirmed(admin, client, path, system):
     ("body", "pointer"),
     [
         ({"wasm_sha256": "0" * 63, "wasm_bytes": 1}, "/wasm_sha256"),
-        ({"wasm_sha256": "A" * 64, "wasm_bytes": 1}, "/wasm_sha256"),
+        ({"wasm_sha256": "g" * 64, "wasm_bytes": 1}, "/wasm_sha256"),
         ({"wasm_sha256": "0" * 64, "wasm_bytes": 0}, "/wasm_bytes"),
         ({"wasm_sha256": "0" * 64, "wasm_bytes": 60 * 1024 * 1024}, "/wasm_bytes"),
         ({"wasm_sha256": "0" * 64, "wasm_bytes": "many"}, "/wasm_bytes"),
@@ -53,6 +53,20 @@ def test_an_impossible_upload_is_refused_before_it_is_sent(client, path, body, p
     answer = client.post(f"{path}/versions", body)
     assert [error["pointer"] for error in answer.body["errors"]] == [pointer]
     assert client.get(f"{path}/versions").ok()["items"] == []
+
+
+def test_a_digest_in_upper_case_is_the_same_digest(client, path):
+    made = client.post(f"{path}/versions", {**ASKED, "wasm_sha256": DIGEST.upper()}, idempotency_key="k").ok(201)
+    assert made["version"]["wasm_sha256"] == DIGEST
+    again = client.post(f"{path}/versions", ASKED, idempotency_key="k").ok(201)
+    assert again["version"]["id"] == made["version"]["id"]
+
+
+def test_the_error_of_a_malformed_digest_is_a_sentence(client, path):
+    answer = client.post(f"{path}/versions", {**ASKED, "wasm_sha256": "0" * 63})
+    assert [error["message"] for error in answer.body["errors"]] == [
+        "is not a SHA-256, which has 64 characters of 0-9 and a-f"
+    ]
 
 
 def test_announcing_twice_with_one_key_is_one_version(admin, client, path):
