@@ -86,7 +86,8 @@ reference: .venv/dev.stamp ## write the reference pages in docs/reference from t
 	$(BIN)/python -m reference
 
 openapi: .venv/dev.stamp ## write the OpenAPI document of the admin API to web/openapi.json
-	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json
+	@# A redirection alone would empty the document before it is known that there is a new one.
+	$(BIN)/python -m guildhook.admin.openapi >web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
 plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/ping PYTHON=$(CURDIR)/$(BIN)/python

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bench.report import Figure, as_json, machine, markdown, table
+from guildhook_local.output_files import replace_file
 
 SECTIONS = ("messages", "levels", "start", "throughput", "growth", "memory")
 """Modules with a function `measure`, which yields figures."""
@@ -32,7 +33,7 @@ def main() -> None:
     print("; ".join(f"{name} {value}" for name, value in machine().items()) + "\n")
     print(markdown(figures) if arguments.markdown else table(figures))
     if arguments.json:
-        arguments.json.write_text(json.dumps(as_json(figures), indent=2) + "\n")
+        replace_file(arguments.json, f"{json.dumps(as_json(figures), indent=2)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any
 import typer.main
 
 from guildhook_local.cli import app
+from guildhook_local.cli.ending import ExitStatus
+from reference.attributes import described_attributes
 from reference.markdown import code, sentence, table, whole_page
 
 
@@ -15,9 +17,18 @@ def page() -> str:
     commands = [part for command in group.commands.values() for part in _command(command)]
     intro = (
         "`guildhook` runs from `.venv/bin/guildhook` after `make demo` or `make serve`. "
-        "The exit status is 0 for success, 1 if a plugin failed or was refused, and 2 for wrong usage."
+        "[Writing a plugin](../plugins.md#the-command-line) describes files, settings and the cache of `run` and "
+        "`check`. With `--json`, a command that fails prints "
+        '`{"error": {"exit_status": N, "message": "…"}}` on standard output.'
     )
-    return whole_page("Command line", intro, *commands)
+    described = described_attributes(ExitStatus)
+    return whole_page(
+        "Command line",
+        intro,
+        table(("exit status", "meaning"), [(code(str(int(each))), described[each.name]) for each in ExitStatus]),
+        table(("option", "meaning", "default"), [_option(option) for option in group.params]),
+        *commands,
+    )
 
 
 def _command(command: Any) -> Iterator[str]:

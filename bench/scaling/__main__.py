@@ -13,6 +13,7 @@ from bench.scaling import log, plots, tables
 from bench.scaling.costs import bill, of_a_mean_day
 from bench.scaling.model import Scenario, simulate
 from bench.scaling.parameters import MIB, Deployment, Workload
+from guildhook_local.output_files import replace_file
 from guildhook_local.stack import servers, stack
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
@@ -67,10 +68,10 @@ def main() -> None:
     plots.caches(caches, FOLDER / "caches.svg")
     figures = {"growth": growth, "flatter": flatter, "batches": batches.values(), "memory": memory.values()}
     as_json = {name: [asdict(outcome) for outcome in outcomes] for name, outcomes in figures.items()}
-    (FOLDER / "figures.json").write_text(json.dumps(as_json, indent=1) + "\n")
-    DOCUMENT.write_text(tables.filled(DOCUMENT.read_text(), written))
+    replace_file(FOLDER / "figures.json", f"{json.dumps(as_json, indent=1)}\n".encode())
+    replace_file(DOCUMENT, tables.filled(DOCUMENT.read_text(), written).encode())
     paid = _costs()
-    DEPLOYMENT.write_text(tables.filled(DEPLOYMENT.read_text(), paid))
+    replace_file(DEPLOYMENT, tables.filled(DEPLOYMENT.read_text(), paid).encode())
     print("\n\n".join([written["growth"], *paid.values()]))
 
 

@@ -12,7 +12,7 @@ from guildhook.model import Message
 GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
 CHANNEL_ID = UUID("6a1d0000-0000-4000-8000-000000000003")
 _TIME = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     "id": "6a1d0000-0000-4000-8000-000000000002",
     "channel_id": str(CHANNEL_ID),
     "author": {
@@ -29,6 +29,9 @@ _MESSAGE = {
     "created_at": _TIME.isoformat(),
     "message_type": "user",
 }
+
+MESSAGE_FIELDS = frozenset({*_MESSAGE, "guild_id"})
+"""The fields by which a JSON object is known as a message."""
 
 
 def sample_message(fields: Mapping[str, Any]) -> Message:

@@ -5,7 +5,6 @@ import os
 import re
 import select
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from guildhook_local.chat_page import BUILT_PAGE
 from guildhook_local.guard import BearerToken, EitherSecret, SecretCheck
 from guildhook_local.http_api import http_api
+from guildhook_local.output_files import replace_file
 from guildhook_local.sample import CHANNEL_ID
 from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plugins, live_through_a_day
 from guildhook_local.stack import ADMIN_API, Stack, servers, stack
@@ -112,25 +112,17 @@ def write_environment(file: Path, system: Stack) -> None:
     """Let containers use the servers of the system, and write a file for `sam local --env-vars`.
 
     A file beside it, `credentials`, is for AWS_SHARED_CREDENTIALS_FILE: sam local gives functions the credentials that
-    it has itself, and no others. Only the user can read the files.
+    it has itself, and no others. Only the user can read the files. Raises OSError.
     """
     system.admitted.hosts.add(CONTAINERS_NAME_OF_THE_HOST)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = system.aws.keys
-    write_secret(file, json.dumps(container_environment(system), indent=2) + "\n")
-    write_secret(
-        file.with_name("credentials"),
+    credentials = (
         f"[{SAM_LOCAL_PROFILE}]\naws_access_key_id = {keys.access_key_id}\n"
-        f"aws_secret_access_key = {keys.secret_access_key}\n",
+        f"aws_secret_access_key = {keys.secret_access_key}\n"
     )
-
-
-def write_secret(file: Path, content: str) -> None:
-    """Write a new file in the place of one that may be there, since others may be able to read that."""
-    descriptor, written = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(descriptor, "w") as new:
-        new.write(content)
-    Path(written).replace(file)
+    replace_file(file, f"{json.dumps(container_environment(system), indent=2)}\n".encode(), private=True)
+    replace_file(file.with_name("credentials"), credentials.encode(), private=True)
 
 
 def container_environment(system: Stack) -> dict[str, dict[str, str]]:

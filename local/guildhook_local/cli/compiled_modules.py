@@ -1,0 +1,74 @@
+"""`guildhook recompile` and `guildhook prune`: the compiled modules in the bucket of an installation."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guildhook.model import Artifact, Refusal
+from guildhook.sandbox import Engine
+from guildhook_local.cli.parameters import AsJson
+from guildhook_local.cli.streams import is_terminal, put, put_json
+from guildhook_local.cli.visible_text import visible
+
+if TYPE_CHECKING:
+    from guildhook.versions.compiler import Compiler
+
+
+def recompile(context: typer.Context, as_json: AsJson = False) -> None:
+    """Compile every enabled plugin that this version has no compiled module of.
+
+    It reads the variables of the compile function. After an update of wasmtime it compiles all plugins: run it before
+    the new version receives messages.
+    """
+    from rich.console import Console  # noqa: PLC0415 - as in progress.py
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console, is_hidden = Console(stderr=True), not is_terminal(sys.stderr)
+    with (
+        _compiler(context.obj) as compiler,
+        Progress(console=console, transient=True, disable=is_hidden) as progress,
+    ):
+        compiled, refused = 0, []
+        for digest in progress.track(compiler.uncompiled(), description="Compiling"):
+            match compiler.compile_stored(digest):
+                case Refusal(reason):
+                    refused.append({"wasm_sha256": digest.hex(), "reason": reason})
+                case Artifact():
+                    compiled += 1
+    if as_json:
+        put_json({"compiled": compiled, "refused": refused})
+    else:
+        put(f"{compiled} compiled, {len(refused)} refused")
+        for refusal in refused:
+            put(f"{refusal['wasm_sha256']}: {visible(refusal['reason'])}")
+
+
+def prune(
+    context: typer.Context,
+    older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Keep younger modules.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Delete compiled modules of other versions of guildhook, and of plugins that are gone."""
+    with _compiler(context.obj) as compiler:
+        pruned = compiler.prune(older_than_days)
+    if as_json:
+        put_json({"pruned": pruned})
+    else:
+        put(f"compiled modules deleted: {pruned}")
+
+
+@contextmanager
+def _compiler(environment: Mapping[str, str]) -> Iterator["Compiler"]:
+    # Only here: `run` and `check` need neither database nor bucket.
+    from guildhook.configuration import CompilerConfiguration, load_configuration  # noqa: PLC0415
+    from guildhook.modules import ArtifactBucket  # noqa: PLC0415
+    from guildhook.store.compiling import CompileStore  # noqa: PLC0415
+    from guildhook.versions.compiler import Compiler  # noqa: PLC0415
+
+    configuration = load_configuration(CompilerConfiguration, environment)
+    with closing(CompileStore(configuration.database)) as store:
+        bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
+        yield Compiler(Engine(), configuration.largest_limits(), bucket, store)

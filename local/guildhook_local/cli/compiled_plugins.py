@@ -1,0 +1,166 @@
+"""Keeps compiled plugins in the user's cache folder, so that an unchanged plugin is compiled once.
+
+The files are native code that this process will run. The folder must therefore be the user's own, and closed to
+everybody else; and a file is loaded only if its bytes have the digest that was noted when it was compiled.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.model import CompiledModule
+from guildhook.modules.artifact_bucket import DamagedArtifactError
+from guildhook.modules.disk_cache import DiskCache
+from guildhook.sandbox import Engine, Inspection, LoadedModule
+from guildhook_local.cli import streams
+from guildhook_local.output_files import replace_file
+
+LIMIT_BYTES: Final = 512 * 1024 * 1024
+"""The size of all compiled plugins in the folder. The least recently used are deleted first."""
+_OWNER_ONLY: Final = 0o700
+_OTHERS: Final = 0o077
+_DIGEST_CHARS: Final = 64
+
+
+class UntrustedFolderError(Exception):
+    """Somebody else can write to the cache folder. The text names it, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPlugins:
+    """The folder, by a descriptor of this process: nobody can put another folder in its place."""
+
+    folder: Path
+
+    def find(self, wasm_sha256: bytes, engine: str) -> Path | None:
+        """The native code of a plugin; None if it is not there, or damaged, or cannot be read."""
+        try:
+            digest = (self._notes / _note(wasm_sha256, engine)).read_text(encoding="ascii")
+            path = self._files.find(bytes.fromhex(digest)) if len(digest) == _DIGEST_CHARS else None
+        except (OSError, ValueError, InfrastructureError, DamagedArtifactError):
+            return None
+        if path is not None:
+            with suppress(OSError):
+                os.utime(path)  # the cache of the next process deletes the oldest files first
+        return path
+
+    def add(self, wasm_sha256: bytes, engine: str, artifact: bytes) -> Path | None:
+        """Keep the native code of a plugin; None if there is no room for it, or the disk fails."""
+        digest = sha256(artifact).digest()
+        try:
+            path = self._files.add(digest, len(artifact), [artifact])
+            self._notes.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+            self._drop_notes_of_deleted_files()
+            replace_file(self._notes / _note(wasm_sha256, engine), digest.hex().encode(), private=True)
+        except (OSError, InfrastructureError):
+            return None
+        return path
+
+    @property
+    def _files(self) -> DiskCache:
+        return DiskCache(self.folder / "modules", LIMIT_BYTES)
+
+    @property
+    def _notes(self) -> Path:
+        return self.folder / "digests"
+
+    def _drop_notes_of_deleted_files(self) -> None:
+        for note in self._notes.iterdir():
+            with suppress(OSError, ValueError):
+                if not (self.folder / "modules" / note.read_text(encoding="ascii")).exists():
+                    note.unlink(missing_ok=True)
+
+
+@contextmanager
+def compiled_plugins(environment: Mapping[str, str]) -> Iterator[CompiledPlugins | None]:
+    """The user's cache folder, which is created if it is missing; None if there is none that can be used.
+
+    Raises UntrustedFolderError.
+    """
+    path = cache_folder(environment)
+    descriptor = _opened(path) if path else None
+    if descriptor is None:
+        yield None
+        return
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+            raise UntrustedFolderError(
+                f"compiled plugins are not kept: {path} must belong to you and be closed to others; delete the folder"
+            )
+        yield CompiledPlugins(Path(f"/proc/self/fd/{descriptor}"))
+    finally:
+        os.close(descriptor)
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """The folder by the XDG Base Directory Specification, which ignores relative paths; None without a home."""
+    for variable, below in (("XDG_CACHE_HOME", "guildhook"), ("HOME", ".cache/guildhook")):
+        base = environment.get(variable, "")
+        if base.startswith("/"):
+            return Path(base, below)
+    return None
+
+
+def load_plugin(
+    engine: Engine,
+    wasm: bytes,
+    inspection: Inspection,
+    environment: Mapping[str, str],
+    compiling: Callable[[], AbstractContextManager[object]],
+) -> LoadedModule:
+    """The module of a plugin, from the user's cache or compiled now.
+
+    `inspection` is that of the plugin, and `compiling` surrounds a compile. Raises InvalidPluginError,
+    InfrastructureError.
+    """
+    if not inspection.accepted:
+        raise InvalidPluginError("; ".join(inspection.reasons))
+    digest = sha256(wasm).digest()
+    try:
+        with compiled_plugins(environment) as kept:
+            if kept is None:
+                return _load_new(engine, _compiled(engine, wasm, compiling))
+            found = kept.find(digest, engine.fingerprint)
+            if found is not None:
+                with suppress(InvalidPluginError):
+                    return engine.load(found, inspection.memories)
+            compiled = _compiled(engine, wasm, compiling)
+            added = kept.add(digest, engine.fingerprint, compiled.artifact)
+            return engine.load(added, inspection.memories) if added else _load_new(engine, compiled)
+    except UntrustedFolderError as error:
+        streams.note(f"guildhook: {error}")
+        return _load_new(engine, _compiled(engine, wasm, compiling))
+
+
+def _compiled(engine: Engine, wasm: bytes, compiling: Callable[[], AbstractContextManager[object]]) -> CompiledModule:
+    with compiling():
+        return engine.compile(wasm)
+
+
+def _load_new(engine: Engine, compiled: CompiledModule) -> LoadedModule:
+    with tempfile.NamedTemporaryFile(prefix="guildhook-", suffix=".cwasm") as file:
+        file.write(compiled.artifact)
+        file.flush()
+        return engine.load(Path(file.name), compiled.memories)  # the mapping outlives the name
+
+
+def _opened(path: Path) -> int | None:
+    """A descriptor of the folder; None if it cannot be created or opened. A symbolic link is not followed."""
+    try:
+        path.parent.mkdir(mode=_OWNER_ONLY, exist_ok=True)  # and no home
+        with suppress(FileExistsError):
+            path.mkdir(mode=_OWNER_ONLY)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _note(wasm_sha256: bytes, engine: str) -> str:
+    return f"{wasm_sha256.hex()}-{engine}"

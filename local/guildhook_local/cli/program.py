@@ -1,0 +1,132 @@
+"""The program: its commands, the options of all of them, and the way from its arguments to an exit status."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from importlib.metadata import version as installed_version
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+import typer.main
+from typer._completion_classes import completion_init
+from typer.completion import shell_complete
+from typer.core import TyperCommand
+
+from guildhook_local.built_environment import continue_in_built_environment
+from guildhook_local.cli import streams
+from guildhook_local.cli.check import check
+from guildhook_local.cli.compiled_modules import prune, recompile
+from guildhook_local.cli.demo import demo
+from guildhook_local.cli.ending import EXPECTED_ERRORS, CommandError, Ending, ExitStatus, as_json, ending_of, wants_json
+from guildhook_local.cli.migrate import migrate
+from guildhook_local.cli.run import run
+from guildhook_local.cli.schema import schema
+from guildhook_local.cli.serve import serve
+from guildhook_local.cli.visible_text import visible
+
+NAME: Final = "guildhook"
+_COMPLETE: Final = "_GUILDHOOK_COMPLETE"
+"""The variable with which a shell asks for completions."""
+
+
+class Shell(StrEnum):
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+class WholeHelpCommand(TyperCommand):
+    """A command whose line in the list of commands, and in completions, is its first sentence and not cut."""
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - the limit is the point
+        return (self.help or "").partition("\n")[0]
+
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
+)
+for command in (run, check, schema, demo, serve, migrate, recompile, prune):
+    app.command(cls=WholeHelpCommand)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        streams.put(f"{NAME} {installed_version(NAME)}")
+        raise typer.Exit
+
+
+def _show_completion(context: typer.Context, shell: Shell | None) -> None:
+    if shell is not None:
+        shell_complete(context.command, {}, NAME, _COMPLETE, f"source_{shell}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - the callbacks of options act
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    show_completion: Annotated[  # noqa: ARG001
+        Shell | None,
+        typer.Option(
+            metavar="SHELL",
+            callback=_show_completion,
+            is_eager=True,
+            help="Show the completion script for bash, zsh or fish and exit.",
+        ),
+    ] = None,
+) -> None:
+    """Runs the WebAssembly plugins of a chat server's guilds."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitStatus.USAGE)
+
+
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> NoReturn:
+    """Run the command that `arguments` name: those of this process unless they are given.
+
+    `environment` configures the commands. Raises SystemExit with a status of ExitStatus.
+    """
+    if arguments is None and sys.argv[1:2] in (["demo"], ["serve"]):
+        continue_in_built_environment()
+    streams.prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(given, environment)
+        streams.flush()
+    except KeyboardInterrupt:
+        status = ExitStatus.INTERRUPTED
+    except EXPECTED_ERRORS as error:
+        ending = ending_of(error)
+        _show(ending, wants_json(given))
+        status = ending.status
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    command: Any = typer.main.get_command(app)
+    completion_init()  # makes Typer's completions of shells known
+    if environment.get(_COMPLETE):
+        command.main(arguments, NAME, _COMPLETE)
+    colour = False if environment.get("NO_COLOR") or environment.get("TERM") == "dumb" else None
+    try:
+        with command.make_context(NAME, list(arguments), obj=environment, color=colour) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    return ExitStatus.DONE
+
+
+def _show(ending: Ending, in_json: bool) -> None:
+    try:
+        if in_json:
+            streams.put(as_json(ending))
+        streams.flush()
+    except CommandError:
+        # Nobody reads standard output any more, so the reason goes to the other stream.
+        streams.abandon(sys.stdout)
+        in_json = False
+    if not in_json:
+        streams.note(f"{NAME}: {visible(ending.message)}")

@@ -1,0 +1,96 @@
+import os
+import resource
+import stat
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from guildhook_local.output_files import replace_file
+
+OLD, NEW = b"the old content", b"new" * 4096
+
+
+@contextmanager
+def largest_file(size):
+    """A limit on files stands for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def file(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(OLD)
+    return file
+
+
+def test_a_file_is_replaced_by_another_and_keeps_its_mode(file):
+    file.chmod(0o640)
+    inode = file.stat().st_ino
+    replace_file(file, NEW)
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (NEW, 0o640)
+    assert file.stat().st_ino != inode
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_stays_as_it_was_if_there_is_no_room(file):
+    with largest_file(len(OLD)), pytest.raises(OSError, match="File too large"):
+        replace_file(file, NEW)
+    assert file.read_bytes() == OLD
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_new_file_is_not_there_at_all_if_there_is_no_room(tmp_path):
+    with largest_file(1), pytest.raises(OSError, match="File too large"):
+        replace_file(tmp_path / "file", NEW)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+def test_a_new_file_has_the_wanted_mode_less_the_umask(tmp_path, mode):
+    umask = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "file", NEW, new_mode=mode)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode & ~0o027
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(file, tmp_path):
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link"
+    link.symlink_to("../file")
+    replace_file(link, NEW)
+    assert (str(link.readlink()), file.read_bytes()) == ("../file", NEW)
+    file.unlink()
+    replace_file(link, OLD)
+    assert file.read_bytes() == OLD
+
+
+def test_a_name_of_the_greatest_length_works(tmp_path):
+    replace_file(tmp_path / ("n" * 255), NEW)
+    assert (tmp_path / ("n" * 255)).read_bytes() == NEW
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    replace_file(pipe, NEW)
+    reader.join()
+    assert read == [NEW]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        replace_file(tmp_path, NEW)
+    with pytest.raises(FileNotFoundError):
+        replace_file(tmp_path / "missing" / "file", NEW)
