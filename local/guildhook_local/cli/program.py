@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import version as installed_version
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     streams.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _check_temporary_folder()
         status = _run(given, environment)
         streams.flush()
     except KeyboardInterrupt:
@@ -117,6 +119,17 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except typer.Exit as ended:
         return ended.exit_code
     return ExitStatus.DONE
+
+
+def _check_temporary_folder() -> None:
+    try:
+        tempfile.gettempdir().encode()
+    except OSError:
+        reason = "no folder for temporary files can be written to; set TMPDIR to one"
+        raise CommandError(ExitStatus.UNAVAILABLE, reason) from None
+    except UnicodeEncodeError:
+        reason = "TMPDIR is not UTF-8, which wasmtime needs; set TMPDIR to another folder"
+        raise CommandError(ExitStatus.USAGE, reason) from None
 
 
 def _show(ending: Ending, in_json: bool) -> None:
