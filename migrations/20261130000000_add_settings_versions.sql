@@ -76,10 +76,10 @@ CREATE FUNCTION add_settings_version(
     ON CONFLICT DO NOTHING
 $$;
 
--- Deletes the oldest saved settings of a guild beyond its bounds. The current settings of a plugin stay, and those with
+-- Deletes the oldest saved settings of plugins beyond the bounds. The current settings of a plugin stay, and those with
 -- which its previous version was live. Rows that another transaction has locked are left to the next save, so that two
 -- saves never wait for each other.
-CREATE FUNCTION forget_settings_versions(of_guild UUID, most_of_a_plugin INTEGER, most_bytes BIGINT)
+CREATE FUNCTION forget_settings_versions(of_plugins UUID[], most_of_a_plugin INTEGER, most_bytes BIGINT)
 RETURNS VOID LANGUAGE sql AS $$
     WITH found AS (
         SELECT saved.plugin_id, saved.number, saved.saved_at, saved.bytes,
@@ -87,7 +87,7 @@ RETURNS VOID LANGUAGE sql AS $$
             OR coalesce(saved.number = max(saved.number) FILTER (
                 WHERE saved.replaced_version_id = plugin.previous_version_id) OVER of_plugin, FALSE) AS needed
         FROM plugins AS plugin JOIN plugin_settings_versions AS saved ON saved.plugin_id = plugin.id
-        WHERE plugin.guild_id = of_guild
+        WHERE plugin.id = ANY (of_plugins)
         WINDOW of_plugin AS (PARTITION BY saved.plugin_id)
     ), ranked AS (
         SELECT plugin_id, number, needed,
@@ -108,6 +108,8 @@ $$;
 -- change. Settings that were saved while no trigger was there are kept as those of an unknown person.
 CREATE FUNCTION keep_settings() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
+    most_of_a_plugin CONSTANT INTEGER := TG_ARGV[0];
+    most_bytes CONSTANT BIGINT := TG_ARGV[1];
     secrets CONSTANT TEXT[] := secret_settings(NEW.id);
     actor TEXT;
     name_of_actor TEXT;
@@ -128,7 +130,13 @@ BEGIN
     ORDER BY id DESC LIMIT 1;
     PERFORM add_settings_version(NEW.id, NEW.config, secrets, NEW.live_version_id, actor, name_of_actor,
         CASE WHEN NOT FOUND THEN session_user END);
-    PERFORM forget_settings_versions(NEW.guild_id, TG_ARGV[0]::integer, TG_ARGV[1]::bigint);
+    PERFORM forget_settings_versions(ARRAY[NEW.id], most_of_a_plugin, most_bytes);
+    IF (SELECT sum(saved.bytes) FROM plugin_settings_versions AS saved JOIN plugins AS plugin ON plugin.id = saved.plugin_id
+        WHERE plugin.guild_id = NEW.guild_id) > most_bytes
+    THEN
+        PERFORM forget_settings_versions(
+            ARRAY(SELECT id FROM plugins WHERE guild_id = NEW.guild_id), most_of_a_plugin, most_bytes);
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -67,7 +67,7 @@ def open_plugin(open_page, served, own_guild, plugin_id):
 
 
 def _faults(page: Page) -> dict[tuple[str, int], list[str]]:
-    """What hinders people on the page as it is, by colour scheme and width."""
+    """Return the faults of the page as it is, by colour scheme and width."""
     found = {}
     for color_scheme, size in product(("light", "dark"), (_DESK, _PHONE)):
         page.emulate_media(color_scheme=color_scheme)
