@@ -1,10 +1,12 @@
 """A small HTTP server on this machine that answers a GET, a POST or a PUT as a test wants it to."""
 
+import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 from guildhook_local.web_server import serving
 
@@ -80,3 +82,34 @@ def http_server(
     server = Server(f"{scheme}://127.0.0.1:{listening.server_port}", list(answers), between)
     with serving(listening):
         yield server
+
+
+@contextmanager
+def raw_server(*responses: Sequence[bytes], between: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """The URL of a server that answers the requests of each connection with these bytes, and calls `between` after
+    each piece of them. After the last response it closes the connection.
+    """
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):  # the client may have closed the connection
+                for response in responses:
+                    self._read_request()
+                    for piece in response:
+                        self.wfile.write(piece)
+                        between()
+
+        def _read_request(self) -> None:
+            length = 0
+            while (line := self.rfile.readline()).strip():
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            self.rfile.read(length)
+
+    class RawServer(ThreadingTCPServer):
+        daemon_threads = True
+        address_family = socket.AF_INET
+
+    listening = RawServer(("127.0.0.1", 0), Handler)
+    with serving(listening):
+        yield f"http://127.0.0.1:{listening.server_address[1]}"

@@ -90,13 +90,14 @@ def _worker(configuration: WorkerConfiguration, telemetry: Telemetry) -> Worker:
         backoff=configuration.backoff,
     )
     token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
+    chat = RestChatApi(configuration.chat_api_url, token, unclear_pause_seconds=configuration.backoff.longest_seconds)
     return Worker(
         engine.fingerprint,
         Sandbox(engine),
         rules,
         modules,
         EventStore(configuration.database),
-        Sender(RestChatApi(configuration.chat_api_url, token), CircuitBreaker()),
+        Sender(chat, CircuitBreaker()),
         telemetry.stage,
         _sealer(configuration),
     )

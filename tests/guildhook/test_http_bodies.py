@@ -1,7 +1,7 @@
 import pytest
 import urllib3
 
-from guildhook.http_bodies import EndlessAnswerError, read_at_most, read_whole
+from guildhook.http_bodies import EndlessAnswerError, read_arriving, read_at_most, read_whole
 from http_server import Answer, http_server
 
 
@@ -34,3 +34,20 @@ def test_the_start_of_an_answer_is_read_without_the_rest(max_bytes, read_bytes):
         urllib3.PoolManager().request("GET", server.url, preload_content=False) as answer,
     ):
         assert read_at_most(answer, max_bytes, 60) == b"x" * read_bytes
+
+
+@pytest.mark.parametrize(
+    ("answer", "total_seconds", "arriving"),
+    [
+        (Answer(b"x" * 100), 60, 100),
+        (Answer(b"x" * 2_000), 60, 1_000),
+        (Answer(b"x" * 100, length=200), 60, 100),
+        (Answer(b"x" * 100), 0, 0),
+    ],
+)
+def test_an_answer_that_breaks_off_is_read_as_far_as_it_arrives(answer, total_seconds, arriving):
+    with (
+        http_server(answer) as server,
+        urllib3.PoolManager().request("GET", server.url, preload_content=False) as response,
+    ):
+        assert read_arriving(response, 1_000, total_seconds) == b"x" * arriving

@@ -1,6 +1,7 @@
 """Reads HTTP bodies with a limit for their size and for the time, since the other side decides both."""
 
 import time
+from contextlib import suppress
 from typing import Final
 
 import urllib3
@@ -24,6 +25,19 @@ def read_at_most(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds
         data += piece
         if time.monotonic() > deadline:
             raise EndlessAnswerError(f"only {len(data)} bytes arrived within the limit of {total_seconds} s")
+    return bytes(data)
+
+
+def read_arriving(answer: urllib3.BaseHTTPResponse, max_bytes: int, total_seconds: float) -> bytes:
+    """The first `max_bytes` of the body, or as many as arrive before the connection fails or the time is over."""
+    deadline = time.monotonic() + total_seconds
+    data = bytearray()
+    with suppress(urllib3.exceptions.HTTPError):
+        while len(data) < max_bytes and time.monotonic() < deadline:
+            piece = answer.read1(min(max_bytes - len(data), _PIECE_BYTES))
+            if not piece:
+                break
+            data += piece
     return bytes(data)
 
 

@@ -91,7 +91,7 @@ def test_permissions_and_refusals_are_cached_for_half_a_minute(chat_server, acce
 
 def test_the_cache_of_memberships_is_bounded_and_evicts_the_oldest_first(clock, monkeypatch):
     monkeypatch.setattr("guildhook.admin.access._MOST_KEPT", 2)
-    with http_server(Answer(status=404)) as server:
+    with http_server(Answer(b'{"error": "VALIDATION_ERROR"}', 404)) as server:
         access = GuildAccess(RestChatApi(server.url, FixedToken()), clock)
         first, second, third = (Actor(uuid4(), "Eve") for _ in range(3))
         for actor in (first, second, third, second, third):

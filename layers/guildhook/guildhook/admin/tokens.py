@@ -16,6 +16,7 @@ import urllib3
 
 from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import EndlessAnswerError, read_whole
+from guildhook.http_deadlines import deadline_pool
 
 _ALGORITHMS: Final = ("RS256", "ES256")
 _LEEWAY_SECONDS: Final = 30
@@ -27,8 +28,9 @@ _CLAIMS_OF_NAME: Final = ("name", "preferred_username", "username")
 _MAX_DOCUMENT_BYTES: Final = 64 * 1024
 _MOST_KEYS: Final = 50
 _LARGEST_RSA_BITS: Final = 8_192
-_TIMEOUT = urllib3.Timeout(connect=2, read=3)
+_CONNECT_SECONDS: Final = 2
 _TOTAL_SECONDS: Final = 5
+_CONNECTIONS: Final = 1
 _FRESH_SECONDS: Final = 300
 _USABLE_SECONDS: Final = 3_600
 """The time for which known keys are used while the issuer is out of reach."""
@@ -59,7 +61,7 @@ class SigningKeys:
     def __init__(self, issuer: str, now: Callable[[], float] = time.monotonic) -> None:
         self._issuer = issuer
         self._now = now
-        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=urllib3.Retry(connect=1, read=0, redirect=0))
+        self._http = deadline_pool(_CONNECTIONS, urllib3.Retry(connect=1, read=0, redirect=0))
         self._lock = Lock()
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._read_at = self._tried_at = float("-inf")
@@ -106,7 +108,8 @@ class SigningKeys:
 
     def _get(self, url: str) -> dict[str, Any]:
         """The JSON object at the URL. Raises urllib3's HTTPError, and ValueError that says what is wrong."""
-        with self._http.request("GET", url, redirect=False, preload_content=False) as answer:
+        timeout = urllib3.Timeout(total=_TOTAL_SECONDS, connect=_CONNECT_SECONDS)
+        with self._http.request("GET", url, timeout=timeout, redirect=False, preload_content=False) as answer:
             if answer.status != HTTPStatus.OK:
                 raise ValueError(f"HTTP {answer.status} for {urlsplit(url).path}")
             body = read_whole(answer, _MAX_DOCUMENT_BYTES, _TOTAL_SECONDS)

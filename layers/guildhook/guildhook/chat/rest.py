@@ -1,6 +1,7 @@
 """Sends messages and reads memberships over the REST API of docs/chat-api.md."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -11,23 +12,35 @@ import msgspec
 import urllib3
 
 from guildhook.aws.secrets import Rotating
+from guildhook.chat.asked_pauses import asked_pause
 from guildhook.chat.protocol import Membership, Pause, SendResult, ServiceToken
 from guildhook.errors import InfrastructureError
-from guildhook.http_bodies import read_at_most, read_whole
+from guildhook.http_bodies import read_arriving, read_whole
+from guildhook.http_deadlines import deadline_pool
 from guildhook.model import DeliveryState, OutgoingIntent
 
 _CONNECT_SECONDS = 2
-_READ_SECONDS = 5
+_SEND_SECONDS = 5
+"""The time of one attempt, from connecting to the last byte of the response."""
 # With the 5 s of the database this is below the 10 s in which Lambda lets a function start.
 _CONNECT_TIMEOUT = urllib3.Timeout(total=2)
 _CONNECTIONS = 16
 _MAX_RESPONSE_BYTES = 64 * 1024
-_DEFAULT_PAUSE_SECONDS = 1
-_LONGEST_PAUSE_SECONDS = 3_600
-"""Longer pauses that a server asks for are cut to this."""
 _MAX_MEMBERSHIPS_BYTES = 1024 * 1024
 _MEMBERSHIPS_SECONDS = 5
 _MAX_NAME_CHARS = 200
+_DELIVERED = (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)
+_NEVER_FINAL = (
+    # A wrong token is for the operator to mend, so it is a failure of the server and not of the plugin.
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
+"""The client errors that are not about the message, whatever their body."""
+_ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 Kind = TypeVar("Kind")
 
@@ -47,12 +60,20 @@ class _GuildOfUser(_Guild):
 
 
 class RestChatApi:
-    def __init__(self, base_url: str, token: Rotating[ServiceToken], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: Rotating[ServiceToken],
+        now: Callable[[], float] = time.monotonic,
+        unclear_pause_seconds: float = 900,
+    ) -> None:
+        """`unclear_pause_seconds` are the pause if the server asks for one and its length cannot be understood."""
         self._base_url = base_url.rstrip("/")
         self._address = urllib3.util.parse_url(self._base_url)._replace(auth=None).url
         self._token = token
         self._now = now
-        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+        self._unclear_pause_seconds = unclear_pause_seconds
+        self._http = deadline_pool(_CONNECTIONS, retries=False)
 
     def connect(self) -> None:
         """Open a connection ahead of its first use; any response counts. Raises InfrastructureError."""
@@ -84,7 +105,8 @@ class RestChatApi:
     def _post(
         self, outgoing: OutgoingIntent, token: ServiceToken, timeout_seconds: float
     ) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
-        """Status, headers and body. Raises urllib3's HTTPError."""
+        """Status, headers and body, as much of it as arrived. Raises urllib3's HTTPError if there is no status."""
+        seconds = min(timeout_seconds, _SEND_SECONDS)
         intent, causality = outgoing.intent, outgoing.causality
         body = {
             "content": intent.content,
@@ -100,13 +122,12 @@ class RestChatApi:
                 "Content-Type": "application/json",
                 "Idempotency-Key": intent.key,
             },
-            timeout=urllib3.Timeout(total=timeout_seconds, connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+            timeout=urllib3.Timeout(total=seconds, connect=_CONNECT_SECONDS),
             redirect=False,  # the token goes to the configured server alone
             preload_content=False,
         )
         with response:
-            data = read_at_most(response, _MAX_RESPONSE_BYTES, timeout_seconds)
-            return response.status, response.headers, _object(data)
+            return response.status, response.headers, _object(read_arriving(response, _MAX_RESPONSE_BYTES, seconds))
 
     def member(self, guild_id: UUID, user_id: UUID) -> Membership | None:
         found = self._ask(f"guilds/{guild_id}/members/{user_id}", _Member)
@@ -121,7 +142,7 @@ class RestChatApi:
         return [_membership(guild, guild.permissions) for guild in found or []]
 
     def _ask(self, path: str, kind: type[Kind]) -> Kind | None:
-        """GET a path and decode the answer; None for HTTP 404. Raises InfrastructureError for any other failure."""
+        """GET a path and decode the answer; None for HTTP 404 with a code. Raises InfrastructureError otherwise."""
         try:
             token = self._token.current()
             status, body = self._get(path, token)
@@ -132,11 +153,13 @@ class RestChatApi:
                     status, body = self._get(path, replaced)
         except urllib3.exceptions.HTTPError as error:
             raise InfrastructureError(self._failure(_reason(error))) from None
-        if status == HTTPStatus.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND and _error_code(_object(body)):
             return None
         if status != HTTPStatus.OK:
             raise InfrastructureError(
-                self._failure(f"HTTP {status} to a question about members; docs/chat-api.md allows 200 and 404")
+                self._failure(
+                    f"HTTP {status} to a question about members; docs/chat-api.md allows 200, or 404 with a code"
+                )
             )
         try:
             return msgspec.json.decode(body, type=kind)
@@ -157,17 +180,21 @@ class RestChatApi:
             return response.status, read_whole(response, _MAX_MEMBERSHIPS_BYTES, _MEMBERSHIPS_SECONDS)
 
     def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> SendResult:
-        if status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
+        """The table of docs/chat-api.md: a refusal is final only if the chat API itself has spoken."""
+        if status in _DELIVERED:
             return SendResult(DeliveryState.DELIVERED, _text(answer.get("id")))
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._pending(f"HTTP {status}", pause=_pause(headers))
-        # A wrong token is for the operator to mend, so it is a failure of the server and not of the plugin.
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT) or status >= 500:
-            pause = _pause(headers) if "Retry-After" in headers else None
-            return self._pending(f"HTTP {status}", server_failed=True, pause=pause)
-        if status >= HTTPStatus.BAD_REQUEST:
-            return SendResult(DeliveryState.REFUSED, _text(answer.get("error")) or f"HTTP {status}")
-        return self._pending(f"HTTP {status} to a send; docs/chat-api.md allows 201 and 202", server_failed=True)
+        is_refusal = 400 <= status < 500 and status not in _NEVER_FINAL
+        code = _error_code(answer)
+        if is_refusal and code:
+            return SendResult(DeliveryState.REFUSED, code)
+        limited = status == HTTPStatus.TOO_MANY_REQUESTS
+        pause = asked_pause(headers, answer, time.time(), self._unclear_pause_seconds, limited=limited)
+        reason = f"HTTP {status}"
+        if is_refusal:
+            reason = f"{reason} without an error code of docs/chat-api.md, which a proxy may have sent"
+        elif status < HTTPStatus.BAD_REQUEST:
+            reason = f"{reason} to a send; docs/chat-api.md allows 201 and 202"
+        return self._pending(reason, server_failed=not limited, pause=pause)
 
     def close(self) -> None:
         self._http.clear()
@@ -187,23 +214,18 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
     return type(error).__name__
 
 
-def _pause(headers: Mapping[str, str]) -> Pause:
-    """The pause that the headers ask for: everywhere if they say so, else in the channel."""
-    try:
-        retry = urllib3.Retry(retry_after_max=_LONGEST_PAUSE_SECONDS)
-        seconds = retry.parse_retry_after(headers.get("Retry-After", ""))
-    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
-        seconds = _DEFAULT_PAUSE_SECONDS
-    everywhere = headers.get("X-RateLimit-Scope") == "global" or headers.get("X-RateLimit-Global") == "true"
-    return Pause(seconds, everywhere)
-
-
 def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object, in any encoding of Unicode; an empty one if the body is anything else."""
     try:
-        answer = json.loads(body)
+        answer = json.loads(body.decode(json.detect_encoding(body), errors="replace"))
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _error_code(answer: Mapping[str, Any]) -> str | None:
+    code = answer.get("error")
+    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else None
 
 
 def _text(value: Any) -> str:

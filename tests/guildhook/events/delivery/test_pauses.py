@@ -1,3 +1,5 @@
+import pytest
+
 from guildhook.chat import Pause
 from guildhook.events.delivery.pauses import Pauses
 
@@ -11,11 +13,12 @@ def test_a_channel_waits_for_itself_and_everything_for_a_pause_everywhere():
     assert [pauses.seconds_to_wait(channel, 111) for channel in "ab"] == [0, 0]
 
 
-def test_a_shorter_pause_everywhere_does_not_end_a_longer_one():
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_shorter_pause_does_not_end_a_longer_one(everywhere):
     pauses = Pauses()
-    pauses.add(Pause(10, everywhere=True), "a", now=0)
-    pauses.add(Pause(1, everywhere=True), "a", now=0)
-    assert pauses.seconds_to_wait("b", 0) == 10
+    pauses.add(Pause(10, everywhere), "a", now=0)
+    pauses.add(Pause(1, everywhere), "a", now=0)
+    assert pauses.seconds_to_wait("a", 0) == 10
 
 
 def test_pauses_that_are_over_are_forgotten():

@@ -1,4 +1,4 @@
-"""Pauses that the chat server asks for, with status 429 and Retry-After."""
+"""Pauses that the chat server asks for."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ class Pauses:
             return
         if len(self._channels) >= _MOST_CHANNELS:
             self._channels = {channel: end for channel, end in self._channels.copy().items() if end > now}
-        self._channels[channel_id] = end
+        self._channels[channel_id] = max(self._channels.get(channel_id, 0), end)
 
     def seconds_to_wait(self, channel_id: str, now: float) -> float:
         return max(self._everywhere - now, self._channels.get(channel_id, 0) - now, 0)

@@ -21,6 +21,8 @@ _LONGEST_WAIT_SECONDS: Final = 5
 """The longest pause within a batch. A longer one is spent in the queue, where it costs nothing."""
 _LEAST_SECONDS: Final = 0.2
 """No attempt starts with less time left than this."""
+_RETURN_SECONDS: Final = 0.1
+"""An attempt ends this long before the deadline, so that an answer that it has by then is not lost."""
 
 
 class Sender:
@@ -103,7 +105,7 @@ class Sender:
         return _pending(intent.key, answer.detail, self._pauses.seconds_to_wait(intent.channel_id, self._now()))
 
     def _attempt(self, outgoing: OutgoingIntent, deadline: float) -> SendResult:
-        answer = self._chat.send(outgoing, deadline - self._now())
+        answer = self._chat.send(outgoing, deadline - self._now() - _RETURN_SECONDS)
         if answer.pause:
             self._pauses.add(answer.pause, outgoing.intent.channel_id, self._now())
         if answer.server_failed:

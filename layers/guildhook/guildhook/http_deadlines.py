@@ -1,0 +1,91 @@
+"""HTTP connections whose timeout is for a whole response, and not for each read of it.
+
+The timeout of a socket starts again with each byte. A server that sends one now and then could therefore hold a client
+for hours, in the headers as well as in the body.
+"""
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_SWITCHING_PROTOCOLS = 101
+
+
+def deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urllib3.PoolManager:
+    """A pool of connections for several threads.
+
+    A request whose timeout has a `total` ends by then, unless names are resolved more slowly or a host has many
+    addresses that do not answer. Raises as urllib3 does: a late byte is its ReadTimeoutError.
+    """
+    pool = urllib3.PoolManager(maxsize=connections, retries=retries)
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    return pool
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket. The socket's timeout at the beginning is the time for all reads together."""
+
+    def __init__(self, connected: socket.socket, raw: io.RawIOBase, now: Callable[[], float] = time.monotonic) -> None:
+        self._socket = connected
+        self._raw = raw
+        self._now = now
+        seconds = connected.gettimeout()
+        self._ends = None if seconds is None else now() + seconds
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._ends is not None:
+            left = self._ends - self._now()
+            if left <= 0:
+                raise TimeoutError("the time for the response is over")
+            self._socket.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, connected: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(connected, *args, **kwargs)
+        self.fp = io.BufferedReader(_TimedReader(connected, self.fp.detach()))
+
+    def begin(self) -> None:
+        """Read status and headers of the final response; interim ones (RFC 9110, 15.2) are passed over."""
+        super().begin()
+        while 100 <= self.status < 200 and self.status != _SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment] # begin() reads them only once
+            super().begin()
+        lengths = {length.strip() for each in self.headers.get_all("Content-Length", []) for length in each.split(",")}
+        if len(lengths) > 1:
+            # urllib3 would refuse the whole response. Its status counts, and its body ends with the connection.
+            del self.headers["Content-Length"]
+            self.length, self.will_close = None, True
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
