@@ -17,22 +17,23 @@ BORDERS = {
     "stage": set(),
     # This room imports no function: it receives the one that it starts.
     "startup": {"errors"},
+    "uuids": set(),
     "http_bodies": set(),
     "whole_numbers": set(),
     "http_deadlines": set(),
     # The parts import neither each other nor a room above them.
     "aws": {"errors", "http_bodies"},
-    "sandbox": {"errors", "model", "whole_numbers"},
+    "sandbox": {"errors", "model", "uuids", "whole_numbers"},
     "plugin_settings": {"aws", "errors", "whole_numbers"},
     "modules": {"aws", "errors", "model"},
     "store": {"aws", "errors", "model"},
-    "chat": {"aws", "errors", "http_bodies", "http_deadlines", "model"},
+    "chat": {"aws", "errors", "http_bodies", "http_deadlines", "model", "uuids"},
     # The journeys import the parts, and no other journey.
-    "events": {"chat", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store"},
-    "versions": {"aws", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store"},
+    "events": {"chat", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store", "uuids"},
+    "versions": {"aws", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store", "uuids"},
     "trials": {"aws", "errors", "model", "modules", "sandbox"},
     # The configuration builds the rules of the journeys; it is read by the functions.
-    "configuration": {"aws", "errors", "events", "model", "sandbox", "store"},
+    "configuration": {"aws", "errors", "events", "model", "sandbox", "store", "uuids"},
     # These rooms start the work of several journeys, or report it.
     "admin": {
         "chat",
@@ -45,6 +46,7 @@ BORDERS = {
         "sandbox",
         "store",
         "trials",
+        "uuids",
         "versions",
         "whole_numbers",
     },

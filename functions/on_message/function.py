@@ -88,6 +88,7 @@ def _worker(configuration: WorkerConfiguration, telemetry: Telemetry) -> Worker:
         budget_of=configuration.budget_of,
         quarantine=configuration.quarantine,
         backoff=configuration.backoff,
+        unmarked_authors=configuration.unmarked_authors,
     )
     token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     chat = RestChatApi(configuration.chat_api_url, token, unclear_pause_seconds=configuration.backoff.longest_seconds)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from guildhook.uuids import read_uuid
 from guildhook_local.chat_server import MAX_CONTENT_CHARS, ChatServer, MessageJson
 from guildhook_local.web_server import from_its_own_page, read_body
 
@@ -174,7 +175,7 @@ def _read_message(body: bytes) -> tuple[UUID, str]:
     """Raises HTTPException."""
     try:
         message = json.loads(body)
-        user_id, content = UUID(message["user_id"]), message["content"]
+        user_id, content = read_uuid(message["user_id"]), message["content"]
         content.encode()  # half of a surrogate pair is no text
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HTTPException(400, "The body must be a JSON object with user_id, an id, and content, a text.") from None

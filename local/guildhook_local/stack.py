@@ -190,6 +190,7 @@ def stack(
             "GUILDHOOK_ARTIFACT_BUCKET": name,
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_EVENT_QUEUE_URL": queue.url,
+            "GUILDHOOK_UNMARKED_AUTHORS": "person",
             "GUILDHOOK_CACHE_DIR": cache_dir,
             "GUILDHOOK_TEST_RUN_FUNCTION": _TEST_RUN_FUNCTION,
             **(environment or {}),

@@ -19,6 +19,7 @@ from guildhook.configuration import (
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
+from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Database, IamTokens
@@ -101,6 +102,8 @@ def test_there_is_a_configuration_for_each_function():
         ("GUILDHOOK_DATABASE_IAM", "s3cret"),
         ("GUILDHOOK_CHAT_SECRET", ""),
         ("GUILDHOOK_QUARANTINE_FAILURES_IN_A_ROW", "0"),
+        ("GUILDHOOK_UNMARKED_AUTHORS", "s3cret"),
+        ("GUILDHOOK_UNMARKED_AUTHORS", ""),
         ("GUILDHOOK_GUILD_LIMITS", "{s3cret"),
         ("GUILDHOOK_GUILD_LIMITS", '{"everyone": {}}'),
         ("GUILDHOOK_GUILD_LIMITS", '{"6a1d0000-0000-4000-8000-000000000001": {"fuel": "s3cret"}}'),
@@ -157,6 +160,22 @@ def test_a_guild_can_have_limits_of_its_own(environment):
     configuration = load_configuration(WorkerConfiguration, environment)
     assert configuration.limits_of(guild) == Limits(sends=7, fuel=5, deadline_ms=900)
     assert configuration.limits_of(other) == Limits(sends=7)
+
+
+@pytest.mark.parametrize("spelling", ["{{{}}}", "urn:uuid:{}"])
+def test_a_guild_with_limits_of_its_own_is_named_in_every_spelling(environment, spelling):
+    guild = uuid4()
+    environment["GUILDHOOK_GUILD_LIMITS"] = json.dumps({spelling.format(str(guild).upper()): {"fuel": 5}})
+    assert load_configuration(WorkerConfiguration, environment).limits_of(guild) == Limits(fuel=5)
+
+
+def test_unmarked_authors_are_persons_unless_the_operator_refuses_their_messages(environment):
+    assert load_configuration(WorkerConfiguration, environment).unmarked_authors is UnmarkedAuthors.PERSON
+    environment["GUILDHOOK_UNMARKED_AUTHORS"] = "refuse"
+    assert load_configuration(WorkerConfiguration, environment).unmarked_authors is UnmarkedAuthors.REFUSE
+    environment["GUILDHOOK_UNMARKED_AUTHORS"] = "ignore"
+    with pytest.raises(ConfigurationError, match="Invalid enum value; wants: `person` or `refuse`"):
+        load_configuration(WorkerConfiguration, environment)
 
 
 def test_a_guild_can_have_a_budget_of_its_own(environment):

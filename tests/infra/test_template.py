@@ -11,6 +11,7 @@ from guildhook.aws.functions import _TOTAL_SECONDS
 from guildhook.configuration import SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
+from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from infra.templates import (
@@ -127,6 +128,16 @@ def test_the_parameters_defaults_are_the_librarys():
     assert defaults["GuildSendsPerMinute"] == GuildBudget().guild_sends_per_minute
     assert defaults["QuarantineFailuresInARow"] == QuarantineRules().most_in_a_row
     assert defaults["QuarantineFailuresInAnHour"] == QuarantineRules().most_in_an_hour
+
+
+def test_a_stack_of_an_earlier_version_keeps_its_treatment_of_unmarked_authors_and_a_new_one_is_deployed_with_another():
+    parameter = read_template()["Parameters"]["UnmarkedAuthors"]
+    assert parameter["AllowedValues"] == list(UnmarkedAuthors)
+    # CloudFormation gives an existing stack the default of a new parameter.
+    assert parameter["Default"] == UnmarkedAuthors.PERSON
+    for page in ("README.md", "docs/deployment.md"):
+        first_deploy = (ROOT / page).read_text().partition("sam deploy --parameter-overrides ChatApiUrl=")[2]
+        assert f"UnmarkedAuthors={UnmarkedAuthors.REFUSE}" in first_deploy.partition("```")[0]
 
 
 def test_the_compiler_has_the_time_and_memory_that_it_may_use(stack):

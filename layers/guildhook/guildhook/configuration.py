@@ -19,9 +19,11 @@ from guildhook.aws.secrets import Secret
 from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
+from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
 from guildhook.sandbox import Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
+from guildhook.uuids import read_uuid
 
 _PREFIX: Final = "GUILDHOOK_"
 _LIMITS: Final = "LIMITS__"
@@ -273,6 +275,14 @@ class GuildConfiguration(CompilerConfiguration):
 class WorkerConfiguration(GuildConfiguration):
     event_queue_url: _EventQueueUrl
     settings_secret: _SettingsSecret | None = None
+    unmarked_authors: Annotated[
+        UnmarkedAuthors,
+        Variable(
+            "`person` or `refuse`: the treatment of a message whose `author.bot` is missing or null",
+            "`person` runs plugins on it as on a person's message. `refuse` makes it a dead letter, so that a chat "
+            "server that forgets the field cannot let bots answer each other. New deployments use `refuse`.",
+        ),
+    ] = UnmarkedAuthors.PERSON
     cache_dir: _CacheDir = _CACHE_DIR
     memory_cache_bytes: _MemoryCacheBytes = _MEMORY_CACHE_BYTES
     disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
@@ -456,7 +466,8 @@ def _read(described: DescribedField, given: Mapping[str, str]) -> dict[str, Any]
             raise ValueError("missing")
         return {}
     if name == "guild_limits":
-        return {name: msgspec.json.decode(value, type=dict[UUID, dict[str, int]])}
+        limits = msgspec.json.decode(value, type=dict[str, dict[str, int]])
+        return {name: {read_uuid(guild_id): overrides for guild_id, overrides in limits.items()}}
     if name == "cache_dir":
         return {name: Path(value)}
     return {name: _converted(value, described.type)}
@@ -468,7 +479,9 @@ def _converted(value: str, kind: Any) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         is_number = value.removeprefix("-").isdecimal() and len(value) <= _NUMBER_CHARS
-        raise ValueError(f"{value}: {error}" if is_number else str(error)) from None
+        # msgspec quotes a value that is no member of an enum.
+        reason = str(error).partition(" '")[0]
+        raise ValueError(f"{value}: {reason}" if is_number else reason) from None
 
 
 def _limits(given: Mapping[str, str]) -> Limits:

@@ -56,11 +56,13 @@ class Message:
     payload: str
     causality: Causality | None = None
     """None for a person's message."""
+    received_payload: str | None = field(default=None, compare=False, repr=False)
+    """The payload with ids, times and null as they were sent, if that differs from `payload`."""
 
     @property
     def sha256(self) -> bytes:
-        """The digest of the payload."""
-        return sha256(self.payload.encode()).digest()
+        """The digest of the message as it was sent. Runs of earlier releases are recorded with it."""
+        return sha256((self.received_payload or self.payload).encode()).digest()
 
     @property
     def causality_of_answers(self) -> Causality:
@@ -129,7 +131,7 @@ class MemoryType(msgspec.Struct, frozen=True):
     """A linear memory that a module declares, in pages of 64 KiB."""
 
     minimum: int
-    maximum: int | None
+    maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

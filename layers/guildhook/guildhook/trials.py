@@ -136,6 +136,14 @@ def read_request(event: object) -> TrialRequest | TrialResult:
     if not (isinstance(event, dict) and event.keys() >= _REQUIRED):
         raise UnknownEventError(f"this function takes requests for test runs, with {', '.join(sorted(_REQUIRED))}")
     try:
-        return msgspec.convert(event, TrialRequest)
+        return msgspec.convert(_without_null_limits(event), TrialRequest)
     except msgspec.ValidationError as error:
         return TrialResult(failure=TrialFailure.INVALID, detail=str(error))
+
+
+def _without_null_limits(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A limit that is null has its default, as one that is missing."""
+    limits = event["limits"]
+    if not isinstance(limits, dict):
+        return event
+    return {**event, "limits": {name: limit for name, limit in limits.items() if limit is not None}}

@@ -220,6 +220,12 @@ def test_a_malformed_request_is_answered_with_the_reason(handler, capsys, change
     assert "s3cret" not in answer["detail"] + capsys.readouterr().out
 
 
+def test_a_limit_that_is_null_has_its_default(handler, compile_):
+    asked = msgspec.to_builtins(request(compile_(wat.SILENT)))
+    answers = [handler({**asked, "limits": given}, CONTEXT) for given in ({}, {"fuel": None, "sends": None})]
+    assert [answer["result"]["outcome"] for answer in answers] == ["ok", "ok"]
+
+
 def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
     too_much = trials.run(request(message="x" * 6_000_000))
     assert (too_much.failure, too_much.result) == (TrialFailure.INVALID, None)

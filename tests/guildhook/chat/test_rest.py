@@ -12,6 +12,8 @@ from guildhook_local.chat_server import Fault
 from http_server import Answer, http_server, raw_server
 from samples import MESSAGE, PLUGIN_ID, SERVICE_TOKEN, FixedToken
 
+GUILD = UUID("6a1d0000-0000-4000-8000-000000000001")
+
 
 @pytest.fixture
 def url(chat_server):
@@ -370,6 +372,17 @@ def test_a_membership_is_read_from_the_answer_of_the_server(chat_server, url):
     assert api.guilds_of(uuid4()) == []
 
 
+@pytest.mark.parametrize("spelling", ["{{{}}}", "urn:uuid:{}"])
+def test_the_ids_of_an_answer_are_read_in_every_spelling(spelling):
+    guild = {"id": spelling.format(str(GUILD).upper()), "name": "Bears"}
+    user, membership = uuid4(), Membership(GUILD, "Bears", frozenset())
+    with http_server(Answer(json.dumps({"guild": guild, "permissions": []}).encode())) as server:
+        assert RestChatApi(server.url, FixedToken()).member(GUILD, user) == membership
+        assert server.requests == [f"/api/guilds/{GUILD}/members/{user}"]
+    with http_server(Answer(json.dumps([{**guild, "permissions": []}]).encode())) as server:
+        assert RestChatApi(server.url, FixedToken()).guilds_of(user) == [membership]
+
+
 def test_membership_is_asked_for_with_a_token_that_was_replaced(chat_server, url):
     guild, user = uuid4(), uuid4()
     chat_server.add_member(guild, user)
@@ -384,7 +397,6 @@ def test_membership_is_asked_for_with_a_token_that_was_replaced(chat_server, url
             RestChatApi(url, unread).guilds_of(user)
 
 
-GUILD = UUID("6a1d0000-0000-4000-8000-000000000001")
 NAMED = f'"id": "{GUILD}", "name": "Bears"'
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from guildhook.events.batch import QueueRecord, read_batch
-from guildhook.events.queue_events import DeliveryDue
+from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
 from samples import event
 
 NOW = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
@@ -17,6 +17,25 @@ def records(*bodies):
 
 def ids(batch, message_id):
     return [record.id for record in batch.records[message_id]]
+
+
+def test_a_record_with_half_a_surrogate_pair_is_known():
+    batch = read_batch(records(event(content="\ud800"), event(content="\U0001f600"), event(message_type="\ud800")))
+    assert batch.repaired == {"0", "2"}
+
+
+def test_a_message_that_comes_twice_in_two_spellings_is_one_message():
+    first = event()
+    second = {**first, "message": {**first["message"], "id": first["message"]["id"].upper(), "reply_to": None}}
+    batch = read_batch(records(first, second))
+    (both,) = batch.records.values()
+    assert ([record.id for record in both], batch.second_bodies) == (["0", "1"], [])
+
+
+def test_an_unmarked_author_is_treated_as_the_operator_wants():
+    raw = event(author={"id": "1"})
+    assert read_batch(records(raw)).malformed == {}
+    assert "author.bot" in read_batch(records(raw), UnmarkedAuthors.REFUSE).malformed["0"]
 
 
 def test_every_record_is_a_message_or_skipped_or_malformed():

@@ -2,13 +2,14 @@ import json
 import re
 from datetime import UTC, datetime
 from functools import reduce
+from hashlib import sha256
 from operator import getitem
 from uuid import UUID, uuid4
 
 import pytest
 
 from guildhook.events.malformed_events import MalformedEventError
-from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, UnknownEvent, parse_event
+from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, UnknownEvent, UnmarkedAuthors, parse_event
 from guildhook.model import Causality
 from samples import TIME, event
 
@@ -37,8 +38,190 @@ def test_a_message_without_a_time_has_that_of_the_queue():
     assert parse_event(json.dumps(raw), SENT).message.created_at == SENT
 
 
-def test_a_time_without_a_zone_is_utc():
-    assert parse_event(json.dumps(event(created_at="2026-01-25T12:00:00")), SENT).message.created_at.tzinfo is UTC
+def parsed(**fields):
+    return parse_event(json.dumps(event(**fields)), SENT)
+
+
+@pytest.mark.parametrize(
+    ("created_at", "expected"),
+    [
+        ("2026-01-25T12:00:00", "2026-01-25T12:00:00Z"),
+        ("2026-01-25 12:00:00+00", "2026-01-25T12:00:00Z"),
+        ("2026-01-25 17:30:00.5+0530", "2026-01-25T12:00:00.500000Z"),
+        ("2026-01-25t12:00:00z", "2026-01-25T12:00:00Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_time_reaches_plugins_as_rfc_3339_writes_it(created_at, expected):
+    message = parsed(created_at=created_at).message
+    assert json.loads(message.payload)["created_at"] == expected
+    assert message.created_at == datetime.fromisoformat(expected)
+    assert message.created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("created_at", ["2026-01-25T13:00:00+01:00", "2026-01-25T12:00:00.123456789Z"])
+def test_a_time_of_rfc_3339_stays_as_it_is(created_at):
+    assert json.loads(parsed(created_at=created_at).message.payload)["created_at"] == created_at
+
+
+OPTIONAL = {
+    "content": "",
+    "encrypted": False,
+    "attachments": [],
+    "reply_to": None,
+    "parent_id": None,
+    "created_at": SENT.isoformat().replace("+00:00", "Z"),
+    "message_type": "user",
+}
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_a_field_that_is_null_is_the_same_as_one_that_is_missing(name):
+    raw = event(**{name: None})
+    null = parse_event(json.dumps(raw), SENT)
+    del raw["message"][name]
+    missing = parse_event(json.dumps(raw), SENT)
+    for each in (null, missing):
+        assert each.skip is None
+        assert json.loads(each.message.payload)[name] == OPTIONAL[name]
+    assert null.message.created_at == missing.message.created_at
+
+
+@pytest.mark.parametrize("name", ["username", "display_name", "bot"])
+def test_a_field_of_the_author_that_is_null_is_the_same_as_one_that_is_missing(name):
+    author = {"id": "1", "username": "ada", "display_name": "Ada", "bot": False}
+    authors = [{**author, name: None}, {each: value for each, value in author.items() if each != name}]
+    payloads = [json.loads(parsed(author=each).message.payload)["author"] for each in authors]
+    assert payloads == [{**author, name: False if name == "bot" else None}] * 2
+
+
+def test_a_causality_that_is_null_is_one_that_is_missing():
+    assert parsed(author=BOT, causality=None).skip == parsed(author=BOT).skip
+
+
+@pytest.mark.parametrize("author", [{"id": "1"}, {"id": "1", "bot": None}])
+def test_an_author_who_is_not_said_to_be_a_bot_is_treated_as_the_operator_wants(author):
+    body = json.dumps(event(author=author))
+    assert parse_event(body, SENT, UnmarkedAuthors.PERSON).skip is None
+    with pytest.raises(MalformedEventError) as raised:
+        parse_event(body, SENT, UnmarkedAuthors.REFUSE)
+    found = "is null" if "bot" in author else "is missing"
+    assert str(raised.value) == (
+        f"not a message.created event: message.author.bot {found}; true or false is wanted, because "
+        "GUILDHOOK_UNMARKED_AUTHORS is refuse"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "skipped"),
+    [
+        ({"author": {"id": "1", "bot": False}}, False),
+        ({"author": {"id": "1", "bot": True}}, True),
+        ({"author": {"id": "1"}, "message_type": "system"}, True),
+        ({"author": {"id": "1"}, "message_type": "pinned"}, True),
+        ({"author": {"id": "1"}, "encrypted": True}, True),
+    ],
+)
+def test_no_other_message_is_refused(fields, skipped):
+    assert (parse_event(json.dumps(event(**fields)), SENT, UnmarkedAuthors.REFUSE).skip is not None) is skipped
+
+
+ID = "6a1d0000-0000-4000-8000-00000000000a"
+SPELLINGS = [ID.upper(), ID.replace("-", ""), f"{{{ID.upper()}}}", f"urn:uuid:{ID.upper()}"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_ids_reach_plugins_in_one_spelling(spelling):
+    raw = event(
+        guild_id=spelling,
+        channel_id=spelling,
+        id=spelling,
+        reply_to=spelling,
+        parent_id=spelling,
+        author={"id": spelling, "username": spelling, "display_name": "Ada", "bot": True},
+        causality={"root": spelling, "hops": 1},
+        content=spelling,
+    )
+    message = parse_event(json.dumps(raw), SENT).message
+    assert {message.id, message.guild_id, message.channel_id, message.causality.root_id} == {UUID(ID)}
+    assert message.payload == (
+        f'{{"id":"{ID}","channel_id":"{ID}","author":{{"id":"{ID}","username":"{spelling}","display_name":"Ada",'
+        f'"bot":true}},"content":"{spelling}","encrypted":false,"attachments":[],"reply_to":"{ID}","parent_id":"{ID}",'
+        f'"created_at":"{TIME.isoformat()}","message_type":"user","causality":{{"root":"{ID}","hops":1}},'
+        f'"guild_id":"{ID}"}}'
+    )
+
+
+def test_an_id_that_is_no_uuid_stays_as_it_is():
+    payload = json.loads(parsed(author={"id": "80351110224678912"}, reply_to={"id": ID.upper()}).message.payload)
+    assert (payload["author"]["id"], payload["reply_to"]) == ("80351110224678912", {"id": ID.upper()})
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_due_delivery_is_read_in_every_spelling_of_its_ids(spelling):
+    body = json.dumps({"type": "guildhook.delivery_due", "guild_id": spelling, "message_id": spelling})
+    assert parse_event(body, SENT) == DeliveryDue(UUID(ID), UUID(ID))
+
+
+def sent_digest(raw):
+    """The digest with which the release before recorded runs on an event."""
+    message = {**raw["message"], "guild_id": str(UUID(raw["guild_id"]))}
+    return sha256(json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()).digest()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"id": ID.upper()},
+        {"channel_id": ID.replace("-", "")},
+        {"author": {"id": ID.upper()}},
+        {"author": {"bot": False, "id": "1"}},
+        {"created_at": None},
+        {"created_at": "2026-01-25T12:00:00"},
+        {"reply_to": ID.upper(), "attachments": None},
+    ],
+)
+def test_the_digest_of_a_message_is_that_of_the_message_as_it_was_sent(fields):
+    raw = event(**fields)
+    assert parse_event(json.dumps(raw), SENT).message.sha256 == sent_digest(raw)
+
+
+def test_another_spelling_of_a_message_is_the_same_message():
+    raw = event(id=ID)
+    other = {**raw, "message": {**raw["message"], "id": ID.upper(), "reply_to": None}}
+    assert parse_event(json.dumps(raw), SENT) == parse_event(json.dumps(other), SENT)
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, lambda body: {"Type": "Notification", "Message": body}])
+@pytest.mark.parametrize("content", ["a\ud800b", "\udfff", "\ud83d\ud83d\ude00"])
+def test_half_a_surrogate_becomes_the_replacement_character(wrap, content):
+    raw = event(content=content, author={"id": "1", "username": "ad\ud800a", "bot": False})
+    body = json.dumps(raw)
+    body = body if wrap(body) == body else json.dumps(wrap(body))
+    found = parse_event(body, SENT)
+    payload = json.loads(found.message.payload)
+    assert payload["content"] == content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert payload["author"]["username"] == "ad\ufffda"
+    assert found.repaired
+
+
+def test_half_a_surrogate_that_is_not_escaped_becomes_the_replacement_character_as_well():
+    found = parse_event(json.dumps(event(content="a\ud800b"), ensure_ascii=False), SENT)
+    assert json.loads(found.message.payload)["content"] == "a\ufffdb"
+    assert found.repaired
+
+
+def test_a_pair_of_surrogates_and_an_escaped_backslash_stay_as_they_are():
+    found = parse_event(json.dumps(event(content="\U0001f600 \\ud800")), SENT)
+    assert json.loads(found.message.payload)["content"] == "\U0001f600 \\ud800"
+    assert not found.repaired
+
+
+def test_an_event_that_is_nested_deeply_is_malformed():
+    nested = '{"message":' * 900 + "1" + "}" * 900
+    with pytest.raises(MalformedEventError):
+        parse_event(f'{{"type": "message.created", "guild_id": "x", "message": {nested}}}', SENT)
 
 
 def test_times_are_those_of_utc_so_that_postgres_understands_every_offset():
@@ -143,7 +326,12 @@ MALFORMED = [
     (json.dumps(event(content=["hello"])), "message.content is a list; a text is wanted"),
     (json.dumps(event(id=10**400)), "message.id is 1000"),
     (json.dumps(event()).replace('"attachments": []', f'"attachments": {"9" * 5_000}'), "not JSON"),
-    (json.dumps(event(content="\ud800")), "not JSON"),
+    ('"\\ud800', "not JSON"),
+    (json.dumps(event(created_at="infinity")), 'message.created_at is "infinity"; a time such as'),
+    (
+        json.dumps(event(created_at="0044-03-15 12:00:00+00 BC")),
+        "message.created_at is a text of 25 characters; a time",
+    ),
     (json.dumps(event(message_type=3)), "message.message_type is 3; a text is wanted"),
     (json.dumps(event()).replace('"attachments": []', '"attachments": 1e999'), "not JSON: Number out of range"),
     (json.dumps({"Type": "Notification", "Message": "not an event"}), "not JSON"),

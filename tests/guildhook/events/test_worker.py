@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4, uuid5
 
 import psycopg
 import pytest
@@ -23,7 +23,7 @@ from guildhook.events.backoff import Backoff
 from guildhook.events.batch import ANOTHER_BODY, QueueRecord
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import CircuitBreaker, Sender
-from guildhook.events.queue_events import DeliveryDue
+from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
 from guildhook.events.worker import Worker, WorkerRules
 from guildhook.model import Outcome, QuarantineRules
 from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache
@@ -482,6 +482,71 @@ def test_another_body_beside_the_first_one_does_not_take_it_along(system, create
     assert report.skipped == {"0": ANOTHER_BODY}
     report = worker.process(records(first), IN_TIME)
     assert [run.result.logs for run in report.runs] == [("ran",)]
+    assert contents(system) == ["pong"]
+
+
+RELEASE_BEFORE = """
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
+                             logs, seed, message_time, message_sha256, root_message_id, hops, fuel_limit, calls)
+    VALUES (%(run_id)s, %(message_id)s, %(plugin_id)s, %(guild_id)s, 'ok', '', 5000, 50, 1, '[]', 7,
+            '2026-01-25T12:00:00Z', %(message_sha256)s, %(message_id)s, 1, 100000, '[["send-message", null]]')"""
+INTENT_OF_RELEASE_BEFORE = """
+    INSERT INTO plugin_intents (key, run_id, position, kind, channel_id, content, state)
+    VALUES (%(key)s, %(run_id)s, 0, 'send_message', %(channel_id)s, 'pong', 'pending')"""
+NAMESPACE = UUID("5f0d5c9c-6c0e-5d0e-9d8b-7a4f0c1e2b3a")
+
+
+def test_an_event_that_the_release_before_has_handled_is_not_run_again_and_keeps_its_keys(system, worker, query):
+    """The release before gave plugins ids as the event spelled them, and took the digest of that text."""
+    guild = system.add_guild()
+    plugin_id = install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    body = event(guild.id, str(guild.channel_id).upper(), id=str(uuid4()).upper(), created_at="2026-01-25T12:00:00")
+    message_id = body["message"]["id"].lower()
+    payload = json.dumps({**body["message"], "guild_id": body["guild_id"]}, separators=(",", ":"))
+    run = {
+        "run_id": uuid5(NAMESPACE, f"{message_id}/{plugin_id}"),
+        "key": uuid5(NAMESPACE, f"{message_id}/{plugin_id}/0"),
+        "message_id": message_id,
+        "plugin_id": plugin_id,
+        "guild_id": guild.id,
+        "channel_id": guild.channel_id,
+        "message_sha256": sha256(payload.encode()).digest(),
+    }
+    with psycopg.connect(system.database_url) as connection:
+        connection.execute(RELEASE_BEFORE, run)
+        connection.execute(INTENT_OF_RELEASE_BEFORE, run)
+    late_id = install(system, guild, "late", wat.logs("ran"))
+    for _ in range(2):
+        report = worker.process(records(body), IN_TIME)
+        assert (report.failures, report.skipped) == ({}, {})
+    assert contents(system) == ["pong"]
+    # The plugin that the release before had not run yet has run once, with a digest that the release before knows.
+    runs = query("SELECT id, plugin_id, message_sha256 FROM plugin_runs ORDER BY created_at")
+    assert {(run_id, digest) for run_id, _, digest in runs} == {
+        (run["run_id"], run["message_sha256"]),
+        (uuid5(NAMESPACE, f"{message_id}/{late_id}"), run["message_sha256"]),
+    }
+    assert query("SELECT key, state FROM plugin_intents") == [(run["key"], "delivered")]
+
+
+def test_an_id_that_a_plugin_echoes_is_that_of_its_channel(system, worker):
+    guild = system.add_guild()
+    channel = f"{{{str(guild.channel_id).upper()}}}"
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    body = event(guild.id, channel, id=f"urn:uuid:{uuid4()}")
+    assert worker.process(records(body), IN_TIME).failures == {}
+    (reply,) = system.chat.replies()
+    assert reply["channel_id"] == str(guild.channel_id)
+    assert reply["causality"] == {"root": body["message"]["id"].removeprefix("urn:uuid:"), "hops": 1}
+
+
+def test_a_message_of_an_unmarked_author_is_refused_where_the_operator_says_so(system, create_worker, store):
+    guild = system.add_guild()
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    body = event(guild.id, guild.channel_id, author={"id": "1"})
+    refusing = create_worker(store, unmarked_authors=UnmarkedAuthors.REFUSE)
+    assert "message.author.bot is missing" in reasons(refusing.process(records(body), IN_TIME))["0"]
+    assert create_worker(store).process(records(body), IN_TIME).failures == {}
     assert contents(system) == ["pong"]
 
 

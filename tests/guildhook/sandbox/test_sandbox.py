@@ -53,7 +53,8 @@ def test_without_the_permission_a_send_is_refused_and_the_log_names_it(run):
     ("channel", "content", "reason"),
     [
         ("general", "hello", "not a UUID"),
-        (f"{{{CHANNEL}}}", "hello", "not a UUID"),
+        (f"{{{CHANNEL}", "hello", "not a UUID"),
+        ("", "hello", "not a UUID"),
         (CHANNEL, "", "empty"),
         (CHANNEL, " \n", "empty"),
         (CHANNEL, "x" * 4_001, "the content is too long; the limit is 4000 characters"),
@@ -70,6 +71,14 @@ def test_a_bad_send_is_refused_with_the_reason(run, channel, content, reason):
 def test_content_of_the_most_characters_is_accepted(run):
     content = "\N{PILE OF POO}" * 4_000
     assert run(wat.sends((CHANNEL, content))).intents[0].content == content
+
+
+@pytest.mark.parametrize(
+    "spelling", [CHANNEL.upper(), CHANNEL.replace("-", ""), f"{{{CHANNEL}}}", f"urn:uuid:{CHANNEL}"]
+)
+def test_a_channel_id_is_accepted_in_every_spelling_and_sent_in_one(run, spelling):
+    (intent,) = run(wat.sends((spelling, "hello"))).intents
+    assert intent.channel_id == CHANNEL
 
 
 def test_sends_over_the_limit_are_refused(run):

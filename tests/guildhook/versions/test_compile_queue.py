@@ -41,6 +41,16 @@ def test_s3_may_try_whether_it_may_send():
     assert read_requests(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})) == []
 
 
+def test_a_field_that_is_null_is_one_that_is_missing():
+    version_id = str(VERSIONS[1])
+    assert read_requests(json.dumps({"wasm_sha256": None, "version_id": version_id})) == [VersionRequest(VERSIONS[1])]
+    assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex(), "version_id": None})) == [WasmRequest(DIGESTS[1])]
+
+
+def test_a_version_is_named_in_every_spelling():
+    assert read_requests(json.dumps({"version_id": f"{{{VERSIONS[1]}}}"})) == [VersionRequest(VERSIONS[1])]
+
+
 def test_a_request_is_a_digest():
     assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex()})) == [WasmRequest(DIGESTS[1])]
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Strict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, Strict, StringConstraints
 
 from guildhook.model import DeliveryState, Outcome, Permission
 from guildhook.sandbox import MAX_WASM_BYTES
@@ -63,6 +63,13 @@ Sha256 = Annotated[str, AfterValidator(_sha256), Field(json_schema_extra={"patte
 Settings = Annotated[dict[str, Any], AfterValidator(with_whole_numbers)]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """The number of a version."""
+
+
+def _if_null(default: object, kind: Any) -> BeforeValidator:
+    """The default of a field for null, which is the same as a missing field. `kind` is the type of the field."""
+    return BeforeValidator(lambda value: default if value is None else value, json_schema_input_type=kind | None)
+
+
 # Strict fields take neither text for a number nor 1 for true.
 Strictly = Strict()
 
@@ -272,7 +279,7 @@ class PluginPage(_ResponseBody):
 
 class PluginCreate(_RequestBody):
     name: PluginName
-    description: PluginDescription = ""
+    description: Annotated[PluginDescription, _if_null("", PluginDescription)] = ""
 
 
 class PluginChange(_RequestBody):
@@ -286,16 +293,19 @@ class PluginChange(_RequestBody):
     bot_messages: Annotated[bool, Strictly] | None = None
 
 
+_Consent = Annotated[list[Permission], _if_null([], list[Permission])]
+
+
 class GoLive(_RequestBody):
     version: Annotated[VersionNumber, Strictly]
-    consent: list[Permission] = []
+    consent: _Consent = []
     """Exactly the permissions that the version newly needs."""
     settings: Settings | None = None
     """New settings, which change together with the version: its schema may differ."""
 
 
 class RollBack(_RequestBody):
-    consent: list[Permission] = []
+    consent: _Consent = []
     """Exactly the permissions that the version newly needs."""
     settings: Settings | None = None
     """Settings to use instead of those that the version was live with. They are needed if those are not known."""
@@ -436,9 +446,12 @@ class Usage(_ResponseBody):
     """The hours that have runs."""
 
 
+_AuthorName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
 class TestMessage(_RequestBody):
     content: Annotated[str, StringConstraints(max_length=4_000)]
-    author_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "you"
+    author_name: Annotated[_AuthorName, _if_null("you", _AuthorName)] = "you"
     channel_id: UUID | None = None
 
 
@@ -449,7 +462,7 @@ class TestRunRequest(_RequestBody):
     """Settings that replace those of the plugin. Its secrets stay."""
     permissions: list[Permission] | None = None
     """Permissions that replace those of the plugin."""
-    keep_state: Annotated[bool, Strictly] = True
+    keep_state: Annotated[bool, Strictly, _if_null(True, Annotated[bool, Strictly])] = True
     """True if the run begins with the plugin's current state. The state that it writes is shown and not kept."""
 
 

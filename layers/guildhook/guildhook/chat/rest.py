@@ -18,6 +18,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import read_arriving, read_whole
 from guildhook.http_deadlines import deadline_pool
 from guildhook.model import DeliveryState, OutgoingIntent
+from guildhook.uuids import read_uuid
 
 _CONNECT_SECONDS = 2
 _SEND_SECONDS = 5
@@ -45,8 +46,12 @@ _ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 Kind = TypeVar("Kind")
 
 
+class _Id(UUID):
+    """A UUID in any of the spellings that guildhook accepts. msgspec itself reads two of them."""
+
+
 class _Guild(msgspec.Struct):
-    id: UUID
+    id: _Id
     name: str
 
 
@@ -162,7 +167,7 @@ class RestChatApi:
                 )
             )
         try:
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(body, type=kind, dec_hook=_read_id)
         except (ValueError, RecursionError):
             raise InfrastructureError(self._failure("its answer is not the JSON of docs/chat-api.md")) from None
 
@@ -204,6 +209,13 @@ class RestChatApi:
 
     def _failure(self, reason: str) -> str:
         return f"chat API at {self._address} (GUILDHOOK_CHAT_API_URL): {reason}"
+
+
+def _read_id(kind: type[_Id], value: Any) -> _Id:
+    """Raises ValueError and TypeError, which msgspec turns into its own error."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return kind(str(read_uuid(value)))
 
 
 def _membership(guild: _Guild, permissions: list[str]) -> Membership:

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from guildhook.events.malformed_events import MalformedEventError
-from guildhook.events.queue_events import Event, UnknownEvent, parse_event
+from guildhook.events.queue_events import Event, UnknownEvent, UnmarkedAuthors, parse_event
 from guildhook.model import Message
 
 ANOTHER_BODY = "its message id came with another body before, and the body that was recorded first counts"
@@ -47,6 +47,8 @@ class Batch:
     """The reasons why records are given to no plugin, by their ids."""
     unknown_types: Mapping[str, str]
     """The event types and message types that guildhook does not know, by the ids of records, which are skipped."""
+    repaired: frozenset[str]
+    """The ids of records in which half a surrogate pair was replaced."""
     malformed: Mapping[str, str]
     """The reasons why records are no events, by their ids."""
     second_bodies: Sequence[QueueRecord]
@@ -56,7 +58,7 @@ class Batch:
     """
 
 
-def read_batch(records: Sequence[QueueRecord]) -> Batch:
+def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON) -> Batch:
     """Read all records. A malformed one raises nothing: it is in `malformed`."""
     messages: dict[UUID, Message] = {}
     guilds: dict[UUID, UUID] = {}
@@ -64,11 +66,12 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
     subjects: dict[str, Subject] = {}
     skipped: dict[str, str] = {}
     unknown_types: dict[str, str] = {}
+    repaired: set[str] = set()
     malformed: dict[str, str] = {}
     second_bodies: list[QueueRecord] = []
     for record in records:
         try:
-            event = parse_event(record.body, record.sent_at)
+            event = parse_event(record.body, record.sent_at, unmarked_authors)
         except MalformedEventError as error:
             malformed[record.id] = str(error)
             continue
@@ -77,6 +80,8 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
             continue
         subjects[record.id] = Subject(event.message_id, event.guild_id)
         if isinstance(event, Event):
+            if event.repaired:
+                repaired.add(record.id)
             if event.unknown_type:
                 unknown_types[record.id] = event.unknown_type
             if event.skip:
@@ -87,4 +92,14 @@ def read_batch(records: Sequence[QueueRecord]) -> Batch:
                 continue
         guilds[event.message_id] = event.guild_id
         by_message.setdefault(event.message_id, []).append(record)
-    return Batch(messages, guilds, by_message, subjects, skipped, unknown_types, malformed, second_bodies)
+    return Batch(
+        messages=messages,
+        guilds=guilds,
+        records=by_message,
+        subjects=subjects,
+        skipped=skipped,
+        unknown_types=unknown_types,
+        repaired=frozenset(repaired),
+        malformed=malformed,
+        second_bodies=second_bodies,
+    )

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import reduce
 from operator import getitem
 from typing import Any, Final
@@ -56,6 +57,15 @@ def malformed(event_type: str, error: msgspec.ValidationError, raw: Any) -> Malf
         # A text in the place of an object can be any, also a message.
         found = f"{path or 'it'} is {described(value, show_text=wanted != _OBJECT)}"
     return MalformedEventError(f"not a {event_type} event: {found}; {wanted} is wanted")
+
+
+def unmarked_author(event_type: str, raw: Mapping[str, Any]) -> MalformedEventError:
+    """The error for a message that does not say whether its author is a bot."""
+    found = "is null" if "bot" in raw["message"]["author"] else "is missing"
+    return MalformedEventError(
+        f"not a {event_type} event: message.author.bot {found}; {_FLAG} is wanted, because GUILDHOOK_UNMARKED_AUTHORS "
+        "is refuse"
+    )
 
 
 def described(value: Any, *, show_text: bool = True) -> str:

@@ -2,22 +2,37 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from guildhook.events.malformed_events import MalformedEventError, described, malformed
+from guildhook.events.event_times import is_rfc_3339, read_time
+from guildhook.events.malformed_events import MalformedEventError, described, malformed, unmarked_author
+from guildhook.events.surrogates import replace_half_surrogates
 from guildhook.model import Causality, Message
+from guildhook.uuids import canonical_spelling
 
 _MAX_WRAPPERS = 2
 """The envelopes of SNS and EventBridge around an event. SNS in EventBridge in SQS is the deepest chain in use."""
 _MAX_REASON_CHARS: Final = 300
 _MESSAGE_CREATED = "message.created"
 _DELIVERY_DUE = "guildhook.delivery_due"
-_MESSAGE_TYPES = ("user", "system")
+_USER = "user"
+_SYSTEM = "system"
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "content": "",
+    "encrypted": False,
+    "attachments": [],
+    "message_type": _USER,
+}
+"""The values for plugins of fields of a message that are missing or null."""
+_NULL_IF_MISSING: Final = ("reply_to", "parent_id")
+_NULL_IF_MISSING_OF_AUTHOR: Final = ("username", "display_name")
 
 MAX_HOPS = 4
 """A bot's message that is more answers away from a person's message reaches no plugin, so that loops of bots end."""
@@ -28,18 +43,19 @@ class _Causality(msgspec.Struct, frozen=True):
     hops: Annotated[int, msgspec.Meta(ge=1)]
 
 
+# A field that is null is the same as one that is missing.
 class _Author(msgspec.Struct, frozen=True):
     id: str
-    bot: bool = False
+    bot: bool | None = None
 
 
 class _Message(msgspec.Struct, frozen=True):
     id: UUID
     channel_id: UUID
     author: _Author
-    content: str = ""
-    encrypted: bool = False
-    message_type: str = "user"
+    content: str | None = None
+    encrypted: bool | None = None
+    message_type: str | None = None
     created_at: datetime | None = None
     causality: _Causality | None = None
 
@@ -55,6 +71,18 @@ class _DeliveryDue(msgspec.Struct, frozen=True):
     message_id: UUID
 
 
+Shape = TypeVar("Shape", _MessageCreated, _DeliveryDue)
+
+
+class UnmarkedAuthors(StrEnum):
+    """The treatment of a message whose `author.bot` is missing or null."""
+
+    PERSON = "person"
+    """The author is a person."""
+    REFUSE = "refuse"
+    """The event is malformed, since plugins must not answer bots as if they were persons."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A message that was created."""
@@ -64,6 +92,8 @@ class Event:
     """The reason why no plugin gets it, or None."""
     unknown_type: str | None = None
     """The type of the message, if guildhook does not know it."""
+    repaired: bool = False
+    """Half a surrogate pair in the body was replaced by U+FFFD."""
 
     @property
     def message_id(self) -> UUID:
@@ -96,63 +126,121 @@ class DeliveryDue:
         return json.dumps({"type": _DELIVERY_DUE, "guild_id": str(self.guild_id), "message_id": str(self.message_id)})
 
 
-def parse_event(body: str, sent_at: datetime) -> Event | DeliveryDue | UnknownEvent:
+def parse_event(
+    body: str, sent_at: datetime, unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON
+) -> Event | DeliveryDue | UnknownEvent:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
     `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
     """
-    raw = _unwrap(_parse_json(body))
+    raw, repaired = _parsed(body)
     match raw:
         case {"type": str(type_)} if type_ == _DELIVERY_DUE:
-            return _parse_delivery_due(raw)
+            due = _converted(raw, _DeliveryDue, _DELIVERY_DUE)
+            return DeliveryDue(due.guild_id, due.message_id)
         case {"type": str(type_)} if type_ != _MESSAGE_CREATED:
             return UnknownEvent(described(type_))
-    try:
-        event = msgspec.convert(raw, _MessageCreated)
-    except msgspec.ValidationError as error:
-        raise malformed(_MESSAGE_CREATED, error, raw) from None
-    guild_id, message = event.guild_id, event.message
-    unknown_type = None if message.message_type in _MESSAGE_TYPES else described(message.message_type)
+    event = _converted(raw, _MessageCreated, _MESSAGE_CREATED)
+    message = event.message
+    unknown_type = None if message.message_type in (None, _USER, _SYSTEM) else described(message.message_type)
+    skip = _reason_to_skip(message) if unknown_type is None else f"message type {unknown_type} is not known"
+    if skip is None and message.author.bot is None and unmarked_authors is UnmarkedAuthors.REFUSE:
+        raise unmarked_author(_MESSAGE_CREATED, raw)
+    created_at = _in_utc(message.created_at or sent_at, raw)
+    received = {**raw["message"], "guild_id": str(event.guild_id)}
+    changes = _changes(received, message, created_at)
     return Event(
         message=Message(
             id=message.id,
-            guild_id=guild_id,
+            guild_id=event.guild_id,
             channel_id=message.channel_id,
-            created_at=_in_utc(message.created_at or sent_at, raw),
-            payload=_payload(raw["message"], guild_id),
+            created_at=created_at,
+            # The received object is the base, so that plugins get fields that guildhook does not know.
+            payload=_payload({**received, **changes} if changes else received),
             causality=_causality(message),
+            received_payload=_payload(received) if changes else None,
         ),
-        skip=_reason_to_skip(message) if unknown_type is None else f"message type {unknown_type} is not known",
+        skip=skip,
         unknown_type=unknown_type,
+        repaired=repaired,
     )
 
 
-def _parse_delivery_due(raw: Mapping[str, Any]) -> DeliveryDue:
-    try:
-        due = msgspec.convert(raw, _DeliveryDue)
-    except msgspec.ValidationError as error:
-        raise malformed(_DELIVERY_DUE, error, raw) from None
-    return DeliveryDue(due.guild_id, due.message_id)
-
-
-def _parse_json(text: str) -> Any:
-    # json.loads would accept lone surrogates and NaN.
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise MalformedEventError(f"not JSON: {str(error)[:_MAX_REASON_CHARS]}") from None
-
-
-def _unwrap(event: Any) -> Any:
+def _parsed(body: str) -> tuple[Any, bool]:
+    """The event without its envelopes, and True if a half surrogate was replaced in it."""
+    event, repaired = _parse_json(body)
     for _ in range(_MAX_WRAPPERS):
         match event:
             case {"Type": "Notification", "Message": str(inner)}:
-                event = _parse_json(inner)
+                event, inner_repaired = _parse_json(inner)
+                repaired = repaired or inner_repaired
             case {"detail-type": _, "detail": dict(inner)}:
                 event = inner
             case _:
                 break
+    return event, repaired
+
+
+def _parse_json(text: str) -> tuple[Any, bool]:
+    """The value, and True if a half surrogate was replaced in it."""
+    # json.loads would accept half surrogates and NaN.
+    try:
+        return msgspec.json.decode(text), False
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as error:
+        repaired = replace_half_surrogates(text)
+        if repaired == text:
+            raise _no_json(error) from None
+    try:
+        return msgspec.json.decode(repaired), True
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _no_json(error) from None
+
+
+def _no_json(error: Exception) -> MalformedEventError:
+    return MalformedEventError(f"not JSON: {str(error)[:_MAX_REASON_CHARS]}")
+
+
+def _converted(raw: Any, shape: type[Shape], event_type: str) -> Shape:
+    """Raises MalformedEventError."""
+    try:
+        return msgspec.convert(raw, shape)
+    except msgspec.ValidationError:
+        # msgspec knows two spellings of a UUID, and not all of a time.
+        try:
+            return msgspec.convert(_respelled(raw), shape)
+        except msgspec.ValidationError as error:
+            raise malformed(event_type, error, raw) from None
+
+
+def _respelled(raw: Any) -> Any:
+    """The event with the ids and the time that guildhook reads in spellings that msgspec reads."""
+    if not isinstance(raw, dict):
+        return raw
+    event = _with_canonical_ids(raw, "guild_id", "message_id")
+    if isinstance(message := event.get("message"), dict):
+        event["message"] = message = _with_canonical_ids(message, "id", "channel_id")
+        if isinstance(causality := message.get("causality"), dict):
+            message["causality"] = _with_canonical_ids(causality, "root")
+        if isinstance(time := message.get("created_at"), str):
+            with suppress(ValueError):
+                message["created_at"] = read_time(time)
     return event
+
+
+def _with_canonical_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**fields, **_changed_ids(fields, *names)}
+
+
+def _changed_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The canonical spelling of each id that is in another one. A value that is no UUID is left out."""
+    changes: dict[str, Any] = {}
+    for name in names:
+        text = fields.get(name)
+        if isinstance(text, str):
+            canonical = canonical_spelling(text)
+            if canonical and canonical != text:
+                changes[name] = canonical
+    return changes
 
 
 def _in_utc(time: datetime, raw: Mapping[str, Any]) -> datetime:
@@ -166,10 +254,30 @@ def _in_utc(time: datetime, raw: Mapping[str, Any]) -> datetime:
         ) from None
 
 
-def _payload(message: Mapping[str, Any], guild_id: UUID) -> str:
-    # The raw object is used, so that plugins get fields that guildhook does not know.
+def _changes(received: Mapping[str, Any], message: _Message, created_at: datetime) -> dict[str, Any]:
+    """The fields that are in another spelling than the one that plugins know: ids, times, null and missing fields."""
+    changes = _changed_ids(received, "id", "channel_id", "reply_to", "parent_id")
+    for name, default in _DEFAULTS.items():
+        if received.get(name) is None:
+            changes[name] = default
+    changes |= {name: None for name in _NULL_IF_MISSING if name not in received}
+    if message.created_at is None or not is_rfc_3339(received["created_at"]):
+        changes["created_at"] = created_at
+    if message.causality is not None and (root := _changed_ids(received["causality"], "root")):
+        changes["causality"] = {**received["causality"], **root}
+    author = received["author"]
+    about_author = _changed_ids(author, "id")
+    about_author |= {name: None for name in _NULL_IF_MISSING_OF_AUTHOR if name not in author}
+    if message.author.bot is None:
+        about_author["bot"] = False
+    if about_author:
+        changes["author"] = {**author, **about_author}
+    return changes
+
+
+def _payload(message: Mapping[str, Any]) -> str:
     try:
-        return msgspec.json.encode({**message, "guild_id": str(guild_id)}).decode()
+        return msgspec.json.encode(message).decode()
     except RecursionError as error:
         raise MalformedEventError(f"the message is nested too deeply: {error}") from None
 
@@ -182,7 +290,7 @@ def _causality(message: _Message) -> Causality | None:
 
 
 def _reason_to_skip(message: _Message) -> str | None:
-    if message.message_type == "system":
+    if message.message_type == _SYSTEM:
         return "system message"
     if message.encrypted:
         return "encrypted message"

@@ -16,6 +16,7 @@ from guildhook.events.checks import DueRun, PassedOver, Postponed
 from guildhook.events.delivery import Sender
 from guildhook.events.due_runs import needed_modules
 from guildhook.events.handling import Handling, messages_of
+from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.events.runner import Runner
 from guildhook.events.shadows import Shadows
 from guildhook.model import Delivery, OutgoingIntent, QuarantineRules
@@ -41,6 +42,7 @@ class WorkerRules:
     """Returns the budget of a guild."""
     quarantine: QuarantineRules
     backoff: Backoff
+    unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class BatchReport:
     """The reasons why records were given to no plugin, by their ids."""
     unknown_types: Mapping[str, str]
     """The event types and message types that guildhook does not know, by the ids of records, which are skipped."""
+    repaired: frozenset[str]
+    """The ids of records in which half a surrogate pair was replaced."""
     subjects: Mapping[str, Subject]
     """The message and guild of each record that is not malformed, by its id."""
     passed_over: Sequence[PassedOver]
@@ -119,7 +123,7 @@ class Worker:
         for the content of a record or a failure of the infrastructure: both end in `failures`.
         """
         with self._stage("parse"):
-            batch = read_batch(records)
+            batch = read_batch(records, self._rules.unmarked_authors)
         handling = Handling(batch, deadline)
         if batch.guilds:
             self._handle(handling)
@@ -127,6 +131,7 @@ class Worker:
             failures=handling.records_to_return(self._rules.backoff),
             skipped=handling.skipped_records(),
             unknown_types=batch.unknown_types,
+            repaired=batch.repaired,
             subjects=batch.subjects,
             passed_over=handling.passed_over,
             runs=handling.runs,

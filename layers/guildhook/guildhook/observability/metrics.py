@@ -17,6 +17,8 @@ class Metric(StrEnum):
     """Records that no plugin received."""
     RECORDS_OF_UNKNOWN_TYPE = "records_of_unknown_type"
     """Skipped records whose event type or message type guildhook does not know. The log names the type."""
+    RECORDS_REPAIRED = "records_repaired"
+    """Records in which half a surrogate pair was replaced by U+FFFD."""
     QUEUE_DELAY = "queue_delay"
     """The time from a record's first sending to the start of its batch. A record that comes back waits longer."""
     RUNS_OK = "runs_ok"

@@ -1,19 +1,18 @@
 """Reports the work of a function in its log and metrics."""
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from guildhook.events.batch import QueueRecord, Subject
 from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
-from guildhook.model import Artifact, Delivery, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
+from guildhook.model import Artifact, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
 from guildhook.observability.metrics import Metric
 from guildhook.observability.telemetry import Telemetry
 from guildhook.store.events import RunRecord
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     # Most functions start without the admin API and without botocore's signatures, which trials import.
     from guildhook.admin.request_report import RequestReport
     from guildhook.trials import TrialRequest, TrialResult
-
-_CODE: Final = re.compile(r"[A-Z0-9_]{1,64}|HTTP \d{3}")
-"""The code with which a chat server refuses a message."""
 
 
 def report_delays(telemetry: Telemetry, records: Iterable[QueueRecord], started: datetime) -> None:
@@ -61,6 +57,9 @@ def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> N
         logger.info("record skipped", extra=extra)
     telemetry.add(Metric.RECORDS_SKIPPED, len(report.skipped))
     telemetry.add(Metric.RECORDS_OF_UNKNOWN_TYPE, len(report.unknown_types))
+    for event_id in sorted(report.repaired):
+        logger.info("record repaired", extra=ids.of_record(event_id))
+    telemetry.add(Metric.RECORDS_REPAIRED, len(report.repaired))
 
 
 def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
@@ -107,7 +106,7 @@ def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -
     every_delivery = logger.log_level <= logging.DEBUG
     for delivery in report.deliveries:
         if delivery.state is not DeliveryState.DELIVERED:
-            extra = {**ids.of_send(report.outgoing[delivery.key]), "state": delivery.state, "detail": _detail(delivery)}
+            extra = {**ids.of_send(report.outgoing[delivery.key]), "state": delivery.state, "detail": delivery.detail}
             logger.warning("message not delivered", extra=extra)
         elif every_delivery:
             logger.debug("message delivered", extra=ids.of_send(report.outgoing[delivery.key]))
@@ -117,13 +116,6 @@ def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -
     telemetry.add(Metric.CHAT_CIRCUITS_OPENED, report.circuits_opened)
     if report.circuits_opened:
         logger.error("the chat API fails again and again; its circuit has opened")
-
-
-def _detail(delivery: Delivery) -> str:
-    """For the log. A chat server's refusal is a code; if it is anything else it could quote the message."""
-    if delivery.state is DeliveryState.REFUSED and not _CODE.fullmatch(delivery.detail):
-        return "the chat server's own words, which are with the run"
-    return delivery.detail
 
 
 class _Ids:

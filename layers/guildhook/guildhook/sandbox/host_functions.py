@@ -5,7 +5,6 @@ Their types are in wrapper.py.
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from guildhook.sandbox import c_api
 from guildhook.sandbox.c_api import Argument, Err, HostResult, Ok, Option, Store, Text
 from guildhook.sandbox.compiling.wrapper import HOST
 from guildhook.sandbox.limits import Limits
+from guildhook.uuids import canonical_spelling
 from guildhook.whole_numbers import with_whole_numbers
 
 # The fuel that a host call and each byte of its texts cost: they take about as long as this many instructions
@@ -36,7 +36,6 @@ _CHANNEL_ID_BYTES: Final = 64
 # The buffer of the WASI component (wasi/wasi.c) for the environment.
 _ENVIRONMENT_BYTES: Final = 32 * 1024
 _REFUSAL_BYTES: Final = 200
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUL_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 """Replaces NUL, which Postgres cannot store in text and which ends an entry of the environment."""
 _WITH_TEXT: Final = (Ok, Err, Option)
@@ -207,7 +206,7 @@ def _log(run: OngoingRun, line: Text) -> None:
 
 
 def _send_message(run: OngoingRun, channel_id: Text, content: Text) -> Ok | Err:
-    channel = channel_id.read(_CHANNEL_ID_BYTES)
+    channel = canonical_spelling(channel_id.read(_CHANNEL_ID_BYTES)) or ""
     # One character more than the limit shows that the text is too long; a character has up to four bytes.
     text = content.read(4 * (run.limits.content_chars + 1))
     refusal = _refuse_send(run, channel, text)
@@ -215,14 +214,14 @@ def _send_message(run: OngoingRun, channel_id: Text, content: Text) -> Ok | Err:
         return run.refuse(refusal)
     position = len(run.intents)
     key = idempotency_key(run.message.id, run.plugin_id, position)
-    run.intents.append(SendMessage(key, position, channel.lower(), text))
+    run.intents.append(SendMessage(key, position, channel, text))
     return Ok(key)
 
 
 def _refuse_send(run: OngoingRun, channel_id: str, content: str) -> str | None:
     if _SEND_MESSAGES not in run.permissions:
         return f"the plugin lacks the permission {Permission.SEND_MESSAGES}; an admin of the guild can grant it"
-    if not _UUID.fullmatch(channel_id):
+    if not channel_id:
         return "the channel id is not a UUID; use the channel_id of the message"
     if not content.strip():
         return "the content is empty"

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from guildhook.aws.access import AwsAccess
 from guildhook.aws.queues import Queue, QueueMessage
+from guildhook.uuids import read_uuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def read_requests(body: str) -> list[CompileRequest]:
         case {"wasm_sha256": str(digest)} if len(digest) == 64:
             return [WasmRequest(bytes.fromhex(digest))]
         case {"version_id": str(version_id)}:
-            return [VersionRequest(UUID(version_id))]
+            return [VersionRequest(read_uuid(version_id))]
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
             return []  # S3 sends it once, to see that it may
         case {"Records": [_, *_] as records}:

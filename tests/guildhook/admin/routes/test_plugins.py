@@ -136,6 +136,11 @@ def test_unknown_and_missing_fields_are_named(client, plugin):
     assert answer.body["errors"] == [{"pointer": "/name", "message": "is missing; give it"}]
 
 
+def test_a_description_that_is_null_is_one_that_is_missing(client):
+    plugins = [client.post("/plugins", {"name": "A", **more}).ok(201) for more in ({}, {"description": None})]
+    assert [plugin["description"] for plugin in plugins] == ["", ""]
+
+
 def test_making_a_plugin_twice_with_one_key_makes_it_once(client):
     asked = {"name": "Greeter", "description": "hello"}
     first = client.post("/plugins", asked, idempotency_key="k1").ok(201)

@@ -133,6 +133,35 @@ def test_a_recorded_run_is_given_again(admin, client, path, plugin, recorded, tr
     assert run["logs"] == [payload]
 
 
+def test_a_run_of_the_release_before_is_given_again_in_the_spelling_of_its_ids(admin, client, path, recorded, tried):
+    client.patch(path, {"permissions": ["SEND_MESSAGES"]}, '"1"').ok()
+    channel = str(admin.guild.channel_id).upper()
+    payload = f'{{"id":"6A1D0000-0000-4000-8000-00000000000A","channel_id":"{channel}","content":"hi"}}'
+    run_id = recorded(payload)
+    tried(wat.ECHOES_TO_LOG)
+    assert client.post(f"{path}/runs/{run_id}/replay", {"version": 1}).ok()["logs"] == [payload]
+    # The plugin sends to the channel as the message spells it.
+    tried(wat.sends((channel, "hi")))
+    (sent,) = client.post(f"{path}/runs/{run_id}/replay", {"version": 2}).ok()["sends"]
+    assert sent["channel_id"] == channel.lower()
+
+
+def test_a_field_that_is_null_is_the_same_as_one_that_is_missing(client, path, tried):
+    tried(wat.ECHOES_TO_LOG)
+    message = {"content": "hi", "author_name": None, "channel_id": None}
+    body = {"version": 1, "message": message, "settings": None, "permissions": None, "keep_state": None}
+    (given,) = client.post(f"{path}/test-runs", body).ok()["logs"]
+    assert json.loads(given)["author"]["username"] == "you"
+
+
+@pytest.mark.parametrize("channel", ["{{{}}}", "urn:uuid:{}"])
+def test_a_channel_is_named_in_every_spelling(client, admin, path, tried, channel):
+    tried(wat.ECHOES_TO_LOG)
+    message = {"content": "hi", "channel_id": channel.format(str(admin.guild.channel_id).upper())}
+    (given,) = client.post(f"{path}/test-runs", {"version": 1, "message": message}).ok()["logs"]
+    assert json.loads(given)["channel_id"] == str(admin.guild.channel_id)
+
+
 def test_a_run_whose_message_was_not_kept_needs_one(admin, client, path, recorded, tried):
     tried(wat.ECHOES_TO_LOG)
     run_id = recorded()

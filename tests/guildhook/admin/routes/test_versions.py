@@ -158,6 +158,13 @@ def test_only_a_ready_version_goes_live(admin, client, path, plugin, state):
     assert admin.plugins("octet_length(wasm_blob), revision") == [(0, 1)]
 
 
+def test_a_consent_that_is_null_is_one_that_is_missing(admin, client, path, plugin):
+    first, second = (admin.add_version(plugin["id"], wat.SILENT) for _ in range(2))
+    client.put(f"{path}/live", {"version": first, "consent": None}, '"1"').ok()
+    client.put(f"{path}/live", {"version": second}, '"2"').ok()
+    assert client.post(f"{path}/roll-back", {"consent": None}, if_match='"3"').ok()["live"]["number"] == first
+
+
 def test_consent_that_says_it_often_grants_it_once(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT, needs=["SEND_MESSAGES"])
     client.put(f"{path}/live", {"version": number, "consent": ["SEND_MESSAGES"] * 1_000}, '"1"').ok()

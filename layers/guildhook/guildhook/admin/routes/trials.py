@@ -20,6 +20,7 @@ from guildhook.admin.routes.live_version import check_ready
 from guildhook.admin.settings_checks import settings_for
 from guildhook.store.admin import StoredPlugin, StoredVersion
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult
+from guildhook.uuids import read_uuid
 
 endpoints = Endpoints("runs", Access.MANAGERS, "/api/guilds/{guild_id}/plugins/{plugin_id}")
 
@@ -102,7 +103,7 @@ def _payload(message: TestMessage, message_id: UUID, guild_id: UUID, created_at:
 
 def _channel_id(payload: str, guild_id: UUID) -> UUID:
     try:
-        return UUID(json.loads(payload)["channel_id"])
+        return read_uuid(json.loads(payload)["channel_id"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return guild_id
 
