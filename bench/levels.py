@@ -1,5 +1,6 @@
 """The first run of a plugin, by where its module is found, against the least that each level costs."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -118,7 +119,9 @@ class _Level:
         return ModuleCache(self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB)
 
     def _find(self, modules: ModuleCache[LoadedModule], level: CacheEvent) -> None:
-        module = modules.find([NeededModule(self._artifact.wasm_sha256, self._artifact)])[self._artifact.wasm_sha256]
+        module = modules.find([NeededModule(self._artifact.wasm_sha256, self._artifact)], math.inf)[
+            self._artifact.wasm_sha256
+        ]
         if modules.take_events() != {level: 1} or not isinstance(module, LoadedModule):
             raise SystemExit(f"bench: the module was not found in {level}: {module}")
         self._run(module)

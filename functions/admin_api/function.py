@@ -1,5 +1,6 @@
 """Answers the requests of guild admins and operators, which an HTTP API of API Gateway passes on."""
 
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,10 @@ from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.uploads import Uploads
 
 _PAGE = Path(__file__).parent / "page"
+_STATEMENTS_SECONDS = 20
+"""The time of all statements of a request together. A client waits for the answer, so it is short."""
+_ANSWER_SECONDS = 2
+"""The part of the function's time that is kept for the answer."""
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -80,7 +85,9 @@ def create(environment: Mapping[str, str]) -> Function:
         """Raises UnknownEventError."""
         if not isinstance(event, dict) or event.get("version") != "2.0" or "requestContext" not in event:
             raise UnknownEventError("this function takes requests of an HTTP API, in payload format 2.0")
-        return api.resolve(event, context)
+        remaining = context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
+        with store.within(time.monotonic() + min(remaining, _STATEMENTS_SECONDS)):
+            return api.resolve(event, context)
 
     return Function(telemetry.handler(handle, correlation_paths.API_GATEWAY_HTTP), close)
 

@@ -6,6 +6,7 @@ uploads; returns the ids of the records that must come back. Invoked with {"acti
 A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,8 @@ from guildhook.versions.recompilation import recompile
 
 # Long enough to roll back to the version before.
 _KEEP_DAYS = 30
-# The part of the function's time that is kept for the answer to CloudFormation.
+# The parts of the function's time that are kept for its report, and for the answer to CloudFormation.
+_REPORT_SECONDS = 5
 _ANSWER_MILLISECONDS = 40_000
 
 
@@ -50,7 +52,14 @@ def create(environment: Mapping[str, str]) -> Function:
     checker = Checker(compiler, store, telemetry.stage)
     queue = CompileQueue(configuration.aws, configuration.compile_queue_url)
 
-    return Function(telemetry.handler(CompilePlugin(compiler, checker, queue, telemetry).handle), store.close)
+    function = CompilePlugin(compiler, checker, queue, telemetry)
+
+    def handle(event: Any, context: Any) -> dict[str, Any]:
+        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+        with store.within(deadline - _REPORT_SECONDS):
+            return function.handle(event, context)
+
+    return Function(telemetry.handler(handle), store.close)
 
 
 class CompilePlugin:

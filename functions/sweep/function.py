@@ -4,6 +4,7 @@ wasm that was written into plugins directly, and deletes old rows.
 The result has the numbers of these things. An invocation with an event that is neither empty nor of a schedule fails.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from guildhook.sweeper import SweepReport, sweep
 from guildhook.versions.compile_queue import CompileQueue
 
 _FINISH_MILLISECONDS = 20_000
+_REPORT_SECONDS = 5
+"""The part of the function's time in which no statement is waited for."""
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -33,15 +36,16 @@ def create(environment: Mapping[str, str]) -> Function:
             raise UnknownEventError("this function takes events of a schedule, and {}")
         swept = SweepReport()
         try:
-            sweep(
-                store,
-                events,
-                compiles,
-                configuration,
-                in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
-                swept=swept,
-                stage=telemetry.stage,
-            )
+            with store.within(time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _REPORT_SECONDS):
+                sweep(
+                    store,
+                    events,
+                    compiles,
+                    configuration,
+                    in_time=lambda: context.get_remaining_time_in_millis() > _FINISH_MILLISECONDS,
+                    swept=swept,
+                    stage=telemetry.stage,
+                )
         finally:
             report_sweep(telemetry, swept)
         return {

@@ -4,6 +4,7 @@ Takes a request as guildhook/trials.py defines it; returns the run's result, or 
 function has neither a database nor a secret.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from guildhook.observability import create_telemetry, report_trial
 from guildhook.sandbox import Engine, Sandbox
 from guildhook.startup import Function
 from guildhook.trials import TrialRequest, TrialRunner, read_request
+
+_RUN_SECONDS = 5
+"""The part of the function's time that is kept for the run and the answer."""
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -32,12 +36,13 @@ def create(environment: Mapping[str, str]) -> Function:
     )
     runner = TrialRunner(engine.fingerprint, Sandbox(engine), modules)
 
-    def handle(event: Any, _context: Any) -> dict[str, Any]:
+    def handle(event: Any, context: Any) -> dict[str, Any]:
         """Raises UnknownEventError."""
         request = read_request(event)
         if isinstance(request, TrialRequest):
             with telemetry.stage("run"):
-                result = runner.run(request)
+                deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _RUN_SECONDS
+                result = runner.run(request, deadline)
             report_trial(telemetry, request, result)
         else:
             result = request

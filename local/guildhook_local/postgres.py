@@ -21,6 +21,7 @@ from psycopg import sql
 from guildhook.errors import InfrastructureError
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
+from guildhook.store.time_limits import TimeLimits
 from guildhook_local.web_server import bound, in_url
 
 with warnings.catch_warnings():
@@ -34,6 +35,8 @@ with warnings.catch_warnings():
 PostgresServer._lock = threading.RLock()  # noqa: SLF001
 
 _ROLE = "guildhook"
+_LIMITS = TimeLimits(statement=60, lock=30, idle_in_transaction=60)
+"""The functions share one role with everything else here, so the database has the limits."""
 _TEMPLATE = "migrated"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder that is made in it has a random name
 """Where Linux keeps files in memory."""
@@ -146,6 +149,10 @@ def created_database(server_url: str, name: str, template: str = "template1") ->
     Yields the URL of the new database.
     """
     _create(server_url, name, template)
+    limit = sql.SQL("ALTER DATABASE {} SET {} = {}")
+    limits = _LIMITS.settings().items()
+    statements = [limit.format(sql.Identifier(name), sql.Identifier(key), sql.Literal(value)) for key, value in limits]
+    _execute(server_url, sql.SQL("; ").join(statements))
     try:
         yield _database_url(server_url, name)
     finally:

@@ -61,10 +61,10 @@ OWN = {
 """The permissions of each function beside those for its log, the database, the VPC and traces."""
 
 USERS = {
-    "OnMessage": "guildhook_on_message",
-    "CompilePlugin": "guildhook_compile_plugin",
-    "Sweep": "guildhook_sweep",
-    "AdminApi": "guildhook_admin_api",
+    "OnMessage": "guildhook_on_message_v2",
+    "CompilePlugin": "guildhook_compile_plugin_v2",
+    "Sweep": "guildhook_sweep_v2",
+    "AdminApi": "guildhook_admin_api_v2",
 }
 """The permissions for the database that the stack creates."""
 

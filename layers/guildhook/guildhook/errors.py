@@ -16,6 +16,10 @@ class UnwritableError(InfrastructureError):
     """Postgres refuses one of several writes, and would accept the others without it."""
 
 
+class TimeLimitError(InfrastructureError):
+    """A time limit ended the work, so an attempt at once would take as long again."""
+
+
 class MigrationError(Exception):
     """The migrations cannot be applied to this database. The text is one line, and quotes no data."""
 

@@ -97,12 +97,14 @@ class TrialRunner:
         self._sandbox = sandbox
         self._modules = modules
 
-    def run(self, request: TrialRequest) -> TrialResult:
-        """Raises nothing that a request could bring about."""
+    def run(self, request: TrialRequest, deadline: float) -> TrialResult:
+        """Raises nothing that a request could bring about. The module must arrive before `deadline`, a time of
+        time.monotonic().
+        """
         artifact = next((each for each in request.artifacts if each.engine == self._engine), None)
         if artifact is None:
             return TrialResult(failure=TrialFailure.NOT_COMPILED, detail="it is not compiled for this engine yet")
-        module = self._modules.find([NeededModule(artifact.wasm_sha256, artifact)]).get(artifact.wasm_sha256)
+        module = self._modules.find([NeededModule(artifact.wasm_sha256, artifact)], deadline).get(artifact.wasm_sha256)
         if isinstance(module, UnavailableModule):
             return TrialResult(failure=TrialFailure.UNAVAILABLE, detail=module.reason)
         if not isinstance(module, LoadedModule):

@@ -1,8 +1,11 @@
 import logging
+import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from uuid import uuid4
@@ -80,7 +83,7 @@ def digest(wasm):
 
 def find(modules, artifact):
     """Return the module, and the events that the cache counted."""
-    found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact)], IN_TIME)
     return found.get(artifact.wasm_sha256), dict(modules.take_events())
 
 
@@ -145,7 +148,7 @@ def test_a_loaded_module_does_not_change_with_its_file(cache, publish, tmp_path,
 def test_many_modules_are_found_at_once(cache, publish):
     artifacts = [publish(wat.logs(f"number {number}")) for number in range(12)]
     modules = cache()
-    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in artifacts])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in artifacts], IN_TIME)
     assert list(found) == [artifact.wasm_sha256 for artifact in artifacts]
     assert modules.take_events() == {CacheEvent.S3: 12}
 
@@ -169,9 +172,63 @@ def test_threads_that_want_the_same_module_share_one_download(cache, engine, aws
     assert all(module is found[0] for module in found)
 
 
+def test_a_module_that_does_not_arrive_in_time_is_fetched_on_and_delays_no_other(cache, publish, engine, aws):
+    at_hand, (distant, data) = publish(wat.SILENT), compiled(engine, wat.TRAPS)
+    find(cache(), at_hand)
+    released = threading.Event()
+    with http_server(Answer(data), between=released.wait) as server:
+        modules = cache(access=AwsAccess({**aws.environment, "AWS_ENDPOINT_URL": server.url}))
+        needed = [NeededModule(artifact.wasm_sha256, artifact) for artifact in (distant, at_hand)]
+        first = modules.find(needed, time.monotonic() + 0.3)
+        assert not released.is_set()
+        assert isinstance(first[at_hand.wasm_sha256], LoadedModule)
+        assert first[distant.wasm_sha256] == UnavailableModule(
+            "its module did not arrive in time from the disk or S3; the fetch goes on"
+        )
+        released.set()
+        assert isinstance(modules.find(needed, IN_TIME)[distant.wasm_sha256], LoadedModule)
+    assert len(server.requests) == 1
+    counted = {CacheEvent.DISK: 1, CacheEvent.UNAVAILABLE: 1, CacheEvent.MEMORY: 1, CacheEvent.S3: 1}
+    assert modules.take_events() == counted
+
+
+def test_headers_that_drip_hold_nobody_beyond_the_deadline(cache, engine, aws):
+    artifact, _ = compiled(engine, wat.SILENT)
+    with dripping_server(b"HTTP/1.1 200 OK\r\n") as (url, ended):
+        modules = cache(access=AwsAccess({**aws.environment, "AWS_ENDPOINT_URL": url}))
+        found = modules.find([NeededModule(artifact.wasm_sha256, artifact)], time.monotonic() + 0.3)
+        assert not ended.is_set()
+    assert isinstance(found[artifact.wasm_sha256], UnavailableModule)
+
+
+@contextmanager
+def dripping_server(start):
+    """A server that sends the start of an answer, and then one byte of a header now and then; yields its URL and an
+    event that ends it.
+    """
+    ended = threading.Event()
+
+    def drip(listener):
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            client.recv(65_536)
+            client.sendall(start)
+            while not ended.wait(0.05):
+                client.sendall(b"X")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", ended
+        finally:
+            ended.set()
+            thread.join()
+
+
 def test_a_module_that_was_never_compiled_is_compiled_here_while_the_compile_function_is_asked(cache, asked):
     modules = cache()
-    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)], IN_TIME) == {}
     compiled = compile_here(modules, wat.SILENT, wat.TRAPS)
     assert {name: type(module) for name, module in compiled.items()} == {
         digest(wat.SILENT): LoadedModule,
@@ -179,7 +236,9 @@ def test_a_module_that_was_never_compiled_is_compiled_here_while_the_compile_fun
     }
     assert asked == [digest(wat.SILENT), digest(wat.TRAPS)]
     assert modules.take_events() == {CacheEvent.COMPILED: 2}
-    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {digest(wat.SILENT): compiled[digest(wat.SILENT)]}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)], IN_TIME) == {
+        digest(wat.SILENT): compiled[digest(wat.SILENT)]
+    }
 
 
 def test_threads_that_want_the_same_compile_share_it(cache):
@@ -216,15 +275,15 @@ def test_a_refusal_to_compile_is_remembered(cache):
     modules = cache()
     (refusal,) = compile_here(modules, b"garbage").values()
     assert "not a WebAssembly component" in refusal.reason
-    assert modules.find([NeededModule(digest(b"garbage"), None)]) == {digest(b"garbage"): refusal}
+    assert modules.find([NeededModule(digest(b"garbage"), None)], IN_TIME) == {digest(b"garbage"): refusal}
     assert modules.take_events() == {CacheEvent.REFUSED: 2}
 
 
 def test_a_refusal_that_postgres_has_is_taken_as_it_is(cache):
     modules, refusal = cache(), Refusal("too large")
-    assert modules.find([NeededModule(digest(wat.SILENT), refusal)]) == {digest(wat.SILENT): refusal}
+    assert modules.find([NeededModule(digest(wat.SILENT), refusal)], IN_TIME) == {digest(wat.SILENT): refusal}
     # The cache does not remember the refusal: the next answer of Postgres counts.
-    assert modules.find([NeededModule(digest(wat.SILENT), None)]) == {}
+    assert modules.find([NeededModule(digest(wat.SILENT), None)], IN_TIME) == {}
 
 
 def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, engine):
@@ -286,8 +345,7 @@ def test_native_code_of_another_wasmtime_is_signed_off_and_not_loaded(cache, eng
     artifact, body = signed_off(wat.SILENT, engine.fingerprint, older, compress(older), ())
     s3.put_object(Bucket=bucket, Key=key(artifact), Body=body)
     modules = cache()
-    # It is discarded twice: as the object from S3, and as the file on the disk.
-    assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}, {CacheEvent.DISCARDED: 2}]
+    assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}] * 2
     assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
 
 
@@ -309,7 +367,7 @@ def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, aws, pu
     on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
     find(cache(), on_disk)
     modules = ModuleCache(engine, ArtifactBucket(aws.access, "no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
-    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)])
+    found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)], IN_TIME)
     assert isinstance(found[on_disk.wasm_sha256], LoadedModule)
     unavailable = found[in_s3.wasm_sha256]
     assert isinstance(unavailable, UnavailableModule)
@@ -336,7 +394,7 @@ artifact = eval(sys.argv[3])
 bucket = ArtifactBucket(AwsAccess(os.environ), sys.argv[1])
 modules = ModuleCache(Engine(), bucket, print, Path(sys.argv[2]), 2**20, 2**20)
 sys.stdin.readline()
-found = modules.find([NeededModule(artifact.wasm_sha256, artifact)])
+found = modules.find([NeededModule(artifact.wasm_sha256, artifact)], float("inf"))
 print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
 """
 

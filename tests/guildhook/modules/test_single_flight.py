@@ -5,6 +5,8 @@ import pytest
 
 from guildhook.modules.single_flight import SingleFlight
 
+IN_TIME = float("inf")
+
 
 class Key:
     """A key that counts its look-ups; a look-up begins or joins a flight."""
@@ -33,7 +35,7 @@ def together():
 
         def ask(_):
             try:
-                return flights.do(key, once)
+                return flights.do(key, once, IN_TIME)
             except ValueError as error:
                 return error
 
@@ -61,5 +63,16 @@ def test_all_threads_get_the_error_of_the_work(together):
 def test_a_later_call_does_the_work_again():
     flights = SingleFlight()
     with pytest.raises(KeyError):
-        flights.do("key", lambda: {}["nothing"])
-    assert [flights.do("key", lambda n=n: n) for n in range(2)] == [0, 1]
+        flights.do("key", lambda: {}["nothing"], IN_TIME)
+    assert [flights.do("key", lambda n=n: n, IN_TIME) for n in range(2)] == [0, 1]
+
+
+def test_a_thread_that_waits_stops_at_its_deadline_and_the_work_goes_on():
+    flights, release = SingleFlight(), threading.Event()
+    flight = flights.begin("key", lambda: release.wait(60))
+    with pytest.raises(TimeoutError):
+        flights.do("key", lambda: "done twice", deadline=0)
+    assert not flight.done()
+    assert flights.begin("key", lambda: "done twice") is flight
+    release.set()
+    assert flight.result(timeout=60) is True

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import wat
 from guildhook.errors import MigrationError
 from guildhook.store import Database
+from guildhook.store.compiling import CompileStore
 from guildhook.store.migrations import migrate
 from guildhook.store.role import PRIVILEGES, union
 from guildhook_local.function import LambdaContext, created_function
@@ -474,3 +475,92 @@ def test_the_migrating_role_keeps_its_password_login(role, owner, rds_iam, runni
     after = execute(owner, "SELECT rolname FROM pg_roles WHERE rolname <> %s ORDER BY rolname", role)
     assert after == before
     assert execute(make_conninfo(owner, user=role), "SELECT count(id) FROM channels") == [(0,)]
+
+
+LIMITS = {
+    "on_message": ("20s", "10s", "10s", "1s"),
+    "compile_plugin": ("45s", "10s", "10s", "1s"),
+    "sweep": ("1min", "10s", "10s", "1s"),
+    "admin_api": ("10s", "5s", "10s", "1s"),
+}
+SETTINGS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "client_connection_check_interval",
+)
+
+
+def limits(url, role):
+    """The time limits of a new session of the role."""
+    shown = ", ".join(f"current_setting('{name}')" for name in SETTINGS)
+    ((*found,),) = execute(make_conninfo(url, user=role), f"SELECT {shown}")
+    return tuple(found)
+
+
+@pytest.fixture
+def limits_log(caplog):
+    """The lines of the log about roles."""
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "guildhook.store.role"]
+
+
+def test_each_role_has_the_time_limits_of_its_function(roles, owner, limits_log):
+    for _ in range(2):
+        migrate(Database(owner), MIGRATIONS, roles)
+        assert {function: limits(owner, role) for function, role in roles.items()} == LIMITS
+    assert limits_log() == []
+
+
+def test_a_role_of_several_functions_has_the_widest_of_their_limits(role, owner):
+    migrate(Database(owner), MIGRATIONS, one(role))
+    assert limits(owner, role) == ("1min", "10s", "10s", "1s")
+
+
+def test_limits_of_the_release_before_are_replaced(role, owner):
+    migrate(Database(owner), MIGRATIONS, one(role))
+    ((database,),) = execute(owner, "SELECT current_database()")
+    before = sql.SQL("ALTER ROLE {} IN DATABASE {} SET statement_timeout = '1ms'")
+    execute(owner, before.format(sql.Identifier(role), sql.Identifier(database)))
+    migrate(Database(owner), MIGRATIONS, one(role))
+    assert limits(owner, role)[0] == "1min"
+
+
+def test_limits_hold_in_the_database_of_the_migration_alone(role, owner, running):
+    migrate(Database(owner), MIGRATIONS, one(role))
+    assert limits(running.postgres_url, role) == ("0", "0", "0", "0")
+
+
+def test_the_migrating_role_need_not_own_the_database(role, owner, running):
+    """It owns the schema's tables alone, as where an operator has created the database."""
+    database = conninfo_to_dict(owner)["dbname"]
+    superuser = conninfo_to_dict(running.postgres_url)["user"]
+    for statement in ("ALTER DATABASE {0} OWNER TO {1}", "GRANT ALL ON DATABASE {0} TO {0} WITH GRANT OPTION"):
+        execute(running.postgres_url, sql.SQL(statement).format(sql.Identifier(database), sql.Identifier(superuser)))
+    as_superuser = make_conninfo(running.postgres_url, dbname=database)
+    execute(
+        as_superuser, sql.SQL("GRANT ALL ON SCHEMA public TO {} WITH GRANT OPTION").format(sql.Identifier(database))
+    )
+    migrate(Database(owner), MIGRATIONS, one(role))
+    assert limits(owner, role) == ("1min", "10s", "10s", "1s")
+
+
+def test_a_role_that_somebody_else_created_keeps_its_limits_and_is_named(role, owner, running, limits_log):
+    """PostgreSQL lets a role with CREATEROLE alter the roles that it administers alone."""
+    execute(running.postgres_url, sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    migrate(Database(owner), MIGRATIONS, one(role))
+    assert limits(owner, role) == ("0", "0", "0", "0")
+    assert limits_log() == [f"the time limits of role {role} cannot be set: the migrating role may not alter it"]
+    with closing(CompileStore(Database(make_conninfo(owner, user=role)))) as store:
+        assert store.uncompiled("engine") == []
+
+
+def test_a_role_that_logs_in_by_iam_has_its_limits_from_its_creation(role, owner, rds_iam, running, limits_log):
+    """Nobody can alter such a role afterwards, the migrating role included."""
+    name = conninfo_to_dict(owner)["user"]
+    execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
+    for _ in range(2):
+        migrate(Database(owner), MIGRATIONS, one(role))
+        assert limits(owner, role) == ("1min", "10s", "10s", "1s")
+    assert limits_log() == []
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute(owner, sql.SQL("ALTER ROLE {} SET statement_timeout = 0").format(sql.Identifier(role)))

@@ -32,7 +32,7 @@ class Queue:
     def send(self, messages: Sequence[QueueMessage]) -> None:
         """Raises InfrastructureError; some may have been sent then."""
         for entries in _pieces([_sent(message) for message in messages]):
-            self._request("send_message_batch", entries)
+            self._request(self._patient, "send_message_batch", entries)
 
     def postpone(self, waits: Mapping[str, float]) -> None:
         """Make received messages visible again after these seconds, by their receipt handles.
@@ -42,26 +42,34 @@ class Queue:
         seconds = {handle: min(math.ceil(wait), _LONGEST_VISIBILITY_SECONDS) for handle, wait in waits.items()}
         changes = [{"ReceiptHandle": handle, "VisibilityTimeout": wait} for handle, wait in seconds.items()]
         for entries in _pieces(changes):
-            self._request("change_message_visibility_batch", entries)
+            self._request(self._impatient, "change_message_visibility_batch", entries)
 
-    def _request(self, operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    def _request(self, client: Any, operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
         try:
-            answer = getattr(self._sqs, operation)(QueueUrl=self._url, Entries=numbered)
+            answer = getattr(client, operation)(QueueUrl=self._url, Entries=numbered)
         except (BotoCoreError, ClientError) as error:
             raise self._failed(error) from None
         for failure in answer.get("Failed", ()):
             raise self._failed(failure["Code"])
 
     @cached_property
-    def _sqs(self) -> Any:
+    def _patient(self) -> Any:
+        return self._client(read_timeout=5, attempts=3)
+
+    @cached_property
+    def _impatient(self) -> Any:
+        # A batch has little time left for it (events/handling.py), and the queue's own timeout stands in for it.
+        return self._client(read_timeout=2, attempts=1)
+
+    def _client(self, read_timeout: int, attempts: int) -> Any:
         # Only here: most batches need no queue, and the client takes longer to build than a batch to handle.
         from botocore.config import Config  # noqa: PLC0415
 
-        config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-        return self._access.client("sqs", config)
+        retries = {"mode": "standard", "total_max_attempts": attempts}
+        return self._access.client("sqs", Config(connect_timeout=1, read_timeout=read_timeout, retries=retries))
 
     def _failed(self, reason: object) -> InfrastructureError:
         return InfrastructureError(f"queue {self._url} ({self._variable}): {reason}")

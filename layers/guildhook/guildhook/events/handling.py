@@ -1,5 +1,6 @@
 """One batch on its way through the worker, and the runs of it that are not recorded yet."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,12 @@ _COMPILE_AND_FINISH_SECONDS: Final = 40
 """A compile may take 25 s, and then its runs are still to be made, recorded and sent."""
 _RECORD_AND_SEND_SECONDS: Final = 15
 """The reserve for the outbox, for sending and for the results."""
-_SETTLE_SECONDS: Final = 4
+_SETTLE_SECONDS: Final = 6
 """The reserve for the results alone, and for telling the queue."""
+_TELL_QUEUE_SECONDS: Final = 4
+"""The reserve for telling the queue, which takes 3 s at the most (aws/queues.py)."""
+_ARRIVAL_SECONDS: Final = 10
+"""A batch waits so long for modules that are fetched, so that a slow S3 does not delay its other plugins further."""
 _SHADOW_SECONDS: Final = 1
 """The time of all shadows of a batch together: the replies of live versions wait until these runs are recorded."""
 
@@ -116,6 +121,8 @@ class Handling:
         self.latest_start = deadline - _RECORD_AND_SEND_SECONDS
         """No run starts later."""
         self.latest_send = deadline - _SETTLE_SECONDS
+        self.latest_statement = deadline - _TELL_QUEUE_SECONDS
+        """Statements that have no answer by then are abandoned."""
 
         # Still to be done
         self.ready: list[DueRun] = []
@@ -148,6 +155,10 @@ class Handling:
         self.deliveries: list[Delivery] = []
         self.orphaned: list[str] = []
         """The keys of intents that were sent while their plugin was deleted."""
+
+    def latest_arrival(self) -> float:
+        """Return the time by time.monotonic() until which the batch waits for modules that it asks for now."""
+        return min(time.monotonic() + _ARRIVAL_SECONDS, self.latest_start)
 
     def begin(self, snapshot: Snapshot, budgets: Budgets) -> None:
         """Take from the snapshot the runs that are due, and the intents that earlier deliveries have not sent."""

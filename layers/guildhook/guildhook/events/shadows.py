@@ -67,7 +67,7 @@ class Shadows:
         self._resting = {module: until for module, until in self._resting.items() if until > now}
         needed = [module for module in needed_modules(late) if module not in self._resting]
         with self._stage("shadows"):
-            found = self._modules.find(needed)
+            found = self._modules.find(needed, handling.latest_arrival())
             missing = [
                 module for module in needed if isinstance(found.get(module.wasm_sha256, _UNCOMPILED), UnavailableModule)
             ]

@@ -119,14 +119,16 @@ class Worker:
         """Run the plugins of every message in the batch, and send their messages.
 
         The number of database statements does not depend on the number of messages, guilds or plugins. Modules that
-        must be compiled come last, and only if that can end before `deadline`, by time.monotonic(). Nothing is raised
-        for the content of a record or a failure of the infrastructure: both end in `failures`.
+        must be compiled come last, and only if that can end before `deadline`, by time.monotonic(). No statement, fetch
+        or send is waited for beyond it. Nothing is raised for the content of a record or a failure of the
+        infrastructure: both end in `failures`.
         """
         with self._stage("parse"):
             batch = read_batch(records, self._rules.unmarked_authors)
         handling = Handling(batch, deadline)
         if batch.guilds:
-            self._handle(handling)
+            with self._store.within(handling.latest_statement):
+                self._handle(handling)
         return BatchReport(
             failures=handling.records_to_return(self._rules.backoff),
             skipped=handling.skipped_records(),
@@ -172,7 +174,7 @@ class Worker:
     def _find_modules(self, handling: Handling) -> None:
         """Find the modules of live versions. No module of a shadow is fetched while live versions wait."""
         with self._stage("modules"):
-            handling.modules |= self._modules.find(needed_modules(handling.ready))
+            handling.modules |= self._modules.find(needed_modules(handling.ready), handling.latest_arrival())
         handling.uncompiled = [run for run in handling.ready if run.plugin.wasm_sha256 not in handling.modules]
         if handling.uncompiled:
             handling.ready = [run for run in handling.ready if run.plugin.wasm_sha256 in handling.modules]

@@ -9,9 +9,10 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -20,19 +21,19 @@ from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import Artifact, CompiledModule, MemoryType, Refusal
 from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError
 from guildhook.modules.disk_cache import DiskCache
-from guildhook.modules.single_flight import SingleFlight
+from guildhook.modules.single_flight import SingleFlight, seconds_until
 
 _logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module")
 Module_co = TypeVar("Module_co", covariant=True)
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _MAX_DOWNLOADS = 8
 """The largest number of simultaneous downloads."""
 _MAX_REFUSALS = 1_000
 """The number of refusals that are remembered of compiles in this process."""
+_NOT_COMPILED = "it is not compiled yet; the compile function was asked"
+_LATE = "its module did not arrive in time from the disk or S3; the fetch goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class Loader(Protocol[Module_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class _File:
+    """Native code that matches its digest, and the level that had it."""
+
+    path: Path
+    level: CacheEvent
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry(Generic[Module]):
     module: Module
     size: int
@@ -105,12 +114,19 @@ class ModuleCache(Generic[Module]):
         self._used_bytes = 0
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
         self._disk = DiskCache(directory, disk_bytes)
-        self._fetches: SingleFlight[bytes, Module | None] = SingleFlight()
+        self._fetches: SingleFlight[bytes, _File | None] = SingleFlight()
+        self._slots = threading.BoundedSemaphore(_MAX_DOWNLOADS)
         self._compiles: SingleFlight[bytes, Module | Refusal] = SingleFlight()
         self._events: Counter[CacheEvent] = Counter()
 
-    def find(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal | UnavailableModule]:
-        """The modules and refusals that exist already, by the digest of the wasm. S3 is asked for several at a time."""
+    def find(
+        self, needed: Iterable[NeededModule], deadline: float
+    ) -> dict[bytes, Module | Refusal | UnavailableModule]:
+        """The modules and refusals that exist already, by the digest of the wasm. S3 is asked for several at a time.
+
+        A module that has not arrived at `deadline`, a time of time.monotonic(), is an UnavailableModule. Its fetch goes
+        on, so that a later call finds it.
+        """
         found: dict[bytes, Module | Refusal | UnavailableModule] = {}
         distant: list[Artifact] = []
         for module in needed:
@@ -120,10 +136,7 @@ class ModuleCache(Generic[Module]):
                 found[module.wasm_sha256] = known
             elif isinstance(module.compiled, Artifact):
                 distant.append(module.compiled)
-        for artifact, fetched in zip(distant, _in_threads(self._fetched, distant), strict=True):
-            if fetched is not None:
-                found[artifact.wasm_sha256] = fetched
-        return found
+        return found | self._fetched(distant, deadline)
 
     def at_hand(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal]:
         """The modules and refusals in memory, by the digest of the wasm."""
@@ -148,9 +161,9 @@ class ModuleCache(Generic[Module]):
             if digest not in wasm:
                 modules[digest] = self._unavailable("the plugin was deleted")
             elif time.monotonic() > latest_start:
-                modules[digest] = self._unavailable("it is not compiled yet; the compile function was asked")
+                modules[digest] = self._unavailable(_NOT_COMPILED)
             else:
-                modules[digest] = self._compiled(digest, wasm[digest])
+                modules[digest] = self._compiled(digest, wasm[digest], latest_start)
         return modules
 
     def ask(self, wasm_sha256: Sequence[bytes]) -> None:
@@ -184,31 +197,63 @@ class ModuleCache(Generic[Module]):
         self._count(CacheEvent.MEMORY)
         return entry.module
 
-    def _fetched(self, artifact: Artifact) -> Module | UnavailableModule | None:
-        def fetch() -> Module | None:
-            # Another thread may have fetched it in the meantime.
-            return self._recall(artifact.wasm_sha256) or self._fetch(artifact)
-
+    def _fetched(
+        self, artifacts: Sequence[Artifact], deadline: float
+    ) -> dict[bytes, Module | Refusal | UnavailableModule]:
+        """Fetch several at a time, and load each when it arrives, before another can take its place on the disk."""
+        fetches = {self._fetches.begin(each.wasm_sha256, partial(self._fetch, each)): each for each in artifacts}
+        arrived: dict[bytes, Module | UnavailableModule | None] = {}
         try:
-            return self._fetches.do(artifact.wasm_sha256, fetch)
+            for fetch in as_completed(fetches, seconds_until(deadline)):
+                arrived[fetches[fetch].wasm_sha256] = self._arrived(fetches[fetch], fetch)
+        except TimeoutError:
+            late = [each.wasm_sha256 for each in artifacts if each.wasm_sha256 not in arrived]
+            arrived |= {digest: self._unavailable(_LATE) for digest in late}
+        modules = {each.wasm_sha256: arrived[each.wasm_sha256] for each in artifacts}
+        return {digest: module for digest, module in modules.items() if module is not None}
+
+    def _arrived(self, artifact: Artifact, fetch: Future[_File | None]) -> Module | UnavailableModule | None:
+        """Load the file of a fetch that is done. The thread that asked for it does so: a thread that nobody waits for
+        any more must not enter wasmtime beside it.
+        """
+        try:
+            file = fetch.result()
         except InfrastructureError as error:
             return self._unavailable(str(error))
+        if file is None:
+            return None
+        with self._lock:
+            # Another thread may have loaded it in the meantime.
+            return self._recall(artifact.wasm_sha256) or self._load_file(artifact, file)
 
-    def _fetch(self, artifact: Artifact) -> Module | None:
+    def _load_file(self, artifact: Artifact, file: _File) -> Module | UnavailableModule | None:
+        try:
+            module = self._load(file.path, artifact.memories)
+        except InvalidPluginError as error:
+            if not file.path.exists():
+                return self._unavailable("another module took its place on the disk before it was loaded")
+            self._discard(artifact, error)
+            return None
+        self._remember(artifact.wasm_sha256, _Entry(module, artifact.size, artifact.sha256), file.level)
+        return module
+
+    def _fetch(self, artifact: Artifact) -> _File | None:
         """Raises InfrastructureError."""
-        for level, find in ((CacheEvent.DISK, self._find), (CacheEvent.S3, self._download)):
-            try:
-                path = find(artifact)
-                module = path and self._load(path, artifact.memories)
-            except (DamagedArtifactError, InvalidPluginError) as error:
-                ids = {"wasm_sha256": artifact.wasm_sha256.hex()}
-                _logger.warning("an artifact is discarded: %s", error, extra=ids)
-                self._count(CacheEvent.DISCARDED)
-                continue
-            if module:
-                self._remember(artifact.wasm_sha256, _Entry(module, artifact.size, artifact.sha256), level)
-                return module
-        return None
+        with self._slots:
+            for level, find in ((CacheEvent.DISK, self._find), (CacheEvent.S3, self._download)):
+                try:
+                    path = find(artifact)
+                except DamagedArtifactError as error:
+                    self._discard(artifact, error)
+                    continue
+                if path:
+                    return _File(path, level)
+            return None
+
+    def _discard(self, artifact: Artifact, error: Exception) -> None:
+        ids = {"wasm_sha256": artifact.wasm_sha256.hex()}
+        _logger.warning("an artifact is discarded: %s", error, extra=ids)
+        self._count(CacheEvent.DISCARDED)
 
     def _find(self, artifact: Artifact) -> Path | None:
         return self._disk.find(artifact.sha256)
@@ -219,12 +264,14 @@ class ModuleCache(Generic[Module]):
             raise DamagedArtifactError("S3 has no such object")
         return self._disk.add(artifact.sha256, artifact.size, pieces)
 
-    def _compiled(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal | UnavailableModule:
+    def _compiled(self, wasm_sha256: bytes, wasm: bytes, latest_start: float) -> Module | Refusal | UnavailableModule:
         def compile_wasm() -> Module | Refusal:
             return self._recall(wasm_sha256) or self._compile(wasm_sha256, wasm)
 
         try:
-            return self._compiles.do(wasm_sha256, compile_wasm)
+            return self._compiles.do(wasm_sha256, compile_wasm, latest_start)
+        except TimeoutError:
+            return self._unavailable(_NOT_COMPILED)
         except InfrastructureError as error:
             return self._unavailable(str(error))
 
@@ -267,10 +314,3 @@ class ModuleCache(Generic[Module]):
     def _count(self, event: CacheEvent) -> None:
         with self._lock:
             self._events[event] += 1
-
-
-def _in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    if len(items) <= 1:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(len(items), _MAX_DOWNLOADS), thread_name_prefix="modules") as pool:
-        return list(pool.map(work, items))

@@ -1,13 +1,20 @@
 """Opens connections to Postgres, and turns errors of psycopg into errors that can be shown."""
 
+import math
+import time
+from typing import Any, Final, TypeVar
+
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 
-from guildhook.errors import InfrastructureError, UnwritableError
+from guildhook.errors import InfrastructureError, TimeLimitError, UnwritableError
 from guildhook.store.database import Credentials, Database
 
 _OLDEST_VERSION = 160_000
 _CONNECT_TIMEOUT_SECONDS = 5
+_LEAST_CONNECT_SECONDS = 2
+"""libpq takes no shorter timeout for a connection."""
 _TCP_TIMEOUT_MS = 10_000
 _MIGRATION_MISSING = (
     psycopg.errors.UndefinedTable,
@@ -15,21 +22,60 @@ _MIGRATION_MISSING = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InvalidColumnReference,  # ON CONFLICT names columns that no constraint has.
 )
+_ENDED_BY_TIME: Final = (
+    psycopg.errors.QueryCanceled,  # statement_timeout
+    psycopg.errors.LockNotAvailable,  # lock_timeout
+)
+
+Result = TypeVar("Result")
 
 
-def connect(database: Database) -> psycopg.Connection:
-    """Open an autocommit connection. Raises InfrastructureError, which names the address and shows no password."""
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection on which no wait goes beyond a deadline, even if the server never answers.
+
+    A wait that is ended by the deadline raises psycopg.OperationalError, and leaves the connection in the middle of a
+    statement. It can only be closed then.
+    """
+
+    deadline: float = math.inf
+    """A time of time.monotonic()."""
+
+    def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
+        """Wait for the server. psycopg calls it for each statement."""
+        left = self.deadline - time.monotonic()
+        if math.isfinite(left) and (timeout is None or left < timeout):
+            timeout = max(left, 0)
+        return super().wait(gen, interval, timeout)
+
+    @property
+    def overdue(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+
+def connect(database: Database, deadline: float = math.inf) -> Connection:
+    """Open an autocommit connection, whose waits end at `deadline`, a time of time.monotonic().
+
+    Raises InfrastructureError, which names the address and shows no password; TimeLimitError, which is one, if too
+    little time is left.
+    """
+    left = deadline - time.monotonic()
+    if left < _LEAST_CONNECT_SECONDS:
+        raise TimeLimitError(
+            f"{_name(database)}: no time is left to connect, which may take {_LEAST_CONNECT_SECONDS} s or more"
+        )
+    timeout = int(min(left, _CONNECT_TIMEOUT_SECONDS))
     credentials = database.credentials.current() if database.credentials else None
     try:
         try:
-            connection = _open(database.url, credentials)
+            connection = _open(database.url, credentials, timeout)
         except psycopg.OperationalError as error:
             replaced = _replaced(database, credentials, error)
             if replaced is None:
                 raise
-            connection = _open(database.url, replaced)
+            connection = _open(database.url, replaced, timeout)
     except psycopg.OperationalError as error:
         raise failed(database, error) from None
+    connection.deadline = deadline
     try:
         _check_version(database, connection)
     except InfrastructureError:
@@ -39,16 +85,30 @@ def connect(database: Database) -> psycopg.Connection:
 
 
 def failed(database: Database, error: psycopg.Error) -> InfrastructureError:
-    kind = UnwritableError if isinstance(error, psycopg.DataError | psycopg.IntegrityError) else InfrastructureError
-    return kind(f"database at {database.address} (GUILDHOOK_DATABASE_URL): {_reason(error)}")
+    kind = InfrastructureError
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        kind = UnwritableError
+    elif isinstance(error, _ENDED_BY_TIME):
+        kind = TimeLimitError
+    return kind(f"{_name(database)}: {_reason(error)}")
 
 
-def _open(url: str, credentials: Credentials | None) -> psycopg.Connection:
+def no_time_left(database: Database, *, sent: bool) -> TimeLimitError:
+    """The error of a statement at its deadline. The server may still execute a statement that was sent."""
+    reason = "it did not answer in the time that was left; the connection is closed" if sent else "no time is left"
+    return TimeLimitError(f"{_name(database)}: {reason}")
+
+
+def _name(database: Database) -> str:
+    return f"database at {database.address} (GUILDHOOK_DATABASE_URL)"
+
+
+def _open(url: str, credentials: Credentials | None, timeout_seconds: int) -> Connection:
     login = {"password": credentials.password, "user": credentials.username} if credentials else {}
-    return psycopg.connect(
+    return Connection.connect(
         make_conninfo(url, **login),
         autocommit=True,
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=timeout_seconds,
         # A dead peer is noticed within seconds; the kernel's default is a quarter of an hour.
         tcp_user_timeout=_TCP_TIMEOUT_MS,
         # RDS Proxy pins a connection to its client as soon as a statement is prepared.
@@ -77,7 +137,7 @@ def _check_version(database: Database, connection: psycopg.Connection) -> None:
         version = int(row[0]) if row else version
     if version < _OLDEST_VERSION:
         raise InfrastructureError(
-            f"database at {database.address} (GUILDHOOK_DATABASE_URL): it is PostgreSQL {version // 10_000}; "
+            f"{_name(database)}: it is PostgreSQL {version // 10_000}; "
             f"guildhook needs {_OLDEST_VERSION // 10_000} or newer"
         )
 

@@ -47,10 +47,18 @@ def migrate(
         for migration in pending:
             with _explaining(f"migration {migration.id} failed"):
                 backend.apply_one(migration)
-        for function, role in (roles or {}).items():
-            with _explaining(f"role {role} of {function}"):
-                admit(connection, role, function)
+        for role, functions in _by_role(roles or {}).items():
+            with _explaining(f"role {role} of {', '.join(functions)}"):
+                admit(connection, role, functions)
         return [migration.id for migration in pending]
+
+
+def _by_role(roles: Mapping[str, str]) -> Mapping[str, list[str]]:
+    """Return the functions of each role."""
+    functions: dict[str, list[str]] = {}
+    for function, role in roles.items():
+        functions.setdefault(role, []).append(function)
+    return functions
 
 
 def _lock(connection: psycopg.Connection, wait_seconds: float) -> None:

@@ -1,10 +1,11 @@
-"""The database roles that the functions connect as, and the privileges that each is granted.
+"""The database roles that the functions connect as, with the privileges and the time limits of each.
 
 The privileges of a role are those that stand beside its statements, so a new statement and its grant are one edit.
 """
 
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, LiteralString
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from guildhook.store.admin import AdminStore
 from guildhook.store.compiling import CompileStore
 from guildhook.store.events import EventStore
 from guildhook.store.session import Session
+from guildhook.store.time_limits import TimeLimits, widest
 from guildhook.store.upkeep import UpkeepStore
 
 _CLIENTS: Final[Mapping[str, type[Session]]] = {
@@ -67,28 +69,61 @@ PRIVILEGES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Privileges by function and table."""
 
+_logger = logging.getLogger(__name__)
+
 _IAM: Final = "rds_iam"
 """The role of RDS whose members, direct or indirect, log in with a token of IAM, and no longer with a password."""
 
+_SETTINGS: Final = """
+SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
+WHERE rolname = %s AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+"""The settings of a role in this database, as name=value."""
 
-def admit(connection: psycopg.Connection, role: str, function: str) -> None:
-    """Create the role if there is none, and grant it the privileges of the function. A second call changes nothing.
 
-    Raises MigrationError if the role is the migrating one or a superuser, or if a privilege cannot be granted, and
-    psycopg.Error.
+def admit(connection: psycopg.Connection, role: str, functions: Collection[str]) -> None:
+    """Create the role if there is none, and give it the privileges and the time limits of these functions.
+
+    A second call changes nothing. A log line names a role whose time limits cannot be set. Raises MigrationError if the
+    role is the migrating one or a superuser, or if a privilege cannot be granted, and psycopg.Error.
     """
-    _create(connection, role)
+    limits = widest(_CLIENTS[function].limits for function in functions)
+    _create(connection, role, limits)
     name = sql.Identifier(role)
     with connection.transaction():
         for kind, current in (("CONNECT ON DATABASE", "current_database()"), ("USAGE ON SCHEMA", "current_schema()")):
             ((place,),) = connection.execute(f"SELECT {current}").fetchall()
             _grant(connection, sql.SQL(f"GRANT {kind} {{}} TO {{}}").format(sql.Identifier(place), name))
-        for table, privileges in PRIVILEGES[function].items():
-            statement = sql.SQL("GRANT {} ON {} TO {}")
-            _grant(connection, statement.format(sql.SQL(privileges), sql.Identifier(table), name))
+        for function in functions:
+            for table, privileges in PRIVILEGES[function].items():
+                statement = sql.SQL("GRANT {} ON {} TO {}")
+                _grant(connection, statement.format(sql.SQL(privileges), sql.Identifier(table), name))
+    _limit(connection, role, limits)
 
 
-def _create(connection: psycopg.Connection, role: str) -> None:
+def _limit(connection: psycopg.Connection, role: str, limits: TimeLimits) -> None:
+    """Set the role's time limits in this database, unless it has them."""
+    has = {setting for (setting,) in connection.execute(_SETTINGS, [role])}
+    if has >= {f"{name}={value}" for name, value in limits.settings().items()}:
+        return
+    try:
+        with connection.transaction():
+            _set_limits(connection, role, limits, _row(connection, "SELECT current_database()"))
+    except psycopg.errors.InsufficientPrivilege:
+        _logger.warning("the time limits of role %s cannot be set: the migrating role may not alter it", role)
+
+
+def _set_limits(
+    connection: psycopg.Connection, role: str, limits: TimeLimits, database: tuple[object, ...] | None = None
+) -> None:
+    """Set limits in one database, or in all."""
+    where = sql.SQL("IN DATABASE {}").format(sql.Identifier(str(database[0]))) if database else sql.SQL("")
+    for name, value in limits.settings().items():
+        statement = sql.SQL("ALTER ROLE {} {} SET {} = {}")
+        connection.execute(statement.format(sql.Identifier(role), where, sql.Identifier(name), sql.Literal(value)))
+
+
+def _create(connection: psycopg.Connection, role: str, limits: TimeLimits) -> None:
     privileged = _row(connection, "SELECT rolname = current_user OR rolsuper FROM pg_roles WHERE rolname = %s", role)
     if privileged == (True,):
         raise MigrationError(
@@ -99,7 +134,7 @@ def _create(connection: psycopg.Connection, role: str) -> None:
     try:
         with connection.transaction():
             if _row(connection, "SELECT rolname FROM pg_roles WHERE rolname = %s", _IAM):
-                _create_apart(connection, role)
+                _create_apart(connection, role, limits)
                 connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(_IAM), sql.Identifier(role)))
             else:
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
@@ -107,11 +142,11 @@ def _create(connection: psycopg.Connection, role: str) -> None:
         """A migrator of another database on the same server created it at the same time."""
 
 
-def _create_apart(connection: psycopg.Connection, role: str) -> None:
-    """Create the role by a temporary role.
+def _create_apart(connection: psycopg.Connection, role: str, limits: TimeLimits) -> None:
+    """Create the role, with its time limits, by a temporary role.
 
     The creator of a role stays a member of it. The migrating role would become a member of rds_iam in this way, and its
-    own password would be refused.
+    own password would be refused. For the same reason the migrating role cannot alter the role later.
     """
     creator = sql.Identifier(f"guildhook_{uuid4().hex}")
     connection.execute("SET LOCAL createrole_self_grant = 'set'")
@@ -119,6 +154,7 @@ def _create_apart(connection: psycopg.Connection, role: str) -> None:
     connection.execute("SET LOCAL createrole_self_grant = ''")
     connection.execute(sql.SQL("SET LOCAL ROLE {}").format(creator))
     connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    _set_limits(connection, role, limits)
     connection.execute("SET LOCAL ROLE NONE")
     connection.execute(sql.SQL("DROP ROLE {}").format(creator))
 

@@ -23,6 +23,7 @@ from guildhook.store.admin.stored_run import MessageTraces, RunFilter, StoredFul
 from guildhook.store.admin.stored_settings import StoredDifference, StoredSettingsVersion
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
+from guildhook.store.time_limits import TimeLimits
 
 _ATTEMPTS_AT_A_NUMBER: Final = 5
 _RUN_FILTERS: Final = (
@@ -57,6 +58,7 @@ class AdminStore(Session):
         "admin/guilds.sql",
         "admin/service.sql",
     )
+    limits = TimeLimits(statement=10, lock=5)
 
     def plugin(self, key: PluginKey) -> StoredPlugin | None:
         return next(iter(self._plugins(key.guild_id, key.plugin_id, None, 1)), None)

@@ -9,6 +9,7 @@ from guildhook.model import Artifact, MemoryType, Refusal
 from guildhook.store.compiling.version_check import UncheckedVersion, VersionFindings
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
+from guildhook.store.time_limits import TimeLimits
 
 ArtifactKey = tuple[bytes, str]
 """SHA-256 of the wasm and fingerprint of the engine."""
@@ -20,6 +21,7 @@ class CompileStore(Session):
     """All methods raise InfrastructureError."""
 
     statements = read_statements("compiling/artifacts.sql", "compiling/versions.sql", "wasm.sql")
+    limits = TimeLimits(statement=45, lock=10)
 
     def wasm(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return the wasm of plugins and versions by its SHA-256."""

@@ -9,10 +9,12 @@ from guildhook.store.events.batch_record import BatchRecord, RecordedBatch, batc
 from guildhook.store.events.snapshot import Snapshot, read_snapshot
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
+from guildhook.store.time_limits import TimeLimits
 
 
 class EventStore(Session):
     statements = read_statements("events/snapshot.sql", "events/record.sql", "events/settle.sql", "wasm.sql")
+    limits = TimeLimits(statement=20, lock=10)
 
     def snapshot(self, guild_ids: Iterable[UUID], message_ids: Iterable[UUID], engine: str) -> Snapshot:
         """Read the plugins of guilds, the earlier runs on messages, and artifacts for the engine's fingerprint.

@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
+from guildhook.store.time_limits import TimeLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class UpkeepStore(Session):
     """All methods raise InfrastructureError. Those that delete return the number of rows deleted."""
 
     statements = read_statements("upkeep/intents.sql", "upkeep/versions.sql", "upkeep/retention.sql")
+    limits = TimeLimits(statement=60, lock=10)
 
     def take_due(self, older_than_seconds: int, limit: int) -> list[tuple[UUID, UUID]]:
         """Claim intents that have been pending for so long. Returns the guild and message ids of their runs.
