@@ -4,6 +4,7 @@ Takes a request of CloudFormation for a Custom::Migration, or an empty event; re
 it applied to the latter. An invocation with any other event fails.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from guildhook.startup import Function
 from guildhook.store.migrations import migrate
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ANSWER_SECONDS = 40
+"""The part of the function's time that is kept for the answer to CloudFormation, which takes 33 s at the most."""
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -23,18 +26,19 @@ def create(environment: Mapping[str, str]) -> Function:
     telemetry = create_telemetry(environment)
     configuration = load_configuration(MigrateConfiguration, environment)
 
-    def handle(event: Any, _context: Any) -> dict[str, Any]:
+    def handle(event: Any, context: Any) -> dict[str, Any]:
         """Raises InfrastructureError, MigrationError and UnknownEventError."""
+        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
         if is_resource_request(event):
-            provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date())})
+            provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date(deadline))})
             return {}
         if event not in (None, {}):
             raise UnknownEventError("this function takes requests of CloudFormation, and {}")
-        return {"applied": bring_up_to_date()}
+        return {"applied": bring_up_to_date(deadline)}
 
-    def bring_up_to_date() -> list[str]:
+    def bring_up_to_date(deadline: float) -> list[str]:
         with telemetry.stage("migrate"):
-            applied = migrate(configuration.database, _MIGRATIONS, configuration.database_roles)
+            applied = migrate(configuration.database, _MIGRATIONS, configuration.database_roles, deadline=deadline)
         for migration in applied:
             telemetry.logger.info("migration applied", extra={"migration": migration})
         return applied

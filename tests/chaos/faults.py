@@ -29,6 +29,7 @@ KINDS = MappingProxyType(
         "postgres-cut": Kind("every connection to Postgres is reset"),
         "postgres-refuses": Kind("Postgres accepts no connection", 0.5, 3),
         "postgres-hangs": Kind("no byte passes to or from Postgres", 0.5, 4),
+        "postgres-table-locked": Kind("a table is locked for longer than the function's time of 20 s", 20, 22),
         "postgres-answers-lost": Kind("statements are executed, and their results are lost", 0.1, 1),
         "chat-refuses": Kind("the chat server accepts no connection", 0.5, 3),
         "chat-cut": Kind("every connection to the chat server is reset"),

@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from moto import backends
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import samples
@@ -77,6 +78,11 @@ _CHAT_FAULTS = {
     "chat-429": ChatFault(_SENDS, status=429, retry_after_seconds=1),
     "chat-500-after-storing": ChatFault(_SENDS, after_storing=True),
 }
+
+
+_LOCKED_TABLES = ("plugins", "plugin_runs", "plugin_intents", "plugin_state", "plugin_usage")
+_LOCK_MODES = ("ACCESS EXCLUSIVE", "SHARE")
+"""The first makes readers wait as well, the second only writers."""
 
 
 class System:
@@ -151,6 +157,8 @@ class System:
         if fault.kind in _CHAT_FAULTS:
             self.stack.chat.inject(_CHAT_FAULTS[fault.kind])
             return self.stack.chat.recover
+        if fault.kind == "postgres-table-locked":
+            return self._lock_table(random)
         kill_all = self.handlers.kill_all
         acts: dict[str, Callable[[], None]] = {
             "handler-killed": lambda: self.handlers.kill_one(random),
@@ -252,6 +260,18 @@ class System:
         self.handlers.close()
         self._background.shutdown()
         self._schedule.shutdown()
+
+    def _lock_table(self, random: Random) -> Callable[[], None] | None:
+        """Lock a table that batches need. Returns a function that releases it; None if Postgres is being restarted."""
+        lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(
+            sql.Identifier(random.choice(_LOCKED_TABLES)), sql.SQL(random.choice(_LOCK_MODES))
+        )
+        try:
+            holder = psycopg.connect(self.stack.database_url)
+            holder.execute(lock)
+        except psycopg.OperationalError:
+            return None
+        return holder.close
 
     def _restart(self, mode: Literal["fast", "immediate"], seconds: float) -> None:
         def restart() -> None:

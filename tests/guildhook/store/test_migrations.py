@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from guildhook.errors import InfrastructureError, MigrationError
 from guildhook.store import Database
@@ -79,7 +80,7 @@ def test_steps_run_under_an_advisory_lock_and_timeouts(empty_database, tmp_path)
     )
     migrate(Database(empty_database), tmp_path)
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT * FROM seen").fetchone() == ("5s", "10min", 1)
+        assert connection.execute("SELECT * FROM seen").fetchone() == ("2s", "10min", 1)
 
 
 def test_an_error_quotes_nothing_that_the_tables_hold(empty_database, tmp_path):
@@ -159,7 +160,64 @@ def test_the_step_after_one_without_a_transaction_has_the_lock_timeout_again(emp
     (tmp_path / "2_one.sql").write_text("INSERT INTO seen SELECT current_setting('lock_timeout');")
     migrate(Database(empty_database), tmp_path)
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT setting FROM seen").fetchall() == [("0",), ("5s",)]
+        assert connection.execute("SELECT setting FROM seen").fetchall() == [("0",), ("2s",)]
+
+
+@pytest.fixture
+def busy(empty_database, tmp_path):
+    """A step that needs a table, and the transaction of another connection that uses the table."""
+    (tmp_path / "1_numbers.sql").write_text("CREATE TABLE numbers (number INT);")
+    migrate(Database(empty_database), tmp_path)
+    (tmp_path / "2_column.sql").write_text("CREATE TABLE other (number INT); ALTER TABLE numbers ADD COLUMN name TEXT;")
+    with psycopg.connect(empty_database) as user:
+        user.execute("SELECT * FROM numbers")
+        yield user
+
+
+def test_a_step_that_gets_no_lock_is_tried_again_and_delays_no_reader_meanwhile(empty_database, tmp_path, busy):
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        with psycopg.connect(empty_database) as reader:
+            reader.execute("SET lock_timeout = '1s'")
+            assert reader.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
+        if len(pauses) == 2:
+            busy.rollback()
+
+    assert migrate(Database(empty_database), tmp_path, pause=pause) == ["2_column"]
+    assert pauses == [1, 2]
+    assert migrate(Database(empty_database), tmp_path) == []
+
+
+def test_a_step_that_never_gets_its_lock_fails_with_the_remedy(empty_database, tmp_path, busy):
+    # No time passes in the pauses. The one of 4 s would end after the deadline.
+    pauses = []
+    with pytest.raises(MigrationError) as raised:
+        migrate(Database(empty_database), tmp_path, deadline=time.monotonic() + 8, pause=pauses.append)
+    assert 4 not in pauses
+    assert str(raised.value).startswith("migration 2_column failed: it got no lock within 2s, in ")
+    assert "end the transactions that use its tables (pg_stat_activity shows them)" in str(raised.value)
+    assert busy.info.transaction_status is TransactionStatus.INTRANS
+    busy.rollback()
+    assert migrate(Database(empty_database), tmp_path) == ["2_column"]
+
+
+def test_a_step_that_does_not_end_in_time_leaves_nothing_of_itself(empty_database, tmp_path):
+    (tmp_path / "1_slow.sql").write_text("CREATE TABLE slow (id INT); SELECT pg_sleep(3600);")
+    with pytest.raises(MigrationError, match=r"^migration 1_slow failed: it did not end in the time that was left"):
+        migrate(Database(empty_database), tmp_path, deadline=time.monotonic() + 3)
+    (tmp_path / "1_slow.sql").write_text("CREATE TABLE slow (id INT);")
+    # The server notices that the client is gone.
+    assert migrate(Database(empty_database), tmp_path) == ["1_slow"]
+
+
+def test_limits_of_the_database_do_not_hold_for_steps(empty_database, tmp_path):
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        ((name,),) = connection.execute("SELECT current_database()")
+        connection.execute(f'ALTER DATABASE "{name}" SET statement_timeout = 100')
+    (tmp_path / "1_slow.sql").write_text("SELECT pg_sleep(0.2);")
+    assert migrate(Database(empty_database), tmp_path) == ["1_slow"]
 
 
 def test_a_database_out_of_reach_is_named_without_the_password():

@@ -1,10 +1,11 @@
 """Applies the files of migrations/ with yoyo: each file once, in its own transaction, under an advisory lock."""
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from yoyo import read_migrations
@@ -13,7 +14,7 @@ from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, default_migration_table
 
 from guildhook.errors import InfrastructureError, MigrationError
-from guildhook.store.connection import connect
+from guildhook.store.connection import Connection, connect
 from guildhook.store.database import Database
 from guildhook.store.role import admit
 
@@ -21,36 +22,67 @@ from guildhook.store.role import admit
 _ADVISORY_LOCK = 7_310_589_211
 _LOCK_POLL_SECONDS = 0.2
 
-# A step that waits for a lock delays every query that comes after it, so it gives up early.
-_LOCK_TIMEOUT = "5s"
-_STATEMENT_TIMEOUT = "10min"
-# Without this the server continues the statement of a killed migrator, and keeps its lock meanwhile.
-_ALIVE_CHECK_INTERVAL = "1s"
+# A step that waits for a lock delays every query that comes after it, so it gives up early and tries again later.
+_LOCK_TIMEOUT = "2s"
+_LOCK_PAUSES_SECONDS = (1, 2, 4, 8, 16, 32, 60)
+# Limits of the role or the database are those of the functions, and do not hold for a step.
+_SETTINGS: Final[Mapping[str, str]] = {
+    "lock_timeout": _LOCK_TIMEOUT,
+    "statement_timeout": "10min",
+    "idle_in_transaction_session_timeout": "1min",
+    # Without this the server continues the statement of a killed migrator, and keeps its lock meanwhile.
+    "client_connection_check_interval": "1s",
+}
 
 
 def migrate(
-    database: Database, directory: Path, roles: Mapping[str, str] | None = None, wait_seconds: float = 60
+    database: Database,
+    directory: Path,
+    roles: Mapping[str, str] | None = None,
+    wait_seconds: float = 60,
+    deadline: float = math.inf,
+    pause: Callable[[float], None] = time.sleep,
 ) -> list[str]:
     """Apply the missing migrations, and grant privileges to `roles`, which are names of roles by function.
 
     Returns the names of the applied migrations in their order. A second migrator waits for the first one, for up to
-    `wait_seconds`. Raises InfrastructureError if the database cannot be reached or the first migrator does not end, and
-    MigrationError if a step fails. The steps before it stay applied, and nothing of the failed step remains.
+    `wait_seconds`. A step that gets no lock is tried again, after growing pauses. At `deadline`, a time of
+    time.monotonic(), the connection is closed. Raises InfrastructureError if the database cannot be reached or the
+    first migrator does not end, and MigrationError if a step fails. The steps before it stay applied, and nothing of
+    the failed step remains.
     """
-    with connect(database) as connection, _explaining("the database refuses to be migrated"):
+    with connect(database, deadline) as connection, _explaining("the database refuses to be migrated", connection):
+        for name, value in _SETTINGS.items():
+            connection.execute(f"SET {name} = '{value}'")
         _lock(connection, wait_seconds)
-        connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-        connection.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'")
-        connection.execute(f"SET client_connection_check_interval = '{_ALIVE_CHECK_INTERVAL}'")
         backend = _Backend(connection)
         pending = list(backend.to_apply(read_migrations(str(directory))))
         for migration in pending:
-            with _explaining(f"migration {migration.id} failed"):
-                backend.apply_one(migration)
+            with _explaining(f"migration {migration.id} failed", connection):
+                _apply(backend, migration, deadline, pause)
         for role, functions in _by_role(roles or {}).items():
-            with _explaining(f"role {role} of {', '.join(functions)}"):
+            with _explaining(f"role {role} of {', '.join(functions)}", connection):
                 admit(connection, role, functions)
         return [migration.id for migration in pending]
+
+
+def _apply(backend: "_Backend", migration: Migration, deadline: float, pause: Callable[[float], None]) -> None:
+    """Apply a step. If another transaction holds one of its locks, try again while there are pauses and time left.
+
+    Raises MigrationError after the last attempt.
+    """
+    for attempt, seconds in enumerate((*_LOCK_PAUSES_SECONDS, math.inf), 1):
+        try:
+            backend.apply_one(migration)
+        except psycopg.errors.LockNotAvailable:
+            if time.monotonic() + seconds >= deadline:
+                raise MigrationError(
+                    f"migration {migration.id} failed: it got no lock within {_LOCK_TIMEOUT}, in {attempt} attempts; "
+                    "end the transactions that use its tables (pg_stat_activity shows them), and migrate again"
+                ) from None
+            pause(seconds)
+        else:
+            return
 
 
 def _by_role(roles: Mapping[str, str]) -> Mapping[str, list[str]]:
@@ -72,11 +104,12 @@ def _lock(connection: psycopg.Connection, wait_seconds: float) -> None:
 
 
 @contextmanager
-def _explaining(what: str) -> Iterator[None]:
+def _explaining(what: str, connection: Connection) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise MigrationError(f"{what}: {_reason(error)}") from None
+        reason = "it did not end in the time that was left; migrate again" if connection.overdue else _reason(error)
+        raise MigrationError(f"{what}: {reason}") from None
 
 
 def _reason(error: psycopg.Error) -> str:
