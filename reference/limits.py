@@ -6,7 +6,7 @@ from types import ModuleType
 
 from guildhook.admin import guards, rate_limiter
 from guildhook.admin.routes import plugins, versions
-from guildhook.events import queue_events
+from guildhook.events import handling, queue_events
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import sender
@@ -18,6 +18,7 @@ from guildhook.sandbox.binary.tally import PartKind
 from guildhook.sandbox.compiling import inspection
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from guildhook.store.admin import stored_settings
+from guildhook.store.role import TIME_LIMITS
 from reference.attributes import described_attributes
 from reference.markdown import amount, code, table, whole_page
 
@@ -45,6 +46,27 @@ def page() -> str:
             _fields(Backoff),
             _constants(queue_events, ["MAX_HOPS", "_MAX_WRAPPERS"]),
             _constants(sender, ["_ATTEMPTS", "_FIRST_BACKOFF_SECONDS", "_LONGEST_WAIT_SECONDS", "_LEAST_SECONDS"]),
+        ),
+        "## Time",
+        "A statement of a function, and each wait of it for a lock, end after these times in PostgreSQL: they are "
+        "settings of [the function's role](../upgrades.md#time-limits-of-the-roles).",
+        table(
+            ("function", "statement", "lock"),
+            [(code(name), f"{limits.statement} s", f"{limits.lock} s") for name, limits in TIME_LIMITS.items()],
+        ),
+        "A batch of `on_message` has the function's time, of which these parts are kept:",
+        _table(
+            _constants(
+                handling,
+                [
+                    "_COMPILE_AND_FINISH_SECONDS",
+                    "_RECORD_AND_SEND_SECONDS",
+                    "_SETTLE_SECONDS",
+                    "_TELL_QUEUE_SECONDS",
+                    "_ARRIVAL_SECONDS",
+                    "_SHADOW_SECONDS",
+                ],
+            ),
         ),
         "## An upload",
         "An upload that exceeds one of these limits is refused with a reason.",

@@ -297,7 +297,7 @@ def main() -> int:
 def _options() -> tuple[Options, bool]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--faults", type=int, default=240)
+    parser.add_argument("--faults", type=int, default=250)
     parser.add_argument("--seed", type=int, default=None, help="the same plan of messages and faults again")
     parser.add_argument("--guilds", type=int, default=50)
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it")

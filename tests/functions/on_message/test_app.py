@@ -651,3 +651,14 @@ def test_a_reply_carries_its_causality_and_reaches_no_plugin_that_did_not_ask_fo
         pass
     (reply,) = system.chat.replies()
     assert reply["causality"] == {"root": message["id"], "hops": 1}
+
+
+def test_a_role_without_time_limits_is_named_at_the_start_and_messages_are_handled(system, guild, query, capsys):
+    install_ping(system, guild)
+    ((name,),) = query("SELECT current_database()")
+    query(f'ALTER DATABASE "{name}" RESET ALL')
+    with created_function(ON_MESSAGE, system.environment) as handler:
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if "time limits are missing" in line)
+        assert json.loads(line)["level"] == "WARNING"
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
+    assert contents(system) == ["pong"]

@@ -549,7 +549,7 @@ def test_a_role_that_somebody_else_created_keeps_its_limits_and_is_named(role, o
     execute(running.postgres_url, sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
     migrate(Database(owner), MIGRATIONS, one(role))
     assert limits(owner, role) == ("0", "0", "0", "0")
-    assert limits_log() == [f"the time limits of role {role} cannot be set: the migrating role may not alter it"]
+    assert limits_log() == [f"time limits are not set: the migrating role may not alter the role {role}"]
     with closing(CompileStore(Database(make_conninfo(owner, user=role)))) as store:
         assert store.uncompiled("engine") == []
 

@@ -133,7 +133,7 @@ def test_a_role_without_limits_of_the_server_is_named_once(empty_database, caplo
             session.connect()
             session.close()
     (line,) = warnings(caplog)
-    assert f"the role {role} has no statement_timeout, idle_in_transaction_session_timeout." in line
+    assert f"the role {role} has no statement_timeout, idle_in_transaction_session_timeout in the database" in line
     assert "docs/upgrades.md" in line
 
 

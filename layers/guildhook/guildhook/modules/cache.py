@@ -136,7 +136,7 @@ class ModuleCache(Generic[Module]):
                 found[module.wasm_sha256] = known
             elif isinstance(module.compiled, Artifact):
                 distant.append(module.compiled)
-        return found | self._fetched(distant, deadline)
+        return found | self._fetched(distant, deadline) if distant else found
 
     def at_hand(self, needed: Iterable[NeededModule]) -> dict[bytes, Module | Refusal]:
         """The modules and refusals in memory, by the digest of the wasm."""

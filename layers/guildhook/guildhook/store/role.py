@@ -69,6 +69,9 @@ PRIVILEGES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Privileges by function and table."""
 
+TIME_LIMITS: Final[Mapping[str, TimeLimits]] = {function: client.limits for function, client in _CLIENTS.items()}
+"""Time limits by function."""
+
 _logger = logging.getLogger(__name__)
 
 _IAM: Final = "rds_iam"
@@ -87,7 +90,7 @@ def admit(connection: psycopg.Connection, role: str, functions: Collection[str])
     A second call changes nothing. A log line names a role whose time limits cannot be set. Raises MigrationError if the
     role is the migrating one or a superuser, or if a privilege cannot be granted, and psycopg.Error.
     """
-    limits = widest(_CLIENTS[function].limits for function in functions)
+    limits = widest(TIME_LIMITS[function] for function in functions)
     _create(connection, role, limits)
     name = sql.Identifier(role)
     with connection.transaction():
@@ -110,7 +113,7 @@ def _limit(connection: psycopg.Connection, role: str, limits: TimeLimits) -> Non
         with connection.transaction():
             _set_limits(connection, role, limits, _row(connection, "SELECT current_database()"))
     except psycopg.errors.InsufficientPrivilege:
-        _logger.warning("the time limits of role %s cannot be set: the migrating role may not alter it", role)
+        _logger.warning("time limits are not set: the migrating role may not alter the role %s", role)
 
 
 def _set_limits(

@@ -115,9 +115,9 @@ class Session:
             raise failed(self._database, error) from None
         if found:
             _logger.warning(
-                "database at %s: the role %s has no %s. Only the function's own deadline ends its statements; "
-                "docs/upgrades.md says how to set them",
-                self._database.address,
+                "time limits are missing: the role %s has no %s in the database at %s. Only the function's own "
+                "deadline ends its statements; docs/upgrades.md says how to set them",
                 connection.info.user,
                 ", ".join(name for (name,) in found),
+                self._database.address,
             )
