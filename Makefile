@@ -17,7 +17,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve page test test-times api-test page-test browser screenshots hostile fuzz chaos bench simulate
-.PHONY: lint types format docs reference structure openapi plugins lock sam sam-check sam-build sam-local containers clean
+.PHONY: lint types format docs reference structure openapi plugins toolchains lock sam sam-check sam-build sam-local containers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ serve: ## run the whole system on this machine with a sample chat and sample gui
 page: functions/admin_api/page/index.html local/guildhook_local/chat_page/index.html ## build the pages; needs Node 20
 
 # Each run has a random order; the header has its seed, and PYTEST_OPTIONS=--randomly-seed=SEED repeats it.
-test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page) containers ## run every test, in parallel: the pages if there are Node and Chromium, containers if there is Docker Engine
+test: .venv/dev.stamp .venv-sam/stamp $(if $(NODE),page plugins/quickjs/node_modules/.package-lock.json) containers ## run every test, in parallel: the pages if there are Node and Chromium, containers if there is Docker Engine
 	$(BIN)/pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(PYTEST_OPTIONS)
 
 test-times: ## run make test, and show the slowest 20 tests and fixtures and the time spent waiting
@@ -97,6 +97,8 @@ plugins: .venv/dev.stamp ## rebuild the example plugins, and WASI, from source
 	$(MAKE) -C plugins/welcome PYTHON=$(CURDIR)/$(BIN)/python
 	$(MAKE) -C wasi PYTHON=$(CURDIR)/$(BIN)/python
 
+toolchains: plugins/quickjs/node_modules/.package-lock.json plugins/spidermonkey/node_modules/.package-lock.json ## install the toolchains of plugins in JavaScript, for the tests; needs Node 20
+
 sam: sam-check .venv/dev.stamp ## build, lint, scan and test the templates that `sam deploy` sends; needs no credentials
 	$(BIN)/pytest --numprocesses=auto tests/infra
 
@@ -132,7 +134,7 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	done
 
 clean: ## remove the files that these commands created
-	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules plugins/*/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 # The sources of both pages.
 PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
@@ -145,6 +147,10 @@ local/guildhook_local/chat_page/index.html: $(PAGE_SOURCES) web/vite.chat.config
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+plugins/%/node_modules/.package-lock.json: plugins/%/package.json plugins/%/package-lock.json
+	npm ci --prefix plugins/$* --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .venv/bin/python:

@@ -31,20 +31,11 @@ def c() -> bytes:
 
 
 def quickjs() -> bytes:
-    def build(out: Path) -> None:
-        options = ["--world-name", "plugin", "--backend", "qjs", "--backend-qjs-disable-async"]
-        jco = _javascript() / "node_modules" / ".bin" / "jco"
-        _run([jco, "componentize", SOURCES / "echo.js", "--wit", WIT, *options, "-o", out], out.parent)
-
-    return _built("quickjs.wasm", [SOURCES / "echo.js", *_JAVASCRIPT], build)
+    return _javascript("quickjs")
 
 
 def spidermonkey() -> bytes:
-    def build(out: Path) -> None:
-        folder = _javascript()
-        _run(["node", folder / "spidermonkey.mjs", SOURCES / "echo.js", WIT, out], folder)
-
-    return _built("spidermonkey.wasm", [SOURCES / "echo.js", *_JAVASCRIPT], build)
+    return _javascript("spidermonkey")
 
 
 def python() -> bytes:
@@ -117,19 +108,17 @@ def memories(wasm: bytes) -> tuple[MemoryType, ...]:
     return inspect(wasm).memories
 
 
-_JAVASCRIPT = (SOURCES / "javascript" / "package-lock.json", SOURCES / "javascript" / "spidermonkey.mjs")
-
-
-def _javascript() -> Path:
-    """The folder with the toolchain of JavaScript plugins."""
+def _javascript(engine: str) -> bytes:
+    """The JavaScript plugin, as docs/plugins.md builds it for this engine."""
     if not shutil.which("npm"):
         raise SystemExit("bench: the JavaScript plugins are built with Node 20 and npm, which are not on the PATH")
+    folder, source = PROJECT / "plugins" / engine, SOURCES / "echo.js"
 
     def build(out: Path) -> None:
-        shutil.copytree(SOURCES / "javascript", out)
-        _run(["npm", "ci", "--no-audit", "--no-fund"], out)
+        _run(["npm", "ci", "--no-audit", "--no-fund"], folder)
+        _run(["node", folder / "build.mjs", source, "-o", out], out.parent)
 
-    return _path("javascript", _JAVASCRIPT, build)
+    return _built(f"{engine}.wasm", [source, *sorted(folder.glob("*.*"))], build)
 
 
 def _built(name: str, sources: Iterable[Path], build: Callable[[Path], None]) -> bytes:

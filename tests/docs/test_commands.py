@@ -6,7 +6,8 @@ a folder that has copies of the files in them. The markers:
 - `serve`: the commands talk to the system that `guildhook serve` runs, and are run against it.
 - `aws`: they need an AWS account, or the stack that is deployed there.
 - `docker`: they need Docker Engine; tests/sam_local tests the same functions.
-- `toolchain`: they need a toolchain that the project does not install.
+- `toolchain`: they need the toolchain of another language. tests/plugins and test_wasi.py run those of JavaScript and
+  Python.
 - `long`: they take minutes or run until they are interrupted, and are targets of the Makefile.
 """
 
@@ -59,7 +60,7 @@ def by_id(block: Block) -> str:
 def run(tmp_path: Path) -> Run:
     """Runs a script in a folder that has the files which the documents name; returns its output."""
     for name in ("plugins", "wit", "events"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("node_modules"))
     (tmp_path / ".venv").symlink_to(sys.prefix)
     shutil.copy(ROOT / "plugins" / "welcome" / "welcome.wasm", tmp_path / "plugin.wasm")
     (schema,) = [block.text for block in BLOCKS if block.language == "json" and "additionalProperties" in block.text]

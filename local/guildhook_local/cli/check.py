@@ -54,6 +54,7 @@ def _as_json(inspection: Inspection, schema: dict[str, Any] | None) -> dict[str,
     return {
         "accepted": inspection.accepted,
         "reasons": inspection.reasons,
+        "warnings": inspection.warnings,
         "imports": inspection.imports,
         "unavailable": inspection.unavailable,
         "exports": inspection.exports,
@@ -69,6 +70,8 @@ def _show(name: str, inspection: Inspection, schema: dict[str, Any] | None) -> N
     put(f"{typer.style(verdict, fg=colour, bold=True)} {visible(name)}, {inspection.wasm_bytes:,} bytes")
     for reason in inspection.reasons:
         put(f"{typer.style('reason', fg=typer.colors.RED)}   {visible(reason)}")
+    for warning in inspection.warnings:
+        put(f"{typer.style('warning', fg=typer.colors.YELLOW)}  {visible(warning)}")
     for item in inspection.imports:
         note = typer.style(" (imported, not available)", dim=True) if item in inspection.unavailable else ""
         _row("imports", f"{visible(item)}{note}")

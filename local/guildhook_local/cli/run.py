@@ -21,14 +21,14 @@ from guildhook_local.cli.progress import working
 from guildhook_local.cli.streams import put, put_json
 from guildhook_local.cli.visible_text import visible
 
-_MOST_FUEL: Final = 2**63 - 1
+_LARGEST_NUMBER: Final = 2**63 - 1
 
 
-def _fuel(fuel: int) -> int:
+def _number(number: int) -> int:
     """Not Typer's own bounds: help shows them as one word, which is too long for narrow terminals."""
-    if not 0 <= fuel <= _MOST_FUEL:
-        raise typer.BadParameter(f"{fuel} is not in the range of 0 to {_MOST_FUEL}")
-    return fuel
+    if not 0 <= number <= _LARGEST_NUMBER:
+        raise typer.BadParameter(f"{number} is not in the range of 0 to {_LARGEST_NUMBER}")
+    return number
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
         list[Permission] | None, typer.Option(metavar="PERMISSION", help="Grant one: SEND_MESSAGES. Repeatable.")
     ] = None,
     fuel: Annotated[
-        int, typer.Option(metavar="N", callback=_fuel, help="Fuel of the run.", show_default=False)
+        int, typer.Option(metavar="N", callback=_number, help="Fuel of the run.", show_default=False)
     ] = Limits().fuel,
     deadline_ms: Annotated[
         int,
@@ -74,6 +74,7 @@ def run(
             show_default=False,
         ),
     ] = Limits().deadline_ms,
+    seed: Annotated[int, typer.Option(metavar="N", callback=_number, help="Seed of the run's random numbers.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run one plugin exactly as production would, sending nothing."""
@@ -101,7 +102,7 @@ def run(
         result = RunResult(Outcome.INVALID, str(error), 0, 0, 0, (), ())
     else:
         all_settings = {**with_whole_numbers(new_settings or {}), **secret_values}
-        result = Sandbox(engine).run(loaded, given, all_settings, given.created_at, seed=0, state=old_state)
+        result = Sandbox(engine).run(loaded, given, all_settings, given.created_at, seed, old_state)
     if as_json:
         put_json(_as_json(result))
     else:

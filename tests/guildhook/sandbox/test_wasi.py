@@ -1,7 +1,6 @@
 """WASI as plugins find it: through the standard library of a Python plugin, and in every version of WASI 0.2."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +8,8 @@ import pytest
 from fasteners import InterProcessLock
 from wasmtime import wat2wasm
 
-from builds import BIN, dummy_component
+from builds import dummy_component
+from documented_builds import PYTHON, build
 from guildhook.model import HostFunctionCall, Outcome, RunResult
 from guildhook.sandbox import Engine, LoadedModule, inspect
 from guildhook.sandbox.compiling.child_process import CompileLimits
@@ -17,21 +17,24 @@ from guildhook.sandbox.compiling.wrapper import linked
 from project import ROOT
 from samples import MESSAGE, TIME, limits
 
-WIT = ROOT / "wit" / "plugin.wit"
 WASI_WIT = ROOT / "wasi" / "wasi.wit"
 
 # Every version of WASI 0.2, and a future one.
 VERSIONS = [f"0.2.{patch}" for patch in [*range(13), 99]]
 
-# Runs the message's content as a program. Its modules are imported here: at run time there are no files.
+# Runs the message's content as a program, and returns the coroutine `work` if the program makes one. Its modules are
+# imported here: at run time there are no files.
 PYTHON_PLUGIN = """
-import encodings.idna, json, os, random, socket, sys, time
+import asyncio, encodings.idna, json, os, random, socket, sys, time
 import wit_world
 from wit_world.imports import host_api, settings
 
 class WitWorld(wit_world.WitWorld):
     def on_message(self, msg_json: str) -> None:
         exec(json.loads(msg_json)["content"], globals())
+        return globals().get("work")
+
+LOADED = time.monotonic()
 """
 
 
@@ -39,16 +42,14 @@ class WitWorld(wit_world.WitWorld):
 def python_plugin(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> tuple[bytes, LoadedModule]:
-    """The default output of componentize-py, built and compiled once for all processes of the test run."""
+    """A plugin that the documented command has built, compiled once for all processes of the test run."""
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "python-plugin"
     folder.mkdir(exist_ok=True)
     wasm, artifact = folder / "plugin.wasm", folder / "plugin.cwasm"
     with InterProcessLock(folder / "lock"):
         if not artifact.exists():
-            (folder / "app.py").write_text(PYTHON_PLUGIN)
-            command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "app", "-o", wasm]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            build("Python", {PYTHON: PYTHON_PLUGIN}, folder)
             # Compiling takes longer on a busy machine than production allows.
             patient = Engine(CompileLimits(timeout_seconds=300))
             artifact.write_bytes(patient.compile(wasm.read_bytes()).artifact)
@@ -139,6 +140,28 @@ def test_random_numbers_come_from_the_seed(python):
     program = "print(os.urandom(12).hex(), random.SystemRandom().random())"
     first, again, other = (printed(python(program, seed=seed)) for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_numbers_of_the_module_random_come_from_the_seed_too(python):
+    first, again, other = (printed(python("print(random.random())", seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_the_clock_is_not_behind_that_of_the_build(python):
+    assert float(printed(python("print(time.monotonic() - LOADED)"))[0]) > 0
+
+
+def test_an_async_function_runs_to_its_end(python):
+    program = "async def one(): return 1\nasync def main(): print(await one()); await asyncio.sleep(0); print(2)\n"
+    assert printed(python(f"{program}work = main()")) == ("1", "2")
+
+
+def test_an_async_function_that_waits_for_something_else_fails_the_run(python):
+    result = python("async def main(): await asyncio.sleep(1)\nwork = main()")
+    assert result.outcome is Outcome.TRAP
+    assert "no running event loop" in "\n".join(result.logs)
+    waits = "class Never:\n  def __await__(self): yield self\nasync def main(): await Never()\nwork = main()"
+    assert "nothing else happens during a run" in "\n".join(python(waits).logs)
 
 
 def test_a_flood_of_random_bytes_is_bounded(python):

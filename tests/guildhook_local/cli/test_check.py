@@ -11,6 +11,7 @@ def test_check_lists_the_needs_of_a_plugin(as_json):
     assert result == {
         "accepted": True,
         "reasons": [],
+        "warnings": [],
         "imports": ["guildhook:plugin/host-api@1.2.0"],
         "unavailable": [],
         "exports": ["on-message"],
@@ -72,3 +73,12 @@ def test_a_name_of_a_file_cannot_steer_the_terminal(guildhook, tmp_path):
     plugin = tmp_path / "\x1b[2J\udcff.wasm"
     plugin.write_bytes(PING.read_bytes())
     assert guildhook("check", plugin)[1].startswith("accepted ␛[2J<0xFF>.wasm, ")
+
+
+def test_check_warns_of_frozen_random_numbers(guildhook, as_json, tmp_path):
+    snapshot = '(core module $m (memory 1) (data (i32.const 0) "__cqjs"))'
+    (tmp_path / "plugin.wasm").write_bytes(wat.plugin(wat.on_message(""), lowered=snapshot))
+    status, result = as_json("check", tmp_path / "plugin.wasm")
+    assert (status, result["accepted"]) == (0, True)
+    assert "Math.random() gives the same numbers in every run" in result["warnings"][0]
+    assert f"warning  {result['warnings'][0]}" in guildhook("check", tmp_path / "plugin.wasm")[1]

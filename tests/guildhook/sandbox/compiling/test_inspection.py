@@ -130,6 +130,27 @@ def test_a_name_in_a_reason_is_printable_and_not_too_long():
     assert "…', which plugins cannot use" in reason
 
 
+@pytest.mark.parametrize(
+    ("imports", "warned"),
+    [
+        ("", True),
+        ('(import "wasi:random/insecure-seed@0.2.12" (instance))', True),
+        ('(import "wasi:random/random@0.2.12" (instance))', False),
+        ('(import "wasi:random/random@0.2.0" (instance))', False),
+    ],
+)
+def test_a_snapshot_of_quickjs_without_another_source_of_random_numbers_is_warned_of(imports, warned):
+    snapshot = '(core module $m (memory 1) (data (i32.const 0) "__cqjs"))'
+    inspection = inspect(wat.plugin(wat.on_message(""), imports=imports, lowered=snapshot))
+    assert inspection.accepted
+    assert [("plugins/quickjs/build.mjs" in warning) for warning in inspection.warnings] == [True] * warned
+
+
+@pytest.mark.parametrize("plugin", ["ping", "counter", "welcome"])
+def test_other_plugins_have_no_warnings(plugin):
+    assert inspect((ROOT / "plugins" / plugin / f"{plugin}.wasm").read_bytes()).warnings == ()
+
+
 quickly = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 

@@ -29,12 +29,22 @@ _EXPORT = "on-message"
 _WRAP_HINT = "wrap it with `wasm-tools component embed wit/plugin.wit` and `wasm-tools component new`"
 _BUILD_HINT = "build a component for the world guildhook:plugin/plugin (wit/plugin.wit)"
 
+_QUICKJS = b"__cqjs"
+"""The name of an object that componentize-qjs gives to every plugin. The saved memory of QuickJS contains it."""
+_RANDOM = "wasi:random/random@"
+_FROZEN = (
+    "QuickJS was saved in this file together with its random state, so Math.random() gives the same numbers in every "
+    "run, and work after an await is lost. Build the plugin with plugins/quickjs/build.mjs (docs/plugins.md)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """The verdict on an upload. `reasons` is empty if and only if the plugin is accepted."""
 
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """Properties of the build that no author wants. The plugin is accepted with them."""
     imports: tuple[str, ...]
     exports: tuple[str, ...]
     unavailable: tuple[str, ...]
@@ -71,6 +81,7 @@ def inspect(wasm: bytes, memory_bytes: int | None = None) -> Inspection:
             reasons = [str(refused)]
     return Inspection(
         reasons=tuple(reasons[:_MAX_REASONS]),
+        warnings=(_FROZEN,) if _random_is_frozen(wasm, component) else (),
         imports=tuple(component.imports[:_MAX_IMPORTS]),
         exports=tuple(component.exports[:_MAX_EXPORTS]),
         unavailable=tuple(name for name in component.imports[:_MAX_IMPORTS] if linked(name) and not available(name)),
@@ -126,6 +137,14 @@ def _broken_rules(component: Component) -> list[str]:
     if _EXPORT not in component.exports:
         reasons.append(f"it exports no function {_EXPORT!r}; {_BUILD_HINT}")
     return reasons
+
+
+def _random_is_frozen(wasm: bytes, component: Component) -> bool:
+    """True for a plugin of componentize-qjs that has no other source of random numbers than the saved state.
+
+    plugins/quickjs/build.mjs imports the random numbers of WASI, which componentize-qjs alone does not.
+    """
+    return _QUICKJS in wasm and not any(name.startswith(_RANDOM) for name in component.imports)
 
 
 def _shown(name: str) -> str:
