@@ -3,9 +3,10 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import file_digest, sha256
 from pathlib import Path
+from secrets import token_urlsafe
 from uuid import uuid4
 
 import urllib3
@@ -14,10 +15,20 @@ from backports import zstd
 from bench import builds
 from bench.messages import CHANNEL, LIMITS, MESSAGE
 from bench.report import Figure, Goal
+from guildhook.aws.secrets import Secret
 from guildhook.model import Artifact
-from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache, NeededModule, artifact_key, compress
+from guildhook.modules import (
+    ArtifactBucket,
+    ArtifactSigner,
+    ArtifactSigningKeys,
+    CacheEvent,
+    ModuleCache,
+    NeededModule,
+    artifact_key,
+    compress,
+)
 from guildhook.sandbox import Engine, LoadedModule, LoadedPlugin, Sandbox
-from guildhook_local.aws import aws_server, create_bucket
+from guildhook_local.aws import aws_server, create_bucket, create_secret
 
 ROUNDS = 15
 COMPILES = 3
@@ -27,17 +38,20 @@ COMPILE_GOALS = {"QuickJS": Goal("at least", 5), "SpiderMonkey": Goal("at least"
 
 def measure() -> Iterator[Figure]:
     engine = Engine()
-    bucket = f"bench-{uuid4().hex}"
+    bucket, keys = f"bench-{uuid4().hex}", ArtifactSigningKeys(token_urlsafe(48))
     with aws_server() as aws, tempfile.TemporaryDirectory() as folder:
         create_bucket(aws, bucket)
+        create_secret(aws, bucket, {"signing_key": keys.signing_key})
+        signer = ArtifactSigner(Secret(aws.access, bucket, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys))
         s3 = aws.client("s3")
         for name in ("QuickJS", "SpiderMonkey"):
             artifact, data = published(engine, builds.PLUGINS[name]())
+            signed = signer.sign(artifact)
             key = artifact_key(artifact.wasm_sha256, artifact.engine)
             s3.put_object(Bucket=bucket, Key=key, Body=data)
             url = s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key})
             objects = ArtifactBucket(aws.access, bucket)
-            yield from _Level(name, engine, artifact, objects, url, Path(folder, name)).measure()
+            yield from _Level(name, engine, signed, keys.public_keys, objects, url, Path(folder, name)).measure()
 
 
 def published(engine: Engine, wasm: bytes) -> tuple[Artifact, bytes]:
@@ -56,9 +70,17 @@ class _Level:
     """One plugin, and all ways to its module."""
 
     def __init__(
-        self, name: str, engine: Engine, artifact: Artifact, bucket: ArtifactBucket, url: str, folder: Path
+        self,
+        name: str,
+        engine: Engine,
+        artifact: Artifact,
+        public_keys: Collection[bytes],
+        bucket: ArtifactBucket,
+        url: str,
+        folder: Path,
     ) -> None:
         self._name, self._engine, self._artifact, self._url, self._folder = name, engine, artifact, url, folder
+        self._public_keys = public_keys
         self._sandbox, self._s3, self._http = Sandbox(engine), bucket, urllib3.PoolManager()
         folder.mkdir()
         self._native = folder / "native.cwasm"
@@ -116,7 +138,9 @@ class _Level:
         self._mapped()
 
     def _cache(self, directory: str) -> ModuleCache[LoadedModule]:
-        return ModuleCache(self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB)
+        return ModuleCache(
+            self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB, self._public_keys
+        )
 
     def _find(self, modules: ModuleCache[LoadedModule], level: CacheEvent) -> None:
         module = modules.find([NeededModule(self._artifact.wasm_sha256, self._artifact)], math.inf)[

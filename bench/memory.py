@@ -80,6 +80,7 @@ def _publish(system: Stack) -> Iterator[LocalGuild]:
     wasm = builds.quickjs()
     native = builds.compiled(engine, wasm).artifact
     store, bucket = CompileStore(system.database), ArtifactBucket(system.aws.access, system.bucket)
+    signer = system.signer
     for number in range(PLUGINS):
         marker = f"marker-{number:06}".encode()
         own_wasm, own_native = wasm.replace(MARKER, marker), native.replace(MARKER, marker)
@@ -89,7 +90,7 @@ def _publish(system: Stack) -> Iterator[LocalGuild]:
             digests[0], engine.fingerprint, digests[1], len(own_native), digests[2], len(data), builds.memories(wasm)
         )
         bucket.put(artifact, data)
-        store.add_artifact(artifact)
+        store.add_artifact(signer.sign(artifact))
         yield _install(system, own_wasm)
     store.close()
 

@@ -63,12 +63,12 @@ class FixedToken:
 
 
 class FixedKeys:
-    """Keys of plugins' secrets that nobody replaces."""
+    """Keys that nobody replaces: those of plugins' secrets, unless others are given."""
 
-    def __init__(self, keys: SettingsKeys | None = None) -> None:
+    def __init__(self, keys: Any = None) -> None:
         self._keys = keys or SettingsKeys("a key that is made for the tests")
 
-    def current(self) -> SettingsKeys:
+    def current(self) -> Any:
         return self._keys
 
     def instead_of(self, refused: object) -> None:

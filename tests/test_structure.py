@@ -33,7 +33,7 @@ BORDERS = {
     "versions": {"aws", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store", "uuids"},
     "trials": {"aws", "errors", "model", "modules", "sandbox"},
     # The configuration builds the rules of the journeys; it is read by the functions.
-    "configuration": {"aws", "errors", "events", "model", "sandbox", "store", "uuids"},
+    "configuration": {"aws", "errors", "events", "model", "modules", "sandbox", "store", "uuids"},
     # These rooms start the work of several journeys, or report it.
     "admin": {
         "chat",

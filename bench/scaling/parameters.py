@@ -107,7 +107,7 @@ class Installation:
     alarm_metrics: int = 23
     """That the alarms watch, those of a database of the stack's own left out."""
     database_alarm_metrics: int = 2
-    secrets: int = 2
+    secrets: int = 3
     """The chat server's token and the key of settings; with a database of its own, the owner's password besides."""
     polled_queues: int = 2
     pollers: int = 5

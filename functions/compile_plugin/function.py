@@ -3,7 +3,8 @@
 Takes records from SQS, which are requests to compile wasm in Postgres or to check a version, and S3's notices of
 uploads; returns the ids of the records that must come back. Invoked with {"action": "recompile"} or
 {"action": "prune"}, it returns the number of modules that it asked for or deleted.
-A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over.
+A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over; one for
+Custom::SigningPublicKeys is answered with the public keys of the secret that signs compiled plugins.
 """
 
 import time
@@ -14,11 +15,12 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from guildhook.aws.custom_resources import is_resource_request, provide
+from guildhook.aws.secrets import Secret
 from guildhook.aws.sqs_events import read_records
 from guildhook.configuration import CompileFunctionConfiguration, load_configuration
 from guildhook.errors import InfrastructureError, UnknownEventError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket
+from guildhook.modules import ArtifactBucket, ArtifactSigner, ArtifactSigningKeys, write_public_keys
 from guildhook.observability import Metric, Telemetry, create_telemetry, report_compile
 from guildhook.sandbox import Engine
 from guildhook.startup import Function
@@ -48,11 +50,13 @@ def create(environment: Mapping[str, str]) -> Function:
     configuration = load_configuration(CompileFunctionConfiguration, environment)
     store = CompileStore(configuration.database)
     bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
-    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, telemetry.stage)
+    keys = Secret(configuration.aws, configuration.signing_secret, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys)
+    signer = ArtifactSigner(keys)
+    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, signer, telemetry.stage)
     checker = Checker(compiler, store, telemetry.stage)
     queue = CompileQueue(configuration.aws, configuration.compile_queue_url)
 
-    function = CompilePlugin(compiler, checker, queue, telemetry)
+    function = CompilePlugin(compiler, signer, checker, queue, telemetry)
 
     def handle(event: Any, context: Any) -> dict[str, Any]:
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
@@ -63,8 +67,16 @@ def create(environment: Mapping[str, str]) -> Function:
 
 
 class CompilePlugin:
-    def __init__(self, compiler: Compiler, checker: Checker, queue: CompileQueue, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        compiler: Compiler,
+        signer: ArtifactSigner,
+        checker: Checker,
+        queue: CompileQueue,
+        telemetry: Telemetry,
+    ) -> None:
         self._compiler = compiler
+        self._signer = signer
         self._checker = checker
         self._queue = queue
         self._telemetry = telemetry
@@ -76,7 +88,13 @@ class CompilePlugin:
             self._telemetry.add(Metric.COMPILE_REQUESTS, len(read_records(event)))
             return dict(process_partial_response(event, self._compile_record, self._processor, context))
         if is_resource_request(event):
-            provide(event, "Custom::Recompilation", lambda: self._recompile_all(context))
+            provide(
+                event,
+                {
+                    "Custom::Recompilation": lambda: self._recompile_all(context),
+                    "Custom::SigningPublicKeys": self._public_keys,
+                },
+            )
             return {}
         match event:
             case {"action": "recompile"}:
@@ -86,6 +104,10 @@ class CompilePlugin:
             case {"action": "prune"}:
                 return {"pruned": self._compiler.prune(_KEEP_DAYS)}
         raise UnknownEventError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
+
+    def _public_keys(self) -> dict[str, str]:
+        """Raises InfrastructureError."""
+        return {"PublicKeys": write_public_keys(self._signer.public_keys())}
 
     def _recompile_all(self, context: Any) -> dict[str, int]:
         """Raises InfrastructureError."""

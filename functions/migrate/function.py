@@ -30,7 +30,7 @@ def create(environment: Mapping[str, str]) -> Function:
         """Raises InfrastructureError, MigrationError and UnknownEventError."""
         deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
         if is_resource_request(event):
-            provide(event, "Custom::Migration", lambda: {"Applied": len(bring_up_to_date(deadline))})
+            provide(event, {"Custom::Migration": lambda: {"Applied": len(bring_up_to_date(deadline))}})
             return {}
         if event not in (None, {}):
             raise UnknownEventError("this function takes requests of CloudFormation, and {}")

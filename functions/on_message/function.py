@@ -82,6 +82,7 @@ def _worker(configuration: WorkerConfiguration, telemetry: Telemetry) -> Worker:
         directory=configuration.cache_dir,
         memory_bytes=configuration.memory_cache_bytes,
         disk_bytes=configuration.disk_cache_bytes,
+        public_keys=configuration.artifact_public_keys,
     )
     rules = WorkerRules(
         limits_of=configuration.limits_of,

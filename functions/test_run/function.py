@@ -33,6 +33,7 @@ def create(environment: Mapping[str, str]) -> Function:
         directory=configuration.cache_dir,
         memory_bytes=configuration.memory_cache_bytes,
         disk_bytes=configuration.disk_cache_bytes,
+        public_keys=configuration.artifact_public_keys,
     )
     runner = TrialRunner(engine.fingerprint, Sandbox(engine), modules)
 

@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from guildhook.aws.secrets import Secret
+from guildhook.modules import ArtifactSigner, ArtifactSigningKeys, write_public_keys
 from guildhook.store import Database
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, create_queue, create_secret, tell_of_uploads
@@ -91,6 +93,12 @@ class Stack:
         return Database(self.database_url)
 
     @property
+    def signer(self) -> ArtifactSigner:
+        """Signs artifacts with the key of its compile function."""
+        name = self.environment["GUILDHOOK_SIGNING_SECRET"]
+        return ArtifactSigner(Secret(self.aws.access, name, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys))
+
+    @property
     def compile_queue(self) -> CompileQueue:
         return CompileQueue(self.aws.access, self.environment["GUILDHOOK_COMPILE_QUEUE_URL"])
 
@@ -166,6 +174,8 @@ def stack(
     service_token = secrets.token_urlsafe(32)
     create_secret(servers.aws, name, {"chat_api_token": service_token})
     create_secret(servers.aws, f"{name}-settings", {"settings_key": secrets.token_urlsafe(48)})
+    signing_keys = ArtifactSigningKeys(signing_key=secrets.token_urlsafe(48))
+    create_secret(servers.aws, f"{name}-signing", {"signing_key": signing_keys.signing_key})
     sqs = servers.aws.client("sqs")
 
     def publish(event: Mapping[str, Any]) -> None:
@@ -184,6 +194,8 @@ def stack(
             "GUILDHOOK_CHAT_API_URL": chat_url,
             "GUILDHOOK_CHAT_SECRET": name,
             "GUILDHOOK_SETTINGS_SECRET": f"{name}-settings",
+            "GUILDHOOK_SIGNING_SECRET": f"{name}-signing",
+            "GUILDHOOK_ARTIFACT_PUBLIC_KEYS": write_public_keys(signing_keys.public_keys),
             "GUILDHOOK_JWT_ISSUER": chat.issuer.url,
             "GUILDHOOK_JWT_AUDIENCE": AUDIENCE,
             "GUILDHOOK_JWT_CLIENT_ID": CLIENT_ID,

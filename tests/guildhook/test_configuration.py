@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import fields
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
+from guildhook.modules import write_public_keys
 from guildhook.sandbox import Limits
 from guildhook.store.database import Database, IamTokens
 from project import ROOT
@@ -32,7 +34,10 @@ REQUIRED = {
     "GUILDHOOK_ARTIFACT_BUCKET": "artifacts",
     "GUILDHOOK_COMPILE_QUEUE_URL": "https://sqs.example/compile",
     "GUILDHOOK_EVENT_QUEUE_URL": "https://sqs.example/events",
+    "GUILDHOOK_ARTIFACT_PUBLIC_KEYS": write_public_keys([b"k" * 32, b"l" * 32]),
 }
+REQUIRED_BY_TRIALS = {"GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_ARTIFACT_PUBLIC_KEYS"}
+REQUIRED_BY_COMPILERS = {"GUILDHOOK_SIGNING_SECRET": "signing"}
 REQUIRED_BY_ADMIN = {
     "GUILDHOOK_SETTINGS_SECRET": "settings",
     "GUILDHOOK_TEST_RUN_FUNCTION": "test-run",
@@ -44,7 +49,7 @@ REQUIRED_BY_ADMIN = {
 
 @pytest.fixture
 def environment():
-    return REQUIRED | REQUIRED_BY_ADMIN
+    return REQUIRED | REQUIRED_BY_ADMIN | REQUIRED_BY_COMPILERS
 
 
 def test_the_environment_becomes_a_typed_configuration(environment):
@@ -120,7 +125,10 @@ def test_a_malformed_variable_is_named_and_its_value_is_not_shown(environment, n
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL"}))
+@pytest.mark.parametrize(
+    "name",
+    sorted((REQUIRED | REQUIRED_BY_ADMIN).keys() - {"GUILDHOOK_EVENT_QUEUE_URL", "GUILDHOOK_ARTIFACT_PUBLIC_KEYS"}),
+)
 def test_the_admin_api_does_not_start_without_a_needed_variable(environment, name):
     environment.pop(name)
     with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
@@ -140,12 +148,43 @@ def test_an_issuer_is_a_plain_url(environment, issuer):
 
 
 def test_a_test_run_has_neither_database_nor_secrets(environment):
-    for name in REQUIRED_BY_ADMIN.keys() | REQUIRED.keys() - {"GUILDHOOK_ARTIFACT_BUCKET"}:
+    for name in REQUIRED_BY_ADMIN.keys() | REQUIRED.keys() - REQUIRED_BY_TRIALS:
         environment.pop(name)
     assert load_configuration(TrialConfiguration, environment).artifact_bucket == "artifacts"
     environment["GUILDHOOK_DISK_CACHE_BYTES"] = "67108864"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_DISK_CACHE_BYTES: 67108864 is less than"):
         load_configuration(TrialConfiguration, environment)
+
+
+def test_public_keys_are_read_from_base64(environment):
+    keys = frozenset({b"k" * 32, b"l" * 32})
+    for kind in (WorkerConfiguration, TrialConfiguration):
+        assert load_configuration(kind, environment).artifact_public_keys == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "'' has 0 bytes; a public key has 32"),
+        ("no base64!", "'no base64!' is not base64"),
+        (write_public_keys([b"k" * 31]), "has 31 bytes; a public key has 32"),
+        (write_public_keys([b"k" * 32]) + ",", "'' has 0 bytes; a public key has 32"),
+    ],
+)
+def test_a_malformed_public_key_is_shown(environment, text, fault):
+    environment["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"] = text
+    with pytest.raises(ConfigurationError, match=re.escape(fault)) as raised:
+        load_configuration(WorkerConfiguration, environment)
+    assert str(raised.value).startswith("wrong environment: GUILDHOOK_ARTIFACT_PUBLIC_KEYS: ")
+
+
+def test_only_the_compile_function_is_told_of_the_signing_key():
+    readers = [
+        function
+        for function, kind in CONFIGURATIONS.items()
+        if "GUILDHOOK_SIGNING_SECRET" in {variable.name for variable in variables(kind)}
+    ]
+    assert readers == ["compile_plugin"]
 
 
 def test_messages_are_handled_without_a_key_of_settings(environment):
@@ -258,7 +297,7 @@ def test_more_memory_than_disk_is_refused(environment):
 
 def test_trials_need_neither_a_database_nor_a_secret(environment):
     for name in REQUIRED:
-        if name != "GUILDHOOK_ARTIFACT_BUCKET":
+        if name not in REQUIRED_BY_TRIALS:
             environment.pop(name)
     assert load_configuration(TrialConfiguration, environment).artifact_bucket == "artifacts"
 

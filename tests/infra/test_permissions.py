@@ -46,6 +46,7 @@ OWN = {
         ("s3:DeleteObject", "Artifacts.Arn/artifacts/*"),
         ("s3:GetObject", "Artifacts.Arn/uploads/*"),
         ("s3:ListBucket", "Artifacts.Arn"),
+        ("secretsmanager:GetSecretValue", "SigningKey"),
     },
     "Migrate": set(),
     "AdminApi": {
@@ -147,7 +148,18 @@ def test_a_test_run_has_no_way_to_the_database_and_to_no_secret():
         assert not {action for action, _ in allowed(stack, "TestRun") if action.startswith(("rds", "secrets", "sqs"))}
         variables = stack["TestRun"]["Environment"]["Variables"]
         own = {variable for variable in variables if variable.startswith("GUILDHOOK_")}
-        assert own == {"GUILDHOOK_ARTIFACT_BUCKET"}
+        assert own == {"GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_ARTIFACT_PUBLIC_KEYS"}
+
+
+def test_only_the_compile_function_reads_the_key_that_signs():
+    for name in DEPLOYMENTS:
+        stack = deployment(name)
+        readers = {
+            function
+            for function in FUNCTIONS
+            if {"SigningKey", "*"} & {resource for action, resource in allowed(stack, function) if "secrets" in action}
+        }
+        assert readers == {"CompilePlugin"}
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -106,6 +106,11 @@ def test_the_database_is_up_to_date_before_anything_that_needs_it_changes(stack)
     assert "Recompiled" in waits_for("OnMessage")
     assert stack["Migrated"]["ServiceToken"] == "Migrate.Arn"
     assert stack["Recompiled"]["ServiceToken"] == "CompilePlugin.Arn"
+    assert stack["SigningPublicKeys"]["ServiceToken"] == "CompilePlugin.Arn"
+    # Functions get the public keys before they change, and all artifacts are signed before messages need it.
+    for name in ("OnMessage", "TestRun"):
+        keys = stack[name]["Environment"]["Variables"]["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"]
+        assert keys == stack["Recompiled"]["PublicKeys"] == "SigningPublicKeys.PublicKeys"
     # Another library or another wasmtime makes CloudFormation send the request again.
     assert stack["Migrated"]["Layers"] == stack["Recompiled"]["Layers"] == stack["OnMessage"]["Layers"]
     # Another database, or another role in it, does so too.
@@ -310,7 +315,7 @@ def test_resources_that_cannot_be_recreated_outlive_the_stack():
     kept = {name: policy for name, policy in policies.items() if policy.startswith("Retain")}
     # The network of a retained database cannot be deleted. Empty resources are deleted if the first deploy fails.
     assert kept == {
-        **dict.fromkeys(("Network", "Database"), "Retain"),
+        **dict.fromkeys(("Network", "Database", "SigningPublicKeys"), "Retain"),
         **dict.fromkeys(("Artifacts", "SettingsKey", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),
     }
     assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}

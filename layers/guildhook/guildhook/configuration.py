@@ -21,6 +21,7 @@ from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
+from guildhook.modules import read_public_keys
 from guildhook.sandbox import Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
 from guildhook.uuids import read_uuid
@@ -81,6 +82,13 @@ _CompileQueueUrl = Annotated[
 _EventQueueUrl = Annotated[
     _Text,
     Variable("queue of message-created events", "Failed messages wait in it, and pending ones are put back on it."),
+]
+_ArtifactPublicKeys = Annotated[
+    frozenset[bytes],
+    Variable(
+        "public keys of the compile function, each 32 bytes in base64, with commas between them",
+        "A compiled plugin is loaded only if one of them has signed it.",
+    ),
 ]
 _SettingsSecret = Annotated[
     _Text,
@@ -198,7 +206,9 @@ class SweepConfiguration(DatabaseConfiguration):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompilerConfiguration(DatabaseConfiguration):
+class LimitsConfiguration(DatabaseConfiguration):
+    """The variables of the functions that compile or run plugins of guilds, or show their limits."""
+
     artifact_bucket: _ArtifactBucket
     limits: Annotated[
         Limits,
@@ -230,13 +240,24 @@ class CompilerConfiguration(DatabaseConfiguration):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerConfiguration(LimitsConfiguration):
+    signing_secret: Annotated[
+        _Text,
+        Variable(
+            "name or ARN of a secret in Secrets Manager, JSON with `signing_key`, which signs compiled plugins",
+            "The key is any text of at least 32 characters. Only the compile function may read it.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompileFunctionConfiguration(CompilerConfiguration):
     compile_queue_url: _CompileQueueUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuildConfiguration(CompilerConfiguration):
-    """The variables of the functions that run plugins of guilds, or show their limits."""
+class GuildConfiguration(LimitsConfiguration):
+    """The variables of the functions that act for guilds."""
 
     compile_queue_url: _CompileQueueUrl
     chat_api_url: Annotated[_Text, Variable("base URL of the chat server's REST API", "It begins with `https://`.")]
@@ -262,7 +283,7 @@ class GuildConfiguration(CompilerConfiguration):
     )
 
     def __post_init__(self) -> None:
-        CompilerConfiguration.__post_init__(self)
+        LimitsConfiguration.__post_init__(self)
         with _naming("CHAT_API_URL"):
             _check_url(self.chat_api_url)
 
@@ -274,6 +295,7 @@ class GuildConfiguration(CompilerConfiguration):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfiguration(GuildConfiguration):
     event_queue_url: _EventQueueUrl
+    artifact_public_keys: _ArtifactPublicKeys
     settings_secret: _SettingsSecret | None = None
     unmarked_authors: Annotated[
         UnmarkedAuthors,
@@ -378,6 +400,7 @@ class TrialConfiguration(Configuration):
     """The configuration of the function test_run, which has neither a database nor secrets."""
 
     artifact_bucket: _ArtifactBucket
+    artifact_public_keys: _ArtifactPublicKeys
     cache_dir: _CacheDir = _CACHE_DIR
     memory_cache_bytes: _MemoryCacheBytes = _MEMORY_CACHE_BYTES
     disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
@@ -470,6 +493,8 @@ def _read(described: DescribedField, given: Mapping[str, str]) -> dict[str, Any]
         return {name: {read_uuid(guild_id): overrides for guild_id, overrides in limits.items()}}
     if name == "cache_dir":
         return {name: Path(value)}
+    if name == "artifact_public_keys":
+        return {name: read_public_keys(value)}
     return {name: _converted(value, described.type)}
 
 

@@ -144,7 +144,7 @@ class CompiledModule:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A compiled module as Postgres vouches for it. Digests are raw SHA-256; sizes are in bytes."""
+    """A compiled module as the compile function vouches for it. Digests are raw SHA-256; sizes are in bytes."""
 
     wasm_sha256: bytes
     engine: str
@@ -155,6 +155,8 @@ class Artifact:
     """The digest of the object in S3, which is the compressed native code."""
     object_size: int
     memories: tuple[MemoryType, ...]
+    signature: bytes = b""
+    """The compile function's signature of all other fields; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

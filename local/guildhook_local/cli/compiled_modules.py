@@ -63,12 +63,14 @@ def prune(
 @contextmanager
 def _compiler(environment: Mapping[str, str]) -> Iterator["Compiler"]:
     # Only here: `run` and `check` need neither database nor bucket.
+    from guildhook.aws.secrets import Secret  # noqa: PLC0415
     from guildhook.configuration import CompilerConfiguration, load_configuration  # noqa: PLC0415
-    from guildhook.modules import ArtifactBucket  # noqa: PLC0415
+    from guildhook.modules import ArtifactBucket, ArtifactSigner, ArtifactSigningKeys  # noqa: PLC0415
     from guildhook.store.compiling import CompileStore  # noqa: PLC0415
     from guildhook.versions.compiler import Compiler  # noqa: PLC0415
 
     configuration = load_configuration(CompilerConfiguration, environment)
     with closing(CompileStore(configuration.database)) as store:
         bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
-        yield Compiler(Engine(), configuration.largest_limits(), bucket, store)
+        keys = Secret(configuration.aws, configuration.signing_secret, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys)
+        yield Compiler(Engine(), configuration.largest_limits(), bucket, store, ArtifactSigner(keys))

@@ -238,7 +238,7 @@ def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
 
 
 def test_the_function_needs_neither_a_database_nor_a_secret(shared_system):
-    names = ("AWS_", "GUILDHOOK_ARTIFACT_BUCKET", "GUILDHOOK_CACHE_DIR")
+    names = ("AWS_", "GUILDHOOK_ARTIFACT_", "GUILDHOOK_CACHE_DIR")
     environment = {name: value for name, value in shared_system.environment.items() if name.startswith(names)}
     command = [sys.executable, TEST_RUN / "app.py"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ def ask():
 
     def ask(work, **fields):
         with http_server(Answer()) as server:
-            provide({**resource_request(server.url, KIND), **fields}, KIND, work)
+            provide({**resource_request(server.url, KIND), **fields}, {KIND: work})
         assert server.requests == ["/answer?Signature=s3cret"]
         (upload,) = server.uploads
         # The signature of the URL allows no content type.
@@ -59,6 +59,10 @@ def test_there_is_nothing_to_delete(ask):
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "as it was")
 
 
+def test_a_resource_of_another_release_is_deleted_after_a_roll_back(ask):
+    assert ask(failing(AssertionError()), RequestType="Delete", ResourceType="Custom::Later")["Status"] == "SUCCESS"
+
+
 def test_a_failure_is_answered_with_the_reason(ask, caplog):
     assert ask(failing(MigrationError("migration 7 failed"))) == {
         "Status": "FAILED",
@@ -90,7 +94,7 @@ def test_a_resource_of_another_function_is_refused(ask):
 
 def test_an_answer_is_delivered_when_s3_recovers():
     with http_server(Answer(status=503), Answer(status=500), Answer()) as server:
-        provide(resource_request(server.url, KIND), KIND, lambda: {"Asked": 1})
+        provide(resource_request(server.url, KIND), {KIND: lambda: {"Asked": 1}})
     assert len({upload.body for upload in server.uploads}) == 1
     assert len(server.uploads) == 3
 
@@ -105,13 +109,13 @@ def test_an_answer_is_delivered_when_s3_recovers():
 )
 def test_an_answer_that_cannot_be_delivered_is_an_error_without_the_url(answer, reason):
     with http_server(answer) as server, pytest.raises(InfrastructureError) as raised:
-        provide(resource_request(server.url, KIND), KIND, dict)
+        provide(resource_request(server.url, KIND), {KIND: dict})
     assert str(raised.value) == f"CloudFormation's answer about TheResource: {reason}"
 
 
 def test_nobody_to_answer_is_an_error_without_the_url(caplog):
     with pytest.raises(InfrastructureError, match=r"TheResource: NewConnectionError$"):
-        provide(resource_request("http://127.0.0.1:1", KIND), KIND, dict)
+        provide(resource_request("http://127.0.0.1:1", KIND), {KIND: dict})
     # urllib3 logs each attempt.
     assert "s3cret" not in caplog.text
 
@@ -121,5 +125,5 @@ def test_a_missing_field_of_a_request_is_named(field):
     request = resource_request("http://127.0.0.1:1", KIND)
     del request[field]
     with pytest.raises(ValueError, match=field) as raised:
-        provide(request, KIND, dict)
+        provide(request, {KIND: dict})
     assert "s3cret" not in str(raised.value)

@@ -60,7 +60,7 @@ def create_runner(engine: Engine, tmp_path: Path) -> Callable[..., BatchRunner]:
         runner = Runner(Sandbox(engine), lambda _guild: limits(), sealer)
         # Nothing is fetched or recorded here, so neither bucket nor database is asked.
         cache = ModuleCache(
-            engine, ArtifactBucket(AwsAccess({}), "no-bucket"), _ask_nobody, tmp_path / "cache", 2**30, 2**30
+            engine, ArtifactBucket(AwsAccess({}), "no-bucket"), _ask_nobody, tmp_path / "cache", 2**30, 2**30, ()
         )
         store = EventStore(Database("postgresql://nobody@127.0.0.1:1/nothing"))
         return BatchRunner(handling, runner, Shadows(runner, cache, store, QuarantineRules(), nullcontext))

@@ -26,7 +26,7 @@ from guildhook.events.delivery import CircuitBreaker, Sender
 from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
 from guildhook.events.worker import Worker, WorkerRules
 from guildhook.model import Outcome, QuarantineRules
-from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache
+from guildhook.modules import ArtifactBucket, CacheEvent, ModuleCache, read_public_keys
 from guildhook.sandbox import Sandbox
 from guildhook.store import Database
 from guildhook.store.events import EventStore, Snapshot
@@ -91,7 +91,8 @@ def create_worker(system, engine, tmp_path):
         directory = tmp_path / f"cache-{len(workers)}"
         ask = system.compile_queue.ask
         bucket = bucket or ArtifactBucket(system.aws.access, system.bucket)
-        modules = ModuleCache(engine, bucket, ask, directory, 2**30, 2**30)
+        public_keys = read_public_keys(system.environment["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"])
+        modules = ModuleCache(engine, bucket, ask, directory, 2**30, 2**30, public_keys)
         sender = Sender(chat, CircuitBreaker())
         workers.append(Worker(engine.fingerprint, Sandbox(engine), replace(RULES, **rules), modules, store, sender))
         return workers[-1]

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 import wat
-from artifacts import compiled, signed_off
+from artifacts import PUBLIC_KEYS, SIGNER, compiled, signed_off
 from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
@@ -25,6 +25,7 @@ from guildhook.modules import (
     UnavailableModule,
     artifact_key,
     compress,
+    write_public_keys,
 )
 from guildhook.sandbox import LoadedModule
 from guildhook_local.aws import create_bucket
@@ -56,7 +57,7 @@ def asked() -> list[bytes]:
 def cache(engine, aws, bucket, tmp_path, asked):
     def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend, access=aws.access):
         objects = ArtifactBucket(access, bucket)
-        return ModuleCache(engine, objects, ask, tmp_path / directory, memory_bytes, disk_bytes)
+        return ModuleCache(engine, objects, ask, tmp_path / directory, memory_bytes, disk_bytes, PUBLIC_KEYS)
 
     return cache
 
@@ -290,7 +291,7 @@ def test_an_artifact_counts_more_than_a_refusal_of_this_process(cache, publish, 
     modules = cache()
     compile_here(modules, b"garbage")
     # This stands for a compile that failed only for want of memory.
-    artifact = replace(publish(wat.SILENT), wasm_sha256=digest(b"garbage"))
+    artifact = SIGNER.sign(replace(publish(wat.SILENT), wasm_sha256=digest(b"garbage")))
     publish_as(modules, artifact, engine)
     assert isinstance(find(modules, artifact)[0], LoadedModule)
 
@@ -366,7 +367,9 @@ def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, t
 def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, aws, publish, cache, tmp_path):
     on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
     find(cache(), on_disk)
-    modules = ModuleCache(engine, ArtifactBucket(aws.access, "no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB)
+    modules = ModuleCache(
+        engine, ArtifactBucket(aws.access, "no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB, PUBLIC_KEYS
+    )
     found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)], IN_TIME)
     assert isinstance(found[on_disk.wasm_sha256], LoadedModule)
     unavailable = found[in_s3.wasm_sha256]
@@ -386,13 +389,13 @@ import os
 import sys
 from pathlib import Path
 from guildhook.aws.access import AwsAccess
-from guildhook.modules import ArtifactBucket, ModuleCache, NeededModule
+from guildhook.modules import ArtifactBucket, ModuleCache, NeededModule, read_public_keys
 from guildhook.model import Artifact, MemoryType
 from guildhook.sandbox import Engine
 
 artifact = eval(sys.argv[3])
 bucket = ArtifactBucket(AwsAccess(os.environ), sys.argv[1])
-modules = ModuleCache(Engine(), bucket, print, Path(sys.argv[2]), 2**20, 2**20)
+modules = ModuleCache(Engine(), bucket, print, Path(sys.argv[2]), 2**20, 2**20, read_public_keys(sys.argv[4]))
 sys.stdin.readline()
 found = modules.find([NeededModule(artifact.wasm_sha256, artifact)], float("inf"))
 print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
@@ -401,7 +404,15 @@ print(type(found[artifact.wasm_sha256]).__name__, *modules.take_events())
 
 def test_two_processes_that_fill_the_same_file_both_load_it(publish, aws, bucket, tmp_path):
     artifact = publish(wat.SILENT)
-    command = [sys.executable, "-c", TWO_PROCESSES, bucket, str(tmp_path / "cache"), repr(artifact)]
+    command = [
+        sys.executable,
+        "-c",
+        TWO_PROCESSES,
+        bucket,
+        str(tmp_path / "cache"),
+        repr(artifact),
+        write_public_keys(PUBLIC_KEYS),
+    ]
     pipes = {"env": dict(aws.environment), "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
         for process in (one, other):

@@ -99,7 +99,7 @@ def test_a_function_goes_on_through_a_rotation(database, role, secrets_manager, 
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role.name])
         # The error shows that the statement reached the server as the role. The database has no tables.
         with pytest.raises(InfrastructureError, match=r'a migration is missing: relation "\w+" does not exist; invoke'):
-            store.uncompiled("engine")
+            store.uncompiled("engine", bytes(32))
 
 
 def test_a_password_that_is_wrong_and_stays_wrong_is_the_servers_answer(database, role):
@@ -148,7 +148,7 @@ def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, ro
         closing(CompileStore(Database(url))) as store,
         pytest.raises(InfrastructureError, match=r"permission denied for table plugin_\w+: .* GUILDHOOK_DATABASE_ROLE"),
     ):
-        store.uncompiled("engine")
+        store.uncompiled("engine", bytes(32))
 
 
 def test_the_root_certificates_in_the_layer_include_amazons():

@@ -28,7 +28,9 @@ SCHEMA = b'{"type":"object","properties":{"greeting":{"type":"string"}}}'
 
 def checker_of(system, engine):
     store = CompileStore(system.database)
-    return Checker(Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store), store)
+    return Checker(
+        Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store, system.signer), store
+    )
 
 
 @pytest.fixture

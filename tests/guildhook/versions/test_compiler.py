@@ -31,7 +31,7 @@ def s3(system):
 @pytest.fixture
 def compiler(system, engine, store):
     """A compiler with the environment of the stack."""
-    return Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store)
+    return Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store, system.signer)
 
 
 def digest(data):

@@ -14,7 +14,7 @@ from samples import limits
 @pytest.fixture
 def compiler(system, engine):
     with closing(CompileStore(Database(system.database_url))) as store:
-        yield Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store)
+        yield Compiler(engine, limits(), ArtifactBucket(system.aws.access, system.bucket), store, system.signer)
 
 
 @pytest.fixture

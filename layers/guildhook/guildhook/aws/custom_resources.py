@@ -23,6 +23,10 @@ _PAUSES_SECONDS: Final = (0, 0.1, 0.2, 0.4)
 _LONGEST_REASON: Final = 400
 
 
+Attributes = Mapping[str, int | str]
+"""The attributes of a resource, which Fn::GetAtt returns."""
+
+
 class ResourceRequest(msgspec.Struct, frozen=True, rename="pascal"):
     """The fields that guildhook reads. The URL is not shown, since everyone who has it can answer."""
 
@@ -42,39 +46,39 @@ class ResourceAnswer(msgspec.Struct, frozen=True, rename="pascal", omit_defaults
     request_id: str
     logical_resource_id: str
     reason: str = ""
-    data: Mapping[str, int] = {}
+    data: Attributes = {}
 
 
 def is_resource_request(event: Any) -> bool:
     return isinstance(event, dict) and "ResponseURL" in event
 
 
-def provide(event: Any, resource_type: str, work: Callable[[], Mapping[str, int]]) -> None:
-    """Answer a request for a resource of this type: `work` creates or updates it, and there is nothing to delete.
+def provide(event: Any, work: Mapping[str, Callable[[], Attributes]]) -> None:
+    """Answer a request for a resource: the `work` of its type creates or updates it, and there is nothing to delete.
 
-    `work` returns the resource's attributes, and an error that it raises is answered as a failure with its reason.
+    The work returns the resource's attributes, and an error that it raises is answered as a failure with its reason.
     Raises ValueError if the event is not a request, and InfrastructureError if the answer cannot be delivered: Lambda
     then invokes the function again.
     """
     request = msgspec.convert(event, ResourceRequest)
-    _deliver(request, _answer(request, resource_type, work))
+    _deliver(request, _answer(request, work))
 
 
-def _answer(request: ResourceRequest, resource_type: str, work: Callable[[], Mapping[str, int]]) -> ResourceAnswer:
-    if request.resource_type != resource_type:
-        return _failure(request, f"this function provides {resource_type}, not {request.resource_type}")
+def _answer(request: ResourceRequest, work: Mapping[str, Callable[[], Attributes]]) -> ResourceAnswer:
     if request.request_type == "Delete":
         return _success(request, {})
+    if request.resource_type not in work:
+        return _failure(request, f"this function provides {', '.join(work)}, not {request.resource_type}")
     try:
-        return _success(request, work())
+        return _success(request, work[request.resource_type]())
     except (ConfigurationError, InfrastructureError, MigrationError) as error:
         return _failure(request, str(error))
     except Exception as error:  # without an answer the deploy would stand still for an hour
-        _logger.exception("%s failed", resource_type)
+        _logger.exception("%s failed", request.resource_type)
         return _failure(request, f"{type(error).__name__}; the function's log has more")
 
 
-def _success(request: ResourceRequest, data: Mapping[str, int]) -> ResourceAnswer:
+def _success(request: ResourceRequest, data: Attributes) -> ResourceAnswer:
     return ResourceAnswer("SUCCESS", *_identity(request), data=data)
 
 

@@ -1,14 +1,15 @@
 """Finds the module of a plugin at the nearest level of the cache that has it.
 
-A loaded module is native code, so bytes are loaded only if they match a digest: the one that Postgres holds, or the
-one of a module that this process compiled itself. Bytes that do not match are discarded, and the next level is asked.
+A loaded module is native code, so bytes are loaded only if the compile function signed their digest, or if this process
+compiled them itself. Bytes that do not match are discarded, and the next level is asked. An artifact without a valid
+signature counts as not compiled.
 """
 
 import logging
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import Artifact, CompiledModule, MemoryType, Refusal
 from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError
+from guildhook.modules.artifact_signatures import is_signed
 from guildhook.modules.disk_cache import DiskCache
 from guildhook.modules.single_flight import SingleFlight, seconds_until
 
@@ -100,10 +102,12 @@ class ModuleCache(Generic[Module]):
         directory: Path,
         memory_bytes: int,
         disk_bytes: int,
+        public_keys: Collection[bytes],
     ) -> None:
         """`memory_bytes` and `disk_bytes` limit the artifacts at these levels; `directory` is created if it is missing.
 
         `ask` gets the digests of wasm that was never compiled; an InfrastructureError that it raises is logged.
+        An artifact is loaded only if one of the `public_keys` signed it.
         """
         self._loader = loader
         self._bucket = bucket
@@ -114,6 +118,7 @@ class ModuleCache(Generic[Module]):
         self._used_bytes = 0
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
         self._disk = DiskCache(directory, disk_bytes)
+        self._public_keys = public_keys
         self._fetches: SingleFlight[bytes, _File | None] = SingleFlight()
         self._slots = threading.BoundedSemaphore(_MAX_DOWNLOADS)
         self._compiles: SingleFlight[bytes, Module | Refusal] = SingleFlight()
@@ -201,6 +206,7 @@ class ModuleCache(Generic[Module]):
         self, artifacts: Sequence[Artifact], deadline: float
     ) -> dict[bytes, Module | Refusal | UnavailableModule]:
         """Fetch several at a time, and load each when it arrives, before another can take its place on the disk."""
+        artifacts = [artifact for artifact in artifacts if self._is_signed(artifact)]
         fetches = {self._fetches.begin(each.wasm_sha256, partial(self._fetch, each)): each for each in artifacts}
         arrived: dict[bytes, Module | UnavailableModule | None] = {}
         try:
@@ -250,9 +256,15 @@ class ModuleCache(Generic[Module]):
                     return _File(path, level)
             return None
 
-    def _discard(self, artifact: Artifact, error: Exception) -> None:
-        ids = {"wasm_sha256": artifact.wasm_sha256.hex()}
-        _logger.warning("an artifact is discarded: %s", error, extra=ids)
+    def _is_signed(self, artifact: Artifact) -> bool:
+        if is_signed(artifact, self._public_keys):
+            return True
+        self._discard(artifact, "no key of GUILDHOOK_ARTIFACT_PUBLIC_KEYS has signed it")
+        return False
+
+    def _discard(self, artifact: Artifact, reason: object) -> None:
+        extra = {"wasm_sha256": artifact.wasm_sha256.hex()}
+        _logger.warning("an artifact is discarded: %s", reason, extra=extra)
         self._count(CacheEvent.DISCARDED)
 
     def _find(self, artifact: Artifact) -> Path | None:

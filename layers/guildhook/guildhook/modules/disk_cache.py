@@ -2,17 +2,19 @@
 
 Several processes may share the folder: a file appears complete, under the digest of its bytes, and a deleted file
 stays valid where it is mapped. Each process limits the total size of the files that it found and those that it added.
+The folder must be the user's own, so that no other user can exchange a file between its check and its mapping.
 """
 
+import hashlib
 import os
 import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from errno import ENOSPC
-from hashlib import file_digest
 from pathlib import Path
+from stat import S_IWGRP, S_IWOTH
 
 from guildhook.errors import InfrastructureError
 from guildhook.modules.artifact_bucket import DamagedArtifactError
@@ -46,11 +48,12 @@ class DiskCache:
         """
         path = self._directory / sha256.hex()
         try:
+            self._check_owner()
             identity = _identity(path)
             # A file is hashed once in each process, since hashing takes several times as long as mapping.
             if self._checked.get(path.name) != identity:
                 with path.open("rb") as file:
-                    if file_digest(file, "sha256").digest() != sha256:
+                    if hashlib.file_digest(file, "sha256").digest() != sha256:
                         self._delete(path.name)
                         raise DamagedArtifactError(f"the bytes of {path} do not match their digest")
                 self._checked[path.name] = identity
@@ -68,9 +71,10 @@ class DiskCache:
                 self._sizes.move_to_end(sha256.hex())
 
     def add(self, sha256: bytes, size: int, pieces: Iterable[bytes]) -> Path:
-        """Store `size` bytes, and delete other files if they need the room. The caller guarantees the digest.
+        """Store `size` bytes, and delete other files if they need the room.
 
-        Raises InfrastructureError if the disk fails, and any error of `pieces`; then no file is left.
+        Raises InfrastructureError if the disk fails, DamagedArtifactError if the bytes do not match the digest, and any
+        error of `pieces`; then no file is left.
         """
         if size > self._limit_bytes:
             raise InfrastructureError(
@@ -79,7 +83,7 @@ class DiskCache:
         path = self._directory / sha256.hex()
         self._reserve(size)
         try:
-            identity = self._write(path, size, pieces)
+            identity = self._write(path, size, _matching(sha256, pieces))
         except BaseException:
             with self._lock:
                 self._used_bytes -= size
@@ -134,6 +138,7 @@ class DiskCache:
     def _files(self) -> OrderedDict[str, int]:
         if self._sizes is None:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_owner()
             found = []
             for entry in os.scandir(self._directory):
                 try:
@@ -155,8 +160,27 @@ class DiskCache:
             if self._sizes:
                 self._used_bytes -= self._sizes.pop(name, 0)
 
+    def _check_owner(self) -> None:
+        """Raises InfrastructureError if another user may change the folder's files; FileNotFoundError without one."""
+        status = self._directory.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & (S_IWGRP | S_IWOTH):
+            raise InfrastructureError(
+                f"{self._directory} (GUILDHOOK_CACHE_DIR) has the owner {status.st_uid} and the mode "
+                f"{status.st_mode & 0o777:o}; it must belong to user {os.geteuid()}, and nobody else may write to it"
+            )
+
     def _failed(self, verb: str, error: OSError) -> InfrastructureError:
         return InfrastructureError(f"cannot {verb} {self._directory} (GUILDHOOK_CACHE_DIR): {error.strerror}")
+
+
+def _matching(sha256: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass the pieces on, and raise DamagedArtifactError after the last one if their digest is another."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    if digest.digest() != sha256:
+        raise DamagedArtifactError("the native code does not match its digest")
 
 
 def _identity(path: Path) -> _Identity:

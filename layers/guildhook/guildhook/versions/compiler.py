@@ -1,4 +1,4 @@
-"""Compiles plugins ahead of their messages. No other module writes or deletes artifacts."""
+"""Compiles plugins ahead of their messages. No other module writes, signs or deletes artifacts."""
 
 import tempfile
 from contextlib import nullcontext
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from guildhook.errors import InvalidPluginError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, DamagedArtifactError, compress
+from guildhook.modules import ArtifactBucket, ArtifactSigner, DamagedArtifactError, compress, is_signed
 from guildhook.sandbox import Engine, Limits
 from guildhook.stage import Stage
 from guildhook.store.compiling import CompileStore
@@ -23,10 +23,11 @@ class Compiler:
     """The limits under which a plugin must be able to start."""
     bucket: ArtifactBucket
     store: CompileStore
+    signer: ArtifactSigner
     stage: Stage = nullcontext
 
     def compile(self, wasm: bytes) -> Artifact | Refusal:
-        """Inspect, compile, start once and publish the wasm, or record a refusal. Raises InfrastructureError."""
+        """Inspect, compile, start once, sign and publish the wasm, or record a refusal. Raises InfrastructureError."""
         digest = sha256(wasm).digest()
         try:
             with self.stage("compile"):
@@ -36,7 +37,7 @@ class Compiler:
             self.store.add_refusal(digest, self.engine.fingerprint, refusal)
             return refusal
         data = compress(compiled.artifact)
-        artifact = Artifact(
+        unsigned = Artifact(
             wasm_sha256=digest,
             engine=self.engine.fingerprint,
             sha256=sha256(compiled.artifact).digest(),
@@ -45,6 +46,7 @@ class Compiler:
             object_size=len(data),
             memories=compiled.memories,
         )
+        artifact = self.signer.sign(unsigned)
         with self.stage("upload"):
             # The object is written first: once Postgres vouches for it, a worker may fetch it at once.
             self.bucket.put(artifact, data)
@@ -64,16 +66,29 @@ class Compiler:
         return None if wasm is None else self.compile(wasm)
 
     def published(self, wasm_sha256: bytes) -> Artifact | None:
-        """Return the artifact that a worker would find, or None if it is not good. Raises InfrastructureError."""
+        """Return the artifact that a worker would find, or None if it is not good.
+
+        An artifact that another valid key signed is signed anew, with the current one. Raises InfrastructureError.
+        """
         with self.stage("check"):
             artifact = self.store.artifact(wasm_sha256, self.engine.fingerprint)
-            return artifact if artifact and self._is_good(artifact) else None
+            if artifact is None:
+                return None
+            public_keys = self.signer.public_keys()
+            if not (is_signed(artifact, public_keys) and self._is_good(artifact)):
+                return None
+            if not is_signed(artifact, public_keys[:1]):
+                artifact = self.signer.sign(artifact)
+                self.store.add_artifact(artifact)
+            return artifact
 
     def uncompiled(self) -> list[bytes]:
-        """Return the digests of the wasm that enabled plugins run and that was not compiled for this engine. After an
-        update of wasmtime that is all of it. Raises InfrastructureError.
+        """Return the digests of the wasm that enabled plugins run and that has no artifact for this engine with a
+        signature of the current key. After an update of wasmtime or a rotation that is all of it.
+
+        Raises InfrastructureError.
         """
-        return self.store.uncompiled(self.engine.fingerprint)
+        return self.store.uncompiled(self.engine.fingerprint, self.signer.public_keys()[0])
 
     def prune(self, days: int) -> int:
         """Delete artifacts older than `days` that are for other engines, or for wasm that no plugin has.
@@ -90,7 +105,7 @@ class Compiler:
         return pruned
 
     def _is_good(self, artifact: Artifact) -> bool:
-        """Return True if a worker could fetch it from S3 and load it."""
+        """Return True if a worker could fetch it from S3 and load it. Its signature must have been verified."""
         with tempfile.NamedTemporaryFile(suffix=".cwasm") as file:
             try:
                 pieces = self.bucket.get(artifact)

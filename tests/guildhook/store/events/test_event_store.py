@@ -597,7 +597,7 @@ def test_quarantine_is_of_the_live_version_alone(judge, store, guild, installed,
 def test_a_version_that_is_not_ready_shadows_nothing(store, database, guild, installed, state, compiles):
     add_version(database, installed.id, wat.TRAPS, state, shadow=True)
     assert [plugin.shadow for plugin in store.snapshot([guild], [], "engine").plugins[guild]] == [False]
-    assert compiles.uncompiled("engine") == [installed.wasm_sha256]
+    assert compiles.uncompiled("engine", bytes(32)) == [installed.wasm_sha256]
 
 
 def test_a_version_of_another_plugin_shadows_nothing(store, database, guild, installed):
@@ -618,7 +618,7 @@ def test_a_plugin_without_a_live_version_is_neither_run_nor_compiled(store, data
     plugin_id = install_plugin(database, guild, "new", b"", {}, [])
     add_version(database, plugin_id, wat.SILENT)
     assert store.snapshot([guild], [], "engine").plugins == {}
-    assert compiles.uncompiled("engine") == []
+    assert compiles.uncompiled("engine", bytes(32)) == []
     assert store.wasm([sha256(b"").digest()]) == {}
 
 

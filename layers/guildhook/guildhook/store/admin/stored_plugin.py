@@ -102,6 +102,7 @@ class StoredArtifact(msgspec.Struct, frozen=True, kw_only=True):
     object_sha256: str
     object_size: int
     memories: list[tuple[int, int | None]]
+    signature: str
 
     def of(self, wasm_sha256: bytes) -> Artifact:
         """Return the artifact as that of a wasm."""
@@ -113,6 +114,7 @@ class StoredArtifact(msgspec.Struct, frozen=True, kw_only=True):
             bytes.fromhex(self.object_sha256),
             self.object_size,
             tuple(MemoryType(minimum, maximum) for minimum, maximum in self.memories),
+            bytes.fromhex(self.signature),
         )
 
 

@@ -120,9 +120,10 @@ SELECT jsonb_build_object(
             'size', artifact.artifact_bytes,
             'object_sha256', encode(artifact.object_sha256, 'hex'),
             'object_size', artifact.object_bytes,
-            'memories', artifact.memories) ORDER BY artifact.engine), '[]')
+            'memories', artifact.memories,
+            'signature', encode(artifact.signature, 'hex')) ORDER BY artifact.engine), '[]')
         FROM plugin_artifacts AS artifact
-        WHERE artifact.wasm_sha256 = version.wasm_sha256 AND artifact.object_sha256 IS NOT NULL),
+        WHERE artifact.wasm_sha256 = version.wasm_sha256 AND artifact.signature IS NOT NULL),
     'refusals', (SELECT coalesce(jsonb_agg(refusal.reason ORDER BY refusal.engine), '[]')
         FROM plugin_refusals AS refusal WHERE refusal.wasm_sha256 = version.wasm_sha256),
     'state', coalesce(state.entries, '{}'))

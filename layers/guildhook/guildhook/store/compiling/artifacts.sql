@@ -1,11 +1,11 @@
--- Artifacts and refusals. An artifact whose object_sha256 is NULL was written by an old version of guildhook and counts
--- as not compiled.
+-- Artifacts and refusals. An artifact without a signature was written by an old version of guildhook and counts as not
+-- compiled. A signature begins with the public key of its signer, in 32 bytes.
 
 -- name: artifact
 -- grant: SELECT ON plugin_artifacts
-SELECT artifact_sha256, artifact_bytes, object_sha256, object_bytes, memories
+SELECT artifact_sha256, artifact_bytes, object_sha256, object_bytes, memories, signature
 FROM plugin_artifacts
-WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine' AND object_sha256 IS NOT NULL;
+WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine' AND signature IS NOT NULL;
 
 -- name: add_artifact
 -- A wasm is either compiled or refused: the latest result counts.
@@ -15,14 +15,15 @@ WITH accepted AS (
     DELETE FROM plugin_refusals WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine'
 )
 INSERT INTO plugin_artifacts (wasm_sha256, engine, artifact_sha256, artifact_bytes, object_sha256, object_bytes,
-                              memories)
-VALUES (:'wasm_sha256', :'engine', :'sha256', :'size', :'object_sha256', :'object_size', :'memories')
+                              memories, signature)
+VALUES (:'wasm_sha256', :'engine', :'sha256', :'size', :'object_sha256', :'object_size', :'memories', :'signature')
 ON CONFLICT (wasm_sha256, engine) DO UPDATE SET
     artifact_sha256 = excluded.artifact_sha256,
     artifact_bytes = excluded.artifact_bytes,
     object_sha256 = excluded.object_sha256,
     object_bytes = excluded.object_bytes,
     memories = excluded.memories,
+    signature = excluded.signature,
     created_at = now();
 
 -- name: add_refusal
@@ -32,6 +33,7 @@ VALUES (:'wasm_sha256', :'engine', :'reason')
 ON CONFLICT (wasm_sha256, engine) DO UPDATE SET reason = excluded.reason, created_at = now();
 
 -- name: uncompiled
+-- An artifact that another key signed counts as well, so that a rotation of the key reaches all of them.
 -- The wasm of live versions and of shadows. Other versions are compiled when an admin wants to run them.
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_versions
@@ -51,7 +53,7 @@ FROM needed
 WHERE NOT EXISTS (
         SELECT FROM plugin_artifacts AS artifact
         WHERE artifact.wasm_sha256 = needed.wasm_sha256 AND artifact.engine = :'engine'
-            AND artifact.object_sha256 IS NOT NULL)
+            AND substring(artifact.signature FOR 32) = :'public_key')
     AND NOT EXISTS (
         SELECT FROM plugin_refusals AS refusal
         WHERE refusal.wasm_sha256 = needed.wasm_sha256 AND refusal.engine = :'engine')

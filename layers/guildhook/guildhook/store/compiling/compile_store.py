@@ -14,7 +14,7 @@ from guildhook.store.time_limits import TimeLimits
 ArtifactKey = tuple[bytes, str]
 """SHA-256 of the wasm and fingerprint of the engine."""
 
-_ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256", "object_size")
+_ARTIFACT_COLUMNS = ("wasm_sha256", "engine", "sha256", "size", "object_sha256", "object_size", "signature")
 
 
 class CompileStore(Session):
@@ -28,13 +28,13 @@ class CompileStore(Session):
         return dict(self.repeatable("wasm", {"digests": list(digests)}))
 
     def artifact(self, wasm_sha256: bytes, engine: str) -> Artifact | None:
-        """Return the artifact that the compiler vouches for."""
+        """Return the artifact that is recorded with a signature. The caller verifies it."""
         found = self.repeatable("artifact", {"wasm_sha256": wasm_sha256, "engine": engine})
         if not found:
             return None
-        sha256, size, object_sha256, object_size, memories = found[0]
+        sha256, size, object_sha256, object_size, memories, signature = found[0]
         types = tuple(MemoryType(*pages) for pages in memories)
-        return Artifact(wasm_sha256, engine, sha256, size, object_sha256, object_size, types)
+        return Artifact(wasm_sha256, engine, sha256, size, object_sha256, object_size, types, signature)
 
     def add_artifact(self, artifact: Artifact) -> None:
         """Vouch for a compiled module."""
@@ -46,9 +46,12 @@ class CompileStore(Session):
         parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(refusal.reason)}
         self.write("add_refusal", parameters)
 
-    def uncompiled(self, engine: str) -> list[bytes]:
-        """Return the digests of the wasm of enabled plugins that was neither compiled for `engine` nor refused."""
-        return [digest for (digest,) in self.repeatable("uncompiled", {"engine": engine})]
+    def uncompiled(self, engine: str, public_key: bytes) -> list[bytes]:
+        """Return the digests of the wasm of enabled plugins that was neither compiled for `engine` and signed with this
+        key, nor refused.
+        """
+        parameters = {"engine": engine, "public_key": public_key}
+        return [digest for (digest,) in self.repeatable("uncompiled", parameters)]
 
     def stale_artifacts(self, engine: str, days: int, limit: int) -> list[ArtifactKey]:
         """Return the oldest artifacts older than `days` that are for other engines than `engine`, or for wasm that

@@ -109,6 +109,7 @@ def _compiled(
             object_sha256=bytes.fromhex(artifact["object_sha256"]),
             object_size=artifact["object_size"],
             memories=tuple(MemoryType(*pages) for pages in artifact["memories"]),
+            signature=bytes.fromhex(artifact["signature"]),
         )
     return None if refusal is None else Refusal(refusal)
 

@@ -30,12 +30,13 @@ SELECT
             SELECT coalesce(jsonb_object_agg(secret.name, encode(secret.sealed, 'hex')), '{}')
             FROM plugin_secrets AS secret
             WHERE secret.plugin_id = plugin.id),
-        'artifact', CASE WHEN artifact.object_sha256 IS NOT NULL THEN jsonb_build_object(
+        'artifact', CASE WHEN artifact.signature IS NOT NULL THEN jsonb_build_object(
             'sha256', encode(artifact.artifact_sha256, 'hex'),
             'size', artifact.artifact_bytes,
             'object_sha256', encode(artifact.object_sha256, 'hex'),
             'object_size', artifact.object_bytes,
-            'memories', artifact.memories) END,
+            'memories', artifact.memories,
+            'signature', encode(artifact.signature, 'hex')) END,
         'refusal', refusal.reason,
         'state', CASE WHEN state.plugin_id IS NOT NULL THEN jsonb_build_object(
             'version', state.version, 'entries', state.entries) END,
