@@ -51,7 +51,7 @@ BORDERS = {
         "whole_numbers",
     },
     "sweeper": {"aws", "configuration", "events", "stage", "store", "versions"},
-    "observability": {"admin", "errors", "events", "model", "store", "sweeper", "trials", "versions"},
+    "observability": {"admin", "errors", "events", "model", "modules", "store", "sweeper", "trials", "versions"},
 }
 """The rooms that each room may import from. A new import of the library is a decision, and a line here."""
 

@@ -44,7 +44,7 @@ def create(environment: Mapping[str, str]) -> Function:
             with telemetry.stage("run"):
                 deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _RUN_SECONDS
                 result = runner.run(request, deadline)
-            report_trial(telemetry, request, result)
+            report_trial(telemetry, request, result, modules.take_events())
         else:
             result = request
             telemetry.logger.error("the request for a trial is malformed", extra={"reason": result.detail})

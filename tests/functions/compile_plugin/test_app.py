@@ -130,11 +130,11 @@ def test_after_an_update_everything_is_asked_for_until_nothing_is_left(system, q
     assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 0}
 
 
-def provide(handler, request_type="Update", seconds=3_600):
+def provide(handler, request_type="Update", seconds=3_600, resource_type="Custom::Recompilation"):
     """The answer to CloudFormation."""
     context = LambdaContext("compile_plugin", "request", deadline=time.monotonic() + seconds)
     with http_server(Answer()) as server:
-        handler(resource_request(server.url, "Custom::Recompilation", request_type), context)
+        handler(resource_request(server.url, resource_type, request_type), context)
     (upload,) = server.uploads
     return json.loads(upload.body)
 
@@ -168,6 +168,43 @@ def test_a_deploy_fails_where_nothing_can_be_asked_for(system):
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
     assert "s3cret" not in json.dumps(answer)
+
+
+def test_a_deploy_is_told_the_public_keys_of_the_functions_that_load(system):
+    answer = provide(system.compile_handler, "Create", resource_type="Custom::SigningPublicKeys")
+    assert answer["Status"] == "SUCCESS"
+    assert answer["Data"] == {"PublicKeys": system.environment["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"]}
+    assert json.loads(secret(system))["signing_key"] not in json.dumps(answer)
+
+
+def secret(system):
+    name = system.environment["GUILDHOOK_SIGNING_SECRET"]
+    return system.aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+
+
+def test_a_deploy_after_a_change_of_the_secret_is_told_the_new_keys(system):
+    before = provide(system.compile_handler, resource_type="Custom::SigningPublicKeys")["Data"]["PublicKeys"]
+    keys = {**json.loads(secret(system)), "other_signing_keys": ["the next key of a rotation of keys"]}
+    name = system.environment["GUILDHOOK_SIGNING_SECRET"]
+    system.aws.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(keys))
+    with created_function(COMPILE_PLUGIN, system.environment) as handler:
+        after = provide(handler, resource_type="Custom::SigningPublicKeys")["Data"]["PublicKeys"]
+    assert after.split(",")[0] == before
+    assert len(after.split(",")) == 2
+
+
+@pytest.mark.parametrize("text", [None, '{"signing_key": "s3cret"}', "s3cret"])
+def test_a_signing_key_that_cannot_be_read_fails_the_deploy_and_returns_the_record(system, capsys, text):
+    install(system, wat.SILENT)
+    name = f"signing-{uuid4().hex}"
+    if text:
+        system.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
+    with created_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_SIGNING_SECRET": name}) as handler:
+        answer = provide(handler, resource_type="Custom::SigningPublicKeys")
+        assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith(f"secret {name} (GUILDHOOK_SIGNING_SECRET): ")
+    assert "s3cret" not in json.dumps(answer) + capsys.readouterr().out
 
 
 def test_pruning_says_how_many_it_deleted(system, query):

@@ -232,6 +232,28 @@ def test_log_lines_of_the_library_have_the_form_of_the_functions_own(system, gui
     assert json.loads(line)["level"] == "WARNING"
 
 
+UNSIGNED = "UPDATE plugin_artifacts SET signature = NULL"
+FORGED = "UPDATE plugin_artifacts SET signature = substring(signature FOR 32) || decode(repeat('00', 64), 'hex')"
+
+
+@pytest.mark.parametrize(("change", "discarded"), [(UNSIGNED, False), (FORGED, True)])
+def test_an_artifact_without_a_valid_signature_is_asked_for_anew_and_no_message_is_lost(
+    system, guild, invoke, query, capsys, change, discarded
+):
+    install_ping(system, guild)
+    query(change)
+    assert invoke(event(guild.id, guild.channel_id)) == []
+    assert contents(system) == ["pong"]
+    out = capsys.readouterr().out.replace(" ", "")
+    assert ('"modules_discarded":[1.0]' in out) == discarded
+    assert '"modules_compiled":[1.0]' in out
+    assert system.compile_mapping.poll() == 1
+    # The next process finds it signed.
+    with created_function(ON_MESSAGE, system.environment) as handler:
+        assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
+    assert '"modules_disk":[1.0]' in capsys.readouterr().out.replace(" ", "")
+
+
 def test_exactly_the_failed_records_come_back(system, guild, invoke, capsys):
     install_ping(system, guild)
     good = event(guild.id, guild.channel_id)

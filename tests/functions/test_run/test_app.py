@@ -14,17 +14,19 @@ import pytest
 from psycopg.rows import dict_row
 
 import wat
+from artifacts import signed_off
 from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
 from guildhook.events.queue_events import parse_event
-from guildhook.model import Outcome
+from guildhook.model import MemoryType, Outcome
+from guildhook.modules import ArtifactSigner, ArtifactSigningKeys, artifact_key, compress
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
 from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import TEST_RUN
 from project import ROOT
-from samples import CHANNEL, MESSAGE, TIME, event, limits
+from samples import CHANNEL, MESSAGE, TIME, FixedKeys, event, limits
 
 CONTEXT = LambdaContext("test_run", "request", deadline=time.monotonic() + 3_600)
 PLUGIN_ID = UUID("6a1d0000-0000-4000-8000-000000000009")
@@ -174,6 +176,51 @@ def test_an_artifact_of_another_engine_is_not_run(compile_, trials):
     assert trials.run(request(other)).failure is TrialFailure.NOT_COMPILED
     assert trials.run(request()).failure is TrialFailure.NOT_COMPILED
     assert trials.run(request(other, artifact)).result.outcome is Outcome.OK
+
+
+SPIES = wat.logs("native code of an attacker")
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda planted, genuine: planted,
+        lambda planted, genuine: replace(planted, signature=genuine.signature),
+        lambda planted, genuine: ArtifactSigner(FixedKeys(ArtifactSigningKeys("the attacker's own signing key"))).sign(
+            planted
+        ),
+        lambda planted, genuine: replace(genuine, object_sha256=planted.object_sha256, object_size=planted.object_size),
+        lambda planted, genuine: replace(genuine, sha256=planted.sha256, size=planted.size),
+    ],
+    ids=["unsigned", "the signature of another", "by the attacker's key", "another object", "other native code"],
+)
+def test_an_attacker_who_invokes_it_and_writes_the_bucket_cannot_have_native_code_loaded(system, capsys, forge):
+    genuine, trials = compiled(system, wat.SILENT), trials_of(system)
+    native = Engine().compile_here(SPIES)
+    planted, data = signed_off(wat.SILENT, genuine.engine, native, compress(native), genuine.memories)
+    planted = replace(planted, signature=b"")
+    key = artifact_key(genuine.wasm_sha256, genuine.engine)
+    system.aws.client("s3").put_object(Bucket=system.bucket, Key=key, Body=data)
+    trial = trials.run(request(forge(planted, genuine)))
+    assert (trial.failure, trial.result) == (TrialFailure.NOT_COMPILED, None)
+    out = capsys.readouterr().out
+    assert "no key of GUILDHOOK_ARTIFACT_PUBLIC_KEYS has signed it" in out
+    assert '"modules_discarded":[1.0]' in out.replace(" ", "")
+
+
+@pytest.mark.parametrize("memories", [(), (MemoryType(0, 1),), (MemoryType(1, 1), MemoryType(1, 1))])
+def test_a_lie_about_the_memories_is_noticed(system, memories):
+    artifact, trials = compiled(system, wat.SILENT), trials_of(system)
+    assert artifact.memories != memories
+    assert trials.run(request(replace(artifact, memories=memories))).failure is TrialFailure.NOT_COMPILED
+    assert trials.run(request(artifact)).result.outcome is Outcome.OK
+
+
+def test_a_request_of_the_release_before_has_no_signature_and_is_answered_as_not_compiled(handler, compile_):
+    event = msgspec.to_builtins(request(compile_(wat.logs("release"))))
+    for artifact in event["artifacts"]:
+        del artifact["signature"]
+    assert handler(event, CONTEXT)["failure"] == "not_compiled"
 
 
 def test_bytes_that_postgres_does_not_vouch_for_are_not_run(system):

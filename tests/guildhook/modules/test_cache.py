@@ -19,6 +19,8 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import (
     ArtifactBucket,
+    ArtifactSigner,
+    ArtifactSigningKeys,
     CacheEvent,
     ModuleCache,
     NeededModule,
@@ -30,6 +32,7 @@ from guildhook.modules import (
 from guildhook.sandbox import LoadedModule
 from guildhook_local.aws import create_bucket
 from http_server import Answer, http_server
+from samples import FixedKeys
 
 MIB = 1024 * 1024
 IN_TIME = float("inf")
@@ -348,6 +351,50 @@ def test_native_code_of_another_wasmtime_is_signed_off_and_not_loaded(cache, eng
     modules = cache()
     assert [find(modules, artifact)[1] for _ in range(2)] == [{CacheEvent.DISCARDED: 1}] * 2
     assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
+
+
+class Untouched(ArtifactBucket):
+    """A bucket that nobody may ask."""
+
+    def get(self, artifact):
+        raise AssertionError("the bucket was asked")
+
+
+FORGERIES = {
+    "unsigned": lambda artifact: replace(artifact, signature=b""),
+    "with the signature of another artifact": lambda artifact: replace(
+        artifact, signature=SIGNER.sign(replace(artifact, wasm_sha256=bytes(32))).signature
+    ),
+    "by another key": ArtifactSigner(FixedKeys(ArtifactSigningKeys("a key that an attacker has made"))).sign,
+    "with more memory": lambda artifact: replace(artifact, memories=()),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_an_artifact_without_a_valid_signature_counts_as_not_compiled(
+    cache, engine, aws, bucket, publish, tmp_path, caplog, forge
+):
+    artifact = publish(wat.SILENT)
+    # Its bytes are on the disk already, where another process has verified them.
+    find(cache(), artifact)
+    asked = []
+    untouched = Untouched(aws.access, bucket)
+    modules = ModuleCache(engine, untouched, asked.extend, tmp_path / "cache", MIB, MIB, PUBLIC_KEYS)
+    assert find(modules, forge(artifact)) == (None, {CacheEvent.DISCARDED: 1})
+    (discarded,) = (line for line in caplog.records if line.message.startswith("an artifact is discarded: "))
+    assert discarded.wasm_sha256 == artifact.wasm_sha256.hex()
+    assert "GUILDHOOK_ARTIFACT_PUBLIC_KEYS" in discarded.message
+    assert isinstance(compile_here(modules, wat.SILENT)[artifact.wasm_sha256], LoadedModule)
+    assert asked == [artifact.wasm_sha256]
+
+
+def test_a_signed_digest_is_that_of_the_bytes_that_are_loaded(cache, engine, s3, bucket, tmp_path):
+    native = engine.compile_here(wat.SILENT)
+    artifact, body = signed_off(wat.SILENT, engine.fingerprint, native, compress(native), ())
+    another = SIGNER.sign(replace(artifact, sha256=digest(b"other native code")))
+    s3.put_object(Bucket=bucket, Key=key(another), Body=body)
+    assert find(cache(), another) == (None, {CacheEvent.DISCARDED: 1})
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_file_that_does_not_match_its_digest_is_never_loaded(cache, publish, tmp_path):

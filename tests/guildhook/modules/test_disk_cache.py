@@ -109,6 +109,40 @@ def test_data_that_breaks_off_leaves_no_file(folder):
     assert disk.find(digest(A)) is None
 
 
+def test_data_with_another_digest_leaves_no_file(folder):
+    disk = DiskCache(folder, 2_000)
+    for _ in range(3):
+        with pytest.raises(DamagedArtifactError, match="does not match its digest"):
+            disk.add(digest(A), len(B), [B])
+    assert list(folder.iterdir()) == []
+    add(disk, A)
+    add(disk, B)
+    assert kept(folder) == {b"a", b"b"}
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
+def test_a_folder_that_others_can_write_to_is_not_used(folder, mode):
+    add(DiskCache(folder, 10_000), A)
+    folder.chmod(mode)
+    refused(folder, rf"GUILDHOOK_CACHE_DIR\) has the owner \d+ and the mode {mode & 0o777:o}; it must belong to user")
+
+
+def test_a_folder_of_another_user_is_not_used(folder, monkeypatch):
+    add(DiskCache(folder, 10_000), A)
+    # The tests cannot give a folder to another user unless they run as root.
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    refused(folder, "GUILDHOOK_CACHE_DIR.* and nobody else may write to it")
+
+
+def refused(folder, reason):
+    disk = DiskCache(folder, 10_000)
+    with pytest.raises(InfrastructureError, match=reason):
+        disk.find(digest(A))
+    with pytest.raises(InfrastructureError, match=reason):
+        add(disk, B)
+    assert kept(folder) == {b"a"}
+
+
 def test_a_file_that_a_killed_process_left_unfinished_goes_when_it_is_old(folder):
     add(DiskCache(folder, 10_000), A)
     old, new = folder / ".new-old", folder / ".new-new"

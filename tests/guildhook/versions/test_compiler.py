@@ -1,3 +1,4 @@
+import json
 import re
 from contextlib import closing
 from dataclasses import replace
@@ -10,11 +11,19 @@ import wat
 from artifacts import signed_off
 from guildhook.errors import InfrastructureError
 from guildhook.model import Artifact, Refusal
-from guildhook.modules import ArtifactBucket, artifact_key, compress
-from guildhook.sandbox import Limits
+from guildhook.modules import (
+    ArtifactBucket,
+    ArtifactSigner,
+    ArtifactSigningKeys,
+    artifact_key,
+    compress,
+    is_signed,
+    read_public_keys,
+)
+from guildhook.sandbox import Engine, Limits
 from guildhook.store.compiling import CompileStore
 from guildhook.versions.compiler import Compiler
-from samples import limits
+from samples import FixedKeys, limits
 
 
 @pytest.fixture
@@ -131,12 +140,100 @@ def test_an_artifact_that_does_not_load_is_written_again(system, compiler, engin
     install(system, wat.SILENT)
     native = engine.compile_here(wat.SILENT).replace(b"\x0250", b"\x0249")
     unreadable, data = signed_off(wat.SILENT, engine.fingerprint, native, compress(native), ())
+    unreadable = system.signer.sign(unreadable)
     compiler.bucket.put(unreadable, data)
     store.add_artifact(unreadable)
     mended = compiler.compile_stored(digest(wat.SILENT))
     assert mended != unreadable
     assert store.artifact(digest(wat.SILENT), engine.fingerprint) == mended
     assert b"".join(compiler.bucket.get(mended)) == engine.compile_here(wat.SILENT)
+
+
+def test_an_artifact_is_signed_for_the_functions_that_load_it(system, compiler):
+    public_keys = read_public_keys(system.environment["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"])
+    assert is_signed(compiler.compile(wat.SILENT), public_keys)
+
+
+UNSIGNED = "UPDATE plugin_artifacts SET signature = NULL"
+FORGED = "UPDATE plugin_artifacts SET signature = substring(signature FOR 32) || decode(repeat('00', 64), 'hex')"
+# This is the statement of the release before, which leaves the signature as it is.
+OVERWRITTEN = "UPDATE plugin_artifacts SET artifact_sha256 = sha256('other'), object_sha256 = sha256('other object')"
+
+
+@pytest.mark.parametrize("change", [UNSIGNED, FORGED, OVERWRITTEN])
+def test_an_artifact_without_a_valid_signature_is_compiled_anew_and_never_signed(
+    system, compiler, store, query, change
+):
+    install(system, wat.SILENT)
+    artifact = compiler.compile_stored(digest(wat.SILENT))
+    query(change)
+    assert compiler.published(digest(wat.SILENT)) is None
+    assert store.artifact(digest(wat.SILENT), artifact.engine) != artifact
+    assert compiler.compile_stored(digest(wat.SILENT)) == artifact
+    assert store.artifact(digest(wat.SILENT), artifact.engine) == artifact
+
+
+def test_native_code_of_an_attacker_is_neither_loaded_nor_signed(system, compiler, engine, store, s3):
+    """The attacker writes to the database and to the bucket."""
+    install(system, wat.SILENT)
+    native = engine.compile_here(wat.TRAPS)
+    planted, data = signed_off(wat.SILENT, engine.fingerprint, native, compress(native), ())
+    s3.put_object(Bucket=system.bucket, Key=key(planted), Body=data)
+    store.add_artifact(planted)
+    loads = []
+    watched = replace(compiler, engine=Watched(loads))
+    assert watched.published(digest(wat.SILENT)) is None
+    assert loads == []
+    mended = compiler.compile_stored(digest(wat.SILENT))
+    assert mended.sha256 == digest(engine.compile_here(wat.SILENT))
+
+
+class Watched(Engine):
+    """An engine that notes the artifacts that it loads."""
+
+    def __init__(self, loads):
+        super().__init__()
+        self._loads = loads
+
+    def load(self, path, memories):
+        self._loads.append(path)
+        return super().load(path, memories)
+
+
+def test_a_rotation_signs_artifacts_anew_without_compiling_them(system, compiler, store, query, s3):
+    install(system, wat.SILENT)
+    before = compiler.compile_stored(digest(wat.SILENT))
+    name = system.environment["GUILDHOOK_SIGNING_SECRET"]
+    client = system.aws.client("secretsmanager")
+    earlier = json.loads(client.get_secret_value(SecretId=name)["SecretString"])["signing_key"]
+
+    def rotated(**keys):
+        client.put_secret_value(SecretId=name, SecretString=json.dumps(keys))
+        return replace(compiler, signer=system.signer)
+
+    key_of_next_year = "the next key, which signs from now on"
+    announced = rotated(signing_key=earlier, other_signing_keys=[key_of_next_year])
+    assert announced.uncompiled() == []
+    swapped = rotated(signing_key=key_of_next_year, other_signing_keys=[earlier])
+    assert swapped.uncompiled() == [digest(wat.SILENT)]
+    query("DELETE FROM plugins")  # so nothing could be compiled
+    after = swapped.compile_stored(digest(wat.SILENT))
+    assert replace(after, signature=before.signature) == before
+    assert store.artifact(digest(wat.SILENT), after.engine) == after
+    assert is_signed(after, ArtifactSigningKeys(key_of_next_year).public_keys)
+    ended = rotated(signing_key=key_of_next_year)
+    assert ended.published(digest(wat.SILENT)) == after
+
+
+def test_a_key_that_is_taken_away_makes_its_artifacts_uncompiled(system, compiler, query):
+    install(system, wat.SILENT)
+    compiler.compile_stored(digest(wat.SILENT))
+    keys = ArtifactSigner(FixedKeys(ArtifactSigningKeys("a key that was made after a break-in")))
+    later = replace(compiler, signer=keys)
+    assert later.uncompiled() == [digest(wat.SILENT)]
+    assert later.published(digest(wat.SILENT)) is None
+    assert isinstance(later.compile_stored(digest(wat.SILENT)), Artifact)
+    assert later.uncompiled() == []
 
 
 def test_wasm_that_no_plugin_has_any_more_is_not_compiled(compiler):

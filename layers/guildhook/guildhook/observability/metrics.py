@@ -58,7 +58,7 @@ class Metric(StrEnum):
     MODULES_UNAVAILABLE = "modules_unavailable"
     """Modules that could not be obtained; their messages come back."""
     MODULES_DISCARDED = "modules_discarded"
-    """Artifacts that did not match their digest, or could not be loaded."""
+    """Artifacts without a valid signature, that did not match their digest, or that could not be loaded."""
     DELIVERIES_DELIVERED = "deliveries_delivered"
     """Messages sent."""
     DELIVERIES_REFUSED = "deliveries_refused"

@@ -13,6 +13,7 @@ from guildhook.events.batch import QueueRecord, Subject
 from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
 from guildhook.model import Artifact, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
+from guildhook.modules import CacheEvent
 from guildhook.observability.metrics import Metric
 from guildhook.observability.telemetry import Telemetry
 from guildhook.store.events import RunRecord
@@ -198,8 +199,12 @@ def _wanted(request: CompileRequest) -> dict[str, str]:
             return {"upload": key}
 
 
-def report_trial(telemetry: Telemetry, request: "TrialRequest", trial: "TrialResult") -> None:
+def report_trial(
+    telemetry: Telemetry, request: "TrialRequest", trial: "TrialResult", modules: Mapping[CacheEvent, int]
+) -> None:
+    """The other events of the module cache are metrics of on_message alone."""
     logger = telemetry.logger
+    telemetry.add(Metric.MODULES_DISCARDED, modules.get(CacheEvent.DISCARDED, 0))
     ids = {"guild_id": str(request.guild_id), "plugin_id": str(request.plugin_id)}
     telemetry.annotate(**ids)
     if trial.result:
