@@ -76,7 +76,8 @@ _DiskCacheBytes = Annotated[
 _CompileQueueUrl = Annotated[
     _Text,
     Variable(
-        "queue on which the compile function is asked", "`guildhook recompile` and `guildhook prune` do not need it."
+        "queue on which the compile function is asked",
+        "`guildhook recompile`, `guildhook prune` and `guildhook public-keys` do not need it.",
     ),
 ]
 _EventQueueUrl = Annotated[

@@ -1,4 +1,4 @@
-"""`guildhook recompile` and `guildhook prune`: the compiled modules in the bucket of an installation."""
+"""`guildhook recompile`, `prune` and `public-keys`: the compiled modules in the bucket of an installation."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -58,6 +58,22 @@ def prune(
         put_json({"pruned": pruned})
     else:
         put(f"compiled modules deleted: {pruned}")
+
+
+def public_keys(context: typer.Context, as_json: AsJson = False) -> None:
+    """Print the public keys of GUILDHOOK_SIGNING_SECRET, as GUILDHOOK_ARTIFACT_PUBLIC_KEYS takes them.
+
+    It reads the variables of the compile function.
+    """
+    # Only here: `run` and `check` load no artifact.
+    from guildhook.modules import write_public_keys  # noqa: PLC0415
+
+    with _compiler(context.obj) as compiler:
+        keys = write_public_keys(compiler.signer.public_keys())
+    if as_json:
+        put_json({"public_keys": keys})
+    else:
+        put(keys)
 
 
 @contextmanager

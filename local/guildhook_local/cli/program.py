@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 from guildhook_local.built_environment import continue_in_built_environment
 from guildhook_local.cli import streams
 from guildhook_local.cli.check import check
-from guildhook_local.cli.compiled_modules import prune, recompile
+from guildhook_local.cli.compiled_modules import prune, public_keys, recompile
 from guildhook_local.cli.demo import demo
 from guildhook_local.cli.ending import EXPECTED_ERRORS, CommandError, Ending, ExitStatus, as_json, ending_of, wants_json
 from guildhook_local.cli.migrate import migrate
@@ -47,7 +47,7 @@ class WholeHelpCommand(TyperCommand):
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
 )
-for command in (run, check, schema, demo, serve, migrate, recompile, prune):
+for command in (run, check, schema, demo, serve, migrate, recompile, prune, public_keys):
     app.command(cls=WholeHelpCommand)(command)
 
 

@@ -35,6 +35,12 @@ def test_recompile_for_people_names_refused_plugins(configured, guildhook):
     assert out.splitlines()[1].startswith(f"{sha256(b'garbage').hexdigest()}: this is not a WebAssembly component")
 
 
+def test_public_keys_are_printed_as_the_functions_read_them(configured, as_json, guildhook):
+    keys = configured.environment["GUILDHOOK_ARTIFACT_PUBLIC_KEYS"]
+    assert guildhook("public-keys")[:2] == (0, f"{keys}\n")
+    assert as_json("public-keys") == (0, {"public_keys": keys})
+
+
 def test_prune_deletes_modules_that_no_plugin_needs(configured, as_json, guildhook):
     as_json("recompile")
     with psycopg.connect(configured.database_url) as connection:
@@ -60,12 +66,13 @@ def test_prune_takes_credentials_from_the_operators_profile(configured, as_json,
     assert (ended.stdout, ended.stderr) == ("compiled modules deleted: 1\n", "")
 
 
-@pytest.mark.parametrize("command", ["recompile", "prune"])
+@pytest.mark.parametrize("command", ["recompile", "prune", "public-keys"])
 def test_commands_that_compile_name_their_missing_variables(failure, command):
     status, line = failure(command)
     assert status == 2
     assert line == (
         "wrong environment: GUILDHOOK_DATABASE_URL: missing; wants: PostgreSQL 16 or newer, "
         "`postgresql://user@host:5432/database` | GUILDHOOK_ARTIFACT_BUCKET: missing; wants: S3 bucket of compiled "
-        "plugins"
+        "plugins | GUILDHOOK_SIGNING_SECRET: missing; wants: name or ARN of a secret in Secrets Manager, JSON with "
+        "`signing_key`, which signs compiled plugins"
     )
