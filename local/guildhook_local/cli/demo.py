@@ -10,6 +10,7 @@ import typer
 from guildhook_local.cli import streams
 from guildhook_local.cli.ending import CommandError, ExitStatus
 from guildhook_local.cli.parameters import AsJson
+from guildhook_local.cli.progress import working
 from guildhook_local.cli.streams import put, put_json
 from guildhook_local.cli.visible_text import visible
 
@@ -20,18 +21,16 @@ def demo(
 ) -> None:
     """Send one message the whole way on the embedded stack: queue, function, plugin, reply."""
     # Only here: the embedded stack takes a second to import, which `run` and `check` need not wait for.
-    from rich.console import Console  # noqa: PLC0415
-
     from guildhook_local.demo import DemoError, run_demo  # noqa: PLC0415
 
     with tempfile.TemporaryFile("w+") as log:
         try:
             # In this order: the status line takes stdout as well, and would show the function's log above itself.
             with (
-                Console(stderr=True).status("Starting") as status,
+                working("Starting") as status,
                 redirect_stdout((sys.stderr or log) if verbose else log),
             ):
-                result = run_demo(lambda step: status.update(f"{step} …"))
+                result = run_demo(lambda step: status.update(f"{step} …") if status else None)
         except DemoError as error:
             log.seek(0)
             for line in log:

@@ -81,7 +81,7 @@ def run(
     files.check_one_reads_stdin(message=message, settings=settings, secrets=secrets, state=state)
     limits = Limits(fuel=fuel, deadline_ms=deadline_ms)
     given = files.read_message("--message", message)
-    if not message.startswith(("@", "-")) and files.is_meant_as_json(message):
+    if files.is_meant_as_json(message):
         streams.note("guildhook: --message is taken as text; @FILE and - take a message in JSON")
     new_settings = None if settings is None else files.read_object("--settings", settings)
     secret_values = {} if secrets is None else files.read_secrets("--secrets", secrets)
@@ -110,7 +110,7 @@ def run(
     raise typer.Exit(ExitStatus.DONE if result.outcome is Outcome.OK else ExitStatus.REFUSED)
 
 
-def _compiling(name: str) -> AbstractContextManager[None]:
+def _compiling(name: str) -> AbstractContextManager[object]:
     return working(f"Compiling {name}")
 
 

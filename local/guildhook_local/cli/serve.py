@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from guildhook_local.cli.ending import CommandError, ExitStatus
+from guildhook_local.cli.progress import working
 from guildhook_local.cli.streams import put
 from guildhook_local.cli.visible_text import visible
 
@@ -40,8 +41,6 @@ def serve(
 ) -> None:
     """Run the whole system on this machine until it is interrupted: the admin page, a chat, and a sample guild."""
     # Only here: the embedded stack takes a second to import, which `run` and `check` need not wait for.
-    from rich.console import Console  # noqa: PLC0415
-
     from guildhook_local.serve import (  # noqa: PLC0415
         PortTakenError,
         converse,
@@ -62,11 +61,12 @@ def serve(
     log = (sys.stderr or io.StringIO()) if verbose else io.StringIO()
     try:
         with (
-            Console(stderr=True).status("Starting …") as status,
+            working("Starting …") as status,
             redirect_stdout(log),
             serving(listen, port) as served,
         ):
-            status.stop()
+            if status:
+                status.stop()
             _show(out, served, missing_pages())
             if sam_env:
                 write_environment(sam_env, served.system)

@@ -71,6 +71,11 @@ def test_an_output_path_that_cannot_exist_is_wrong_usage(failure, tmp_path):
     assert (status, line) == (2, f"--output: cannot write {out}: No such file or directory; nothing is changed")
 
 
+def test_a_missing_permission_is_the_machines_fault(failure):
+    status, line = failure("schema", PING, WELCOME.with_name("schema.json"), "-o", "/sys/plugin.wasm")
+    assert (status, line.startswith("--output: cannot write /sys/plugin.wasm: ")) == (3, True)
+
+
 def test_a_full_disk_leaves_the_old_plugin(tmp_path):
     plugin = tmp_path / "plugin.wasm"
     shutil.copy(WELCOME, plugin)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
@@ -72,6 +73,23 @@ def test_without_any_stream_nothing_is_written_over(tmp_path):
     status, _, _ = guildhook("schema", plugin, tmp_path / "schema.json", "-o", plugin, shell="<&- >&- 2>&-")
     assert status == 0
     assert guildhook("check", plugin, "--json")[0] == 0
+
+
+def test_a_terminal_shows_that_a_plugin_is_compiled(tmp_path):
+    ours, terminal = pty.openpty()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    for expected in (True, False):
+        ended = subprocess.run(
+            [*COMMAND, *RUN, "--json"], stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
+        )
+        os.write(terminal, b"end")
+        shown = b""
+        while not shown.endswith(b"end"):
+            shown += os.read(ours, 65536)
+        assert (b"Compiling ping.wasm" in shown) == expected
+        assert json.loads(ended.stdout)["outcome"] == "ok"
+    os.close(terminal)
+    os.close(ours)
 
 
 @pytest.mark.parametrize("option", ["--message", "--settings", "--state"])
