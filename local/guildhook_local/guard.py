@@ -18,6 +18,8 @@ NOT_ENTERED = (
 )
 _BEARER = "Bearer "
 _PREFLIGHT_SECONDS = 600
+HTTP_PORT = 80
+"""A URL, and so the Host header, does not name this port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Guard:
         """`url` is the server's own. `origins` are those of further pages, for this server alone."""
         self._url = url
         self._netloc = urlsplit(url).netloc
-        self._port = self._netloc.rpartition(":")[2]
+        self._port = urlsplit(url).port or HTTP_PORT
         self._secret = secret
         self._admitted = admitted
         self._more_origins = origins
@@ -111,15 +113,11 @@ class Guard:
         return origin == self._url or origin in self._admitted.origins or origin in self._more_origins()
 
     def _is_mine(self, hosts: Sequence[str]) -> bool:
-        if len(hosts) != 1:
-            return False
-        (host,) = hosts
-        name, _, port = host.rpartition(":")
-        return (
-            host == self._netloc
-            or host in self._admitted.hosts
-            or (port == self._port and name in self._admitted.hosts)
-        )
+        names = {name if ":" in name else self._with_port(name) for name in tuple(self._admitted.hosts)}
+        return len(hosts) == 1 and hosts[0] in {self._netloc, *names}
+
+    def _with_port(self, name: str) -> str:
+        return name if self._port == HTTP_PORT else f"{name}:{self._port}"
 
 
 class BrowserSession:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from guildhook.errors import InfrastructureError
-from guildhook_local.guard import Guard, GuardedRequest, GuardResponse
+from guildhook_local.guard import HTTP_PORT, Guard, GuardedRequest, GuardResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -58,7 +58,8 @@ def check_reachable(address: str) -> None:
 
 
 def base_url(address: str, port: int) -> str:
-    return f"http://{in_url(address)}:{port}"
+    """The URL as browsers write it: they leave out the port of the scheme, also in Host and Origin."""
+    return f"http://{in_url(address)}" if port == HTTP_PORT else f"http://{in_url(address)}:{port}"
 
 
 def in_url(address: str) -> str:
@@ -240,9 +241,8 @@ def _guarded_wsgi(app: "WSGIApplication", guard: Guard) -> "WSGIApplication":
         request = _wsgi_request(environ)
         response = guard.response_without_body(request)
         if response is None:
-            most = guard.body_bytes(request)
-            length = int(environ.get("CONTENT_LENGTH") or 0)
-            if most and (length > most or environ.get("wsgi.input_terminated")):
+            most, length = guard.body_bytes(request), _content_length(environ)
+            if most and (not 0 <= length <= most or environ.get("wsgi.input_terminated")):
                 response = GuardResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body needs 0 to {most} bytes.")
             else:
                 body = environ["wsgi.input"].read(length) if most else b""
@@ -257,6 +257,12 @@ def _guarded_wsgi(app: "WSGIApplication", guard: Guard) -> "WSGIApplication":
         return [_text(response)]
 
     return answer
+
+
+def _content_length(environ: "WSGIEnvironment") -> int:
+    """Return -1 for a header that is no number."""
+    text = environ.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def _wsgi_request(environ: "WSGIEnvironment") -> GuardedRequest:

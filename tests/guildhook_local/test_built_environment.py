@@ -112,17 +112,9 @@ def test_tests_run_in_a_built_environment(shell, tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import json, os, pathlib\ndef test(): pathlib.Path('seen').write_text(json.dumps(dict(os.environ)))"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "guildhook_local.pytest_environment",
-        "-p",
-        "no:cacheprovider",
-    ]
-    own = {"GUILDHOOK_DOCKER": "optional", "DOCKER_HOST": "unix:///nowhere"}
+    plugins = ("-p", "guildhook_local.pytest_environment", "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", *plugins]
+    own = {"DOCKER_HOST": "unix:///nowhere", "GUILDHOOK_DOCKER": "optional", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     subprocess.run([*command, "test_it.py"], env=shell | own, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     seen = json.loads((tmp_path / "seen").read_text())
     assert own.items() <= seen.items()
