@@ -89,6 +89,7 @@ SAMPLES = {
     "run_id": SOME_ID,
     "sealed": r"\x00",
     "settings": "{}",
+    "settings_number": "1",
     "settings_schema": "{}",
     "sha256": rf"\x{'02' * 32}",
     "shadow": "false",

@@ -78,6 +78,21 @@ def test_the_settings_are_those_at_the_end_of_the_versions_time_however_they_wer
     assert roll_back().ok()["settings"] == {"unknown": 1}
 
 
+def test_settings_come_back_to_the_last_digit(admin, client, path, plugin, live, roll_back):
+    """Python and JavaScript cannot hold these numbers; somebody wrote them into the database directly."""
+    live(wat.SILENT, None, {})
+    written = '{"huge": 1e400, "fine": 0.1234567890123456789012345}'
+    admin.execute("UPDATE plugins SET config = %s::jsonb WHERE id = %s", written, plugin["id"])
+    live(wat.TRAPS, None, {"token": "plain s3cret"})
+    # The settings have a secret in clear text, which a roll-back leaves where it is.
+    client.put(f"{path}/secrets/token", {"value": "s3cret"}, client.get(path).ok()["etag"]).ok()
+    assert client.get(f"{path}/roll-back").status == roll_back().status == 200
+    ((exact, token),) = admin.execute(
+        "SELECT (config - 'token') = %s::jsonb, config ->> 'token' FROM plugins WHERE id = %s", written, plugin["id"]
+    )
+    assert (exact, token) == (True, "plain s3cret")
+
+
 def test_settings_of_the_request_replace_those_of_before(client, live, roll_back):
     live(wat.SILENT, schema("greeting"), {"greeting": "hi"})
     live(wat.TRAPS, schema("text"), {"text": "hello"})

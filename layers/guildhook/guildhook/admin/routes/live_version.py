@@ -153,7 +153,7 @@ def _switch(
     action: str,
     settings_number: int | None = None,
 ) -> Response[Any]:
-    """Make a version live that was checked. `settings_number` is that of the save that the settings come from."""
+    """Make a version live that was checked. `settings_number` is that of the save that has the settings."""
     permissions = plugin.permissions if isinstance(plugin.permissions, list) else []
     granted = sorted(set(consent))
     detail: dict[str, Any] = {
@@ -170,8 +170,9 @@ def _switch(
         plugin.revision,
         version.id,
         [*permissions, *granted],
-        settings,
+        settings if settings_number is None else None,
         request.change(action, **detail),
+        settings_number,
     )
     return show_changed(request, plugin.id, done)
 

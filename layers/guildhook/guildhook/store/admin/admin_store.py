@@ -99,12 +99,17 @@ class AdminStore(Session):
         permissions: Sequence[str],
         settings: Mapping[str, Any] | None,
         change: AuditedChange,
+        settings_number: int | None = None,
     ) -> bool:
+        """`settings_number` is that of saved settings, which take the place of `settings`. Returns False also if they
+        are gone.
+        """
         parameters = {
             "revision": revision,
             "version_id": version_id,
             "permissions": Jsonb(permissions),
             "settings": None if settings is None else Jsonb(settings),
+            "settings_number": settings_number,
         }
         return self._did("go_live", key, change, parameters)
 

@@ -143,9 +143,11 @@ SELECT id FROM changed;
 
 -- name: go_live
 -- FOR SHARE waits for a transaction that deletes the version; the version is not there afterwards. Going live and
--- deleting a version both lock the version first, and then the plugin.
+-- deleting a version both lock the version first, and then the plugin. Saved settings are copied here and not sent by the
+-- caller, who cannot hold every number that Postgres can. The secrets among the current settings stay.
 -- grant: SELECT, UPDATE ON plugins
 -- grant: SELECT, UPDATE (updated_at) ON plugin_versions
+-- grant: SELECT ON plugin_settings_versions
 -- grant: INSERT ON plugin_audit
 WITH version AS MATERIALIZED (
     SELECT version.id, version.wasm_blob
@@ -153,6 +155,17 @@ WITH version AS MATERIALIZED (
     WHERE version.plugin_id = :'plugin_id' AND version.id = :'version_id'
         AND version.state = 'ready' AND version.wasm_blob IS NOT NULL
     FOR SHARE
+), saved AS MATERIALIZED (
+    SELECT saved.settings || (
+        SELECT coalesce(jsonb_object_agg(key, value), '{}')
+        FROM plugins AS plugin
+        CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(plugin.config) WHEN 'object' THEN plugin.config ELSE '{}' END)
+        WHERE plugin.id = :'plugin_id' AND key = ANY (ARRAY(
+            SELECT unnest(withheld) FROM plugin_settings_versions
+            WHERE plugin_id = :'plugin_id' AND number = (
+                SELECT max(number) FROM plugin_settings_versions WHERE plugin_id = :'plugin_id')))) AS settings
+    FROM plugin_settings_versions AS saved
+    WHERE saved.plugin_id = :'plugin_id' AND saved.number = :'settings_number'
 ), changed AS (
     UPDATE plugins AS plugin
     SET wasm_blob = version.wasm_blob,
@@ -161,11 +174,12 @@ WITH version AS MATERIALIZED (
         live_version_id = version.id,
         shadow_version_id = nullif(plugin.shadow_version_id, version.id),
         permissions = :'permissions',
-        config = coalesce(:'settings', plugin.config),
+        config = coalesce(:'settings', saved.settings, plugin.config),
         revision = plugin.revision + 1,
         updated_at = now()
-    FROM version
+    FROM version LEFT JOIN saved ON TRUE
     WHERE plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id' AND plugin.revision = :'revision'
+        AND (:'settings_number'::integer IS NULL OR saved.settings IS NOT NULL)
     RETURNING plugin.id
 ), audited AS (
     INSERT INTO plugin_audit (guild_id, plugin_id, actor_id, actor_name, action, detail)
