@@ -40,7 +40,7 @@ from guildhook.versions.recompilation import recompile
 # Long enough to roll back to the version before.
 _KEEP_DAYS = 30
 # The parts of the function's time that are kept for its report, and for the answer to CloudFormation.
-_REPORT_SECONDS = 5
+_REPORT_MILLISECONDS = 5_000
 _ANSWER_MILLISECONDS = 40_000
 
 
@@ -59,8 +59,8 @@ def create(environment: Mapping[str, str]) -> Function:
     function = CompilePlugin(compiler, signer, checker, queue, telemetry)
 
     def handle(event: Any, context: Any) -> dict[str, Any]:
-        deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
-        with store.within(deadline - _REPORT_SECONDS):
+        kept = _ANSWER_MILLISECONDS if is_resource_request(event) else _REPORT_MILLISECONDS
+        with store.within(time.monotonic() + (context.get_remaining_time_in_millis() - kept) / 1000):
             return function.handle(event, context)
 
     return Function(telemetry.handler(handle), store.close)

@@ -14,9 +14,10 @@ import wat
 from artifacts import publish
 from guildhook.errors import TimeLimitError
 from guildhook_local.function import LambdaContext, created_function
-from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, ON_MESSAGE, SWEEP
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP
+from http_server import Answer, http_server
 from project import ROOT
-from samples import event, failed_records, http_request, sqs_event
+from samples import event, failed_records, http_request, resource_request, sqs_event
 
 PING = (ROOT / "plugins" / "ping" / "ping.wasm").read_bytes()
 NO_CHAT = {"GUILDHOOK_CHAT_API_URL": "http://127.0.0.1:1"}
@@ -109,6 +110,29 @@ def test_compile_plugin_returns_its_record_in_time(system, guild, query):
             assert failed_records(handler(request, left(5.5))) == [RECORD]
         assert failed_records(handler(request, left(60))) == []
     assert query("SELECT wasm_sha256 FROM plugin_artifacts ORDER BY created_at DESC LIMIT 1") == [(digest,)]
+
+
+def test_cloudformation_is_told_in_time_that_a_recompilation_failed(system, guild):
+    with created_function(COMPILE_PLUGIN, system.environment) as handler, http_server(Answer()) as server:
+        handler({"action": "recompile"}, left(60))
+        with locked(system, "plugins"):
+            # All but 0.5 s of it are kept for the answer.
+            handler(resource_request(server.url, "Custom::Recompilation"), left(40.5))
+        (upload,) = server.uploads
+    answer = json.loads(upload.body)
+    assert answer["Status"] == "FAILED"
+    assert OUT_OF_TIME in answer["Reason"]
+
+
+def test_cloudformation_is_told_in_time_that_a_migration_failed(system, query):
+    query("DELETE FROM _yoyo_migration WHERE migration_id LIKE '%add_plugin_runs'")
+    with created_function(MIGRATE, system.environment) as handler, http_server(Answer()) as server:
+        with locked(system, "_yoyo_migration"):
+            handler(resource_request(server.url, "Custom::Migration"), left(43))
+        (upload,) = server.uploads
+    answer = json.loads(upload.body)
+    assert answer["Status"] == "FAILED"
+    assert "lock timeout" in answer["Reason"] or "it did not end in the time that was left" in answer["Reason"]
 
 
 @pytest.mark.usefixtures("lock_timeout")

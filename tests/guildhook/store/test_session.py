@@ -71,6 +71,19 @@ def test_a_statement_that_waits_for_a_lock_ends_at_the_deadline_and_the_session_
     assert (2,) in numbers.repeatable("read", {})
 
 
+def test_the_server_cancels_a_statement_that_was_given_up_while_the_lock_is_still_held(numbers, empty_database):
+    """Servers of the embedded stack look every second if the client is gone, as the roles of the functions have it."""
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with locked(empty_database, "numbers") as holder:
+        with numbers.within(time.monotonic() + SOON), pytest.raises(TimeLimitError):
+            numbers.write("add", {"number": 1})
+        with psycopg.connect(empty_database, autocommit=True) as observer:
+            while observer.execute(waiting).fetchall():
+                pass
+        assert is_held(holder)
+    assert numbers.repeatable("read", {}) == []
+
+
 def test_an_answer_that_never_ends_ends_at_the_deadline(numbers):
     with numbers.within(time.monotonic() + SOON), pytest.raises(TimeLimitError):
         numbers.repeatable("drip", {})
