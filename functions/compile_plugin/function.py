@@ -1,8 +1,9 @@
 """Compiles plugins ahead of their messages.
 
 Takes records from SQS, which are requests to compile wasm in Postgres or to check a version, and S3's notices of
-uploads; returns the ids of the records that must come back. Invoked with {"action": "recompile"} or
-{"action": "prune"}, it returns the number of modules that it asked for or deleted.
+uploads; returns the ids of the records that must come back, each after a pause that grows. Invoked with
+{"action": "recompile"} or {"action": "prune"}, it returns the number of modules that it asked for or deleted.
+With "refused_for_cpu": true, a recompile includes the plugins that were refused for their CPU time.
 A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over; one for
 Custom::SigningPublicKeys is answered with the public keys of the secret that signs compiled plugins.
 """
@@ -18,7 +19,7 @@ from guildhook.aws.custom_resources import is_resource_request, provide
 from guildhook.aws.secrets import Secret
 from guildhook.aws.sqs_events import read_records
 from guildhook.configuration import CompileFunctionConfiguration, load_configuration
-from guildhook.errors import InfrastructureError, UnknownEventError
+from guildhook.errors import FailedCompileError, InfrastructureError, UnknownEventError
 from guildhook.model import Artifact, Refusal
 from guildhook.modules import ArtifactBucket, ArtifactSigner, ArtifactSigningKeys, write_public_keys
 from guildhook.observability import Metric, Telemetry, create_telemetry, report_compile
@@ -52,7 +53,8 @@ def create(environment: Mapping[str, str]) -> Function:
     bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
     keys = Secret(configuration.aws, configuration.signing_secret, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys)
     signer = ArtifactSigner(keys)
-    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, signer, telemetry.stage)
+    pauses = configuration.compile_pauses
+    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, signer, telemetry.stage, pauses)
     checker = Checker(compiler, store, telemetry.stage)
     queue = CompileQueue(configuration.aws, configuration.compile_queue_url)
 
@@ -98,6 +100,7 @@ class CompilePlugin:
             return {}
         match event:
             case {"action": "recompile"}:
+                self._compiler.try_again(refused_for_cpu=event.get("refused_for_cpu") is True)
                 uncompiled = self._compiler.uncompiled()
                 self._queue.ask(uncompiled)
                 return {"asked": len(uncompiled)}
@@ -130,11 +133,25 @@ class CompilePlugin:
         except (InfrastructureError, ValueError) as error:
             extra = {"event_id": record.message_id, "reason": str(error)}
             logger.error("record failed", extra=extra)  # noqa: TRY400 - one line says it all
+            self._postpone(record, error)
             raise
         except Exception:
             # Powertools logs no error that it catches.
             logger.exception("record failed", extra={"event_id": record.message_id})
             raise
+
+    def _postpone(self, record: SQSRecord, error: Exception) -> None:
+        """Let the record come back when its next try is due, instead of after the queue's visibility timeout."""
+        pauses = self._compiler.pauses
+        received = int(record.attributes.approximate_receive_count)
+        seconds = pauses[min(received, len(pauses)) - 1]
+        if isinstance(error, FailedCompileError):
+            seconds = pauses[-1] if error.seconds is None else error.seconds
+        try:
+            self._queue.postpone(record.receipt_handle, seconds)
+        except InfrastructureError as failure:
+            text = "the record comes back when the queue's own timeout is over"
+            self._telemetry.logger.warning(text, extra={"reason": str(failure)})
 
     def _compile(self, request: CompileRequest) -> Artifact | Refusal | None:
         """None if there is nothing to do. Raises InfrastructureError."""

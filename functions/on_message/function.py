@@ -20,10 +20,13 @@ from guildhook.events.worker import BatchReport, Worker, WorkerRules
 from guildhook.modules import ArtifactBucket, ModuleCache
 from guildhook.observability import Metric, Telemetry, create_telemetry, report_batch, report_delays
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
-from guildhook.sandbox import Engine, Sandbox
+from guildhook.sandbox import CompileLimits, Engine, Sandbox
 from guildhook.startup import Function
 from guildhook.store.events import EventStore
 from guildhook.versions.compile_queue import CompileQueue
+
+_COMPILE_SECONDS = 25
+"""The wall time of a compile for this process alone: the other messages of its batch are waiting to be settled."""
 
 
 def create(environment: Mapping[str, str]) -> Function:
@@ -74,7 +77,7 @@ class OnMessage:
 
 
 def _worker(configuration: WorkerConfiguration, telemetry: Telemetry) -> Worker:
-    engine, aws = Engine(), configuration.aws
+    engine, aws = Engine(CompileLimits(timeout_seconds=_COMPILE_SECONDS)), configuration.aws
     modules = ModuleCache(
         loader=engine,
         bucket=ArtifactBucket(aws, configuration.artifact_bucket),

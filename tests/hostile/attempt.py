@@ -108,7 +108,7 @@ def _mib(field: str) -> float:
 
 def main() -> None:
     job = json.load(sys.stdin)
-    engine = Engine(CompileLimits(timeout_seconds=job["compile_seconds"]))
+    engine = Engine(CompileLimits(cpu_seconds=job["compile_seconds"]))
     # The first run of a process has costs that do not belong to the case.
     attempt(engine, Path(job["silent"]).read_bytes(), [], {}, {})
     ending = attempt(engine, Path(job["wasm"]).read_bytes(), job["permissions"], job["settings"], job["limits"])

@@ -30,7 +30,7 @@ class Case:
     permissions: tuple[str, ...] = ("SEND_MESSAGES",)
     settings: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
-    compile_seconds: float | None = None
+    compile_seconds: int | None = None
     """Where compiling is the attack; None is guildhook's default."""
     missed_growth_mib: float = 0
     """The bound for a case that misses the goal for memory growth; docs/decisions/0014-utf-8-only.md has the reason."""

@@ -22,7 +22,7 @@ TEXTS = Path(__file__).parent / "cases"
 def test_an_attack_ends_as_it_should(engine: Engine, name: str):
     case: Case = CASES[name]
     if case.compile_seconds is not None:
-        engine = Engine(CompileLimits(timeout_seconds=case.compile_seconds))
+        engine = Engine(CompileLimits(cpu_seconds=case.compile_seconds))
     limits = {"deadline_ms": samples.DEADLINE_MS, **case.limits}
     ending = attempt(engine, case.wasm, case.permissions, case.settings, limits)
     assert case.faults(ending) == []

@@ -8,7 +8,7 @@ import pytest
 from guildhook.admin.api import ENDPOINTS
 from guildhook.admin.endpoints import Access
 from guildhook.aws.functions import _TOTAL_SECONDS
-from guildhook.configuration import SweepConfiguration, WorkerConfiguration
+from guildhook.configuration import MOST_COMPILE_TRIES, SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
@@ -147,7 +147,9 @@ def test_a_stack_of_an_earlier_version_keeps_its_treatment_of_unmarked_authors_a
 
 def test_the_compiler_has_the_time_and_memory_that_it_may_use(stack):
     limits = CompileLimits()
-    assert stack["CompilePlugin"]["Timeout"] > 2 * limits.timeout_seconds
+    assert stack["CompilePlugin"]["Timeout"] > limits.timeout_seconds + 60
+    assert limits.timeout_seconds > 2 * limits.cpu_seconds
+    assert stack["Compiles"]["RedrivePolicy"]["maxReceiveCount"] == MOST_COMPILE_TRIES
     assert stack["CompilePlugin"]["MemorySize"] * 1024**2 > 2 * limits.memory_bytes
 
 

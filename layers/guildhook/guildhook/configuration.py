@@ -4,7 +4,7 @@ The name of a variable is GUILDHOOK_ and the field's name in capitals; that of a
 name. The annotation of a field has its check and its description, from which errors and the reference are made.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from guildhook.aws.access import AwsAccess
 from guildhook.aws.secrets import Secret
 from guildhook.errors import ConfigurationError
-from guildhook.events.backoff import Backoff
+from guildhook.events.backoff import Backoff, doubled
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
@@ -73,6 +73,24 @@ _DiskCacheBytes = Annotated[
     msgspec.Meta(ge=_LARGEST_ARTIFACT_BYTES),
     Variable("compiled plugins kept on disk, in bytes", "This is at least 64 MiB, which one plugin may need."),
 ]
+_RetrySeconds = Annotated[
+    _Seconds,
+    Variable(
+        "seconds until a message or a compile that failed is tried again, the first time",
+        "It doubles each time after that. A message waits between half of it and all of it, at random.",
+    ),
+]
+_LongestRetrySeconds = Annotated[
+    _Seconds,
+    Variable(
+        "seconds until a message or a compile that failed is tried again, at the most",
+        "The chat API may ask for longer.",
+    ),
+]
+MOST_COMPILE_TRIES: Final = 8
+"""The tries of a compile that fails through no fault of the plugin, with 21 minutes of pauses by default. The queue
+delivers a request as often.
+"""
 _CompileQueueUrl = Annotated[
     _Text,
     Variable(
@@ -254,6 +272,15 @@ class CompilerConfiguration(LimitsConfiguration):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileFunctionConfiguration(CompilerConfiguration):
     compile_queue_url: _CompileQueueUrl
+    retry_seconds: _RetrySeconds = Backoff().first_seconds
+    longest_retry_seconds: _LongestRetrySeconds = Backoff().longest_seconds
+
+    @property
+    def compile_pauses(self) -> Sequence[float]:
+        """The pauses between the tries of a compile that fails through no fault of the plugin, in seconds."""
+        return [
+            doubled(self.retry_seconds, tries, self.longest_retry_seconds) for tries in range(MOST_COMPILE_TRIES - 1)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,17 +336,8 @@ class WorkerConfiguration(GuildConfiguration):
     cache_dir: _CacheDir = _CACHE_DIR
     memory_cache_bytes: _MemoryCacheBytes = _MEMORY_CACHE_BYTES
     disk_cache_bytes: _DiskCacheBytes = _DISK_CACHE_BYTES
-    retry_seconds: Annotated[
-        _Seconds,
-        Variable(
-            "seconds that a failed message stays invisible in the queue, the first time",
-            "It doubles each time after that. A message waits between half of it and all of it, at random.",
-        ),
-    ] = Backoff().first_seconds
-    longest_retry_seconds: Annotated[
-        _Seconds,
-        Variable("seconds that a failed message stays invisible at the most", "The chat API may ask for longer."),
-    ] = Backoff().longest_seconds
+    retry_seconds: _RetrySeconds = Backoff().first_seconds
+    longest_retry_seconds: _LongestRetrySeconds = Backoff().longest_seconds
     quarantine_failures_in_a_row: Annotated[
         _Positive, Variable("failures in a row after which a plugin is quarantined")
     ] = QuarantineRules().most_in_a_row

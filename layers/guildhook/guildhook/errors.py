@@ -1,5 +1,7 @@
 """The expected errors. The operator, the infrastructure with time, or the author of a plugin can mend them."""
 
+from guildhook.model import RefusalKind
+
 
 class ConfigurationError(Exception):
     """An environment variable is missing or malformed. The text is one line that names the variable."""
@@ -10,6 +12,17 @@ class InfrastructureError(Exception):
 
     The text is one line without secrets.
     """
+
+
+class FailedCompileError(InfrastructureError):
+    """A compile failed through no fault of the plugin, and that is recorded.
+
+    `seconds` is the time until the next try, or None after the last one.
+    """
+
+    def __init__(self, reason: str, seconds: float | None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class UnwritableError(InfrastructureError):
@@ -32,7 +45,11 @@ class UnknownEventError(Exception):
 
 
 class InvalidPluginError(Exception):
-    """The plugin cannot be compiled or loaded. The text is the reason, for the guild's admins."""
+    """The plugin cannot be compiled or loaded, on any machine. The text is the reason, for the guild's admins."""
+
+    def __init__(self, reason: str, kind: RefusalKind = RefusalKind.PLUGIN) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class InvalidSchemaError(Exception):

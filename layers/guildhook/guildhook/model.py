@@ -159,11 +159,36 @@ class Artifact:
     """The compile function's signature of all other fields; empty if there is none."""
 
 
+class RefusalKind(StrEnum):
+    """The ground for a refusal. Each holds on every machine; the last three depend on the limits of a compile."""
+
+    PLUGIN = "plugin"
+    """The inspection, the compiler's validation, the size of the native code, or the first start."""
+    CPU_SECONDS = "cpu_seconds"
+    """The compile, or the first start, used up its CPU time."""
+    MEMORY = "memory"
+    """The compile needed more memory than its limit, twice."""
+    CRASH = "crash"
+    """The compiler crashed, twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The verdict that an engine cannot compile a wasm. It is final for that engine."""
 
     reason: str
+    kind: RefusalKind = RefusalKind.PLUGIN
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCompile:
+    """The compiles of a wasm have failed through no fault of the plugin. They are tried again."""
+
+    reason: str
+    due: bool
+    """The next try should have begun by now. False while it is awaited, and after the last one."""
+    given_up: bool
+    """The last try is over: only an admin's or an operator's request begins another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +216,16 @@ class PluginHealth:
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """A version of a plugin that is to run. `compiled` is None until its wasm was compiled or refused."""
+    """A version of a plugin that is to run. `compiled` is None until its wasm was compiled or refused, or a compile
+    failed.
+    """
 
     id: UUID
     guild_id: UUID
     settings: Mapping[str, Any]
     permissions: frozenset[str]
     wasm_sha256: bytes
-    compiled: Artifact | Refusal | None
+    compiled: Artifact | Refusal | FailedCompile | None
     bot_messages: bool = False
     """The plugin receives messages of bots as well."""
     state: PluginState = PluginState()

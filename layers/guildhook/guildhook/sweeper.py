@@ -22,8 +22,8 @@ _ADOPTED_AT_ONCE: Final = 20
 _ABANDONED_HOURS: Final = 24
 _REQUESTS_HOURS: Final = 24
 _STUCK_MINUTES: Final = 60
-"""The queue stops its attempts before that."""
-_STUCK: Final = "guildhook did not finish checking it; upload it again"
+"""The time after which a check whose function was ended, and that left no record, is taken for lost."""
+_STUCK: Final = "its check was interrupted, and did not end"
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class SweepReport:
     abandoned: int = 0
     """Versions deleted, since their file never came."""
     stuck: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """Ids of versions that are refused now, and of their plugins."""
+    """Ids of versions whose check is taken for lost, and of their plugins."""
     adopted: list[UUID] = field(default_factory=list)
     """Ids of versions made of wasm that was written into plugins directly."""
 
@@ -92,7 +92,7 @@ def _sweep_versions(
 ) -> None:
     while in_time() and (abandoned := store.forget_abandoned(_ABANDONED_HOURS, _AT_ONCE)):
         swept.abandoned += abandoned
-    while in_time() and (stuck := store.refuse_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):
+    while in_time() and (stuck := store.give_up_stuck(_STUCK_MINUTES, _STUCK, _AT_ONCE)):
         swept.stuck += stuck
     while in_time() and (adopted := store.adopt(_ADOPTED_AT_ONCE)):
         swept.adopted += adopted

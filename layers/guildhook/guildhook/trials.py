@@ -56,7 +56,7 @@ class TrialFailure(StrEnum):
     NOT_COMPILED = "not_compiled"
     """The version has no artifact for the function's engine; the compile function can be asked for it."""
     UNAVAILABLE = "unavailable"
-    """A service or the artifact is unavailable now; the same trial may succeed later."""
+    """A service, the artifact or memory is unavailable now; the same trial may succeed later."""
     INVALID = "invalid"
     """The request is not valid, or the result is too large; `detail` has the reason."""
 
@@ -118,7 +118,10 @@ class TrialRunner:
             payload=request.message,
         )
         plugin = LoadedPlugin(request.plugin_id, module, request.permissions, request.limits)
-        result = self._sandbox.run(plugin, message, request.settings, request.now, request.seed, request.state)
+        try:
+            result = self._sandbox.run(plugin, message, request.settings, request.now, request.seed, request.state)
+        except InfrastructureError as error:
+            return TrialResult(failure=TrialFailure.UNAVAILABLE, detail=str(error))
         return _bounded(result)
 
 

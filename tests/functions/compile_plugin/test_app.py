@@ -10,6 +10,9 @@ import pytest
 
 import wat
 from guildhook.errors import UnknownEventError
+from guildhook.model import Refusal, RefusalKind
+from guildhook.sandbox import Engine
+from guildhook.store.compiling import CompileStore
 from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import COMPILE_PLUGIN
 from http_server import Answer, http_server
@@ -266,3 +269,82 @@ def test_the_same_request_twice_compiles_once(system, query):
     before = query("SELECT created_at FROM plugin_artifacts")
     system.compile(wat.SILENT)
     assert query("SELECT created_at FROM plugin_artifacts") == before
+
+
+@pytest.fixture
+def broken_child(tmp_path, monkeypatch):
+    """Let the kernel end every child that compiles, as it does when the machine's memory is full."""
+    child = tmp_path / "python"
+    child.write_text("#!/bin/sh\nprintf compiling; kill -KILL $$\n")
+    child.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(child))
+
+
+@pytest.fixture
+def patient(system):
+    """The function with pauses of no length."""
+    environment = {**system.environment, "GUILDHOOK_RETRY_SECONDS": "0"}
+    with created_function(COMPILE_PLUGIN, environment) as compile_plugin:
+        yield compile_plugin
+
+
+def failures(query):
+    return query("SELECT tries, reason, next_try_at IS NULL FROM plugin_compile_failures")
+
+
+def test_a_compile_that_the_kernel_ends_is_tried_again_and_nothing_is_refused(
+    system, query, patient, broken_child, monkeypatch
+):
+    install(system, wat.SILENT)
+    event = sqs_event(request(wat.SILENT))
+    reason = "the compile process ended with signal 9 (Killed)"
+    for tries in range(1, 9):
+        assert len(failed_records(patient(event, CONTEXT))) == 1
+        assert failures(query) == [(tries, reason, tries == 8)]
+    assert query("SELECT * FROM plugin_refusals") == []
+    monkeypatch.undo()
+    assert failed_records(patient(event, CONTEXT)) == []
+    assert compiled(query) == {digest(wat.SILENT)}
+    assert failures(query) == []
+
+
+def test_a_request_that_is_not_due_leaves_the_queue_to_the_one_that_waits(system, query, broken_child, monkeypatch):
+    install(system, wat.SILENT)
+    event = sqs_event(request(wat.SILENT))
+    with created_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_RETRY_SECONDS": "900"}) as compile_plugin:
+        assert len(failed_records(compile_plugin(event, CONTEXT))) == 1
+    monkeypatch.undo()
+    assert failed_records(system.compile_handler(event, CONTEXT)) == []
+    assert compiled(query) == set()
+    assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 1}
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT)}
+
+
+def test_a_version_whose_compile_failed_stays_and_becomes_ready(system, query, patient, broken_child, monkeypatch):
+    version = announce_wasm(system, wat.SILENT)
+    upload(system, version, wat.SILENT)
+    for _ in range(8):
+        assert len(failed_records(patient(sqs_event({"version_id": str(version)}), CONTEXT))) <= 1
+    assert query("SELECT state FROM plugin_versions") != [("refused",)]
+    monkeypatch.undo()
+    drain(system)
+    assert query("SELECT state FROM plugin_versions") == [("ready",)]
+    assert failures(query) == []
+
+
+def test_recompiling_includes_what_an_old_version_refused_and_on_request_what_was_refused_for_its_cpu_time(
+    system, query
+):
+    install(system, wat.SILENT, wat.TRAPS, wat.LOOPS)
+    store = CompileStore(system.database)
+    for wasm, kind in ((wat.SILENT, "plugin"), (wat.TRAPS, "cpu_seconds"), (wat.LOOPS, "plugin")):
+        store.add_refusal(digest(wasm), Engine().fingerprint, Refusal("too slow", RefusalKind(kind)))
+    store.close()
+    query(f"UPDATE plugin_refusals SET kind = NULL WHERE wasm_sha256 = '\\x{digest(wat.SILENT).hex()}'")
+    assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 1}
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT)}
+    assert system.compile_handler({"action": "recompile", "refused_for_cpu": True}, CONTEXT) == {"asked": 1}
+    drain(system)
+    assert compiled(query) == {digest(wat.SILENT), digest(wat.TRAPS)}

@@ -93,7 +93,8 @@ def find(modules, artifact):
 
 def compile_here(modules, *plugins, latest_start=IN_TIME):
     stored = {digest(wasm): wasm for wasm in plugins}
-    return modules.compile(list(stored), lambda digests: {name: stored[name] for name in digests}, latest_start)
+    needed = [NeededModule(name, None) for name in stored]
+    return modules.compile(needed, lambda digests: {name: stored[name] for name in digests}, latest_start)
 
 
 def test_a_module_comes_from_s3_once_and_then_from_memory(cache, publish, s3, bucket):
@@ -272,7 +273,9 @@ def test_a_module_that_cannot_be_compiled_in_time_is_left_to_the_compile_functio
 
 def test_a_plugin_deleted_meanwhile_is_unavailable(cache):
     gone = digest(b"gone")
-    assert cache().compile([gone], lambda _: {}, IN_TIME) == {gone: UnavailableModule("the plugin was deleted")}
+    assert cache().compile([NeededModule(gone, None)], lambda _: {}, IN_TIME) == {
+        gone: UnavailableModule("the plugin was deleted")
+    }
 
 
 def test_a_refusal_to_compile_is_remembered(cache):

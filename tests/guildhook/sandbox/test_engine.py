@@ -2,12 +2,14 @@ import gc
 import threading
 
 import pytest
-from wasmtime import wat2wasm
+from wasmtime import WasmtimeError, wat2wasm
 
 import wat
-from guildhook.errors import InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import MemoryType
 from guildhook.sandbox import Engine
+from guildhook.sandbox.engine import os_error
+from resource_limits import little_memory
 
 
 def test_compiling_gives_an_artifact_that_loads_and_the_memories(engine, tmp_path):
@@ -92,3 +94,29 @@ def test_the_epoch_thread_ends_with_its_engine():
     gc.collect()
     thread.join(timeout=10)
     assert not thread.is_alive()
+
+
+def test_a_file_that_cannot_be_mapped_is_a_fault_of_the_infrastructure(tmp_path, engine):
+    artifact = tmp_path / "artifact"
+    # The memory's image makes the file larger than the room that is left.
+    sparse = '(core module (memory 1000) (data (i32.const 0) "a") (data (i32.const 50_000_000) "a"))'
+    artifact.write_bytes(engine.compile_here(wat.plugin(wat.on_message(""), lowered=sparse)))
+    with little_memory(20), pytest.raises(InfrastructureError, match=f"cannot map {artifact}: Cannot allocate memory"):
+        engine.load(artifact, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("failed to load\n\nCaused by:\n    0: mmap failed\n    1: Cannot allocate memory (os error 12)\n", 12),
+        ("mmap failed\n\nCaused by:\n    Operation not permitted (os error 1)\n", 1),
+        ("unknown import `Cannot allocate memory (os error 12)`", None),
+        ("Cannot allocate memory (os error 12)\n\nCaused by:\n    wasm trap: unreachable", None),
+        ("Out of cheese (os error 12)", None),
+        ("Cannot allocate memory (os error 999999999)", None),
+        ("", None),
+    ],
+)
+def test_only_a_whole_innermost_cause_is_an_error_of_the_operating_system(text, number):
+    fault = os_error(WasmtimeError(text))
+    assert (fault and fault.errno) == number

@@ -10,9 +10,11 @@ import pytest
 from wasmtime import wat2wasm
 
 import wat
+from guildhook.errors import InfrastructureError
 from guildhook.model import Outcome, SendMessage, idempotency_key
 from guildhook.sandbox import LoadedPlugin, Sandbox
 from object_growth import object_growth
+from resource_limits import little_memory
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME, limits
 
 
@@ -292,7 +294,7 @@ def test_a_fault_in_a_host_function_affects_its_own_run_alone(run):
     assert run(wat.SILENT).outcome is Outcome.OK
 
 
-@pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()])
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), ValueError()])
 def test_any_exception_in_a_host_function_leaves_the_guest_first(run, fault):
     if isinstance(fault, Exception):
         assert run(wat.ENVIRONMENT, settings=BrokenSettings(fault)).outcome is Outcome.INTERNAL
@@ -309,6 +311,23 @@ class InterruptingSettings(dict[str, object]):
     def items(self):
         signal.raise_signal(signal.SIGINT)
         return super().items()
+
+
+def test_a_host_function_without_memory_is_a_fault_of_the_infrastructure(run):
+    with pytest.raises(InfrastructureError, match="cannot run on this machine now: a host function had no memory left"):
+        run(wat.ENVIRONMENT, settings=BrokenSettings(MemoryError()))
+    assert run(wat.SILENT).outcome is Outcome.OK
+
+
+def test_a_machine_without_memory_for_an_instance_is_a_fault_of_the_infrastructure(run):
+    assert run(wat.SILENT).outcome is Outcome.OK
+    # wasmtime reserves 4 GiB of address space for a memory.
+    with (
+        little_memory(200),
+        pytest.raises(InfrastructureError, match="cannot run on this machine now: Cannot allocate memory"),
+    ):
+        run(wat.SILENT)
+    assert run(wat.SILENT).outcome is Outcome.OK
 
 
 def test_an_interrupt_waits_until_the_guest_is_done(run, default_interrupt):

@@ -51,7 +51,7 @@ def python_plugin(
         if not artifact.exists():
             build("Python", {PYTHON: PYTHON_PLUGIN}, folder)
             # Compiling takes longer on a busy machine than production allows.
-            patient = Engine(CompileLimits(timeout_seconds=300))
+            patient = Engine(CompileLimits(cpu_seconds=600, timeout_seconds=600))
             artifact.write_bytes(patient.compile(wasm.read_bytes()).artifact)
     return wasm.read_bytes(), engine.load(artifact, inspect(wasm.read_bytes()).memories)
 

@@ -80,6 +80,7 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
   const state = STATES[version.state];
   const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
   const isReady = version.state === 'ready';
+  const isGivenUp = version.failure?.next_try_at === null;
   const setShadow = (number: number | null) =>
     changes.submit({
       what: number === null ? 'end the shadow' : `let version ${number} run as a shadow`,
@@ -101,7 +102,7 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
             <Badge tone="good">live</Badge>
           ) : (
             <Badge tone={state.tone}>
-              {isUnfinished(version.state) && <span className="spinner" aria-hidden="true" />}
+              {isUnfinished(version.state) && !isGivenUp && <span className="spinner" aria-hidden="true" />}
               {state.name}
             </Badge>
           )}
@@ -111,6 +112,7 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
           </span>
         </div>
         {isUnfinished(version.state) && <Steps state={version.state} />}
+        {version.failure && <FailureNotice plugin={plugin} version={version} failure={version.failure} />}
         {version.state === 'expected' && (
           <p className="muted">
             The file of this version has not arrived. If its upload was cancelled, delete this version and upload the
@@ -171,9 +173,10 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
             See its runs
           </Link>
         )}
-        {!version.live && !version.shadow && !isUnfinished(version.state) && version.number !== plugin.previous && (
-          <DeleteVersion plugin={plugin} version={version} />
-        )}
+        {!version.live &&
+          !version.shadow &&
+          (!isUnfinished(version.state) || isGivenUp) &&
+          version.number !== plugin.previous && <DeleteVersion plugin={plugin} version={version} />}
       </div>
     </article>
   );
@@ -191,6 +194,51 @@ function Steps({ state }: { state: Version['state'] }) {
         </li>
       ))}
     </ol>
+  );
+}
+
+interface FailureProps {
+  plugin: Plugin;
+  version: Version;
+  failure: NonNullable<Version['failure']>;
+}
+
+/** Says that guildhook, and not the plugin, is the reason why the version is not compiled. */
+function FailureNotice({ plugin, version, failure }: FailureProps) {
+  const queryClient = useQueryClient();
+  const path = { guild_id: plugin.guild_id, plugin_id: plugin.id };
+  const tryAgain = useMutation({
+    mutationFn: () =>
+      answer(
+        api.POST('/api/guilds/{guild_id}/plugins/{plugin_id}/versions/{number}/try-again', {
+          params: { path: { ...path, number: version.number } },
+        }),
+      ),
+    onSuccess: () => {
+      announce(`Version ${version.number} is compiled again.`);
+      void queryClient.invalidateQueries({ queryKey: keys.plugin(path) });
+    },
+  });
+  const isGivenUp = failure.next_try_at === null;
+  return (
+    <div className="notice notice-warn">
+      <p className="notice-title">
+        {isGivenUp ? 'This version could not be compiled yet' : 'Compiling this version failed, and is tried again'}
+      </p>
+      <p>
+        <Written text={failure.reason} />. The plugin is not the reason, and nothing is counted against it.
+      </p>
+      {isGivenUp && (
+        <Button
+          isPending={tryAgain.isPending}
+          onPress={() => tryAgain.mutate()}
+          aria-label={`Try to compile version ${version.number} again`}
+        >
+          Try again
+        </Button>
+      )}
+      {tryAgain.error && <ProblemNotice problem={asProblem(tryAgain.error)} />}
+    </div>
   );
 }
 

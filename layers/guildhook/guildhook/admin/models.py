@@ -180,6 +180,16 @@ class VersionState(StrEnum):
     REFUSED = "refused"
 
 
+class CompileFailure(_ResponseBody):
+    """The compiles of a version that failed through no fault of the plugin, for example since the machine was busy."""
+
+    reason: str
+    tries: int
+    tried_at: UtcTime
+    next_try_at: UtcTime | None
+    """Null after the last try: the version could not be compiled yet, and a request lets it be tried again."""
+
+
 class Version(_ResponseBody):
     """An upload. It never changes once it is ready."""
 
@@ -202,6 +212,8 @@ class Version(_ResponseBody):
     created_by: str
     created_at: UtcTime
     updated_at: UtcTime
+    failure: CompileFailure | None
+    """Null if the version is compiled or refused, or if no compile of it has failed."""
 
 
 class VersionPage(_ResponseBody):

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from guildhook.admin.etags import etag_of
 from guildhook.admin.models import (
     Budget,
+    CompileFailure,
     Guild,
     Intent,
     Plugin,
@@ -70,6 +71,7 @@ def version(record: StoredVersion) -> Version:
         unavailable=_texts(record.unavailable),
         needs=known_permissions(record.needs),
         newly_needed=newly_needed(record, record.granted),
+        failure=from_record(CompileFailure, record.failure) if record.failure else None,
     )
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from guildhook.events.quarantine import may_run
-from guildhook.model import InstalledPlugin, Message, Outcome, PluginHealth, Refusal
+from guildhook.model import FailedCompile, InstalledPlugin, Message, Outcome, PluginHealth, Refusal
 from guildhook.modules import UnavailableModule
 from guildhook.sandbox import LoadedModule
 
@@ -103,7 +103,9 @@ def from_a_bot(run: DueRun) -> NotTaken | None:
 
 
 def unavailable_module(run: RunFacts) -> Postponed | None:
-    return Postponed(run.module.reason) if isinstance(run.module, UnavailableModule) else None
+    if isinstance(run.module, UnavailableModule) and not _given_up(run):
+        return Postponed(run.module.reason)
+    return None
 
 
 def no_time(run: RunFacts) -> Postponed | None:
@@ -120,6 +122,21 @@ def over_budget(run: RunFacts) -> OverBudget | None:
 
 def in_quarantine(run: RunFacts) -> PassedOver | None:
     return None if may_run(run.health) else PassedOver(run.message.id, run.plugin)
+
+
+def not_compiled_module(run: RunFacts) -> Unrunnable | None:
+    """The compile function has tried for the last time, and this process has failed too. The message does not wait for
+    a person to let it be tried again: an answer would come hours late. The fault is not counted against the plugin.
+    """
+    if isinstance(run.module, UnavailableModule) and _given_up(run):
+        return Unrunnable(Outcome.INTERNAL, f"it could not be compiled yet: {run.module.reason}")
+    return None
+
+
+def _given_up(run: RunFacts) -> bool:
+    compiled, module = run.plugin.compiled, run.module
+    not_compiled = isinstance(module, UnavailableModule) and module.not_compiled
+    return not_compiled and isinstance(compiled, FailedCompile) and compiled.given_up
 
 
 def refused_module(run: RunFacts) -> Unrunnable | None:
@@ -143,6 +160,7 @@ BEFORE_RUN: Final[tuple[Callable[[RunFacts], ReasonNotToRun | None], ...]] = (
     in_quarantine,
     # These record a run, so they come after everything that keeps the plugin from running. A refused module has no
     # use for its settings, so it does not wait for Secrets Manager.
+    not_compiled_module,
     refused_module,
     closed_settings,
 )

@@ -25,7 +25,7 @@ from guildhook.store.events import (
 )
 
 _COMPILE_AND_FINISH_SECONDS: Final = 40
-"""A compile may take 25 s, and then its runs are still to be made, recorded and sent."""
+"""A compile in the worker may take 25 s; its runs are then still to be made, recorded and sent."""
 _RECORD_AND_SEND_SECONDS: Final = 15
 """The reserve for the outbox, for sending and for the results."""
 _SETTLE_SECONDS: Final = 6

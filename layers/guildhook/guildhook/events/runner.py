@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 from uuid import UUID
 
+from guildhook.errors import InfrastructureError
 from guildhook.events.checks import DueRun, OverBudget, PassedOver, Postponed, RunFacts, Unrunnable, reason_not_to_run
 from guildhook.events.handling import Handling, UnrecordedRuns
 from guildhook.events.settings import open_settings
@@ -81,7 +82,10 @@ class Runner:
             # The checks have let neither a refused or unavailable module nor closed settings through.
             module, settings = cast("LoadedModule", facts.module), cast("Mapping[str, Any]", facts.settings)
             loaded = LoadedPlugin(plugin.id, module, plugin.permissions, limits)
-            result = self.sandbox.run(loaded, message, settings, message.created_at, seed, state.entries)
+            try:
+                result = self.sandbox.run(loaded, message, settings, message.created_at, seed, state.entries)
+            except InfrastructureError as error:
+                return Postponed(str(error))
             run = RunRecord(plugin, message, seed, result, limits.fuel)
             handling.budgets.spend(plugin.guild_id, run.spent)
             return run

@@ -246,10 +246,10 @@ class Worker:
 
     def _compile(self, handling: Handling) -> bool:
         """Compile modules that were found nowhere, for this process, while the compile function is asked as well."""
-        digests = [module.wasm_sha256 for module in needed_modules(handling.uncompiled)]
+        needed = needed_modules(handling.uncompiled)
         try:
             with self._stage("compile"):
-                handling.modules |= self._modules.compile(digests, self._store.wasm, handling.latest_compile)
+                handling.modules |= self._modules.compile(needed, self._store.wasm, handling.latest_compile)
         except InfrastructureError as error:
             handling.postpone(messages_of(handling.uncompiled), Postponed(str(error)))
             return False

@@ -16,10 +16,10 @@ from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
-from guildhook.model import Artifact, CompiledModule, MemoryType, Refusal
+from guildhook.model import Artifact, CompiledModule, FailedCompile, MemoryType, Refusal
 from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError
 from guildhook.modules.artifact_signatures import is_signed
 from guildhook.modules.disk_cache import DiskCache
@@ -32,6 +32,10 @@ Module_co = TypeVar("Module_co", covariant=True)
 
 _MAX_DOWNLOADS = 8
 """The largest number of simultaneous downloads."""
+_FIRST_REST_SECONDS: Final = 10
+_LONGEST_REST_SECONDS: Final = 900
+_MAX_RESTS = 1_000
+"""The number of failed compiles that are remembered."""
 _MAX_REFUSALS = 1_000
 """The number of refusals that are remembered of compiles in this process."""
 _NOT_COMPILED = "it is not compiled yet; the compile function was asked"
@@ -43,6 +47,8 @@ class UnavailableModule:
     """A module that cannot be loaded now, although it may be later."""
 
     reason: str
+    not_compiled: bool = False
+    """True if it has to be compiled, and the compile of this process failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class NeededModule:
     """A module by the digest of its wasm. `compiled` comes from Postgres; None means that it was never compiled."""
 
     wasm_sha256: bytes
-    compiled: Artifact | Refusal | None
+    compiled: Artifact | Refusal | FailedCompile | None
 
 
 class CacheEvent(StrEnum):
@@ -72,7 +78,16 @@ class Loader(Protocol[Module_co]):
         """Raises InvalidPluginError, InfrastructureError."""
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module_co:
-        """Map the artifact at `path`. Raises InvalidPluginError."""
+        """Map the artifact at `path`. Raises InvalidPluginError, InfrastructureError."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A module that was not compiled, and is not tried again before a time of time.monotonic()."""
+
+    reason: str
+    seconds: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,7 @@ class ModuleCache(Generic[Module]):
         self._memory_bytes = memory_bytes
         self._used_bytes = 0
         self._refusals: OrderedDict[bytes, Refusal] = OrderedDict()
+        self._rests: OrderedDict[bytes, _Rest] = OrderedDict()
         self._disk = DiskCache(directory, disk_bytes)
         self._public_keys = public_keys
         self._fetches: SingleFlight[bytes, _File | None] = SingleFlight()
@@ -150,16 +166,18 @@ class ModuleCache(Generic[Module]):
 
     def compile(
         self,
-        wasm_sha256: Sequence[bytes],
+        needed: Sequence[NeededModule],
         fetch_wasm: Callable[[Sequence[bytes]], Mapping[bytes, bytes]],
         latest_start: float,
     ) -> dict[bytes, Module | Refusal | UnavailableModule]:
         """Compile modules that `find` did not find, for this process alone, and ask the compile function for them too.
 
         `fetch_wasm` reads the wasm of all in one call. A module is an UnavailableModule if it returns no wasm for it,
-        or if its compile would start after `latest_start`, a time of time.monotonic().
+        if its compile would start after `latest_start`, a time of time.monotonic(), or if its compile fails through no
+        fault of the plugin. It is then not compiled again for a while, which doubles each time.
         """
-        self.ask(wasm_sha256)
+        self.ask([module.wasm_sha256 for module in needed if _to_be_asked(module)])
+        wasm_sha256 = [module.wasm_sha256 for module in needed]
         wasm = fetch_wasm(wasm_sha256)
         modules: dict[bytes, Module | Refusal | UnavailableModule] = {}
         for digest in wasm_sha256:
@@ -173,6 +191,8 @@ class ModuleCache(Generic[Module]):
 
     def ask(self, wasm_sha256: Sequence[bytes]) -> None:
         """Ask the compile function to compile these; a failure to ask is logged."""
+        if not wasm_sha256:
+            return
         try:
             self._ask(wasm_sha256)
         except InfrastructureError as error:
@@ -240,6 +260,8 @@ class ModuleCache(Generic[Module]):
                 return self._unavailable("another module took its place on the disk before it was loaded")
             self._discard(artifact, error)
             return None
+        except InfrastructureError as error:
+            return self._unavailable(str(error))
         self._remember(artifact.wasm_sha256, _Entry(module, artifact.size, artifact.sha256), file.level)
         return module
 
@@ -280,12 +302,27 @@ class ModuleCache(Generic[Module]):
         def compile_wasm() -> Module | Refusal:
             return self._recall(wasm_sha256) or self._compile(wasm_sha256, wasm)
 
+        rest = self._rests.get(wasm_sha256)
+        if rest and time.monotonic() < rest.until:
+            return self._unavailable(rest.reason, not_compiled=True)
         try:
-            return self._compiles.do(wasm_sha256, compile_wasm, latest_start)
+            compiled = self._compiles.do(wasm_sha256, compile_wasm, latest_start)
         except TimeoutError:
             return self._unavailable(_NOT_COMPILED)
         except InfrastructureError as error:
-            return self._unavailable(str(error))
+            self._rest(wasm_sha256, str(error))
+            return self._unavailable(str(error), not_compiled=True)
+        with self._lock:
+            self._rests.pop(wasm_sha256, None)
+        return compiled
+
+    def _rest(self, wasm_sha256: bytes, reason: str) -> None:
+        with self._lock:
+            before = self._rests.pop(wasm_sha256, None)
+            seconds = min(before.seconds * 2, _LONGEST_REST_SECONDS) if before else _FIRST_REST_SECONDS
+            self._rests[wasm_sha256] = _Rest(reason, seconds, time.monotonic() + seconds)
+            if len(self._rests) > _MAX_RESTS:
+                self._rests.popitem(last=False)
 
     def _compile(self, wasm_sha256: bytes, wasm: bytes) -> Module | Refusal:
         """Raises InfrastructureError."""
@@ -294,7 +331,7 @@ class ModuleCache(Generic[Module]):
             digest, size = sha256(compiled.artifact).digest(), len(compiled.artifact)
             module = self._load(self._disk.add(digest, size, [compiled.artifact]), compiled.memories)
         except InvalidPluginError as error:
-            return self._refuse(wasm_sha256, Refusal(str(error)))
+            return self._refuse(wasm_sha256, Refusal(str(error), error.kind))
         self._remember(wasm_sha256, _Entry(module, size, digest), CacheEvent.COMPILED)
         return module
 
@@ -319,10 +356,15 @@ class ModuleCache(Generic[Module]):
                 self._used_bytes -= self._memory.popitem(last=False)[1].size
         self._count(source)
 
-    def _unavailable(self, reason: str) -> UnavailableModule:
+    def _unavailable(self, reason: str, *, not_compiled: bool = False) -> UnavailableModule:
         self._count(CacheEvent.UNAVAILABLE)
-        return UnavailableModule(reason)
+        return UnavailableModule(reason, not_compiled)
 
     def _count(self, event: CacheEvent) -> None:
         with self._lock:
             self._events[event] += 1
+
+
+def _to_be_asked(module: NeededModule) -> bool:
+    """Return whether no request for the module is on its way to its next try, or was the last one."""
+    return not isinstance(module.compiled, FailedCompile) or module.compiled.due

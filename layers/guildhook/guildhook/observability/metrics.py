@@ -80,7 +80,7 @@ class Metric(StrEnum):
     PLUGINS_REFUSED = "plugins_refused"
     """Plugins that `compile_plugin` refused."""
     VERSIONS_STUCK = "versions_stuck"
-    """Versions whose check did not end, and that `sweep` refused."""
+    """Versions whose check did not end, and that `sweep` took for lost."""
     REQUESTS_2XX = "requests_2xx"
     """Requests that `admin_api` answered with 2xx."""
     REQUESTS_3XX = "requests_3xx"

@@ -154,7 +154,7 @@ def report_sweep(telemetry: Telemetry, swept: SweepReport) -> None:
     telemetry.add(Metric.DELIVERIES_REQUEUED, swept.requeued)
     for version_id, plugin_id in swept.stuck:
         ids = {"version_id": str(version_id), "plugin_id": str(plugin_id)}
-        logger.error("version refused: its check did not end in time", extra=ids)
+        logger.error("version not checked: its check did not end in time", extra=ids)
     telemetry.add(Metric.VERSIONS_STUCK, len(swept.stuck))
     for version_id in swept.adopted:
         logger.info("wasm of a plugin is its live version now", extra={"version_id": str(version_id)})

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import math
+import os
 import platform
 import re
 import threading
 import weakref
 from dataclasses import dataclass
+from errno import EACCES, ENOMEM, EPERM
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,7 @@ import wasmtime
 from wasmtime import WasmtimeError
 from wasmtime.component import Component, ExportIndex
 
-from guildhook.errors import InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox.binary.component import read_component
 from guildhook.sandbox.binary.reading import RefusedBinaryError
@@ -99,7 +101,7 @@ class Engine:
         """Inspect a plugin, and compile it in a child process that is bounded in time and memory.
 
         With `start_limits`, the child also starts the plugin once under these limits, without a message.
-        Raises InvalidPluginError, InfrastructureError.
+        Raises InvalidPluginError for what holds on every machine, else InfrastructureError.
         """
         inspection = inspect(wasm)
         if not inspection.accepted:
@@ -112,7 +114,7 @@ class Engine:
 
         Time and memory are unbounded, and the process can crash: call `compile` for untrusted plugins.
 
-        Raises InvalidPluginError.
+        Raises InvalidPluginError, InfrastructureError, and MemoryError.
         """
         try:
             with Component(self.wasmtime, wrap(wasm, read_component(wasm))) as component:
@@ -120,22 +122,44 @@ class Engine:
         except RefusedBinaryError as refused:
             raise InvalidPluginError(str(refused)) from None
         except WasmtimeError as error:
-            raise InvalidPluginError(f"it does not compile: {_causes(error)}") from None
+            fault = os_error(error)
+            if fault is None:
+                raise InvalidPluginError(f"it does not compile: {_causes(error)}") from None
+            if fault.errno == ENOMEM:
+                raise MemoryError from None
+            raise InfrastructureError(f"cannot compile: {fault.strerror}") from None
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> LoadedModule:
         """Map a compiled artifact. The file must not change while the module lives.
 
         A loaded artifact is native code: the caller must have checked that the compiler wrote these bytes.
-        Raises InvalidPluginError if another engine compiled the file.
+        Raises InvalidPluginError if another engine compiled the file, and InfrastructureError if it cannot be mapped.
         """
         try:
             component = Component.deserialize_file(self.wasmtime, str(path))
         except WasmtimeError as error:
+            fault = os_error(error)
+            if fault:
+                remedy = "; its folder must not be mounted noexec" if fault.errno in (EACCES, EPERM) else ""
+                raise InfrastructureError(f"cannot map {path}: {fault.strerror}{remedy}") from None
             raise InvalidPluginError(f"it does not load: {last_cause(error)}") from None
         on_message = component.get_export_index("on-message")
         if on_message is None:
             raise InvalidPluginError("it exports no function on-message")
         return LoadedModule(component, on_message, memories, (address(component), address(on_message)))
+
+
+def os_error(error: WasmtimeError) -> OSError | None:
+    """The error of the operating system for which wasmtime failed, or None if the cause is another one.
+
+    The innermost cause must be the text of such an error and nothing else. While artifacts are mapped and components
+    are instantiated, no text of a guest is the innermost cause. A plugin that does not validate could choose such a
+    text; it is then tried again, and not accepted.
+    """
+    cause = last_cause(error)
+    found = re.search(r" \(os error (\d{1,3})\)$", cause)
+    number = int(found[1]) if found else 0
+    return OSError(number, os.strerror(number)) if cause == f"{os.strerror(number)} (os error {number})" else None
 
 
 def last_cause(error: WasmtimeError) -> str:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from wasmtime import WasmtimeError
 
+from guildhook.errors import InfrastructureError
 from guildhook.model import Message, Outcome, RunResult
 from guildhook.sandbox.c_api import Store, address
-from guildhook.sandbox.engine import Engine, LoadedModule, last_cause, ticks
+from guildhook.sandbox.engine import Engine, LoadedModule, last_cause, os_error, ticks
 from guildhook.sandbox.host_functions import HostFunctions, OngoingRun, late_detail, out_of_fuel_detail
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
@@ -66,7 +67,7 @@ class Sandbox:
 
         A run uses no network, database or file, never waits, and does not change `state`. Equal arguments give equal
         results, except for `duration_us` and runs that end at the deadline. The result has intents and a new state
-        only if the outcome is `ok`.
+        only if the outcome is `ok`. Raises InfrastructureError if the machine has no memory for the run.
         """
         with self._turn:
             if self._in_batch:
@@ -75,7 +76,10 @@ class Sandbox:
                 return self._run(plugin, message, settings, now, seed, state)
 
     def start(self, module: LoadedModule, limits: Limits) -> tuple[Outcome, str]:
-        """Instantiate the module without message, settings or state. Returns the outcome and its detail."""
+        """Instantiate the module without message, settings or state. Returns the outcome and its detail.
+
+        Raises InfrastructureError if the machine has no memory for it.
+        """
         nobody, never = UUID(int=0), datetime.fromtimestamp(0, UTC)
         message = Message(id=nobody, guild_id=nobody, channel_id=nobody, created_at=never, payload="")
         with self.batch():
@@ -136,6 +140,8 @@ class Sandbox:
             try:
                 outcome, detail = self._call(plugin.module, run, payload)
                 return run, outcome, detail, store.get_fuel()
+            except MemoryError:
+                raise _no_memory("the process has no memory left") from None
             finally:
                 self._host.run = None
 
@@ -167,8 +173,15 @@ class Sandbox:
         except WasmtimeError as error:
             # Only the text is kept: the error refers to this frame, and would keep the run until a garbage collection.
             late, cause = run.late, last_cause(error)
+            fault = os_error(error) if reached is Outcome.INVALID else None
+            if fault:
+                raise _no_memory(str(fault.strerror)) from None
         run.finish_lines()
         return _classify(run, reached, late, cause)
+
+
+def _no_memory(reason: str) -> InfrastructureError:
+    return InfrastructureError(f"a plugin cannot run on this machine now: {reason}")
 
 
 def _classify(run: OngoingRun, reached: Outcome, late: bool, cause: str) -> tuple[Outcome, str]:
@@ -177,6 +190,8 @@ def _classify(run: OngoingRun, reached: Outcome, late: bool, cause: str) -> tupl
     `cause` is shown but decides nothing: it contains names that the guest chose, which can say "all fuel consumed".
     """
     if run.fault:
+        if isinstance(run.fault, MemoryError):
+            raise _no_memory("a host function had no memory left")
         if not isinstance(run.fault, Exception):
             raise run.fault  # it must end the process; it was caught only so that it did not leave through wasmtime
         return Outcome.INTERNAL, f"host function failed: {type(run.fault).__name__}"

@@ -24,6 +24,7 @@ MIGRATIONS: Final = (
     "20261125000006_add_admin_requests",
     "20261130000000_add_settings_versions",
     "20261130000001_keep_current_settings",
+    "20261130000010_add_compile_failures",
     "20261130000020_add_artifact_signatures",
 )
 """The names are in the order in which the migrations are applied."""

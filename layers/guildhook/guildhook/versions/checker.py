@@ -16,7 +16,7 @@ from guildhook.sandbox import MAX_WASM_BYTES, inspect
 from guildhook.stage import Stage
 from guildhook.store.compiling import CompileStore, UncheckedVersion, VersionFindings
 from guildhook.versions.compiler import Compiler
-from guildhook.versions.uploads import uploaded_version
+from guildhook.versions.uploads import upload_key, uploaded_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +32,40 @@ class Checker:
         """
         version_id = uploaded_version(key)
         version = version_id and self.store.begin(version_id, stored=False)
-        if not version:
-            return None
-        if version.wasm is not None:
-            return self._check(version, version.wasm)
-        with self.stage("fetch"):
-            # One byte more than announced reveals a longer file without reading all of it.
-            wasm = self.compiler.bucket.get_upload(key, min(version.wasm_bytes, MAX_WASM_BYTES) + 1)
-        return (
-            self._refuse(version.id, ["the file is gone; upload it again"])
-            if wasm is None
-            else self._check(version, wasm)
-        )
+        return self._check_begun(version) if version else None
 
     def check_stored(self, version_id: UUID) -> Artifact | Refusal | None:
-        """Check a version whose wasm is in Postgres. A version that is ready is only compiled for this engine.
+        """Check a version whose wasm is in Postgres, or was once found in the bucket. A version that is ready is only
+        compiled for this engine.
 
         Returns None if there is nothing to do. Raises InfrastructureError.
         """
         version = self.store.begin(version_id, stored=True)
-        if version and version.wasm is not None:
-            return self._check(version, version.wasm)
+        if version:
+            return self._check_begun(version)
         digest = self.store.ready_sha256(version_id)
         if digest is None:
             return None
-        artifact = self.compiler.published(digest)
+        with self.compiler.recorded_failures(digest):
+            artifact = self.compiler.published(digest)
         if artifact:
             return artifact
         with self.stage("fetch"):
             wasm = self.store.ready_wasm(version_id)
         return None if wasm is None else self.compiler.compile(wasm)
+
+    def _check_begun(self, version: UncheckedVersion) -> Artifact | Refusal | None:
+        """Raises InfrastructureError."""
+        with self.compiler.recorded_failures(version.wasm_sha256):
+            wasm = version.wasm
+            if wasm is None:
+                with self.stage("fetch"):
+                    # One byte more than announced reveals a longer file without reading all of it.
+                    most = min(version.wasm_bytes, MAX_WASM_BYTES) + 1
+                    wasm = self.compiler.bucket.get_upload(upload_key(version.id), most)
+            if wasm is None:
+                return self._refuse(version.id, ["the file is gone; upload it again"])
+            return self._check(version, wasm)
 
     def _check(self, version: UncheckedVersion, wasm: bytes) -> Artifact | Refusal | None:
         if not version.accepted:

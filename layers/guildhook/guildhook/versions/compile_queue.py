@@ -45,6 +45,10 @@ class CompileQueue:
         """Ask for versions whose wasm Postgres holds: the rest of `ask` holds for them as well."""
         self._queue.send([QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids])
 
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Let a received request come back after these seconds. Raises InfrastructureError."""
+        self._queue.postpone({receipt_handle: seconds})
+
 
 CompileRequest = WasmRequest | VersionRequest | UploadNotice
 

@@ -1,13 +1,14 @@
 """Compiles plugins ahead of their messages. No other module writes, signs or deletes artifacts."""
 
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from guildhook.errors import InvalidPluginError
-from guildhook.model import Artifact, Refusal
+from guildhook.errors import FailedCompileError, InfrastructureError, InvalidPluginError
+from guildhook.model import Artifact, Refusal, RefusalKind
 from guildhook.modules import ArtifactBucket, ArtifactSigner, DamagedArtifactError, compress, is_signed
 from guildhook.sandbox import Engine, Limits
 from guildhook.stage import Stage
@@ -25,15 +26,37 @@ class Compiler:
     store: CompileStore
     signer: ArtifactSigner
     stage: Stage = nullcontext
+    pauses: Sequence[float] = ()
+    """The seconds between a compile that failed through no fault of the plugin and its next try."""
 
     def compile(self, wasm: bytes) -> Artifact | Refusal:
         """Inspect, compile, start once, sign and publish the wasm, or record a refusal. Raises InfrastructureError."""
         digest = sha256(wasm).digest()
+        with self.recorded_failures(digest):
+            return self._compile(digest, wasm)
+
+    @contextmanager
+    def recorded_failures(self, wasm_sha256: bytes) -> Iterator[None]:
+        """Record an InfrastructureError of the block, and raise it as FailedCompileError.
+
+        Raises InfrastructureError if Postgres cannot record it.
+        """
+        try:
+            yield
+        except FailedCompileError:
+            raise
+        except InfrastructureError as error:
+            reason = str(error)
+            seconds = self.store.add_failure(wasm_sha256, self.engine.fingerprint, reason, self.pauses)
+            raise FailedCompileError(reason, seconds) from None
+
+    def _compile(self, digest: bytes, wasm: bytes) -> Artifact | Refusal:
+        """Raises InfrastructureError."""
         try:
             with self.stage("compile"):
                 compiled = self.engine.compile(wasm, self.limits)
         except InvalidPluginError as error:
-            refusal = Refusal(str(error))
+            refusal = Refusal(str(error), error.kind)
             self.store.add_refusal(digest, self.engine.fingerprint, refusal)
             return refusal
         data = compress(compiled.artifact)
@@ -54,13 +77,17 @@ class Compiler:
         return artifact
 
     def compile_stored(self, wasm_sha256: bytes) -> Artifact | Refusal | None:
-        """Compile wasm that is in Postgres, unless its artifact is good already. Returns None if no plugin has it.
+        """Compile wasm that is in Postgres, unless its artifact is good already.
 
+        Returns None if no plugin has it, or if another request for it waits for its next try.
         Raises InfrastructureError.
         """
-        artifact = self.published(wasm_sha256)
+        with self.recorded_failures(wasm_sha256):
+            artifact = self.published(wasm_sha256)
         if artifact:
             return artifact
+        if self.store.awaits_try(wasm_sha256, self.engine.fingerprint):
+            return None
         with self.stage("fetch"):
             wasm = self.store.wasm([wasm_sha256]).get(wasm_sha256)
         return None if wasm is None else self.compile(wasm)
@@ -90,6 +117,15 @@ class Compiler:
         """
         return self.store.uncompiled(self.engine.fingerprint, self.signer.public_keys()[0])
 
+    def try_again(self, *, refused_for_cpu: bool) -> None:
+        """Let failed compiles begin with their first try, and forget refusals for CPU time if that is asked.
+
+        Raises InfrastructureError.
+        """
+        self.store.try_failed_again(self.engine.fingerprint)
+        if refused_for_cpu:
+            self.store.forget_refusals(self.engine.fingerprint, RefusalKind.CPU_SECONDS)
+
     def prune(self, days: int) -> int:
         """Delete artifacts older than `days` that are for other engines, or for wasm that no plugin has.
 
@@ -102,10 +138,21 @@ class Compiler:
             self.store.forget_artifacts(stale)
             pruned += len(stale)
         self.store.forget_stale_refusals(self.engine.fingerprint, days)
+        self.store.forget_stale_failures(days)
         return pruned
 
     def _is_good(self, artifact: Artifact) -> bool:
-        """Return True if a worker could fetch it from S3 and load it. Its signature must have been verified."""
+        """Return True if a worker could fetch it from S3 and load it. Its signature must have been verified.
+
+        Raises InfrastructureError.
+        """
+        try:
+            return self._loads(artifact)
+        except OSError as error:
+            raise InfrastructureError(f"cannot write a compiled plugin to a temporary file: {error.strerror}") from None
+
+    def _loads(self, artifact: Artifact) -> bool:
+        """Raises InfrastructureError and OSError."""
         with tempfile.NamedTemporaryFile(suffix=".cwasm") as file:
             try:
                 pieces = self.bucket.get(artifact)

@@ -21,7 +21,11 @@ class Recompilation:
 def recompile(
     compiler: Compiler, queue: CompileQueue, in_time: Callable[[], bool], sleep: Callable[[float], None] = time.sleep
 ) -> Recompilation:
-    """Request all compiles, and wait for them while `in_time` returns True. Raises InfrastructureError."""
+    """Request all compiles, failed ones first, and wait for them while `in_time` returns True.
+
+    Raises InfrastructureError.
+    """
+    compiler.try_again(refused_for_cpu=False)
     uncompiled = compiler.uncompiled()
     queue.ask(uncompiled)
     asked = left = len(uncompiled)

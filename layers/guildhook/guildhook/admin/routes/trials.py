@@ -155,6 +155,9 @@ def _problem_of(
             return ProblemError(
                 "unavailable", "the compiled plugin cannot be read; try again", operators_detail=operators_detail
             )
+        case TrialFailure.NOT_COMPILED if version.failure and not refusals:
+            detail = f"version {version.number} could not be compiled yet: {version.failure.reason}"
+            return ProblemError("unavailable", detail)
         case TrialFailure.NOT_COMPILED if not refusals:
             request.services.compile_queue.ask_versions([version.id])
             return ProblemError("compiling", f"version {version.number} is being compiled; try again in a few seconds")

@@ -100,6 +100,20 @@ def confirm_upload(
     return respond(views.version(request.version(plugin_id, number)))
 
 
+@endpoints.add("POST", "/{number}/try-again", "tryVersionAgain", Version, cost=UPLOAD_COST)
+def try_version_again(
+    request: CurrentRequest, guild_id: PathId, plugin_id: PathId, number: PathVersionNumber
+) -> Response[Any]:
+    """Check and compile a version again whose compiles failed through no fault of the plugin.
+
+    Nothing happens if no compile of the version has failed.
+    """
+    version = request.version(plugin_id, number)
+    if request.services.store.try_version_again(request.key(plugin_id), version.id):
+        request.services.compile_queue.ask_versions([version.id])
+    return respond(views.version(request.version(plugin_id, number)))
+
+
 def _limit_reached(request: AdminRequest, wasm_bytes: int) -> ProblemError:
     limit, held = request.services.guild_wasm_bytes, request.services.store.guild_wasm_bytes(request.guild.id)
     if held + wasm_bytes > limit:

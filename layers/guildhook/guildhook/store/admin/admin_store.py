@@ -192,6 +192,10 @@ class AdminStore(Session):
     def confirm_upload(self, key: PluginKey, number: int) -> None:
         self.write("confirm_upload", {**key.parameters(), "number": number})
 
+    def try_version_again(self, key: PluginKey, version_id: UUID) -> bool:
+        """Let the next request for the version begin with the first try. Returns False if no compile of it failed."""
+        return bool(self.write("try_version_again", {**key.parameters(), "version_id": version_id}))
+
     def delete_version(self, key: PluginKey, number: int, change: AuditedChange) -> bool:
         """Returns False if the version is gone or in use."""
         return self._did("delete_version", key, change, {"number": number})

@@ -8,6 +8,7 @@
 -- grant: SELECT ON plugin_versions
 -- grant: SELECT ON plugin_secrets
 -- grant: SELECT ON plugin_health
+-- grant: SELECT ON plugin_compile_failures
 SELECT json_build_object(
     'id', plugin.id,
     'guild_id', plugin.guild_id,
@@ -60,8 +61,14 @@ CROSS JOIN LATERAL (
             'created_by', version.created_by,
             'created_at', version.created_at,
             'updated_at', version.updated_at,
+            'failure', CASE WHEN failure.wasm_sha256 IS NOT NULL THEN json_build_object(
+                'reason', failure.reason,
+                'tries', failure.tries,
+                'tried_at', failure.tried_at,
+                'next_try_at', failure.next_try_at) END,
             'granted', plugin.permissions) AS described
         FROM plugin_versions AS version
+        LEFT JOIN plugin_compile_failures AS failure ON failure.wasm_sha256 = version.wasm_sha256
         WHERE version.plugin_id = plugin.id AND (version.id = plugin.live_version_id OR version.number = (
             SELECT max(number) FROM plugin_versions WHERE plugin_id = plugin.id))
     ) AS live_and_latest

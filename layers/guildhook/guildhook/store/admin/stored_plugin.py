@@ -22,6 +22,16 @@ class PluginKey:
         return {"guild_id": self.guild_id, "plugin_id": self.plugin_id}
 
 
+class StoredFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """The compiles of a version that failed through no fault of the plugin."""
+
+    reason: str
+    tries: int
+    tried_at: datetime
+    next_try_at: datetime | None
+    """None after the last try."""
+
+
 class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     number: int
@@ -41,6 +51,7 @@ class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     granted: Any
     """The plugin's permissions, as its row has them."""
+    failure: StoredFailure | None
 
 
 class StoredQuarantine(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
 -- The newest first. The objects are those of the statement `plugins`.
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_versions
+-- grant: SELECT ON plugin_compile_failures
 SELECT json_build_object(
     'id', version.id,
     'number', version.number,
@@ -20,9 +21,15 @@ SELECT json_build_object(
     'created_by', version.created_by,
     'created_at', version.created_at,
     'updated_at', version.updated_at,
+    'failure', CASE WHEN failure.wasm_sha256 IS NOT NULL THEN json_build_object(
+        'reason', failure.reason,
+        'tries', failure.tries,
+        'tried_at', failure.tried_at,
+        'next_try_at', failure.next_try_at) END,
     'granted', plugin.permissions)
 FROM plugin_versions AS version
 JOIN plugins AS plugin ON plugin.id = version.plugin_id
+LEFT JOIN plugin_compile_failures AS failure ON failure.wasm_sha256 = version.wasm_sha256
 WHERE plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id'
     AND (:'number'::integer IS NULL OR version.number = :'number')
     AND (:'version_id'::uuid IS NULL OR version.id = :'version_id')
@@ -72,6 +79,18 @@ UPDATE plugin_versions AS version
 SET state = 'uploaded', updated_at = now()
 FROM plugins AS plugin
 WHERE plugin.id = version.plugin_id AND version.number = :'number' AND version.state = 'expected'
+    AND plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id'
+RETURNING version.id;
+
+-- name: try_version_again
+-- grant: SELECT ON plugins
+-- grant: SELECT ON plugin_versions
+-- grant: SELECT, UPDATE (next_try_at, tries) ON plugin_compile_failures
+UPDATE plugin_compile_failures AS failure
+SET tries = 0, next_try_at = now()
+FROM plugin_versions AS version
+JOIN plugins AS plugin ON plugin.id = version.plugin_id
+WHERE version.wasm_sha256 = failure.wasm_sha256 AND version.id = :'version_id'
     AND plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id'
 RETURNING version.id;
 
@@ -125,7 +144,7 @@ SELECT jsonb_build_object(
         FROM plugin_artifacts AS artifact
         WHERE artifact.wasm_sha256 = version.wasm_sha256 AND artifact.signature IS NOT NULL),
     'refusals', (SELECT coalesce(jsonb_agg(refusal.reason ORDER BY refusal.engine), '[]')
-        FROM plugin_refusals AS refusal WHERE refusal.wasm_sha256 = version.wasm_sha256),
+        FROM plugin_refusals AS refusal WHERE refusal.wasm_sha256 = version.wasm_sha256 AND refusal.kind IS NOT NULL),
     'state', coalesce(state.entries, '{}'))
 FROM plugin_versions AS version
 JOIN plugins AS plugin ON plugin.id = version.plugin_id

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg.types.json import Json, Jsonb
 
-from guildhook.model import Artifact, MemoryType, Refusal
+from guildhook.model import Artifact, MemoryType, Refusal, RefusalKind
 from guildhook.store.compiling.version_check import UncheckedVersion, VersionFindings
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
@@ -44,11 +44,31 @@ class CompileStore(Session):
 
     def add_refusal(self, wasm_sha256: bytes, engine: str, refusal: Refusal) -> None:
         parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(refusal.reason)}
-        self.write("add_refusal", parameters)
+        self.write("add_refusal", {**parameters, "kind": refusal.kind})
+
+    def add_failure(self, wasm_sha256: bytes, engine: str, reason: str, pauses: Sequence[float]) -> float | None:
+        """Count a compile that failed through no fault of the plugin. `pauses` are those after each try but the last.
+
+        Returns the seconds until the next try, or None after the last one.
+        """
+        parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(reason)}
+        seconds: float | None = self.write("add_failure", {**parameters, "pauses": list(pauses)})[0][0]
+        return seconds
+
+    def awaits_try(self, wasm_sha256: bytes, engine: str) -> bool:
+        """Return whether a compile has failed and its next try is not due yet."""
+        return bool(self.repeatable("awaits_try", {"wasm_sha256": wasm_sha256, "engine": engine})[0][0])
+
+    def try_failed_again(self, engine: str) -> None:
+        """Let the next request for each wasm whose compile failed begin with its first try."""
+        self.write("try_failed_again", {"engine": engine})
+
+    def forget_refusals(self, engine: str, kind: RefusalKind) -> None:
+        self.write("forget_refusals", {"engine": engine, "kind": kind})
 
     def uncompiled(self, engine: str, public_key: bytes) -> list[bytes]:
         """Return the digests of the wasm of enabled plugins that was neither compiled for `engine` and signed with this
-        key, nor refused.
+        key, nor refused. Those whose compile has failed come first.
         """
         parameters = {"engine": engine, "public_key": public_key}
         return [digest for (digest,) in self.repeatable("uncompiled", parameters)]
@@ -67,10 +87,14 @@ class CompileStore(Session):
         """Delete refusals that are stale in the sense of `stale_artifacts`."""
         self.write("forget_stale_refusals", {"engine": engine, "days": days})
 
+    def forget_stale_failures(self, days: int) -> None:
+        """Delete failed compiles, older than `days`, of wasm that no plugin has."""
+        self.write("forget_stale_failures", {"days": days})
+
     def begin(self, version_id: UUID, *, stored: bool) -> UncheckedVersion | None:
         """Move a version to `checking`, unless it is further. Returns None if no such version is unfinished.
 
-        With `stored`, only a version whose wasm is in Postgres is found.
+        With `stored`, only a version is found whose wasm is in Postgres, or was once found in the bucket.
         """
         for found_id, state, wasm_sha256, wasm_bytes, wasm in self.repeatable(
             "begin", {"id": version_id, "stored": stored}

@@ -5,7 +5,8 @@
 -- grant: SELECT, UPDATE (state, updated_at) ON plugin_versions
 UPDATE plugin_versions
 SET state = CASE state WHEN 'compiling' THEN state ELSE 'checking' END, updated_at = now()
-WHERE id = :'id' AND state NOT IN ('ready', 'refused') AND (wasm_blob IS NOT NULL OR NOT :'stored')
+WHERE id = :'id' AND state NOT IN ('ready', 'refused') 
+    AND (wasm_blob IS NOT NULL OR state = 'checking' OR NOT :'stored')
 RETURNING id, state, wasm_sha256, wasm_bytes, wasm_blob;
 
 -- name: accept

@@ -8,12 +8,14 @@ from uuid import UUID
 from guildhook.model import (
     Artifact,
     Causality,
+    FailedCompile,
     InstalledPlugin,
     MemoryType,
     OutgoingIntent,
     PluginHealth,
     PluginState,
     Refusal,
+    RefusalKind,
     SendMessage,
     SpentBudget,
 )
@@ -86,7 +88,7 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
         if isinstance(permissions, list)
         else frozenset(),
         wasm_sha256=wasm_sha256,
-        compiled=_compiled(wasm_sha256, engine, item["artifact"], item["refusal"]),
+        compiled=_compiled(wasm_sha256, engine, item["artifact"], item["refusal"], item["failure"]),
         bot_messages=item["bot_messages"],
         state=PluginState(**item["state"]) if item["state"] else PluginState(),
         health=PluginHealth(**item["health"]) if item["health"] else PluginHealth(),
@@ -98,8 +100,12 @@ def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
 
 
 def _compiled(
-    wasm_sha256: bytes, engine: str, artifact: Mapping[str, Any] | None, refusal: str | None
-) -> Artifact | Refusal | None:
+    wasm_sha256: bytes,
+    engine: str,
+    artifact: Mapping[str, Any] | None,
+    refusal: Mapping[str, Any] | None,
+    failure: Mapping[str, Any] | None,
+) -> Artifact | Refusal | FailedCompile | None:
     if artifact:
         return Artifact(
             wasm_sha256=wasm_sha256,
@@ -111,7 +117,9 @@ def _compiled(
             memories=tuple(MemoryType(*pages) for pages in artifact["memories"]),
             signature=bytes.fromhex(artifact["signature"]),
         )
-    return None if refusal is None else Refusal(refusal)
+    if refusal:
+        return Refusal(refusal["reason"], RefusalKind(refusal["kind"]))
+    return FailedCompile(**failure) if failure else None
 
 
 def _recorded_run(item: Mapping[str, Any]) -> RecordedRun:

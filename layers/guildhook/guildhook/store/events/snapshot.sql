@@ -8,6 +8,7 @@
 -- grant: SELECT ON plugin_secrets
 -- grant: SELECT ON plugin_artifacts
 -- grant: SELECT ON plugin_refusals
+-- grant: SELECT ON plugin_compile_failures
 -- grant: SELECT ON plugin_runs
 -- grant: SELECT ON plugin_shadow_runs
 -- grant: SELECT ON plugin_intents
@@ -37,7 +38,12 @@ SELECT
             'object_size', artifact.object_bytes,
             'memories', artifact.memories,
             'signature', encode(artifact.signature, 'hex')) END,
-        'refusal', refusal.reason,
+        'refusal', CASE WHEN refusal.kind IS NOT NULL THEN jsonb_build_object(
+            'reason', refusal.reason, 'kind', refusal.kind) END,
+        'failure', CASE WHEN failure.wasm_sha256 IS NOT NULL THEN jsonb_build_object(
+            'reason', failure.reason,
+            'due', coalesce(failure.next_try_at <= now(), FALSE),
+            'given_up', failure.next_try_at IS NULL) END,
         'state', CASE WHEN state.plugin_id IS NOT NULL THEN jsonb_build_object(
             'version', state.version, 'entries', state.entries) END,
         'health', CASE WHEN health.plugin_id IS NOT NULL THEN jsonb_build_object(
@@ -62,6 +68,8 @@ SELECT
         ON artifact.wasm_sha256 = running.wasm_sha256 AND artifact.engine = :'engine'
      LEFT JOIN plugin_refusals AS refusal
         ON refusal.wasm_sha256 = running.wasm_sha256 AND refusal.engine = :'engine'
+     LEFT JOIN plugin_compile_failures AS failure
+        ON failure.wasm_sha256 = running.wasm_sha256 AND failure.engine = :'engine'
      LEFT JOIN plugin_state AS state ON state.plugin_id = plugin.id
      LEFT JOIN plugin_health AS health
         ON health.plugin_id = plugin.id AND health.wasm_sha256 = running.wasm_sha256 AND NOT running.shadow

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
 from guildhook.store.time_limits import TimeLimits
@@ -43,10 +41,12 @@ class UpkeepStore(Session):
         """Delete versions whose file never came."""
         return len(self.write("forget_abandoned", {"hours": older_than_hours, "limit": limit}))
 
-    def refuse_stuck(self, older_than_minutes: int, reason: str, limit: int) -> list[tuple[UUID, UUID]]:
-        """Refuse versions whose check began so long ago and has not ended. Returns the ids of version and plugin."""
-        parameters = {"minutes": older_than_minutes, "reasons": Jsonb([reason]), "limit": limit}
-        return self.write("refuse_stuck", parameters)
+    def give_up_stuck(self, older_than_minutes: int, reason: str, limit: int) -> list[tuple[UUID, UUID]]:
+        """Record that no further try is awaited of versions whose check began so long ago and has not ended.
+
+        Returns the ids of version and plugin.
+        """
+        return self.write("give_up_stuck", {"minutes": older_than_minutes, "reason": reason, "limit": limit})
 
     def adopt(self, limit: int) -> list[UUID]:
         """Make live versions of wasm that was written into `plugins` directly. Returns their ids, to be checked."""

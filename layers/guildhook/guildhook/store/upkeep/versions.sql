@@ -13,20 +13,27 @@ WITH abandoned AS MATERIALIZED (
 )
 DELETE FROM plugin_versions AS version USING abandoned WHERE version.id = abandoned.id RETURNING version.id;
 
--- name: refuse_stuck
--- grant: SELECT, UPDATE (state, reasons, wasm_blob, updated_at) ON plugin_versions
+-- name: give_up_stuck
+-- Neither the request for the version nor a record of its failure is left. The version stays as it is, since nothing is
+-- known against it: an admin can let it be tried again.
+-- grant: SELECT, UPDATE (updated_at) ON plugin_versions
+-- grant: SELECT, INSERT, UPDATE (next_try_at) ON plugin_compile_failures
 WITH stuck AS MATERIALIZED (
-    SELECT id FROM plugin_versions
+    SELECT version.id, version.plugin_id, version.wasm_sha256 FROM plugin_versions AS version
     WHERE state IN ('checking', 'compiling') AND updated_at < now() - make_interval(mins => :'minutes')
+        AND NOT EXISTS (
+            SELECT FROM plugin_compile_failures AS failure
+            WHERE failure.wasm_sha256 = version.wasm_sha256
+                AND (failure.next_try_at IS NULL OR failure.next_try_at > now() - make_interval(mins => :'minutes')))
     ORDER BY updated_at
     LIMIT :'limit'
     FOR UPDATE SKIP LOCKED
+), given_up AS (
+    INSERT INTO plugin_compile_failures (wasm_sha256, engine, tries, reason)
+    SELECT DISTINCT wasm_sha256, '', 0, :'reason' FROM stuck
+    ON CONFLICT (wasm_sha256) DO UPDATE SET next_try_at = NULL
 )
-UPDATE plugin_versions AS version
-SET state = 'refused', updated_at = now(), reasons = :'reasons', wasm_blob = NULL
-FROM stuck
-WHERE version.id = stuck.id
-RETURNING version.id, version.plugin_id;
+SELECT id, plugin_id FROM stuck;
 
 -- name: adopt
 -- Makes a live version of wasm that was written into plugins directly. If an admin makes a version of the same plugin
