@@ -188,7 +188,7 @@ def test_a_version_that_goes_live_is_not_deleted(migrated_database, database, ke
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
     with psycopg.connect(migrated_database) as other, ThreadPoolExecutor(1) as pool:
         parameters = {**key.parameters(), **CHANGE.parameters(), "revision": 1, "version_id": version_id}
-        more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None}
+        more = {"permissions": psycopg.types.json.Jsonb([]), "settings": None, "settings_number": None}
         assert other.execute(AdminStore.statements["go_live"].query, {**parameters, **more}).fetchall()
         future = pool.submit(delete)
         while not future.done() and database.execute(waiting).fetchone() == (0,):
