@@ -36,7 +36,7 @@ def announce_wasm(system: Stack, wasm: bytes, plugin_id: UUID | None = None) -> 
 
 
 def upload(system: Stack, version_id: UUID, file: bytes) -> None:
-    """Upload with the form from the answer to the announcement. moto does not check the conditions of the form."""
+    """Upload with the form from the answer to the announcement, whose conditions the bucket checks."""
     form = Uploads(system.aws.access, system.bucket).form(version_id, sha256(file).digest(), len(file))
     with urllib3.PoolManager() as http:
         answer = http.request("POST", form.url, fields={**form.fields, "file": ("plugin.wasm", file)})

@@ -37,7 +37,7 @@ _TOLERANCE = timedelta(minutes=15)
 _LARGEST_BODY_BYTES = 128 * 1024**2
 _LARGEST_UNSIZED_BODY_BYTES = 8 * 1024**2
 """The limit for a body whose digest is not in a header: those of all services but S3."""
-_LARGEST_FORM_BYTES = 48 * 1024**2
+_LARGEST_FORM_BYTES = 64 * 1024**2
 _LARGEST_FIELDS_BYTES = 64 * 1024
 _MOST_PARTS = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
