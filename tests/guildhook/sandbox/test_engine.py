@@ -99,9 +99,9 @@ def test_the_epoch_thread_ends_with_its_engine():
 def test_a_file_that_cannot_be_mapped_is_a_fault_of_the_infrastructure(tmp_path, engine):
     artifact = tmp_path / "artifact"
     # The memory's image makes the file larger than the room that is left.
-    sparse = '(core module (memory 1000) (data (i32.const 0) "a") (data (i32.const 50_000_000) "a"))'
+    sparse = '(core module (memory 100) (data (i32.const 0) "a") (data (i32.const 6_000_000) "a"))'
     artifact.write_bytes(engine.compile_here(wat.plugin(wat.on_message(""), lowered=sparse)))
-    with little_memory(20), pytest.raises(InfrastructureError, match=f"cannot map {artifact}: Cannot allocate memory"):
+    with little_memory(3), pytest.raises(InfrastructureError, match=f"cannot map {artifact}: Cannot allocate memory"):
         engine.load(artifact, ())
 
 

@@ -52,7 +52,9 @@ class CompileStore(Session):
         Returns the seconds until the next try, or None after the last one.
         """
         parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(reason)}
-        seconds: float | None = self.write("add_failure", {**parameters, "pauses": list(pauses)})[0][0]
+        seconds: float | None = self.write("add_failure", {**parameters, "pauses": [float(pause) for pause in pauses]})[
+            0
+        ][0]
         return seconds
 
     def awaits_try(self, wasm_sha256: bytes, engine: str) -> bool:
