@@ -8,13 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+import samples
 import wat
 from guildhook.errors import UnknownEventError
 from guildhook.model import Refusal, RefusalKind
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
 from guildhook_local.function import LambdaContext, created_function
-from guildhook_local.stack import COMPILE_PLUGIN
+from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE
 from http_server import Answer, http_server
 from samples import failed_records, resource_request, sqs_event
 from versions import announce_wasm, upload
@@ -348,3 +349,30 @@ def test_recompiling_includes_what_an_old_version_refused_and_on_request_what_wa
     assert system.compile_handler({"action": "recompile", "refused_for_cpu": True}, CONTEXT) == {"asked": 1}
     drain(system)
     assert compiled(query) == {digest(wat.SILENT), digest(wat.TRAPS)}
+
+
+def outcomes(query):
+    return query("SELECT outcome, detail FROM plugin_runs"), query("SELECT * FROM plugin_health")
+
+
+def test_messages_wait_for_a_plugin_that_cannot_be_compiled_and_nothing_is_counted_against_it(
+    system, query, broken_child, monkeypatch
+):
+    guild = system.add_guild()
+    system.install(guild, "plugin", wat.ECHOES_TO_LOG)
+    messages = sqs_event(*[samples.event(guild.id, guild.channel_id) for _ in range(4)])
+    assert len(failed_records(system.handler(messages, CONTEXT))) == 4
+    assert outcomes(query) == ([], [])
+    # After the last try a message does not wait any more.
+    store = CompileStore(system.database)
+    store.add_failure(digest(wat.ECHOES_TO_LOG), Engine().fingerprint, "the machine was busy", [])
+    store.close()
+    assert failed_records(system.handler(messages, CONTEXT)) == []
+    runs, health = outcomes(query)
+    detail = "it could not be compiled yet: the compile process ended with signal 9 (Killed)"
+    assert (runs, health) == ([("internal", detail)] * 4, [])
+    monkeypatch.undo()
+    later = sqs_event(samples.event(guild.id, guild.channel_id))
+    with created_function(ON_MESSAGE, system.environment) as on_message:
+        assert failed_records(on_message(later, CONTEXT)) == []
+    assert ("ok", "") in outcomes(query)[0]

@@ -16,7 +16,7 @@ from guildhook.events.checks import (
     reason_not_taken,
     reason_not_to_run,
 )
-from guildhook.model import Causality, Outcome, PluginHealth, Refusal
+from guildhook.model import Causality, FailedCompile, Outcome, PluginHealth, Refusal
 from guildhook.modules import UnavailableModule
 from samples import MESSAGE, installed_plugin
 
@@ -33,8 +33,17 @@ RUNNABLE = RunFacts(
     written_bytes=MOST_WRITTEN_BYTES - 1,
     seconds_left=0,
 )
+NOT_COMPILED = UnavailableModule("the machine is busy", not_compiled=True)
+GIVEN_UP = replace(PLUGIN, compiled=FailedCompile("the machine was busy", due=False, given_up=True))
+TRIED_AGAIN = replace(PLUGIN, compiled=FailedCompile("the machine was busy", due=False, given_up=False))
 HINDRANCES = [
     ({"module": UnavailableModule("S3 is away")}, Postponed("S3 is away")),
+    ({"module": NOT_COMPILED, "plugin": TRIED_AGAIN}, Postponed("the machine is busy")),
+    ({"module": UnavailableModule("there was no time"), "plugin": GIVEN_UP}, Postponed("there was no time")),
+    (
+        {"module": NOT_COMPILED, "plugin": GIVEN_UP},
+        Unrunnable(Outcome.INTERNAL, "it could not be compiled yet: the machine is busy"),
+    ),
     ({"seconds_left": -0.001}, Postponed("no time was left to run all of its plugins")),
     ({"written_bytes": MOST_WRITTEN_BYTES}, Postponed("its batch had enough to write down")),
     ({"over_budget": "its plugins sent too much"}, OverBudget("its plugins sent too much")),

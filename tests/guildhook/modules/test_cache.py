@@ -16,7 +16,7 @@ import wat
 from artifacts import PUBLIC_KEYS, SIGNER, compiled, signed_off
 from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
-from guildhook.model import Artifact, Refusal
+from guildhook.model import Artifact, FailedCompile, Refusal
 from guildhook.modules import (
     ArtifactBucket,
     ArtifactSigner,
@@ -284,6 +284,35 @@ def test_a_refusal_to_compile_is_remembered(cache):
     assert "not a WebAssembly component" in refusal.reason
     assert modules.find([NeededModule(digest(b"garbage"), None)], IN_TIME) == {digest(b"garbage"): refusal}
     assert modules.take_events() == {CacheEvent.REFUSED: 2}
+
+
+def test_a_compile_that_fails_through_no_fault_of_the_plugin_rests_and_is_no_refusal(cache, asked, monkeypatch):
+    modules, failed = cache(), digest(wat.SILENT)
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    unavailable = UnavailableModule("cannot run the compile process: No such file or directory", not_compiled=True)
+    assert compile_here(modules, wat.SILENT) == {failed: unavailable}
+    monkeypatch.undo()
+    # It is not tried again at once, although it would succeed now.
+    assert compile_here(modules, wat.SILENT) == {failed: unavailable}
+    assert modules.find([NeededModule(failed, None)]) == {}
+
+
+def test_a_compile_that_has_rested_is_tried_again(cache, monkeypatch):
+    monkeypatch.setattr("guildhook.modules.cache._FIRST_REST_SECONDS", 0)
+    modules = cache()
+    with monkeypatch.context() as broken:
+        broken.setattr("sys.executable", "/no/such/python")
+        compile_here(modules, wat.SILENT)
+    (module,) = compile_here(modules, wat.SILENT).values()
+    assert isinstance(module, LoadedModule)
+
+
+@pytest.mark.parametrize(("due", "given_up", "asks"), [(False, False, 0), (False, True, 0), (True, False, 1)])
+def test_the_compile_function_is_asked_only_if_no_other_request_is_on_its_way(cache, asked, due, given_up, asks):
+    needed = NeededModule(digest(wat.SILENT), FailedCompile("the machine was busy", due, given_up))
+    (module,) = cache().compile([needed], lambda _: {needed.wasm_sha256: wat.SILENT}, IN_TIME).values()
+    assert isinstance(module, LoadedModule)
+    assert len(asked) == asks
 
 
 def test_a_refusal_that_postgres_has_is_taken_as_it_is(cache):

@@ -219,3 +219,27 @@ def test_a_version_that_is_deleted_is_gone(admin, client, path, plugin):
     assert client.delete(f"{path}/versions/{number}").kind == "not-found"
     for wrong in ("0", "-1", "x", "1.0", "99999999999"):
         assert client.get(f"{path}/versions/{wrong}").kind == "not-found", wrong
+
+
+def test_a_version_that_could_not_be_compiled_yet_says_so_and_is_tried_again_on_request(admin, client, path, system):
+    version = client.post(f"{path}/versions", ASKED).ok(201)["version"]
+    admin.execute(
+        "UPDATE plugin_versions SET state = 'compiling', wasm_blob = %s WHERE id = %s", wat.SILENT, version["id"]
+    )
+    assert client.ask("POST", f"{path}/versions/1/try-again").ok()["failure"] is None
+    admin.execute(
+        "INSERT INTO plugin_compile_failures (wasm_sha256, engine, tries, reason)"
+        " VALUES (%s, '', 8, 'the disk is full')",
+        bytes.fromhex(DIGEST),
+    )
+    failure = client.get(f"{path}/versions/1").ok()["failure"]
+    assert (failure["reason"], failure["tries"], failure["next_try_at"]) == ("the disk is full", 8, None)
+    assert client.get(path).ok()["latest"]["failure"] == failure
+    again = client.ask("POST", f"{path}/versions/1/try-again").ok()["failure"]
+    assert again["tries"] == 0
+    assert again["next_try_at"] is not None
+    while system.compile_mapping.poll():
+        pass
+    ready = client.get(f"{path}/versions/1").ok()
+    assert (ready["state"], ready["failure"]) == ("ready", None)
+    assert client.ask("POST", f"{path}/versions/2/try-again").kind == "not-found"
