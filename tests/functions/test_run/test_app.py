@@ -26,6 +26,7 @@ from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
 from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.stack import TEST_RUN
 from project import ROOT
+from resource_limits import little_memory
 from samples import CHANNEL, MESSAGE, TIME, FixedKeys, event, limits
 
 CONTEXT = LambdaContext("test_run", "request", deadline=time.monotonic() + 3_600)
@@ -231,6 +232,17 @@ def test_bytes_that_postgres_does_not_vouch_for_are_not_run(system):
     assert trials.run(request(artifact)).failure is TrialFailure.NOT_COMPILED
     s3.delete_object(Bucket=system.bucket, Key=item["Key"])
     assert trials.run(request(artifact)).failure is TrialFailure.NOT_COMPILED
+
+
+def test_a_machine_without_memory_for_the_run_is_no_failure_of_the_plugin(shared_system, compile_):
+    artifact = compile_(wat.SILENT)
+    with created_function(TEST_RUN, shared_system.environment) as handler:
+        assert msgspec.convert(handler(msgspec.to_builtins(request(artifact)), CONTEXT), TrialResult).result
+        with little_memory(200):
+            answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)
+    trial = msgspec.convert(answer, TrialResult)
+    assert trial.failure is TrialFailure.UNAVAILABLE
+    assert "Cannot allocate memory" in trial.detail
 
 
 def test_a_bucket_that_does_not_answer_is_said(shared_system, compile_):

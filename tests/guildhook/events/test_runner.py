@@ -9,6 +9,7 @@ from guildhook.events.checks import Postponed
 from guildhook.model import Outcome, PluginHealth, PluginState, SpentBudget
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.store.events import DelayedMessage
+from resource_limits import little_memory
 from samples import FixedKeys, NoKeys, installed_plugin, limits, new_message, plugin_with_secret, shadow_of
 
 
@@ -27,6 +28,17 @@ def test_each_plugin_is_run_for_each_message_and_a_failure_stops_nobody(create_r
     attempt = create_runner(*plugins).run(due, modules)
     assert outcomes(attempt) == [Outcome.TRAP, Outcome.OK, Outcome.INVALID] * 2
     assert attempt.postponed == {m.id: Postponed("it is not compiled") for m, _ in due}
+
+
+def test_a_message_comes_back_if_the_machine_has_no_memory_for_its_run(create_runner, modules):
+    plugin, message = installed_plugin(b"sends"), new_message()
+    runner = create_runner(plugin)
+    # wasmtime reserves 4 GiB of address space for a memory.
+    with little_memory(200):
+        attempt = runner.run([(message, plugin)], modules)
+    assert attempt.record().empty
+    reason = "a plugin cannot run on this machine now: Cannot allocate memory"
+    assert attempt.postponed == {message.id: Postponed(reason)}
 
 
 def test_no_run_starts_without_time(create_runner, modules):

@@ -72,7 +72,7 @@ class Shadows:
                 module for module in needed if isinstance(found.get(module.wasm_sha256, _UNCOMPILED), UnavailableModule)
             ]
             self._resting |= dict.fromkeys(missing, now + _REST_SECONDS)
-            if uncompiled := [module.wasm_sha256 for module in missing if module.wasm_sha256 not in found]:
+            if uncompiled := [module for module in missing if module.wasm_sha256 not in found]:
                 self._modules.ask(uncompiled)
             handling.modules |= found
             self._run(handling, runs := UnrecordedRuns(), late)

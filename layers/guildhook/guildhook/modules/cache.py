@@ -176,7 +176,7 @@ class ModuleCache(Generic[Module]):
         if its compile would start after `latest_start`, a time of time.monotonic(), or if its compile fails through no
         fault of the plugin. It is then not compiled again for a while, which doubles each time.
         """
-        self.ask([module.wasm_sha256 for module in needed if _to_be_asked(module)])
+        self.ask(needed)
         wasm_sha256 = [module.wasm_sha256 for module in needed]
         wasm = fetch_wasm(wasm_sha256)
         modules: dict[bytes, Module | Refusal | UnavailableModule] = {}
@@ -189,8 +189,9 @@ class ModuleCache(Generic[Module]):
                 modules[digest] = self._compiled(digest, wasm[digest], latest_start)
         return modules
 
-    def ask(self, wasm_sha256: Sequence[bytes]) -> None:
-        """Ask the compile function to compile these; a failure to ask is logged."""
+    def ask(self, needed: Sequence[NeededModule]) -> None:
+        """Ask the compile function to compile these, unless it is asked already; a failure to ask is logged."""
+        wasm_sha256 = [module.wasm_sha256 for module in needed if _to_be_asked(module)]
         if not wasm_sha256:
             return
         try:
