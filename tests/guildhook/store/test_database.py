@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
+from botocore.config import Config
 
 from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
@@ -41,7 +42,7 @@ def time_stands_still(monkeypatch):
 def test_a_token_equals_that_of_botocores_client(environment, time_stands_still, session_token, url, host, port, user):
     if session_token:
         environment["AWS_SESSION_TOKEN"] = session_token
-    rds = AwsAccess(environment).client("rds", None)
+    rds = AwsAccess(environment).client("rds", Config())
     token = IamTokens(AwsAccess(environment), url).current().password
     assert token == rds.generate_db_auth_token(host, port, user)
     query = parse_qs(token.partition("?")[2])

@@ -555,7 +555,7 @@ def test_a_role_that_somebody_else_created_keeps_its_limits_and_is_named(role, o
     assert limits(owner, role) == ("0", "0", "0", "0")
     assert limits_log() == [f"time limits are not set: the migrating role may not alter the role {role}"]
     with closing(CompileStore(Database(make_conninfo(owner, user=role)))) as store:
-        assert store.uncompiled("engine") == []
+        assert store.uncompiled("engine", bytes(32)) == []
 
 
 def test_a_role_that_logs_in_by_iam_has_its_limits_from_its_creation(role, owner, rds_iam, running, limits_log):
