@@ -42,9 +42,9 @@ from guildhook.versions.recompilation import recompile
 _KEEP_DAYS = 30
 # The parts of the function's time that are kept for its report, and for the answer to CloudFormation.
 _REPORT_MILLISECONDS = 5_000
-_ANSWER_MILLISECONDS = 20_000
+_ANSWER_MILLISECONDS = 40_000
 # Compiles are not waited for in this part, so that the last statement has its time too.
-_FINISH_MILLISECONDS = 40_000
+_FINISH_MILLISECONDS = 60_000
 
 
 def create(environment: Mapping[str, str]) -> Function:

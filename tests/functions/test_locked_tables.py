@@ -117,7 +117,7 @@ def test_cloudformation_is_told_in_time_that_a_recompilation_failed(system, guil
         handler({"action": "recompile"}, left(60))
         with locked(system, "plugins"):
             # All but 0.5 s of it are kept for the answer.
-            handler(resource_request(server.url, "Custom::Recompilation"), left(20.5))
+            handler(resource_request(server.url, "Custom::Recompilation"), left(40.5))
         (upload,) = server.uploads
     answer = json.loads(upload.body)
     assert answer["Status"] == "FAILED"

@@ -152,7 +152,7 @@ def test_a_deploy_is_told_that_everything_is_compiled(system):
 
 def test_a_deploy_does_not_wait_past_the_functions_time(system, query):
     install(system, wat.SILENT, wat.logs("one"), b"garbage")
-    answer = provide(system.compile_handler, seconds=30)
+    answer = provide(system.compile_handler, seconds=50)
     assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Asked": 3, "Left": 3})
     # The plugin is compiled nevertheless.
     drain(system)
