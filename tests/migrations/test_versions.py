@@ -72,6 +72,7 @@ VALUES: dict[str, Any] = {
 """The value of a column of this name, in every table; other columns get a value of their type."""
 BY_TABLE = {
     ("plugin_refusals", "reason"): "it is bad",
+    ("plugin_compile_failures", "reason"): "the machine is busy",
     ("plugin_refusals", "wasm_sha256"): b"\2" * 32,
     ("plugin_versions", "state"): "ready",
     # A trigger has made the first from the row of the plugin.
@@ -269,7 +270,7 @@ def test_a_guild_that_the_chat_server_deletes_takes_everything_along(migrated_da
     # These rows remain: those of wasm, which other guilds may have; those that the sweep deletes later, namely the last
     # minute of a guild and a person and the audit log; and the one switch of a guild, which names nobody.
     assert left == {
-        *("plugin_artifacts", "plugin_refusals"),
+        *("plugin_artifacts", "plugin_refusals", "plugin_compile_failures"),
         *("guild_budgets", "admin_requests", "plugin_audit"),
         "guild_settings",
     }

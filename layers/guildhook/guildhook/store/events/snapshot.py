@@ -15,7 +15,6 @@ from guildhook.model import (
     PluginHealth,
     PluginState,
     Refusal,
-    RefusalKind,
     SendMessage,
     SpentBudget,
 )
@@ -103,7 +102,7 @@ def _compiled(
     wasm_sha256: bytes,
     engine: str,
     artifact: Mapping[str, Any] | None,
-    refusal: Mapping[str, Any] | None,
+    refusal: str | None,
     failure: Mapping[str, Any] | None,
 ) -> Artifact | Refusal | FailedCompile | None:
     if artifact:
@@ -117,8 +116,8 @@ def _compiled(
             memories=tuple(MemoryType(*pages) for pages in artifact["memories"]),
             signature=bytes.fromhex(artifact["signature"]),
         )
-    if refusal:
-        return Refusal(refusal["reason"], RefusalKind(refusal["kind"]))
+    if refusal is not None:
+        return Refusal(refusal)
     return FailedCompile(**failure) if failure else None
 
 

@@ -38,8 +38,7 @@ SELECT
             'object_size', artifact.object_bytes,
             'memories', artifact.memories,
             'signature', encode(artifact.signature, 'hex')) END,
-        'refusal', CASE WHEN refusal.kind IS NOT NULL THEN jsonb_build_object(
-            'reason', refusal.reason, 'kind', refusal.kind) END,
+        'refusal', CASE WHEN refusal.kind IS NOT NULL THEN refusal.reason END,
         'failure', CASE WHEN failure.wasm_sha256 IS NOT NULL THEN jsonb_build_object(
             'reason', failure.reason,
             'due', coalesce(failure.next_try_at <= now(), FALSE),
