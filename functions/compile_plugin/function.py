@@ -135,14 +135,15 @@ class CompilePlugin:
         except (InfrastructureError, ValueError) as error:
             extra = {"event_id": record.message_id, "reason": str(error)}
             logger.error("record failed", extra=extra)  # noqa: TRY400 - one line says it all
-            self._postpone(record, error)
+            if isinstance(error, InfrastructureError):
+                self._postpone(record, error)
             raise
         except Exception:
             # Powertools logs no error that it catches.
             logger.exception("record failed", extra={"event_id": record.message_id})
             raise
 
-    def _postpone(self, record: SQSRecord, error: Exception) -> None:
+    def _postpone(self, record: SQSRecord, error: InfrastructureError) -> None:
         """Let the record come back when its next try is due, instead of after the queue's visibility timeout."""
         pauses = self._compiler.pauses
         received = int(record.attributes.approximate_receive_count)
