@@ -10,7 +10,7 @@ from urllib3 import encode_multipart_formdata
 from guildhook_local.guard import GuardedRequest
 from guildhook_local.signatures import KeyPair, SignedByKey
 
-KEYS = KeyPair()
+KEYS = KeyPair("AKIDEXAMPLE")
 ENDPOINT = "http://127.0.0.1:4566"
 
 
