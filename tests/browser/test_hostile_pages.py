@@ -4,6 +4,7 @@ import json
 from uuid import uuid4
 
 import pytest
+from playwright.sync_api import expect
 
 from browser.browsing import chromium, enter
 from guildhook_local.chat_page import BUILT_PAGE
@@ -154,7 +155,7 @@ def test_the_printed_link_opens_both_pages_and_leaves_no_secret_in_the_address(b
         page.goto(served.admin_link)
         assert page.url == f"{served.admin_url}/"
         page.goto(served.chat_url)
-        assert page.get_by_role("log").is_visible()
+        expect(page.get_by_role("log")).to_be_visible()
         (cookie,) = context.cookies()
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         assert page.evaluate("document.cookie") == ""

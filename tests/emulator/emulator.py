@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,10 +33,17 @@ class Emulator:
     _http: urllib3.PoolManager
     _url: str
     _log: Path
+    _process: subprocess.Popen[bytes]
 
     def invoke(self, event: object) -> bytes:
         """The result for the caller of the function."""
         return self._http.request("POST", self._url, body=json.dumps(event), retries=_START).data
+
+    def freeze_function(self) -> None:
+        """Stop the function's process, which then exceeds its time."""
+        for children in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGSTOP)
 
     def log(self) -> str:
         """The output of the function and the emulator."""
@@ -76,7 +84,7 @@ def emulated(
         ) as process,
     ):
         try:
-            yield Emulator(http, f"http://{here}/2015-03-31/functions/function/invocations", log)
+            yield Emulator(http, f"http://{here}/2015-03-31/functions/function/invocations", log, process)
         finally:
             # It ends the function's process as well.
             process.terminate()

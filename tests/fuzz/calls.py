@@ -20,6 +20,8 @@ from fuzz.host_wat import DELETE_STATE, GET_SETTINGS, GET_STATE, LOG, SEND, SET_
 from guildhook.model import HostFunctionCall, Outcome, Permission, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import Limits
 from guildhook.sandbox.host_functions import _refuse_send
+from guildhook.uuids import canonical_spelling
+from guildhook.whole_numbers import with_whole_numbers
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, limits
 
 T = TypeVar("T")
@@ -250,20 +252,22 @@ class _Model:
         else:
             assert call.name == GET_SETTINGS.name
             self._count("settings.get", 0)
-            answer = json.dumps(self.program.settings, ensure_ascii=False, separators=(",", ":")).encode()
+            whole = with_whole_numbers(self.program.settings)
+            answer = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
             self._pass(len(answer))
             self._store(call.arguments[-1], answer)
 
     def _send(self, channel: bytes, content: bytes) -> tuple[bool, bytes]:
         text = content[: 4 * (self.program.limits.content_chars + 1)].decode(errors="ignore")
         # The model takes the reason from the host. check_result finds a wrong message that the host let pass.
-        refusal = _refuse_send(self._host_calls(), channel.decode(), text)
+        channel_id = canonical_spelling(channel.decode()) or ""
+        refusal = _refuse_send(self._host_calls(), channel_id, text)
         if refusal:
             self._refuse(refusal)
             return True, refusal.encode()
         position = len(self.intents)
         key = idempotency_key(MESSAGE.id, PLUGIN_ID, position)
-        self.intents.append(SendMessage(key, position, channel.decode().lower(), text))
+        self.intents.append(SendMessage(key, position, channel_id, text))
         return False, key.encode()
 
     def _set(self, key: str, value: str) -> str | None:

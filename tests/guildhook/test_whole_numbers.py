@@ -10,5 +10,10 @@ def test_every_number_without_a_fraction_is_an_integer():
     )
 
 
+def test_numbers_that_fit_into_no_integer_of_64_bits_stay():
+    value = [2.0**62, -(2.0**63), 2.0**63, 1e308, -1e19]
+    assert json.dumps(with_whole_numbers(value)) == json.dumps([2**62, -(2**63), 2.0**63, 1e308, -1e19])
+
+
 def test_numbers_that_are_not_finite_stay():
     assert with_whole_numbers([float("inf")]) == [float("inf")]

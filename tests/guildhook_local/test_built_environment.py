@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_work_is_named_in_one_line(tmp_path):
     odd = tmp_path / "\udcff"
     odd.mkdir()
     status, out, err = guildhook({**os.environ, "TMPDIR": str(odd)}, "run", PING)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert err == "guildhook: TMPDIR is not UTF-8, which wasmtime needs; set TMPDIR to another folder\n"
 
 

@@ -51,14 +51,22 @@ def test_a_new_file_is_not_there_at_all_if_there_is_no_room(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o666])
-def test_a_new_file_has_the_wanted_mode_less_the_umask(tmp_path, mode):
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o640), (True, 0o600)])
+def test_a_new_file_has_the_usual_mode_or_is_private(tmp_path, private, mode):
     umask = os.umask(0o027)
     try:
-        replace_file(tmp_path / "file", NEW, new_mode=mode)
+        replace_file(tmp_path / "file", NEW, private=private)
     finally:
         os.umask(umask)
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode & ~0o027
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_a_private_file_is_private_even_if_the_old_one_was_not(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o644)
+    replace_file(tmp_path / "file", NEW, private=True)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+    assert (tmp_path / "file").read_bytes() == NEW
 
 
 def test_a_symbolic_link_stays_and_its_file_is_replaced(file, tmp_path):

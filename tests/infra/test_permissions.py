@@ -38,6 +38,7 @@ OWN = {
     },
     "CompilePlugin": {
         ("sqs:ReceiveMessage", "Compiles.Arn"),
+        ("sqs:ChangeMessageVisibility", "Compiles.Arn"),
         ("sqs:DeleteMessage", "Compiles.Arn"),
         ("sqs:GetQueueAttributes", "Compiles.Arn"),
         ("sqs:SendMessage", "Compiles.Arn"),

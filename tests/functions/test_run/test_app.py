@@ -246,7 +246,7 @@ def test_a_machine_without_memory_for_the_run_is_no_failure_of_the_plugin(shared
 
 
 def test_a_bucket_that_does_not_answer_is_said(shared_system, compile_):
-    artifact = compile_(wat.SILENT)
+    artifact = compile_(wat.logs("of this test alone, so that no cache has it"))
     environment = {**shared_system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "no-such-bucket"}
     with created_function(TEST_RUN, environment) as handler:
         answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)

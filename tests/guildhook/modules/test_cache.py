@@ -294,7 +294,7 @@ def test_a_compile_that_fails_through_no_fault_of_the_plugin_rests_and_is_no_ref
     monkeypatch.undo()
     # It is not tried again at once, although it would succeed now.
     assert compile_here(modules, wat.SILENT) == {failed: unavailable}
-    assert modules.find([NeededModule(failed, None)]) == {}
+    assert modules.find([NeededModule(failed, None)], IN_TIME) == {}
 
 
 def test_a_compile_that_has_rested_is_tried_again(cache, monkeypatch):

@@ -63,7 +63,7 @@ def test_a_machine_that_cannot_compile_says_so_in_one_line(failure, as_json, mon
         broken.setattr("guildhook.sandbox.compiling.child_process.sys.executable", "/no/such/python")
         status, line = failure(command, PING)
         assert as_json(command, PING)[1] == {"error": {"exit_status": 3, "message": line}}
-    assert (status, line) == (3, "cannot start the compile process: No such file or directory")
+    assert (status, line) == (3, "cannot run the compile process: No such file or directory")
 
 
 @pytest.mark.parametrize(
