@@ -47,7 +47,7 @@ hostile: .venv/dev.stamp ## run every hostile plugin, and show its outcome, time
 fuzz: .venv/dev.stamp ## run generated and mutated plugins for ten minutes
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 
-chaos: .venv/dev.stamp ## send 10,000 messages under 240 faults, and check that none is lost or repeated
+chaos: .venv/dev.stamp ## send 10,000 messages under 300 faults, and check that none is lost or repeated
 	$(BIN)/python tests/chaos/run.py
 	$(BIN)/python tests/chaos/run.py --no-keys --messages 3000 --faults 72
 

@@ -56,7 +56,8 @@ def create(environment: Mapping[str, str]) -> Function:
     keys = Secret(configuration.aws, configuration.signing_secret, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys)
     signer = ArtifactSigner(keys)
     pauses = configuration.compile_pauses
-    compiler = Compiler(Engine(), configuration.largest_limits(), bucket, store, signer, telemetry.stage, pauses)
+    engine = Engine(configuration.compile_limits)
+    compiler = Compiler(engine, configuration.largest_limits(), bucket, store, signer, telemetry.stage, pauses)
     checker = Checker(compiler, store, telemetry.stage)
     queue = CompileQueue(configuration.aws, configuration.compile_queue_url)
 

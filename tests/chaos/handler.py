@@ -1,7 +1,7 @@
-"""The on_message function with its event source mapping, in a process that the harness may kill at any moment.
+"""A function with its event source mapping, in a process that the harness may kill at any moment.
 
-Its arguments are the queue's URL and the function's timeout in seconds. It prints to stdout, between the lines of
-the function's own log, which messages an invocation has and when it is over.
+Its arguments are the function's folder, the queue's URL and the function's timeout in seconds. It prints to stdout,
+between the lines of the function's own log, which messages an invocation has and when it is over.
 """
 
 import json
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,7 +20,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guildhook_local.function import Handler, LambdaContext, created_function
 from guildhook_local.poller import EventSourceMapping
-from guildhook_local.stack import ON_MESSAGE
 
 # Lambda's poller does not wait for an answer that was lost.
 _SQS = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
@@ -48,13 +48,14 @@ def tell(line: Mapping[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def main(queue_url: str, timeout_seconds: str) -> None:
+def main(folder: str, queue_url: str, timeout_seconds: str) -> None:
     parent, ended = os.getppid(), []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles Ctrl-C
-    with created_function(ON_MESSAGE, os.environ) as handler:
+    function = Path(folder)
+    with created_function(function, os.environ) as handler:
         sqs = boto3.client("sqs", config=_SQS)
-        mapping = EventSourceMapping(sqs, queue_url, "on_message", watched(handler, float(timeout_seconds)))
+        mapping = EventSourceMapping(sqs, queue_url, function.name, watched(handler, float(timeout_seconds)))
         tell({"chaos": "ready"})
         while not ended and os.getppid() == parent:
             try:

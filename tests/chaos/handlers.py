@@ -1,8 +1,10 @@
-"""Starts, watches, kills and replaces the processes of the handler."""
+"""Starts, watches, kills and replaces the processes of a function."""
 
 import json
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,8 @@ from pathlib import Path
 from random import Random
 
 _END_SECONDS = 15
+_COMPILER = b"guildhook.sandbox"
+"""The program that compiles a plugin."""
 
 
 class Process:
@@ -25,6 +29,7 @@ class Process:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close
         self._heard = heard
         self.killed = False
+        self._asked_to_end = False
         self.busy_since: float | None = None
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("handler.py")), *arguments],
@@ -44,7 +49,22 @@ class Process:
         self.killed = True
         self._process.kill()
 
+    def limit(self, kind: int, value: int) -> None:
+        """Set a limit of the module `resource`, which only root can raise again. Later children have it too."""
+        with suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, kind, (value, value))
+
+    def signal_compiles(self, number: signal.Signals) -> None:
+        """Send a signal to the processes that compile a plugin for this one."""
+        for children in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # the thread or the child is over
+                for child in children.read_text().split():
+                    # Until the child runs a program of its own, this process waits for it and nothing else.
+                    if _COMPILER in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(int(child), number)
+
     def ask_to_end(self) -> None:
+        self._asked_to_end = True
         self._process.terminate()
 
     def close(self) -> str | None:
@@ -59,7 +79,9 @@ class Process:
         with self._errors as errors:
             errors.seek(0)
             last_words = errors.read().strip().splitlines()[-1:]
-        return None if self.killed or status == 0 else f"a handler ended with {status}: {' '.join(last_words)}"
+        # The signal can come before the process has a handler for it.
+        expected = self.killed or status == 0 or (self._asked_to_end and status == -signal.SIGTERM)
+        return None if expected else f"a handler ended with {status}: {' '.join(last_words)}"
 
     def _read(self) -> None:
         assert self._process.stdout
@@ -119,12 +141,17 @@ class Heard:
 class Handlers:
     """Keeps a number of handlers running, and replaces those that end."""
 
-    def __init__(self, environment: Mapping[str, str], queue_url: str, count: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, function: Path, environment: Mapping[str, str], queue_url: str, count: int, timeout_seconds: float
+    ) -> None:
+        """`function` is the folder of a function."""
         self._environment = environment
-        self._arguments = [queue_url, str(timeout_seconds)]
+        self._arguments = [str(function), queue_url, str(timeout_seconds)]
         self._timeout_seconds = timeout_seconds
         self._count = count
         self._processes: list[Process] = []
+        self._limits: dict[int, int] = {}
+        """The limits in force, by their number in the module `resource`."""
         self.heard = Heard()
         self.started = 0
         self.timed_out = 0
@@ -146,7 +173,10 @@ class Handlers:
             self._processes.remove(process)
             self._close(process)
         while len(self._processes) < self._count:
-            self._processes.append(Process(self._environment, self._arguments, self.heard))
+            process = Process(self._environment, self._arguments, self.heard)
+            for kind, value in self._limits.items():
+                process.limit(kind, value)
+            self._processes.append(process)
             self.started += 1
 
     def kill_one(self, random: Random) -> None:
@@ -157,6 +187,21 @@ class Handlers:
     def kill_all(self) -> None:
         for process in self._processes.copy():
             process.kill()
+
+    def limit(self, kind: int, value: int) -> None:
+        """Set a limit of the module `resource` for all processes, and for those that replace them."""
+        self._limits[kind] = value
+        for process in self._processes:
+            process.limit(kind, value)
+
+    def end_limit(self, kind: int) -> None:
+        """Replace the processes that have the limit."""
+        self._limits.pop(kind, None)  # another fault of the kind may have ended it
+        self.kill_all()
+
+    def signal_compiles(self, number: signal.Signals) -> None:
+        for process in self._processes:
+            process.signal_compiles(number)
 
     def close(self) -> None:
         for process in self._processes:

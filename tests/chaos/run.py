@@ -90,6 +90,8 @@ class Report:
     """Between a message's time in the chat server and the time of the transaction that has it as delivered."""
     failures: dict[str, int]
     """Why records came back, the most frequent reasons."""
+    compile_failures: dict[str, int]
+    """Why requests to compile came back."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -129,10 +131,12 @@ class Chaos:
         while not self._settled():
             self._tick()
         system.handlers.close()
+        system.compilers.close()
         found = system.find()
         once = self._options.keys
         result = account(self._said, found, once)
-        lost = [*result.lost, *(result.duplicates if once else ()), *result.wrong, *system.handlers.crashes]
+        lost = [*result.lost, *(result.duplicates if once else ()), *result.wrong]
+        lost += system.handlers.crashes + system.compilers.crashes
         return Report(
             seed=self._options.seed,
             seconds=time.monotonic() - self._started,
@@ -144,6 +148,7 @@ class Chaos:
             faults=recoveries(self._fates),
             window_ms=summary(system.window_ms()),
             failures=dict(system.handlers.heard.failures.most_common(12)),
+            compile_failures=dict(system.compilers.heard.failures.most_common(12)),
             problems=lost,
         )
 
@@ -195,7 +200,7 @@ class Chaos:
         now = time.monotonic()
         if now - self._started > self._options.limit_seconds:
             raise OutOfTimeError(self._unfinished())
-        self._system.handlers.keep()
+        self._system.keep()
         self._system.restarted()
         self._system.sweep()
         for end in [end for end in self._ends if end[0] <= now]:
@@ -297,7 +302,7 @@ def main() -> int:
 def _options() -> tuple[Options, bool]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--faults", type=int, default=250)
+    parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--seed", type=int, default=None, help="the same plan of messages and faults again")
     parser.add_argument("--guilds", type=int, default=50)
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it")
@@ -375,10 +380,14 @@ def show(report: Report, options: Options) -> None:
     for name, number in rows.items():
         accounts.add_row(name, f"{number:,}")
     out.print(accounts)
-    failures = Table("records came back because", "times")
-    for reason, times in report.failures.items():
-        failures.add_row(Text(reason), f"{times:,}")
-    out.print(failures)
+    for title, reasons in (
+        ("records came back because", report.failures),
+        ("compiles came back because", report.compile_failures),
+    ):
+        failures = Table(title, "times")
+        for reason, times in reasons.items():
+            failures.add_row(Text(reason), f"{times:,}")
+        out.print(failures)
     window = ", ".join(f"{name} {value:.0f} ms" for name, value in report.window_ms.items())
     out.print(f"stored until written down as delivered: {window}")
     out.print(f"{report.seconds:.0f} s, seed {report.seed}")

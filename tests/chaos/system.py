@@ -1,12 +1,15 @@
 """The running system of a test: the embedded stack behind proxies, guilds with plugins, and handlers."""
 
 import json
+import resource
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import wraps
+from hashlib import sha256
 from random import Random
 from time import monotonic, sleep, time
 from typing import Any, Literal, LiteralString
@@ -31,7 +34,7 @@ from guildhook_local.chat_server import Fault as ChatFault
 from guildhook_local.function import LambdaContext
 from guildhook_local.guard import Admitted
 from guildhook_local.postgres import Postgres, create_migrated_template, restartable_postgres
-from guildhook_local.stack import MIGRATIONS, LocalGuild, Servers, Stack, stack
+from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, LocalGuild, Servers, Stack, stack
 from project import ROOT
 from wasm import section
 from wat import TRAPS, on_message, plugin
@@ -47,6 +50,7 @@ _SETTINGS = {
     "GUILDHOOK_RETRY_SECONDS": "1",
     "GUILDHOOK_LONGEST_RETRY_SECONDS": "4",
     "GUILDHOOK_REQUEUE_AFTER_SECONDS": "5",
+    "GUILDHOOK_COMPILE_SECONDS": "2",
     # These limits would delay well-formed messages.
     "GUILDHOOK_GUILD_FUEL_PER_MINUTE": str(2**53),
     "GUILDHOOK_GUILD_SENDS_PER_MINUTE": _NO_LIMIT,
@@ -80,6 +84,15 @@ _CHAT_FAULTS = {
 }
 
 
+# A limit of the processes that compile.
+_COMPILE_LIMITS = {
+    # Less than a process that compiles wants to have, and more than one of the function has.
+    "compile-no-memory": (resource.RLIMIT_AS, 7 * 2**27),
+    "compile-disk-full": (resource.RLIMIT_FSIZE, 0),
+}
+_COMPILE_SIGNALS = {"compile-killed": signal.SIGKILL, "compile-hangs": signal.SIGSTOP}
+_COMPILE_TIMEOUT_SECONDS = 60
+
 _LOCKED_TABLES = ("plugins", "plugin_runs", "plugin_intents", "plugin_state", "plugin_usage")
 _LOCK_MODES = ("ACCESS EXCLUSIVE", "SHARE")
 """The first makes readers wait as well, the second only writers."""
@@ -92,10 +105,12 @@ class System:
         postgres: Postgres,
         proxies: Mapping[str, Proxy],
         handlers: Handlers,
+        compilers: Handlers,
         guilds: Sequence[LocalGuild],
     ) -> None:
         self.stack = stack
         self.handlers = handlers
+        self.compilers = compilers
         self.redriven = 0
         self._postgres = postgres
         self._proxies = proxies
@@ -106,6 +121,10 @@ class System:
         self._schedule = ThreadPoolExecutor(1, thread_name_prefix="schedule")
         self._sweep: Future[None] | None = None
         self._swept = 0.0
+        self._compile_signals: list[signal.Signals] = []
+        """The signals that every process that compiles receives now."""
+        self._digests: Sequence[bytes] = ()
+        """The digests of the wasm of all plugins."""
         self._messages: dict[str, int] = {}
         """Numbers by id."""
         self._bodies: dict[str, int] = {}
@@ -124,6 +143,7 @@ class System:
                 installed.add(wasm)
         for wasm in installed:
             self.stack.compile(wasm)
+        self._digests = [sha256(wasm).digest() for wasm in installed]
 
     def event(self, said: TypedMessage) -> tuple[str, str]:
         """Return the body of an event and its message group."""
@@ -159,6 +179,15 @@ class System:
             return self.stack.chat.recover
         if fault.kind == "postgres-table-locked":
             return self._lock_table(random)
+        if fault.kind in _COMPILE_SIGNALS:
+            number = _COMPILE_SIGNALS[fault.kind]
+            self._compile_signals.append(number)
+            self._forget_artifacts()
+            return lambda: self._end_compile_signals(number)
+        if fault.kind in _COMPILE_LIMITS:
+            return self._limited(self.compilers, *_COMPILE_LIMITS[fault.kind], then=self._forget_artifacts)
+        if fault.kind == "cache-disk-full":
+            return self._limited(self.handlers, resource.RLIMIT_FSIZE, 0, then=self.handlers.kill_all)
         kill_all = self.handlers.kill_all
         acts: dict[str, Callable[[], None]] = {
             "handler-killed": lambda: self.handlers.kill_one(random),
@@ -173,6 +202,13 @@ class System:
         }
         acts[fault.kind]()
         return None
+
+    def keep(self) -> None:
+        """Replace processes that have ended, and let faults reach the processes that compile."""
+        self.handlers.keep()
+        self.compilers.keep()
+        for number in self._compile_signals:
+            self.compilers.signal_compiles(number)
 
     def restarted(self) -> bool:
         """True if no restart of Postgres is in progress. Raises the error of a restart that failed."""
@@ -256,8 +292,9 @@ class System:
 
     def close(self) -> None:
         """Close the system at once, without waiting for work that is under way."""
-        self.handlers.kill_all()
-        self.handlers.close()
+        for processes in (self.handlers, self.compilers):
+            processes.kill_all()
+            processes.close()
         self._background.shutdown()
         self._schedule.shutdown()
 
@@ -272,6 +309,24 @@ class System:
         except psycopg.OperationalError:
             return None
         return holder.close
+
+    def _forget_artifacts(self) -> None:
+        """Let all plugins be compiled again, as after an update of wasmtime."""
+        with suppress(psycopg.OperationalError), psycopg.connect(self.stack.database_url) as connection:
+            connection.execute("SET lock_timeout = '1s'")
+            connection.execute("DELETE FROM plugin_artifacts")
+        with suppress(InfrastructureError):  # the handlers ask as well
+            self.stack.compile_queue.ask(self._digests)
+        self.handlers.kill_all()
+
+    def _end_compile_signals(self, number: signal.Signals) -> None:
+        self._compile_signals.remove(number)
+        self.compilers.signal_compiles(signal.SIGCONT)
+
+    def _limited(self, processes: Handlers, kind: int, value: int, then: Callable[[], None]) -> Callable[[], None]:
+        processes.limit(kind, value)
+        then()
+        return lambda: processes.end_limit(kind)
 
     def _restart(self, mode: Literal["fast", "immediate"], seconds: float) -> None:
         def restart() -> None:
@@ -356,8 +411,15 @@ def running(
             "AWS_ENDPOINT_URL_S3": _url(ways["s3"]),
             "AWS_ENDPOINT_URL_SQS": _url(ways["sqs"]),
         }
-        processes = Handlers(environment, queue_url, handlers, function_timeout_seconds)
-        system = System(parts, postgres, ways, processes, [parts.add_guild() for _ in range(guilds)])
+        compile_queue_url = _url(ways["sqs"]) + urlsplit(parts.environment["GUILDHOOK_COMPILE_QUEUE_URL"]).path
+        system = System(
+            parts,
+            postgres,
+            ways,
+            Handlers(ON_MESSAGE, environment, queue_url, handlers, function_timeout_seconds),
+            Handlers(COMPILE_PLUGIN, environment, compile_queue_url, 1, _COMPILE_TIMEOUT_SECONDS),
+            [parts.add_guild() for _ in range(guilds)],
+        )
         try:
             system.install()
             yield system

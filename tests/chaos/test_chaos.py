@@ -35,6 +35,8 @@ def test_nothing_is_lost_and_nothing_comes_twice():
     assert (accounts["lost"], accounts["duplicates"]) == ([], [])
     assert accounts["replied"] == accounts["to_reply"] > 200
     assert min(accounts["failed"], accounts["skipped"], accounts["dead"]) > 0
+    # The faults of a compile reached one, and none refused a plugin.
+    assert found["compile_failures"]
 
 
 def test_nothing_is_lost_where_the_chat_server_ignores_keys():

@@ -22,7 +22,7 @@ from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
 from guildhook.model import QuarantineRules
 from guildhook.modules import read_public_keys
-from guildhook.sandbox import Limits
+from guildhook.sandbox import CompileLimits, Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
 from guildhook.uuids import read_uuid
 
@@ -267,13 +267,19 @@ class CompilerConfiguration(LimitsConfiguration):
             "The key is any text of at least 32 characters. Only the compile function may read it.",
         ),
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompileFunctionConfiguration(CompilerConfiguration):
-    compile_queue_url: _CompileQueueUrl
+    compile_seconds: Annotated[
+        _Positive,
+        Variable(
+            "seconds after which a compile is given up, and tried again later",
+            "It is wall time, which is never the plugin's fault, and three quarters of the function's timeout.",
+        ),
+    ] = int(CompileLimits().timeout_seconds)
     retry_seconds: _RetrySeconds = Backoff().first_seconds
     longest_retry_seconds: _LongestRetrySeconds = Backoff().longest_seconds
+
+    @property
+    def compile_limits(self) -> CompileLimits:
+        return CompileLimits(timeout_seconds=self.compile_seconds)
 
     @property
     def compile_pauses(self) -> Sequence[float]:
@@ -281,6 +287,11 @@ class CompileFunctionConfiguration(CompilerConfiguration):
         return [
             doubled(self.retry_seconds, tries, self.longest_retry_seconds) for tries in range(MOST_COMPILE_TRIES - 1)
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileFunctionConfiguration(CompilerConfiguration):
+    compile_queue_url: _CompileQueueUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guildhook.errors import FailedCompileError
 from guildhook.model import Artifact, Refusal
 from guildhook.sandbox import Engine
+from guildhook_local.cli.ending import ExitStatus
 from guildhook_local.cli.parameters import AsJson
 from guildhook_local.cli.streams import is_terminal, put, put_json
 from guildhook_local.cli.visible_text import visible
@@ -17,11 +19,17 @@ if TYPE_CHECKING:
     from guildhook.versions.compiler import Compiler
 
 
-def recompile(context: typer.Context, as_json: AsJson = False) -> None:
-    """Compile every enabled plugin that this version has no compiled module of.
+def recompile(
+    context: typer.Context,
+    refused_for_cpu: Annotated[
+        bool, typer.Option(help="Compile plugins too that were refused for their CPU time.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compile every enabled plugin that this version has no compiled module of, those that failed before at first.
 
     It reads the variables of the compile function. After an update of wasmtime it compiles all plugins: run it before
-    the new version receives messages.
+    the new version receives messages. The exit status is 3 if a plugin could not be compiled yet.
     """
     from rich.console import Console  # noqa: PLC0415 - as in progress.py
     from rich.progress import Progress  # noqa: PLC0415
@@ -31,19 +39,24 @@ def recompile(context: typer.Context, as_json: AsJson = False) -> None:
         _compiler(context.obj) as compiler,
         Progress(console=console, transient=True, disable=is_hidden) as progress,
     ):
-        compiled, refused = 0, []
+        compiled, refused, failed = 0, [], []
+        compiler.try_again(refused_for_cpu=refused_for_cpu)
         for digest in progress.track(compiler.uncompiled(), description="Compiling"):
-            match compiler.compile_stored(digest):
-                case Refusal(reason):
-                    refused.append({"wasm_sha256": digest.hex(), "reason": reason})
-                case Artifact():
-                    compiled += 1
+            try:
+                match compiler.compile_stored(digest):
+                    case Refusal(reason):
+                        refused.append({"wasm_sha256": digest.hex(), "reason": reason})
+                    case Artifact():
+                        compiled += 1
+            except FailedCompileError as error:
+                failed.append({"wasm_sha256": digest.hex(), "reason": str(error)})
     if as_json:
-        put_json({"compiled": compiled, "refused": refused})
+        put_json({"compiled": compiled, "refused": refused, "failed": failed})
     else:
-        put(f"{compiled} compiled, {len(refused)} refused")
-        for refusal in refused:
-            put(f"{refusal['wasm_sha256']}: {visible(refusal['reason'])}")
+        put(f"{compiled} compiled, {len(refused)} refused, {len(failed)} could not be compiled yet")
+        for plugin in (*refused, *failed):
+            put(f"{plugin['wasm_sha256']}: {visible(plugin['reason'])}")
+    raise typer.Exit(ExitStatus.UNAVAILABLE if failed else ExitStatus.DONE)
 
 
 def prune(
@@ -89,4 +102,6 @@ def _compiler(environment: Mapping[str, str]) -> Iterator["Compiler"]:
     with closing(CompileStore(configuration.database)) as store:
         bucket = ArtifactBucket(configuration.aws, configuration.artifact_bucket)
         keys = Secret(configuration.aws, configuration.signing_secret, "GUILDHOOK_SIGNING_SECRET", ArtifactSigningKeys)
-        yield Compiler(Engine(), configuration.largest_limits(), bucket, store, ArtifactSigner(keys))
+        engine, pauses = Engine(configuration.compile_limits), configuration.compile_pauses
+        limits = configuration.largest_limits()
+        yield Compiler(engine, limits, bucket, store, ArtifactSigner(keys), pauses=pauses)

@@ -25,14 +25,26 @@ def test_recompile_compiles_the_plugins_that_this_version_has_not_compiled(confi
     (refused,) = result["refused"]
     assert refused["wasm_sha256"] == sha256(b"garbage").hexdigest()
     assert "not a WebAssembly component" in refused["reason"]
-    assert guildhook("recompile")[:2] == (0, "0 compiled, 0 refused\n")
+    assert guildhook("recompile")[:2] == (0, "0 compiled, 0 refused, 0 could not be compiled yet\n")
 
 
 def test_recompile_for_people_names_refused_plugins(configured, guildhook):
     status, out, _ = guildhook("recompile")
     assert status == 0
-    assert out.splitlines()[0] == "1 compiled, 1 refused"
+    assert out.splitlines()[0] == "1 compiled, 1 refused, 0 could not be compiled yet"
     assert out.splitlines()[1].startswith(f"{sha256(b'garbage').hexdigest()}: this is not a WebAssembly component")
+
+
+def test_a_plugin_that_cannot_be_compiled_yet_is_compiled_by_the_next_call(configured, as_json, guildhook, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("sys.executable", "/no/such/python")
+        status, result = as_json("recompile")
+        assert (status, result["compiled"]) == (3, 0)
+        (failed,) = result["failed"]
+        assert failed["reason"] == "cannot run the compile process: No such file or directory"
+        status, out, _ = guildhook("recompile")
+        assert (status, out.splitlines()[0]) == (3, "0 compiled, 0 refused, 1 could not be compiled yet")
+    assert as_json("recompile") == (0, {"compiled": 1, "refused": [], "failed": []})
 
 
 def test_public_keys_are_printed_as_the_functions_read_them(configured, as_json, guildhook):

@@ -236,7 +236,7 @@ def _refuse_send(run: OngoingRun, channel_id: str, content: str) -> str | None:
 
 def _get_settings(run: OngoingRun) -> str:
     text = _compact_json(run.settings)
-    # Rows that were written directly may have 3.0 or 1e+16. A search of the text is cheaper than a walk through all settings.
+    # Rows that were written directly may have 3.0 or 1e+16. A search of the text is cheaper than a walk through them.
     return _compact_json(with_whole_numbers(run.settings)) if ".0" in text or "e+" in text else text
 
 
