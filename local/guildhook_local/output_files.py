@@ -39,9 +39,8 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
             stream.flush()
             os.fsync(file)
         unfinished.replace(target)
-    except BaseException:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
     _sync_folder(target.parent)
 
 

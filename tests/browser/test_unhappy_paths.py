@@ -4,10 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import psycopg
 import pytest
 from playwright.sync_api import expect
 
-from browser.browsing import sign_in, tab, upload, version
+import wat
+from browser.browsing import barriers, sign_in, tab, upload, version
 from guildhook_local.sample import GUILD_ID
 from project import ROOT
 
@@ -74,6 +76,29 @@ def test_a_file_that_is_not_the_announced_one_is_refused_by_its_digest(plugin):
     expect(version(plugin, 1).get_by_role("listitem").first).to_contain_text(
         f"the file's SHA-256 is {sha256(_PING).hexdigest()}; announced was {'00' * 32}"
     )
+
+
+def test_a_version_that_could_not_be_compiled_yet_is_tried_again(plugin, served, own_guild):
+    wasm = wat.logs(own_guild.name)
+    digest = sha256(wasm).digest()
+    with psycopg.connect(served.system.database_url) as database:
+        database.execute(
+            """INSERT INTO plugin_versions (plugin_id, number, state, wasm_sha256, wasm_bytes, wasm_blob, created_by)
+               SELECT id, 1, 'compiling', %s, %s, %s, '' FROM plugins WHERE guild_id = %s""",
+            [digest, len(wasm), wasm, own_guild.id],
+        )
+        database.execute(
+            "INSERT INTO plugin_compile_failures (wasm_sha256, engine, tries, reason) VALUES (%s, '', 8, %s)",
+            [digest, "the disk is full"],
+        )
+    plugin.reload()
+    row = version(plugin, 1)
+    expect(row.get_by_text("This version could not be compiled yet")).to_be_visible()
+    expect(row.get_by_text("the disk is full")).to_be_visible()
+    assert barriers(plugin) == []
+    row.get_by_role("button", name="Try again to compile version 1").click()
+    expect(row.get_by_text("ready")).to_be_visible()
+    expect(row.get_by_text("This version could not be compiled yet")).to_have_count(0)
 
 
 def test_settings_that_a_lost_connection_did_not_save_are_kept_and_saved_again(plugin, complaints):

@@ -232,7 +232,7 @@ function FailureNotice({ plugin, version, failure }: FailureProps) {
         <Button
           isPending={tryAgain.isPending}
           onPress={() => tryAgain.mutate()}
-          aria-label={`Try to compile version ${version.number} again`}
+          aria-label={`Try again to compile version ${version.number}`}
         >
           Try again
         </Button>
