@@ -26,10 +26,11 @@ def recompile(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compile every enabled plugin that this version has no compiled module of, those that failed before at first.
+    """Compile every enabled plugin that this version has no compiled module of.
 
     It reads the variables of the compile function. After an update of wasmtime it compiles all plugins: run it before
-    the new version receives messages. The exit status is 3 if a plugin could not be compiled yet.
+    the new version receives messages. Plugins whose compile failed before come first. The exit status is 3 if a plugin
+    could not be compiled yet.
     """
     from rich.console import Console  # noqa: PLC0415 - as in progress.py
     from rich.progress import Progress  # noqa: PLC0415
