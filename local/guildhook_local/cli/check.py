@@ -1,6 +1,5 @@
 """`guildhook check`: the verdict that an upload of a plugin would get."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from guildhook.plugin_settings.schema import check_schema, secret_names
 from guildhook.sandbox import Engine, Inspection, Limits, Sandbox, inspect
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 from guildhook_local.cli import files
-from guildhook_local.cli.compiled_plugins import load_plugin
+from guildhook_local.cli.compiled_plugins import PluginLoader, plugin_loader
 from guildhook_local.cli.ending import ExitStatus
 from guildhook_local.cli.parameters import AsJson, WasmFile
 from guildhook_local.cli.progress import working
@@ -23,17 +22,18 @@ from guildhook_local.cli.visible_text import visible
 def check(context: typer.Context, plugin: WasmFile, as_json: AsJson = False) -> None:
     """Inspect and compile a plugin, and show the verdict that an upload would get."""
     wasm = files.read_wasm(plugin)
-    inspection = inspect(wasm, Limits().memory_bytes)
     schema: dict[str, Any] | None = None
-    if inspection.accepted:
-        try:
-            _start_once(wasm, inspection, context.obj, plugin.name)
-            if inspection.settings_schema is not None:
-                schema = check_schema(inspection.settings_schema)
-        except InvalidPluginError as error:
-            inspection = replace(inspection, reasons=(str(error),))
-        except InvalidSchemaError as error:
-            inspection = replace(inspection, reasons=(f"its settings schema is refused: {error}",))
+    with plugin_loader(Engine(), wasm, context.obj) as loader:
+        inspection = inspect(wasm, Limits().memory_bytes)
+        if inspection.accepted:
+            try:
+                _start_once(loader, inspection, plugin.name)
+                if inspection.settings_schema is not None:
+                    schema = check_schema(inspection.settings_schema)
+            except InvalidPluginError as error:
+                inspection = replace(inspection, reasons=(str(error),))
+            except InvalidSchemaError as error:
+                inspection = replace(inspection, reasons=(f"its settings schema is refused: {error}",))
     if as_json:
         put_json(_as_json(inspection, schema))
     else:
@@ -41,11 +41,10 @@ def check(context: typer.Context, plugin: WasmFile, as_json: AsJson = False) -> 
     raise typer.Exit(ExitStatus.DONE if inspection.accepted else ExitStatus.REFUSED)
 
 
-def _start_once(wasm: bytes, inspection: Inspection, environment: Mapping[str, str], name: str) -> None:
+def _start_once(loader: PluginLoader, inspection: Inspection, name: str) -> None:
     """Compile a plugin, and start it once without a message, as after an upload. Raises InvalidPluginError."""
-    engine = Engine()
-    module = load_plugin(engine, wasm, inspection, environment, lambda: working(f"Compiling {name}"))
-    outcome, detail = Sandbox(engine).start(module, Limits())
+    module = loader.load(inspection, lambda: working(f"Compiling {name}"))
+    outcome, detail = Sandbox(loader.engine).start(module, Limits())
     if outcome is not Outcome.OK:
         raise InvalidPluginError(f"it does not start: {outcome}: {detail}")
 

@@ -7,6 +7,7 @@ everybody else; and a file is loaded only if its bytes have the digest that was 
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,10 +27,6 @@ LIMIT_BYTES: Final = 512 * 1024 * 1024
 _OWNER_ONLY: Final = 0o700
 _OTHERS: Final = 0o077
 _DIGEST_CHARS: Final = 64
-
-
-class UntrustedFolderError(Exception):
-    """Somebody else can write to the cache folder. The text names it, and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class CompiledPlugins:
 def compiled_plugins(environment: Mapping[str, str]) -> Iterator[CompiledPlugins | None]:
     """The user's cache folder, which is created if it is missing; None if there is none that can be used.
 
-    Raises UntrustedFolderError.
+    A folder that somebody else can write to is not used, and a line on standard error names it.
     """
     path = cache_folder(environment)
     descriptor = _opened(path) if path else None
@@ -91,10 +88,13 @@ def compiled_plugins(environment: Mapping[str, str]) -> Iterator[CompiledPlugins
     try:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-            raise UntrustedFolderError(
-                f"compiled plugins are not kept: {path} must belong to you and be closed to others; delete the folder"
+            streams.note(
+                f"guildhook: compiled plugins are not kept: {path} must belong to you and be closed to others; "
+                "delete the folder"
             )
-        yield CompiledPlugins(Path(f"/proc/self/fd/{descriptor}"))
+            yield None
+        else:
+            yield CompiledPlugins(Path(f"/proc/self/fd/{descriptor}"))
     finally:
         os.close(descriptor)
 
@@ -108,40 +108,49 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return None
 
 
-def load_plugin(
-    engine: Engine,
-    wasm: bytes,
-    inspection: Inspection,
-    environment: Mapping[str, str],
-    compiling: Callable[[], AbstractContextManager[object]],
-) -> LoadedModule:
-    """The module of a plugin, from the user's cache or compiled now.
+@dataclass(frozen=True, slots=True)
+class PluginLoader:
+    """Loads one plugin, from the user's cache or compiled now."""
 
-    `inspection` is that of the plugin, and `compiling` surrounds a compile. Raises InvalidPluginError,
-    InfrastructureError.
+    engine: Engine
+    wasm: bytes
+    _kept: CompiledPlugins | None
+    _search: Future[tuple[bytes, Path | None]]
+
+    @property
+    def wasm_sha256(self) -> bytes:
+        return self._search.result()[0]
+
+    def load(self, inspection: Inspection, compiling: Callable[[], AbstractContextManager[object]]) -> LoadedModule:
+        """The module of the plugin. `inspection` is that of the plugin, and `compiling` surrounds a compile.
+
+        Raises InvalidPluginError, InfrastructureError.
+        """
+        if not inspection.accepted:
+            raise InvalidPluginError("; ".join(inspection.reasons))
+        digest, found = self._search.result()
+        if found is not None:
+            with suppress(InvalidPluginError):
+                return self.engine.load(found, inspection.memories)
+        with compiling():
+            compiled = self.engine.compile(self.wasm)
+        added = self._kept.add(digest, self.engine.fingerprint, compiled.artifact) if self._kept else None
+        return self.engine.load(added, inspection.memories) if added else _load_new(self.engine, compiled)
+
+
+@contextmanager
+def plugin_loader(engine: Engine, wasm: bytes, environment: Mapping[str, str]) -> Iterator[PluginLoader]:
+    """Begin to look for a plugin's native code.
+
+    A thread of its own hashes both files meanwhile: that takes as long as the inspection of a large plugin.
     """
-    if not inspection.accepted:
-        raise InvalidPluginError("; ".join(inspection.reasons))
+    with compiled_plugins(environment) as kept, ThreadPoolExecutor(1) as thread:
+        yield PluginLoader(engine, wasm, kept, thread.submit(_searched, kept, wasm, engine.fingerprint))
+
+
+def _searched(kept: CompiledPlugins | None, wasm: bytes, engine: str) -> tuple[bytes, Path | None]:
     digest = sha256(wasm).digest()
-    try:
-        with compiled_plugins(environment) as kept:
-            if kept is None:
-                return _load_new(engine, _compiled(engine, wasm, compiling))
-            found = kept.find(digest, engine.fingerprint)
-            if found is not None:
-                with suppress(InvalidPluginError):
-                    return engine.load(found, inspection.memories)
-            compiled = _compiled(engine, wasm, compiling)
-            added = kept.add(digest, engine.fingerprint, compiled.artifact)
-            return engine.load(added, inspection.memories) if added else _load_new(engine, compiled)
-    except UntrustedFolderError as error:
-        streams.note(f"guildhook: {error}")
-        return _load_new(engine, _compiled(engine, wasm, compiling))
-
-
-def _compiled(engine: Engine, wasm: bytes, compiling: Callable[[], AbstractContextManager[object]]) -> CompiledModule:
-    with compiling():
-        return engine.compile(wasm)
+    return digest, kept.find(digest, engine) if kept else None
 
 
 def _load_new(engine: Engine, compiled: CompiledModule) -> LoadedModule:

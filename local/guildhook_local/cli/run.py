@@ -1,8 +1,6 @@
 """`guildhook run`: one run of a plugin, as in production, which sends nothing."""
 
-import hashlib
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Annotated, Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
@@ -14,7 +12,7 @@ from guildhook.plugin_settings.schema import check_schema, check_settings
 from guildhook.sandbox import Engine, Inspection, Limits, LoadedPlugin, Sandbox, inspect
 from guildhook.whole_numbers import with_whole_numbers
 from guildhook_local.cli import files, streams
-from guildhook_local.cli.compiled_plugins import load_plugin
+from guildhook_local.cli.compiled_plugins import plugin_loader
 from guildhook_local.cli.ending import CommandError, ExitStatus
 from guildhook_local.cli.parameters import AsJson, WasmFile
 from guildhook_local.cli.progress import working
@@ -88,16 +86,17 @@ def run(
     old_state = files.read_texts("--state", state)
 
     wasm = files.read_wasm(plugin)
-    inspection = inspect(wasm)
+    engine = Engine()
     try:
-        _check_settings(inspection, new_settings, secret_values)
-        engine = Engine()
-        loaded = LoadedPlugin(
-            uuid5(NAMESPACE_OID, hashlib.sha256(wasm).hexdigest()),
-            load_plugin(engine, wasm, inspection, context.obj, lambda: _compiling(plugin.name)),
-            frozenset(allow or ()),
-            limits,
-        )
+        with plugin_loader(engine, wasm, context.obj) as loader:
+            inspection = inspect(wasm)
+            _check_settings(inspection, new_settings, secret_values)
+            loaded = LoadedPlugin(
+                uuid5(NAMESPACE_OID, loader.wasm_sha256.hex()),
+                loader.load(inspection, lambda: working(f"Compiling {plugin.name}")),
+                frozenset(allow or ()),
+                limits,
+            )
     except InvalidPluginError as error:
         result = RunResult(Outcome.INVALID, str(error), 0, 0, 0, (), ())
     else:
@@ -108,10 +107,6 @@ def run(
     else:
         _show(result, limits)
     raise typer.Exit(ExitStatus.DONE if result.outcome is Outcome.OK else ExitStatus.REFUSED)
-
-
-def _compiling(name: str) -> AbstractContextManager[object]:
-    return working(f"Compiling {name}")
 
 
 def _check_settings(inspection: Inspection, settings: Mapping[str, Any] | None, secrets: Mapping[str, str]) -> None:

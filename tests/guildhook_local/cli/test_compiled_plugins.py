@@ -1,6 +1,7 @@
 import os
 import stat
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 
@@ -8,7 +9,7 @@ import wat
 from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.sandbox import inspect
 from guildhook_local.cli import compiled_plugins
-from guildhook_local.cli.compiled_plugins import cache_folder, load_plugin
+from guildhook_local.cli.compiled_plugins import cache_folder, plugin_loader
 
 OTHER = wat.plugin(wat.on_message("nop"))
 
@@ -35,7 +36,9 @@ def is_compiled(engine, environment):
             compiles.append(True)
             yield
 
-        module = load_plugin(engine, wasm, inspect(wasm), environment, compiling)
+        with plugin_loader(engine, wasm, environment) as loader:
+            module = loader.load(inspect(wasm), compiling)
+        assert loader.wasm_sha256 == sha256(wasm).digest()
         assert module.memories == inspect(wasm).memories
         return bool(compiles)
 
@@ -156,8 +159,11 @@ def test_a_full_disk_is_no_error(is_compiled, monkeypatch):
 def test_a_refused_plugin_is_refused_each_time(engine, environment):
     garbage = b"\0asm\x01\0\0\0"
     for _ in range(2):
-        with pytest.raises(InvalidPluginError, match="core module"):
-            load_plugin(engine, garbage, inspect(garbage), environment, contextmanager(lambda: iter([None])))
+        with (
+            plugin_loader(engine, garbage, environment) as loader,
+            pytest.raises(InvalidPluginError, match="core module"),
+        ):
+            loader.load(inspect(garbage), contextmanager(lambda: iter([None])))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_settings_come_inline_from_a_file_or_from_stdin(write, monkeypatch, sour
 
     assert read('{"a": 1}') == {"a": 1}
     assert read('\ufeff{"a": 1}') == {"a": 1}
-    for text, reason in (('{"a": 1,}', "line 1, column 9"), ('{"a": NaN}', "NaN"), ("[]", "is not a JSON object")):
+    for text, reason in (('{"a" 1}', "line 1, column 6"), ('{"a": NaN}', "NaN"), ("[]", "is not a JSON object")):
         with pytest.raises(CommandError, match=reason) as refused:
             read(text)
         assert refused.value.status is ExitStatus.USAGE

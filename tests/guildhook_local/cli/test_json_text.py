@@ -23,8 +23,6 @@ def test_json_is_read(value, indent):
     ("text", "reason"),
     [
         ("", "Expecting value, line 1, column 1"),
-        ('{"a": 1,}', "line 1, column 9"),
-        ('{\n  "a": 1,\n  "b": 2,\n}', "line 4, column 1"),
         ('{"a": 1} // a comment', "Extra data, line 1, column 10"),
         ("// a comment\n{}", "Expecting value, line 1, column 1"),
         ("{'a': 1}", "line 1, column 2"),
@@ -43,6 +41,20 @@ def test_a_text_that_is_not_json_is_refused_with_its_place(text, reason):
     with pytest.raises(UnreadableTextError) as refused:
         parse_json(text)
     assert str(refused.value).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"a": 1,}', "line 1, column [89]"),
+        ('{\n  "a": 1,\n  "b": 2,\n}', "line 3, column 9|line 4, column 1"),
+        ("[1,]", "line 1, column [34]"),
+    ],
+)
+def test_a_stray_comma_is_refused_with_its_place(text, place):
+    # The place is that of the comma since Python 3.13, and that of the bracket before.
+    with pytest.raises(UnreadableTextError, match=f"^is not JSON: .+, ({place})$"):
+        parse_json(text)
 
 
 def test_names_repeat_only_within_an_object():

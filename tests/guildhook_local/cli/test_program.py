@@ -79,7 +79,7 @@ def test_a_fault_of_the_machine_is_status_3(failure, monkeypatch, fault, line):
     def broken(*_):
         raise fault
 
-    monkeypatch.setattr("guildhook_local.cli.run.load_plugin", broken)
+    monkeypatch.setattr("guildhook_local.cli.run.plugin_loader", broken)
     assert failure("run", PING) == (3, line)
 
 
@@ -87,7 +87,7 @@ def test_an_interrupt_ends_without_a_traceback(guildhook, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("guildhook_local.cli.run.load_plugin", interrupted)
+    monkeypatch.setattr("guildhook_local.cli.run.plugin_loader", interrupted)
     assert guildhook("run", PING) == (130, "", "")
 
 
