@@ -3,12 +3,11 @@
 // The module and everything that it imports become one module, with run.js around it, which componentize-qjs puts into
 // a component together with QuickJS.
 
-import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { componentize } from "componentize-qjs";
 import { rolldown } from "rolldown";
+import { buildCommand } from "../build_command.mjs";
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const AROUND = "\0around-the-plugin";
@@ -42,24 +41,13 @@ async function bundled(plugin) {
   return output[0].code;
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { output: { type: "string", short: "o" } },
-});
-if (positionals.length !== 1 || !values.output) {
-  console.error("Usage: node build.mjs PLUGIN.js -o PLUGIN.wasm");
-  process.exit(2);
-}
-try {
+await buildCommand(async (path) => {
   const { component } = await componentize({
     witPath: here("wit"),
     world: "plugin",
-    jsSource: await bundled(resolve(positionals[0])),
+    jsSource: await bundled(resolve(path)),
     // Without the component model's own async calls, which guildhook does not have.
     sync: true,
   });
-  await writeFile(values.output, component);
-} catch (error) {
-  console.error(`${positionals[0]} could not be built: ${error.message}`);
-  process.exit(1);
-}
+  return component;
+});

@@ -1,25 +1,13 @@
 import os
-import resource
 import stat
 import threading
-from contextlib import contextmanager
 
 import pytest
 
 from guildhook_local.output_files import replace_file
+from resource_limits import limited
 
 OLD, NEW = b"the old content", b"new" * 4096
-
-
-@contextmanager
-def largest_file(size):
-    """A limit on files stands for a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -39,14 +27,14 @@ def test_a_file_is_replaced_by_another_and_keeps_its_mode(file):
 
 
 def test_a_file_stays_as_it_was_if_there_is_no_room(file):
-    with largest_file(len(OLD)), pytest.raises(OSError, match="File too large"):
+    with limited("RLIMIT_FSIZE", len(OLD)), pytest.raises(OSError, match="File too large"):
         replace_file(file, NEW)
     assert file.read_bytes() == OLD
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_new_file_is_not_there_at_all_if_there_is_no_room(tmp_path):
-    with largest_file(1), pytest.raises(OSError, match="File too large"):
+    with limited("RLIMIT_FSIZE", 1), pytest.raises(OSError, match="File too large"):
         replace_file(tmp_path / "file", NEW)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,5 @@
 import errno
 import os
-import resource
-from contextlib import contextmanager
 from hashlib import sha256
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from guildhook.errors import InfrastructureError
 from guildhook.modules import DamagedArtifactError
 from guildhook.modules.disk_cache import DiskCache
+from resource_limits import limited
 
 A, B, C = (bytes([byte]) * 1_000 for byte in b"abc")
 
@@ -153,21 +152,13 @@ def test_a_file_that_a_killed_process_left_unfinished_goes_when_it_is_old(folder
     assert kept(folder) == {b"a", b"c", b"d"}
 
 
-@contextmanager
-def largest_file(size):
-    """Let the kernel limit the size of the files of this process."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_refuses_a_file_is_an_infrastructure_failure_and_keeps_the_others(folder):
     disk = DiskCache(folder, 10_000)
     add(disk, A)
-    with largest_file(500), pytest.raises(InfrastructureError, match=r"cannot write to .*GUILDHOOK_CACHE_DIR.*large"):
+    with (
+        limited("RLIMIT_FSIZE", 500),
+        pytest.raises(InfrastructureError, match=r"cannot write to .*GUILDHOOK_CACHE_DIR.*large"),
+    ):
         add(disk, B)
     assert kept(folder) == {b"a"}
     assert add(disk, B).read_bytes() == B

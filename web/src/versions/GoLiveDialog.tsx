@@ -5,12 +5,12 @@ import { keys } from '../api/queries';
 import type { Permission, Plugin, Settings, Version } from '../api/types';
 import { ChangeNotices } from '../plugins/ChangeNotices';
 import { usePluginChange } from '../plugins/change';
-import { below } from '../settings/pointer';
 import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Loading } from '../ui/Loading';
 import { count } from '../words/format';
 import { Grants } from './Grants';
+import { SettingsErrors } from './SettingsErrors';
 
 const JsonEditor = lazy(() => import('../settings/JsonEditor'));
 
@@ -69,13 +69,7 @@ export function GoLiveDialog({ plugin, version, onClose }: Props) {
             The current settings are not valid for this version. Correct them here. They are saved when the version goes
             live.
           </p>
-          <ul className="field-error">
-            {settingsProblem.fields.map((field) => (
-              <li key={`${field.pointer} ${field.message}`}>
-                <code>{below('/settings', field.pointer) || '/'}</code> {field.message}
-              </li>
-            ))}
-          </ul>
+          <SettingsErrors errors={settingsProblem.fields} />
           <Suspense fallback={<Loading what="the editor" />}>
             <JsonEditor
               label="Settings as JSON"

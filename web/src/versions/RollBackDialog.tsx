@@ -2,12 +2,11 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
 import { answer, api } from '../api/client';
 import { keys, rollBackQuery } from '../api/queries';
-import type { FieldError, Permission, Plugin, RollBackPreview, Settings } from '../api/types';
+import type { Permission, Plugin, RollBackPreview, Settings } from '../api/types';
 import { ChangeNotices } from '../plugins/ChangeNotices';
 import { usePluginChange } from '../plugins/change';
 import { Differences, Withheld } from '../settings/Differences';
 import { pretty } from '../settings/dialect';
-import { below } from '../settings/pointer';
 import { Loaded } from '../shell/Loaded';
 import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
@@ -15,6 +14,7 @@ import { Loading } from '../ui/Loading';
 import { Time } from '../ui/Time';
 import { Written } from '../ui/Written';
 import { Grants } from './Grants';
+import { SettingsErrors } from './SettingsErrors';
 
 const JsonEditor = lazy(() => import('../settings/JsonEditor'));
 
@@ -103,7 +103,7 @@ function Preview({ plugin, preview, onClose }: Props & { preview: RollBackPrevie
           {preview.errors.length > 0 && (
             <div className="notice notice-warn">
               <p className="notice-title">Version {version.number} does not describe all of these settings</p>
-              <FieldErrors errors={preview.errors} />
+              <SettingsErrors errors={preview.errors} />
               <p>It was live with them nevertheless, so they come back as they were.</p>
             </div>
           )}
@@ -121,7 +121,7 @@ function Preview({ plugin, preview, onClose }: Props & { preview: RollBackPrevie
               ? `Change the settings here. They are saved when version ${version.number} goes live.`
               : `It is not known which settings version ${version.number} was live with: they are older than what is kept. Check the current settings here, and change them if the version needs others. They are saved when it goes live.`}
           </p>
-          {wrong.length > 0 && <FieldErrors errors={wrong} />}
+          {wrong.length > 0 && <SettingsErrors errors={wrong} />}
           <Suspense fallback={<Loading what="the editor" />}>
             <JsonEditor
               label="Settings as JSON"
@@ -148,17 +148,5 @@ function Preview({ plugin, preview, onClose }: Props & { preview: RollBackPrevie
         </Button>
       </DialogActions>
     </>
-  );
-}
-
-function FieldErrors({ errors }: { errors: readonly FieldError[] }) {
-  return (
-    <ul className="field-error">
-      {errors.map(({ pointer, message }) => (
-        <li key={`${pointer} ${message}`}>
-          <code>{below('/settings', pointer) || '/'}</code> {message}
-        </li>
-      ))}
-    </ul>
   );
 }
