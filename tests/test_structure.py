@@ -19,6 +19,7 @@ BORDERS = {
     "startup": {"errors"},
     "uuids": set(),
     "http_bodies": set(),
+    "surrogates": set(),
     "whole_numbers": set(),
     "http_deadlines": set(),
     # The parts import neither each other nor a room above them.
@@ -27,9 +28,21 @@ BORDERS = {
     "plugin_settings": {"aws", "errors", "whole_numbers"},
     "modules": {"aws", "errors", "model"},
     "store": {"aws", "errors", "model"},
-    "chat": {"aws", "errors", "http_bodies", "http_deadlines", "model", "uuids"},
+    "chat": {"aws", "errors", "http_bodies", "http_deadlines", "model", "surrogates", "uuids"},
     # The journeys import the parts, and no other journey.
-    "events": {"chat", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store", "uuids"},
+    "events": {
+        "chat",
+        "errors",
+        "model",
+        "modules",
+        "plugin_settings",
+        "sandbox",
+        "stage",
+        "store",
+        "surrogates",
+        "uuids",
+        "whole_numbers",
+    },
     "versions": {"aws", "errors", "model", "modules", "plugin_settings", "sandbox", "stage", "store", "uuids"},
     "trials": {"aws", "errors", "model", "modules", "sandbox"},
     # The configuration builds the rules of the journeys; it is read by the functions.

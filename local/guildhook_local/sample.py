@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from guildhook.events.queue_events import Event, parse_event
+from guildhook.events.malformed_events import MalformedEventError
+from guildhook.events.queue_events import Event, SkippedMessage, parse_event
 from guildhook.model import Message
 
 GUILD_ID = UUID("6a1d0000-0000-4000-8000-000000000001")
@@ -35,10 +36,16 @@ MESSAGE_FIELDS = frozenset({*_MESSAGE, "guild_id"})
 
 
 def sample_message(fields: Mapping[str, Any]) -> Message:
-    """The same message each time, with `fields` in the place of its own. Raises MalformedEventError."""
-    message = {**_MESSAGE, **fields}
-    guild_id = str(message.pop("guild_id", GUILD_ID))
+    """The same message each time, with `fields` in the place of its own. A field that is null is one that is missing.
+
+    Raises MalformedEventError.
+    """
+    given = {name: value for name, value in fields.items() if value is not None or name not in MESSAGE_FIELDS}
+    message = {**_MESSAGE, **given}
+    guild_id = message.pop("guild_id", str(GUILD_ID))
     event = {"type": "message.created", "guild_id": guild_id, "message": message}
     parsed = parse_event(json.dumps(event), _TIME)
+    if isinstance(parsed, SkippedMessage):
+        raise MalformedEventError(f"no plugin gets it: {parsed.skip}")
     assert isinstance(parsed, Event)
     return parsed.message

@@ -107,6 +107,19 @@ def test_a_quota_that_is_used_up_asks_for_a_pause_and_the_state_of_a_quota_alone
     assert seconds(headers, limited=False) is None
 
 
+@pytest.mark.parametrize("text", ["soon", "30s", "PT1H", "2026-01-25T12:00:40Z", "NaN", "-Infinity"])
+def test_a_quota_does_not_shorten_a_pause_that_cannot_be_understood(text):
+    quota = {"X-RateLimit-Reset": "1", "X-RateLimit-Reset-After": "2"}
+    assert seconds({**quota, "Retry-After": text}) == UNCLEAR
+    assert seconds(quota, {"retry_after": text}) == UNCLEAR
+    assert seconds({"X-RateLimit-Reset": "1000", "Retry-After": text}) == 1_000
+
+
+def test_a_quota_that_cannot_be_understood_does_not_lengthen_a_pause_that_can():
+    assert seconds({"X-RateLimit-Reset": "2026-01-25T12:00:40Z", "Retry-After": "2"}) == 2
+    assert seconds({"X-RateLimit-Reset": "2026-01-25T12:00:40Z", "X-RateLimit-Reset-After": "2"}) == 2
+
+
 def test_the_longest_of_all_pauses_counts():
     headers = {"Retry-After": "7", "X-RateLimit-Reset-After": "2.5", "X-RateLimit-Reset": "1"}
     assert seconds(headers) == 7
@@ -128,6 +141,10 @@ def test_a_date_is_meant_by_the_clock_of_the_server():
         ({}, {}, False),
         ({"X-RateLimit-Scope": "global"}, {}, True),
         ({"X-RateLimit-Scope": "user"}, {}, False),
+        ({"X-RateLimit-Scope": "Global "}, {}, True),
+        ({"X-RateLimit-Scope": "user, global"}, {}, True),
+        ({"X-RateLimit-Scope": "globally"}, {}, False),
+        ({"X-RateLimit-Global": "True "}, {}, True),
         ({"X-RateLimit-Global": "true"}, {}, True),
         ({"X-RateLimit-Global": "false"}, {"global": False}, False),
         ({}, {"global": True}, True),

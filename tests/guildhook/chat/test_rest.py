@@ -111,6 +111,14 @@ def test_the_body_of_a_429_can_ask_for_a_pause_everywhere():
     assert answer.pause == Pause(65, everywhere=True)
 
 
+def test_a_number_of_any_size_in_a_body_is_read():
+    digits = b"9" * 5_000
+    with answering(429, {}, b'{"retry_after": %b}' % digits) as url:
+        assert send(RestChatApi(url, FixedToken()), outgoing(uuid4())).pause == Pause(3_600, everywhere=False)
+    with answering(403, {}, b'{"error": "FORBIDDEN", "id": %b}' % digits) as url:
+        assert send(RestChatApi(url, FixedToken()), outgoing(uuid4())).detail == "FORBIDDEN"
+
+
 def test_a_pause_of_unclear_length_is_that_of_the_operator():
     with answering(429, {"Retry-After": "soon"}) as url:
         answer = send(RestChatApi(url, FixedToken(), unclear_pause_seconds=77), outgoing(uuid4()))
@@ -381,6 +389,15 @@ def test_the_ids_of_an_answer_are_read_in_every_spelling(spelling):
         assert server.requests == [f"/api/guilds/{GUILD}/members/{user}"]
     with http_server(Answer(json.dumps([{**guild, "permissions": []}]).encode())) as server:
         assert RestChatApi(server.url, FixedToken()).guilds_of(user) == [membership]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_half_a_surrogate_in_the_name_of_a_guild_locks_nobody_out(encoding):
+    guild = {"id": str(GUILD), "name": "Bears \ud83d"}
+    body = json.dumps([{**guild, "permissions": ["MANAGE_GUILD"]}]).encode(encoding)
+    with http_server(Answer(body)) as server:
+        (membership,) = RestChatApi(server.url, FixedToken()).guilds_of(uuid4())
+    assert membership == Membership(GUILD, "Bears \ufffd", frozenset({"MANAGE_GUILD"}))
 
 
 def test_membership_is_asked_for_with_a_token_that_was_replaced(chat_server, url):

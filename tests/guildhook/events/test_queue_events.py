@@ -9,7 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from guildhook.events.malformed_events import MalformedEventError
-from guildhook.events.queue_events import MAX_HOPS, DeliveryDue, UnknownEvent, UnmarkedAuthors, parse_event
+from guildhook.events.queue_events import (
+    MAX_HOPS,
+    DeliveryDue,
+    SkippedMessage,
+    UnknownEvent,
+    UnmarkedAuthors,
+    parse_event,
+)
 from guildhook.model import Causality
 from samples import TIME, event
 
@@ -277,6 +284,31 @@ def test_a_persons_message_begins_a_chain_and_its_claimed_causality_is_ignored()
     assert parsed.message.causality_of_answers == Causality(parsed.message.id, 1)
 
 
+@pytest.mark.parametrize("author", [{"id": "1"}, {"id": "1", "bot": None}, {"id": "1", "bot": False}])
+@pytest.mark.parametrize(
+    "causality",
+    [{}, {"root": None, "hops": 0}, {"root": "", "hops": 0}, {"root": str(UUID(int=0)), "hops": 0}, [], "", 7],
+)
+def test_a_persons_causality_can_be_anything(author, causality):
+    parsed = parse_event(json.dumps(event(author=author, causality=causality)), SENT)
+    assert (parsed.skip, parsed.message.causality) == (None, None)
+    assert json.loads(parsed.message.payload)["causality"] == causality
+
+
+def test_the_causality_of_a_person_has_the_spelling_of_a_bots():
+    causality = {"root": f"{{{ID.upper()}}}", "hops": 1.0}
+    for author in ({"id": "1"}, BOT):
+        payload = parsed(author=author, causality=causality).message.payload
+        assert f'"causality":{{"root":"{ID}","hops":1}}' in payload
+
+
+@pytest.mark.parametrize("hops", ["1.0", "1e0"])
+def test_hops_may_be_written_with_a_fraction_of_zero(hops):
+    body = json.dumps(event(author=BOT, causality=causality_of(7))).replace('"hops": 7', f'"hops": {hops}')
+    found = parse_event(body, SENT)
+    assert (found.skip, found.message.causality) == (None, Causality(ROOT, 1))
+
+
 def test_a_delivery_that_is_due_is_read_as_it_was_written():
     due = DeliveryDue(guild_id=uuid4(), message_id=uuid4())
     assert parse_event(due.to_json(), SENT) == due
@@ -312,9 +344,12 @@ MALFORMED = [
     (json.dumps(event(id="4711")), 'message.id is "4711"; a UUID is wanted'),
     (json.dumps(event(author={"id": 80351110224678912})), "message.author.id is 80351110224678912; a text is wanted"),
     (json.dumps(event(author={"id": "1", "bot": "no"})), 'message.author.bot is "no"; true or false is wanted'),
-    (json.dumps(event(causality={"root": str(ROOT), "hops": 0})), "message.causality.hops is 0; a whole number from 1"),
-    (json.dumps(event(causality={"hops": 1})), "message.causality.root is missing; a UUID is wanted"),
-    (json.dumps(event(causality=7)), "message.causality is 7; an object is wanted"),
+    (
+        json.dumps(event(author=BOT, causality={"root": str(ROOT), "hops": 0})),
+        "message.causality.hops is 0; a whole number from 1",
+    ),
+    (json.dumps(event(author=BOT, causality={"hops": 1})), "message.causality.root is missing; a UUID is wanted"),
+    (json.dumps(event(author=BOT, causality=7)), "message.causality is 7; an object is wanted"),
     (json.dumps(event(created_at="noon")), 'message.created_at is "noon"; a time such as 2026-01-25T12:00:00Z is'),
     (json.dumps(event(created_at="0001-01-01T00:00:00+23:00")), 'is "0001-01-01T00:00:00+23:00"; a time in the years'),
     (json.dumps(event(created_at="9999-12-31T23:59:59-23:00")), 'is "9999-12-31T23:59:59-23:00"; a time in the years'),
@@ -381,9 +416,41 @@ def test_types_that_are_not_known_are_skipped_by_name(type_, shown):
     assert (parsed.skip, parsed.unknown_type) == (f"message type {shown} is not known", shown)
 
 
-def test_a_message_of_an_unknown_type_is_malformed_as_any_other():
+@pytest.mark.parametrize(
+    ("fields", "skip", "unknown_type"),
+    [
+        ({"message_type": "pinned"}, 'message type "pinned" is not known', '"pinned"'),
+        ({"message_type": "system"}, "system message", None),
+        ({"encrypted": True}, "encrypted message", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"author": None},
+        {"author": {}},
+        {"author": {"id": None, "bot": "no"}},
+        {"content": {"ciphertext": "…"}},
+        {"created_at": 1_769_342_400},
+        {"author": {"id": "1", "bot": True}, "causality": {}},
+    ],
+)
+def test_a_message_that_no_plugin_gets_may_have_other_fields_than_plugins_need(fields, skip, unknown_type, others):
+    raw = event(**fields, **others)
+    expected = SkippedMessage(UUID(raw["message"]["id"]), UUID(raw["guild_id"]), skip, unknown_type, repaired=False)
+    assert parse_event(json.dumps(raw), SENT, UnmarkedAuthors.REFUSE) == expected
+    with pytest.raises(MalformedEventError):
+        parse_event(json.dumps(event(**others)), SENT)
+
+
+@pytest.mark.parametrize("fields", [{"message_type": "pinned"}, {"message_type": "system"}, {"encrypted": True}])
+def test_a_message_that_no_plugin_gets_needs_its_ids_and_its_type(fields):
     with pytest.raises(MalformedEventError, match="channel_id"):
-        parse_event(json.dumps(event(message_type="pinned", channel_id=7)), SENT)
+        parse_event(json.dumps(event(**fields, channel_id=7)), SENT)
+    raw = event(**fields, author=None)
+    for name in ("type", "guild_id"):
+        with pytest.raises(MalformedEventError, match=f"{name} is missing"):
+            parse_event(json.dumps({each: value for each, value in raw.items() if each != name}), SENT)
 
 
 def test_the_reason_quotes_nothing_of_the_message():

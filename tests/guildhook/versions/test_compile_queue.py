@@ -28,8 +28,12 @@ def test_a_queue_that_is_not_there_is_named(aws):
         CompileQueue(aws.access, f"{aws.endpoint}/000000000000/nowhere").ask(DIGESTS[:1])
 
 
-def notice(key):
-    return {"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": key, "size": 1}}}
+def notice(key, event="ObjectCreated:Post"):
+    return {
+        "eventSource": "aws:s3",
+        "eventName": event,
+        "s3": {"bucket": {"name": "b"}, "object": {"key": key, "size": 1}},
+    }
 
 
 def test_a_notice_of_uploads_names_their_keys():
@@ -52,6 +56,7 @@ def test_a_version_is_named_in_every_spelling():
 
 
 def test_a_request_is_a_digest():
+    assert read_requests(json.dumps({"wasm_sha256": DIGESTS[10].hex().upper()})) == [WasmRequest(DIGESTS[10])]
     assert read_requests(json.dumps({"wasm_sha256": DIGESTS[1].hex()})) == [WasmRequest(DIGESTS[1])]
 
 
@@ -59,6 +64,9 @@ def test_a_request_is_a_digest():
     "body",
     ["", "[", "[" * 100_000, "null", "{}",
      '{"wasm_sha256": "00"}', '{"wasm_sha256": 7}', json.dumps({"wasm_sha256": "x" * 64}),
+     json.dumps({"wasm_sha256": "00 " * 21 + " "}), json.dumps({"wasm_sha256": "00" * 32 + " "}),
+     json.dumps({"Records": [notice("uploads/a", "ObjectRemoved:Delete")]}),
+     json.dumps({"Records": [notice("uploads/a"), notice("uploads/b", None)]}),
      '{"version_id": "ping"}', '{"version_id": 7}',
      '{"Records": [{"eventSource": "aws:sqs"}]}', '{"Records": [null]}', '{"Records": []}'],
 )  # fmt: skip

@@ -37,21 +37,30 @@ def asked_pause(
     """
     by_server = _time(headers.get("Date", ""))
     now = now if by_server is None else by_server
-    asked = [*_of_retry_after(headers, answer, now), *(_of_quota(headers, now) if limited else ())]
-    if not asked and not limited:
+    request = list(_of_retry_after(headers, answer, now))
+    quota = list(_of_quota(headers, now)) if limited else []
+    if not request and not limited:
         return None
-    understood = [seconds for seconds in asked if seconds is not None]
-    seconds = max(understood) if understood else unclear_seconds if asked else _UNNAMED_PAUSE_SECONDS
-    return Pause(math.ceil(min(seconds, LONGEST_PAUSE_SECONDS)), _is_global(headers, answer))
+    seconds = [each for each in (*request, *quota) if each is not None]
+    # A quota does not explain a request that cannot be understood.
+    if (asked := request or quota) and all(each is None for each in asked):
+        seconds.append(unclear_seconds)
+    longest = max(seconds, default=_UNNAMED_PAUSE_SECONDS)
+    return Pause(math.ceil(min(longest, LONGEST_PAUSE_SECONDS)), _is_global(headers, answer))
 
 
 def _is_global(headers: Mapping[str, str], answer: Mapping[str, Any]) -> bool:
     """True if the response says that its limit is for all channels together."""
     return (
-        headers.get("X-RateLimit-Scope", "").lower() == "global"
-        or headers.get("X-RateLimit-Global", "").lower() == "true"
+        "global" in _words(headers.get("X-RateLimit-Scope", ""))
+        or "true" in _words(headers.get("X-RateLimit-Global", ""))
         or answer.get("global") is True
     )
+
+
+def _words(field: str) -> list[str]:
+    """The elements of a header field, which may be repeated and have spaces around them."""
+    return [each.strip().lower() for each in field.split(",")]
 
 
 def _of_retry_after(headers: Mapping[str, str], answer: Mapping[str, Any], now: float) -> Iterator[float | None]:

@@ -18,6 +18,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import read_arriving, read_whole
 from guildhook.http_deadlines import deadline_pool
 from guildhook.model import DeliveryState, OutgoingIntent
+from guildhook.surrogates import replace_half_surrogates
 from guildhook.uuids import read_uuid
 
 _CONNECT_SECONDS = 2
@@ -167,7 +168,7 @@ class RestChatApi:
                 )
             )
         try:
-            return msgspec.json.decode(body, type=kind, dec_hook=_read_id)
+            return msgspec.json.decode(replace_half_surrogates(_decoded(body)), type=kind, dec_hook=_read_id)
         except (ValueError, RecursionError):
             raise InfrastructureError(self._failure("its answer is not the JSON of docs/chat-api.md")) from None
 
@@ -226,10 +227,16 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
     return type(error).__name__
 
 
+def _decoded(body: bytes) -> str:
+    """The text of JSON in any encoding of Unicode."""
+    return body.decode(json.detect_encoding(body), errors="replace")
+
+
 def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object, in any encoding of Unicode; an empty one if the body is anything else."""
+    """The JSON object, in which whole numbers are floats; an empty one if the body is anything else."""
     try:
-        answer = json.loads(body.decode(json.detect_encoding(body), errors="replace"))
+        # As an int, a number of thousands of digits would be an error.
+        answer = json.loads(_decoded(body), parse_int=float)
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from guildhook.events.malformed_events import MalformedEventError
-from guildhook.events.queue_events import Event, UnknownEvent, UnmarkedAuthors, parse_event
+from guildhook.events.queue_events import Event, SkippedMessage, UnknownEvent, UnmarkedAuthors, parse_event
 from guildhook.model import Message
 
 ANOTHER_BODY = "its message id came with another body before, and the body that was recorded first counts"
@@ -79,7 +79,7 @@ def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
             skipped[record.id], unknown_types[record.id] = event.skip, event.unknown_type
             continue
         subjects[record.id] = Subject(event.message_id, event.guild_id)
-        if isinstance(event, Event):
+        if isinstance(event, Event | SkippedMessage):
             if event.repaired:
                 repaired.add(record.id)
             if event.unknown_type:
@@ -87,9 +87,9 @@ def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
             if event.skip:
                 skipped[record.id] = event.skip
                 continue
-            if messages.setdefault(event.message_id, event.message) != event.message:
-                second_bodies.append(record)
-                continue
+        if isinstance(event, Event) and messages.setdefault(event.message_id, event.message) != event.message:
+            second_bodies.append(record)
+            continue
         guilds[event.message_id] = event.guild_id
         by_message.setdefault(event.message_id, []).append(record)
     return Batch(

@@ -13,9 +13,10 @@ import msgspec
 
 from guildhook.events.event_times import is_rfc_3339, read_time
 from guildhook.events.malformed_events import MalformedEventError, described, malformed, unmarked_author
-from guildhook.events.surrogates import replace_half_surrogates
 from guildhook.model import Causality, Message
+from guildhook.surrogates import replace_half_surrogates
 from guildhook.uuids import canonical_spelling
+from guildhook.whole_numbers import with_whole_numbers
 
 _MAX_WRAPPERS = 2
 """The envelopes of SNS and EventBridge around an event. SNS in EventBridge in SQS is the deepest chain in use."""
@@ -66,12 +67,27 @@ class _MessageCreated(msgspec.Struct, frozen=True):
     message: _Message
 
 
+class _Heading(msgspec.Struct, frozen=True):
+    """The fields of a message that are read even if no plugin gets it."""
+
+    id: UUID
+    channel_id: UUID
+    encrypted: bool | None = None
+    message_type: str | None = None
+
+
+class _HeadingCreated(msgspec.Struct, frozen=True):
+    type: str
+    guild_id: UUID
+    message: _Heading
+
+
 class _DeliveryDue(msgspec.Struct, frozen=True):
     guild_id: UUID
     message_id: UUID
 
 
-Shape = TypeVar("Shape", _MessageCreated, _DeliveryDue)
+Shape = TypeVar("Shape", _MessageCreated, _HeadingCreated, _DeliveryDue)
 
 
 class UnmarkedAuthors(StrEnum):
@@ -105,6 +121,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedMessage:
+    """A message that no plugin gets, and whose other fields are not as plugins need them."""
+
+    message_id: UUID
+    guild_id: UUID
+    skip: str
+    unknown_type: str | None
+    """The type of the message, if guildhook does not know it."""
+    repaired: bool
+    """Half a surrogate pair in the body was replaced by U+FFFD."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event of a type that guildhook does not know. A chat server may send more types than guildhook handles."""
 
@@ -128,7 +157,7 @@ class DeliveryDue:
 
 def parse_event(
     body: str, sent_at: datetime, unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON
-) -> Event | DeliveryDue | UnknownEvent:
+) -> Event | SkippedMessage | DeliveryDue | UnknownEvent:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
     `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
@@ -140,10 +169,15 @@ def parse_event(
             return DeliveryDue(due.guild_id, due.message_id)
         case {"type": str(type_)} if type_ != _MESSAGE_CREATED:
             return UnknownEvent(described(type_))
-    event = _converted(raw, _MessageCreated, _MESSAGE_CREATED)
+    try:
+        event = _converted(raw, _MessageCreated, _MESSAGE_CREATED)
+    except MalformedEventError:
+        if skipped := _skipped_by_heading(raw, repaired=repaired):
+            return skipped
+        raise
     message = event.message
-    unknown_type = None if message.message_type in (None, _USER, _SYSTEM) else described(message.message_type)
-    skip = _reason_to_skip(message) if unknown_type is None else f"message type {unknown_type} is not known"
+    unknown_type = _unknown_type(message)
+    skip = _reason_by_heading(message) or _reason_by_author(message)
     if skip is None and message.author.bot is None and unmarked_authors is UnmarkedAuthors.REFUSE:
         raise unmarked_author(_MESSAGE_CREATED, raw)
     created_at = _in_utc(message.created_at or sent_at, raw)
@@ -164,6 +198,18 @@ def parse_event(
         unknown_type=unknown_type,
         repaired=repaired,
     )
+
+
+def _skipped_by_heading(raw: Any, *, repaired: bool) -> SkippedMessage | None:
+    """The malformed message if no plugin would get it anyway: one of another type has other fields.
+
+    Raises MalformedEventError for a heading that is malformed.
+    """
+    event = _converted(raw, _HeadingCreated, _MESSAGE_CREATED)
+    skip = _reason_by_heading(event.message)
+    if skip is None:
+        return None
+    return SkippedMessage(event.message.id, event.guild_id, skip, _unknown_type(event.message), repaired)
 
 
 def _parsed(body: str) -> tuple[Any, bool]:
@@ -219,12 +265,27 @@ def _respelled(raw: Any) -> Any:
     event = _with_canonical_ids(raw, "guild_id", "message_id")
     if isinstance(message := event.get("message"), dict):
         event["message"] = message = _with_canonical_ids(message, "id", "channel_id")
-        if isinstance(causality := message.get("causality"), dict):
-            message["causality"] = _with_canonical_ids(causality, "root")
+        if not _is_of_bot(message):
+            message["causality"] = None  # it is ignored
+        elif isinstance(causality := message.get("causality"), dict):
+            message["causality"] = {**causality, **_changed_causality(causality)}
         if isinstance(time := message.get("created_at"), str):
             with suppress(ValueError):
                 message["created_at"] = read_time(time)
     return event
+
+
+def _is_of_bot(message: Mapping[str, Any]) -> bool:
+    author = message.get("author")
+    return isinstance(author, dict) and author.get("bot") is True
+
+
+def _changed_causality(causality: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are in another spelling. 1.0 is the whole number 1."""
+    changes = _changed_ids(causality, "root")
+    if isinstance(hops := causality.get("hops"), float):
+        changes["hops"] = with_whole_numbers(hops)
+    return changes
 
 
 def _with_canonical_ids(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -263,8 +324,10 @@ def _changes(received: Mapping[str, Any], message: _Message, created_at: datetim
     changes |= {name: None for name in _NULL_IF_MISSING if name not in received}
     if message.created_at is None or not is_rfc_3339(received["created_at"]):
         changes["created_at"] = created_at
-    if message.causality is not None and (root := _changed_ids(received["causality"], "root")):
-        changes["causality"] = {**received["causality"], **root}
+    causality = received.get("causality")
+    # That of a person is ignored, and can therefore be anything.
+    if isinstance(causality, dict) and (in_causality := _changed_causality(causality)):
+        changes["causality"] = {**causality, **in_causality}
     author = received["author"]
     about_author = _changed_ids(author, "id")
     about_author |= {name: None for name in _NULL_IF_MISSING_OF_AUTHOR if name not in author}
@@ -289,11 +352,19 @@ def _causality(message: _Message) -> Causality | None:
     return Causality(message.causality.root, message.causality.hops)
 
 
-def _reason_to_skip(message: _Message) -> str | None:
+def _unknown_type(message: _Message | _Heading) -> str | None:
+    return None if message.message_type in (None, _USER, _SYSTEM) else described(message.message_type)
+
+
+def _reason_by_heading(message: _Message | _Heading) -> str | None:
+    if unknown_type := _unknown_type(message):
+        return f"message type {unknown_type} is not known"
     if message.message_type == _SYSTEM:
         return "system message"
-    if message.encrypted:
-        return "encrypted message"
+    return "encrypted message" if message.encrypted else None
+
+
+def _reason_by_author(message: _Message) -> str | None:
     if not message.author.bot:
         return None
     if message.causality is None:

@@ -1,15 +1,20 @@
 """The queue of the compile function, and the requests on it."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from guildhook.aws.access import AwsAccess
 from guildhook.aws.queues import Queue, QueueMessage
 from guildhook.uuids import read_uuid
+
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
+"""bytes.fromhex takes spaces as well, and returns a shorter digest, which nothing has."""
+_CREATED: Final = "ObjectCreated:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ CompileRequest = WasmRequest | VersionRequest | UploadNotice
 def read_requests(body: str) -> list[CompileRequest]:
     """The requests in a message of the queue, sent by `ask` or by S3 as a notice of uploads. Raises ValueError."""
     match _parsed(body):
-        case {"wasm_sha256": str(digest)} if len(digest) == 64:
+        case {"wasm_sha256": str(digest)} if _DIGEST.fullmatch(digest):
             return [WasmRequest(bytes.fromhex(digest))]
         case {"version_id": str(version_id)}:
             return [VersionRequest(read_uuid(version_id))]
@@ -76,6 +81,8 @@ def _parsed(body: str) -> Any:
 
 def _upload(record: Any) -> UploadNotice:
     match record:
-        case {"eventSource": "aws:s3", "s3": {"object": {"key": str(key)}}}:
+        case {"eventSource": "aws:s3", "eventName": str(event), "s3": {"object": {"key": str(key)}}} if (
+            event.startswith(_CREATED)
+        ):
             return UploadNotice(unquote_plus(key))
     raise ValueError("a record of the body is not a notice of an upload to S3")

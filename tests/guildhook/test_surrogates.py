@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from guildhook.events.surrogates import replace_half_surrogates
+from guildhook.surrogates import replace_half_surrogates
 
 
 @pytest.mark.parametrize(
