@@ -46,7 +46,7 @@ def test_assets_never_change(page):
 
 def test_a_file_that_the_browser_has_is_not_sent_again(page):
     etag = page.answer("/").headers["ETag"]
-    response = page.answer("/", if_none_match=f'"other", {etag}')
+    response = page.answer("/", if_none_match=f'"other", {etag.removeprefix("W/")}')
     assert (response.status_code, response.body) == (304, None)
     assert page.answer("/", if_none_match='"other"').status_code == 200
 

@@ -1,6 +1,6 @@
 import pytest
 
-from guildhook.admin.etags import check_condition, etag_of
+from guildhook.admin.etags import check_condition, etag_of, is_fresh
 from guildhook.admin.problems import ProblemError
 
 
@@ -41,3 +41,22 @@ def test_only_a_revision_that_the_resource_has_had_is_called_changed(if_match, k
 
 def test_an_etag_meets_its_own_condition():
     check_condition(etag_of(0), 0)
+
+
+@pytest.mark.parametrize(
+    ("if_none_match", "fresh"),
+    [
+        ('W/"a"', True),
+        ('"a"', True),
+        ('"b",\t"a"', True),
+        (',, W/"a" ,', True),
+        (" * ", True),
+        ('"b"', False),
+        ('"b,W/"', False),
+        ("a", False),
+        ("", False),
+    ],
+)
+def test_a_cached_file_is_fresh_by_the_weak_comparison(if_none_match, fresh):
+    assert is_fresh(if_none_match, 'W/"a"') is fresh
+    assert is_fresh(if_none_match, '"a"') is fresh

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
+from guildhook.admin.etags import is_fresh
 from guildhook.admin.problems import ProblemError
 
 INDEX: Final = "/index.html"
@@ -60,7 +61,7 @@ class AdminPage:
             "ETag": file.etag,
             "Vary": "Accept-Encoding",
         }
-        if if_none_match is not None and file.etag in (tag.strip() for tag in if_none_match.split(",")):
+        if if_none_match is not None and is_fresh(if_none_match, file.etag):
             return Response(HTTPStatus.NOT_MODIFIED.value, headers=headers)
         body = None if method == "HEAD" else file.content
         return Response(HTTPStatus.OK.value, file.media_type, body, headers, compress=True)

@@ -6,6 +6,7 @@ from typing import Final
 from guildhook.admin.problems import ProblemError
 
 _ANY: Final = "*"
+_WEAK: Final = "W/"
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # A list may have empty elements (RFC 9110, 5.6.1.2).
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
@@ -42,13 +43,23 @@ def check_condition(if_match: str, revision: int) -> None:
             f"W/{etag_of(revision)} in If-Match is a weak entity tag, which never matches, and can come from a proxy "
             f"that compresses; send it without W/, as `etag` in the body has it",
         )
-    revisions = [int(text) for text in (tag.removeprefix("W/").strip('"') for tag in tags) if _REVISION.fullmatch(text)]
+    revisions = [
+        int(text) for text in (tag.removeprefix(_WEAK).strip('"') for tag in tags) if _REVISION.fullmatch(text)
+    ]
     if not any(read < revision for read in revisions):
         raise ProblemError(
             "condition-failed",
             f"If-Match has no entity tag of this resource: {if_match[:_SHOWN_CHARS]}; read it and send its tag",
         )
     raise changed_meanwhile()
+
+
+def is_fresh(if_none_match: str, etag: str) -> bool:
+    """True if If-None-Match has the entity tag, also in its weak or its strong form, or is `*` (RFC 9110, 13.1.2)."""
+    if if_none_match.strip() == _ANY:
+        return True
+    strong = etag.removeprefix(_WEAK)
+    return any(tag.removeprefix(_WEAK) == strong for tag in re.findall(_TAG, if_none_match))
 
 
 def changed_meanwhile() -> ProblemError:
