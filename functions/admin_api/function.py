@@ -83,13 +83,21 @@ def create(environment: Mapping[str, str]) -> Function:
 
     def handle(event: Any, context: Any) -> dict[str, Any]:
         """Raises UnknownEventError."""
-        if not isinstance(event, dict) or event.get("version") != "2.0" or "requestContext" not in event:
+        if not _is_request(event):
             raise UnknownEventError("this function takes requests of an HTTP API, in payload format 2.0")
         remaining = context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
         with store.within(time.monotonic() + min(remaining, _STATEMENTS_SECONDS)):
             return api.resolve(event, context)
 
     return Function(telemetry.handler(handle, correlation_paths.API_GATEWAY_HTTP), close)
+
+
+def _is_request(event: Any) -> bool:
+    match event:
+        # Events of an authorizer and of VPC Lattice have the version 2.0 too.
+        case {"version": "2.0", "rawPath": str(), "requestContext": {"http": {"method": str()}, "stage": str()}}:
+            return True
+    return False
 
 
 @cache

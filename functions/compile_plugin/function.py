@@ -43,6 +43,8 @@ _KEEP_DAYS = 30
 # The parts of the function's time that are kept for its report, and for the answer to CloudFormation.
 _REPORT_MILLISECONDS = 5_000
 _ANSWER_MILLISECONDS = 40_000
+# A misspelt option would be ignored otherwise, and an event with records acknowledged.
+_RECOMPILE_OPTIONS = ({}, *({"refused_for_cpu": value} for value in (None, False, True)))
 # Compiles are not waited for in this part, so that the last statement has its time too.
 _FINISH_MILLISECONDS = 60_000
 
@@ -102,14 +104,17 @@ class CompilePlugin:
             )
             return {}
         match event:
-            case {"action": "recompile"}:
-                self._compiler.try_again(refused_for_cpu=event.get("refused_for_cpu") is True)
+            case {"action": "recompile", **options} if options in _RECOMPILE_OPTIONS:
+                self._compiler.try_again(refused_for_cpu=bool(options.get("refused_for_cpu")))
                 uncompiled = self._compiler.uncompiled()
                 self._queue.ask(uncompiled)
                 return {"asked": len(uncompiled)}
-            case {"action": "prune"}:
+            case {"action": "prune", **options} if not options:
                 return {"pruned": self._compiler.prune(_KEEP_DAYS)}
-        raise UnknownEventError('this function takes records of SQS, {"action": "recompile"} and {"action": "prune"}')
+        raise UnknownEventError(
+            'this function takes records of SQS, {"action": "recompile"}, the same with "refused_for_cpu": true, and '
+            '{"action": "prune"}'
+        )
 
     def _public_keys(self) -> dict[str, str]:
         """Raises InfrastructureError."""

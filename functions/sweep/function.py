@@ -18,6 +18,9 @@ from guildhook.sweeper import SweepReport, sweep
 from guildhook.versions.compile_queue import CompileQueue
 
 _FINISH_MILLISECONDS = 20_000
+_SCHEDULERS = ("aws.events", "aws.scheduler")
+"""A rule of EventBridge with a schedule, and EventBridge Scheduler."""
+_NO_DETAIL = (None, {}, "{}")
 _REPORT_SECONDS = 5
 """The part of the function's time in which no statement is waited for."""
 
@@ -63,4 +66,10 @@ def create(environment: Mapping[str, str]) -> Function:
 
 
 def _is_due(event: Any) -> bool:
-    return event in (None, {}) or (isinstance(event, dict) and event.get("detail-type") == "Scheduled Event")
+    match event:
+        case None:
+            return True
+        case {"detail-type": "Scheduled Event", "source": str(source), **fields}:
+            # Such an event holds nothing. Another one of this name could hold records, or be of somebody's own.
+            return source in _SCHEDULERS and fields.get("detail") in _NO_DETAIL and "Records" not in fields
+    return event == {}

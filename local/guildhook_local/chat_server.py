@@ -13,12 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from guildhook.surrogates import replace_half_surrogates
 from guildhook_local.guard import Admitted, BearerToken, BrowserSession, Guard, SecretByPath, SecretPath
 from guildhook_local.issuer import Issuer, Person
 from guildhook_local.web_server import listening, serving_app
@@ -325,9 +327,11 @@ class ChatServer:
 def _read_send(body: bytes) -> tuple[str, str | None, dict[str, Any]]:
     """Return the content, the nonce, and the fields that name the causality, which the message's event repeats."""
     try:
-        send = json.loads(body)
+        text = body.decode(json.detect_encoding(body))
+        # json.loads would take half surrogates and NaN, which no answer can hold.
+        send = msgspec.json.decode(replace_half_surrogates(text))
         content, nonce, causality = send["content"], send.get("nonce"), send.get("causality")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HTTPException(400, "The body must be a JSON object with content.") from None
     if not isinstance(content, str):
         raise HTTPException(400, "content must be a string.")

@@ -39,15 +39,29 @@ NEITHER_RECORDS_NOR_EMPTY = {
     "one good record and one that is none": {"Records": [RECORD, {}]},
     "records under another name": {"records": [RECORD]},
     "action that is none": {"action": "dance"},
+    "action that is a list": {"action": ["recompile"]},
+    "action with an option that is none": {"action": "recompile", "refused_for_CPU": True},
+    "action with an option of another type": {"action": "recompile", "refused_for_cpu": "yes"},
+    "action with records of a rule": {"action": "prune", "detail": {"Records": [RECORD]}},
+    "event named as one of a schedule": {"detail-type": "Scheduled Event", "source": "chat", "detail": event()},
+    "event of a schedule with a detail": {"detail-type": "Scheduled Event", "source": "aws.events", "detail": event()},
+    "request in payload format 1.0": {"version": "1.0", "httpMethod": "GET", "path": "/", "requestContext": {}},
+    "request of VPC Lattice": {"version": "2.0", "method": "GET", "path": "/", "requestContext": {"serviceArn": "a"}},
+    "request of an authorizer": {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}},
+    "request without a context": {"version": "2.0", "rawPath": "/", "requestContext": None},
+    "failure destination": {"version": "1.0", "requestContext": {}, "requestPayload": {"Records": [RECORD]}},
+    "warmer": {"warmer": True, "concurrency": 3},
 }
 A_BATCH = {"batch of SQS": {"Records": [RECORD]}}
 EMPTY = {"null": None, "empty object": {}}
-A_SCHEDULE = {"schedule": {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}}
+SCHEDULED = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+A_SCHEDULE = {"schedule": SCHEDULED}
+A_SCHEDULE_WITH_RECORDS = {"schedule with records": {**SCHEDULED, "Records": [RECORD]}}
 
 UNKNOWN = {
     ON_MESSAGE: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_SCHEDULE},
     COMPILE_PLUGIN: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_SCHEDULE},
-    SWEEP: {**NEITHER_RECORDS_NOR_EMPTY, **A_BATCH},
+    SWEEP: {**NEITHER_RECORDS_NOR_EMPTY, **A_BATCH, **A_SCHEDULE_WITH_RECORDS},
     MIGRATE: {**NEITHER_RECORDS_NOR_EMPTY, **A_BATCH, **A_SCHEDULE},
     ADMIN_API: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
     TEST_RUN: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
@@ -67,3 +81,10 @@ def test_an_event_of_another_shape_fails_the_invocation(function, subtests):
     for name, unknown in UNKNOWN[folder].items():
         with subtests.test(name), pytest.raises(UnknownEventError, match="this function takes"):
             handler(unknown, context)
+
+
+def test_sweep_takes_an_empty_event_and_those_of_both_schedulers(shared_system):
+    context = LambdaContext(SWEEP.name, "request", deadline=time.monotonic() + 3_600)
+    with invoked_function(SWEEP, shared_system.environment) as handler:
+        for due in (None, {}, SCHEDULED, {**SCHEDULED, "source": "aws.scheduler", "detail": "{}"}):
+            assert "requeued" in handler(due, context)

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -48,6 +49,15 @@ def test_a_key_makes_one_message_and_one_event(request_, place, events, by):
     assert len(events) == 1
 
 
+def test_half_a_surrogate_becomes_the_replacement_character(request_, place, events):
+    _, channel = place
+    body = json.dumps({"content": "a\ud800b", "causality": {"root": "\udfff", "hops": 1}})
+    response = request_("POST", f"/api/messages/channel/{channel}", body=body)
+    assert (response.status, response.json()["content"]) == (201, "a\ufffdb")
+    assert request_("GET", f"/api/messages/channel/{channel}").json() == [response.json()]
+    assert events[0]["message"] == response.json()
+
+
 def test_errors_have_a_status_and_a_code(request_, place):
     guild, channel = place
     send = f"/api/messages/channel/{channel}"
@@ -57,6 +67,8 @@ def test_errors_have_a_status_and_a_code(request_, place):
         ("POST", send, {"json": {"content": ""}}, 400, "VALIDATION_ERROR"),
         ("POST", send, {"json": {"content": "x" * 4_001}}, 400, "VALIDATION_ERROR"),
         ("POST", send, {"body": b"{"}, 400, "VALIDATION_ERROR"),
+        ("POST", send, {"body": b"[" * 100_000}, 400, "VALIDATION_ERROR"),
+        ("POST", send, {"body": b'{"content": "x", "causality": NaN}'}, 400, "VALIDATION_ERROR"),
         ("POST", send, {"json": {"content": 5}}, 400, "VALIDATION_ERROR"),
         ("DELETE", f"/api/messages/{uuid4()}", {}, 404, "MESSAGE_NOT_FOUND"),
         ("DELETE", f"/api/guilds/{guild}/members/{uuid4()}", {}, 404, "VALIDATION_ERROR"),
