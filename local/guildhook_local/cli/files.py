@@ -131,7 +131,7 @@ def _message_fields(source: Source) -> dict[str, Any]:
                 "give the event or the message in it",
             )
         case {"message": dict(message), **event}:
-            if event.get("type", _MESSAGE_CREATED) != _MESSAGE_CREATED:
+            if event.get("type") not in (None, _MESSAGE_CREATED):
                 raise CommandError(
                     ExitStatus.USAGE,
                     f"{source.name} is an event of the type {event['type']!r}; plugins get {_MESSAGE_CREATED!r} only",

@@ -2,6 +2,8 @@ import json
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
+
 from guildhook.events.batch import QueueRecord, read_batch
 from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
 from samples import event
@@ -49,8 +51,10 @@ def test_every_record_is_a_message_or_skipped_or_malformed():
     assert list(batch.malformed) == ["0"]
 
 
-def test_types_that_are_not_known_are_skipped_and_named():
-    batch = read_batch(records({"type": "guild.renamed"}, event(message_type="pinned"), event(message_type="system")))
+@pytest.mark.parametrize("author", [{"id": "1", "bot": False}, None])
+def test_types_that_are_not_known_are_skipped_and_named(author):
+    messages = [event(message_type=type_, author=author) for type_ in ("pinned", "system")]
+    batch = read_batch(records({"type": "guild.renamed"}, *messages))
     assert batch.unknown_types == {"0": '"guild.renamed"', "1": '"pinned"'}
     assert list(batch.skipped) == ["0", "1", "2"]
     assert list(batch.subjects) == ["1", "2"]

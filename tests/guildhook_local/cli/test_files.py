@@ -47,6 +47,14 @@ def test_a_whole_event_is_read_as_its_message(write):
     assert (part.guild_id, json.loads(part.payload)["content"]) == (GUILD_ID, "!ping")
 
 
+def test_a_field_that_is_null_is_one_that_is_missing(write):
+    fields = dict.fromkeys(("guild_id", "id", "channel_id", "author", "created_at", "reply_to"))
+    message = read_message("--message", write(json.dumps({"content": "!ping", **fields, "mood": None})))
+    assert json.loads(message.payload) == {**json.loads(read_message("--message", "!ping").payload), "mood": None}
+    event = {"type": None, "guild_id": None, "message": {"content": "!ping"}}
+    assert read_message("--message", write(json.dumps(event))).guild_id == GUILD_ID
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -60,6 +68,8 @@ def test_a_whole_event_is_read_as_its_message(write):
         (json.dumps({"Records": [{"body": json.dumps(EVENT)}]}), "is an envelope of the queue, SNS or EventBridge"),
         (json.dumps({"id": "e", "detail-type": "chat", "detail": EVENT}), "with the field 'detail-type'"),
         (json.dumps({"channel_id": "general"}), "is no message: "),
+        (json.dumps({"guild_id": 7, "content": "x"}), "guild_id is 7; a UUID is wanted"),
+        (json.dumps({"message_type": "system", "author": {}}), "is no message: no plugin gets it: system message"),
     ],
 )
 def test_json_that_is_no_message_is_refused(write, text, reason):
