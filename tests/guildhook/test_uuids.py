@@ -11,6 +11,7 @@ SPELLINGS = [
     CANONICAL.replace("-", ""),
     f"{{{CANONICAL.upper()}}}",
     f"urn:uuid:{CANONICAL.upper()}",
+    f"URN:UUID:{CANONICAL.upper()}",
 ]
 OTHERS = [
     "",

@@ -22,6 +22,7 @@ def test_the_tag_of_the_revision_meets_the_condition_also_in_a_list(met):
         ('W/"3"', "condition-failed", 'W/"3" in If-Match is a weak entity tag'),
         ('"2", W/"3"', "condition-failed", "weak"),
         ('"4"', "condition-failed", "no entity tag of this resource"),
+        ('"0"', "condition-failed", "no entity tag of this resource"),
         ('"x", W/"y"', "condition-failed", "no entity tag of this resource"),
         ('"03", "-3", "3.0", "٣"', "malformed", "no list"),
         ('"03", "-3", "3.0"', "condition-failed", "no entity tag of this resource"),

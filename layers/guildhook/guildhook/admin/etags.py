@@ -10,7 +10,8 @@ _WEAK: Final = "W/"
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # A list may have empty elements (RFC 9110, 5.6.1.2).
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
-_REVISION: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_REVISION: Final = re.compile(r"[1-9][0-9]{0,17}")
+"""The first revision of a resource is 1."""
 _SHOWN_CHARS: Final = 100
 
 
