@@ -260,12 +260,19 @@ def test_exactly_the_failed_records_come_back(system, guild, invoke, capsys):
     nowhere = event(guild.id, guild.channel_id)
     del nowhere["guild_id"]
     other = {**event(guild.id, guild.channel_id), "type": "message.deleted"}
-    assert invoke("{", good, nowhere, other, "", "x" * 1_000_000) == ["record-0", "record-2", "record-4", "record-5"]
-    assert contents(system) == ["pong"]
+    joined = event(guild.id, guild.channel_id, message_type="member.joined", author=None)
+    caused = event(guild.id, guild.channel_id, causality={"root": None, "hops": 0})
+    failed = invoke("{", good, nowhere, other, "", "x" * 1_000_000, joined, caused)
+    assert failed == ["record-0", "record-2", "record-4", "record-5"]
+    assert contents(system) == ["pong", "pong"]
     log = capsys.readouterr().out
-    (skipped,) = (json.loads(line) for line in log.splitlines() if "record skipped" in line)
-    assert (skipped["event_id"], skipped["unknown_type"]) == ("record-3", '"message.deleted"')
-    assert '"records_of_unknown_type":[1.0]' in log
+    skipped = [json.loads(line) for line in log.splitlines() if "record skipped" in line]
+    assert {each["event_id"]: each["unknown_type"] for each in skipped} == {
+        "record-3": '"message.deleted"',
+        "record-6": '"member.joined"',
+    }
+    assert skipped[1]["message_id"] == joined["message"]["id"]
+    assert '"records_of_unknown_type":[2.0]' in log
     assert "guild_id is missing; a UUID is wanted" in log
     assert "!ping" not in log
 
