@@ -245,6 +245,9 @@ def test_a_message_is_delivered_although_the_body_trickles(channel):
 def test_the_pause_and_the_code_of_a_response_count_although_its_body_breaks_off(channel):
     with http_server(Answer(b'{"retry_after":', 429, length=60, headers={"Retry-After": "30"})) as server:
         assert send(RestChatApi(server.url, FixedToken()), outgoing(channel)).pause == Pause(30, everywhere=False)
+    for body in (b'{"retry_after":', b'{"retry_after": 64.57', b'{"retry_after": 64.57, "message": "slow'):
+        with http_server(Answer(body, 429, length=60)) as server:
+            assert send(RestChatApi(server.url, FixedToken()), outgoing(channel)).pause == Pause(900, everywhere=False)
     with http_server(Answer(b'{"error": "FORBIDDEN"}', 403, length=60)) as server:
         answer = send(RestChatApi(server.url, FixedToken()), outgoing(channel))
     assert (answer.state, answer.detail) == (DeliveryState.REFUSED, "FORBIDDEN")

@@ -233,12 +233,15 @@ def _decoded(body: bytes) -> str:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """The JSON object, in which whole numbers are floats; an empty one if the body is anything else."""
+    """The JSON object, in which whole numbers are floats; an empty one if the body is anything else.
+
+    If the body breaks off in an object that asks for a pause, its length is a text that cannot be understood.
+    """
     try:
         # As an int, a number of thousands of digits would be an error.
         answer = json.loads(_decoded(body), parse_int=float)
     except (ValueError, RecursionError):
-        return {}
+        return {"retry_after": "unreadable"} if b'"retry_after"' in body else {}
     return answer if isinstance(answer, dict) else {}
 
 
