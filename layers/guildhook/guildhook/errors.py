@@ -25,6 +25,10 @@ class FailedCompileError(InfrastructureError):
         self.seconds = seconds
 
 
+class UnloadableArtifactError(InfrastructureError):
+    """A file is not native code that this engine loads. It is damaged, or another engine wrote it."""
+
+
 class UnwritableError(InfrastructureError):
     """Postgres refuses one of several writes, and would accept the others without it."""
 

@@ -6,9 +6,9 @@ from typing import Any
 import typer
 
 from guildhook.errors import InvalidPluginError, InvalidSchemaError
-from guildhook.model import Outcome
 from guildhook.plugin_settings.schema import check_schema, secret_names
-from guildhook.sandbox import Engine, Inspection, Limits, Sandbox, inspect
+from guildhook.sandbox import Engine, Inspection, Limits, inspect
+from guildhook.sandbox.first_start import start_once
 from guildhook.sandbox.limits import WASM_PAGE_BYTES
 from guildhook_local.cli import files
 from guildhook_local.cli.compiled_plugins import PluginLoader, plugin_loader
@@ -42,11 +42,12 @@ def check(context: typer.Context, plugin: WasmFile, as_json: AsJson = False) -> 
 
 
 def _start_once(loader: PluginLoader, inspection: Inspection, name: str) -> None:
-    """Compile a plugin, and start it once without a message, as after an upload. Raises InvalidPluginError."""
+    """Compile a plugin, and start it once without a message, as after an upload.
+
+    Raises InvalidPluginError, InfrastructureError.
+    """
     module = loader.load(inspection, lambda: working(f"Compiling {name}"))
-    outcome, detail = Sandbox(loader.engine).start(module, Limits())
-    if outcome is not Outcome.OK:
-        raise InvalidPluginError(f"it does not start: {outcome}: {detail}")
+    start_once(loader.engine, module, Limits())
 
 
 def _as_json(inspection: Inspection, schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import CompiledModule
 from guildhook.modules.artifact_bucket import DamagedArtifactError
 from guildhook.modules.disk_cache import DiskCache
@@ -130,7 +130,7 @@ class PluginLoader:
             raise InvalidPluginError("; ".join(inspection.reasons))
         digest, found = self._search.result()
         if found is not None:
-            with suppress(InvalidPluginError):
+            with suppress(UnloadableArtifactError):
                 return self.engine.load(found, inspection.memories)
         with compiling():
             compiled = self.engine.compile(self.wasm)

@@ -58,9 +58,9 @@ def asked() -> list[bytes]:
 
 @pytest.fixture
 def cache(engine, aws, bucket, tmp_path, asked):
-    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend, access=aws.access):
+    def cache(directory="cache", memory_bytes=MIB, disk_bytes=MIB, ask=asked.extend, access=aws.access, loader=engine):
         objects = ArtifactBucket(access, bucket)
-        return ModuleCache(engine, objects, ask, tmp_path / directory, memory_bytes, disk_bytes, PUBLIC_KEYS)
+        return ModuleCache(loader, objects, ask, tmp_path / directory, memory_bytes, disk_bytes, PUBLIC_KEYS)
 
     return cache
 
@@ -193,8 +193,10 @@ def test_a_module_that_does_not_arrive_in_time_is_fetched_on_and_delays_no_other
         released.set()
         assert isinstance(modules.find(needed, IN_TIME)[distant.wasm_sha256], LoadedModule)
     assert len(server.requests) == 1
-    counted = {CacheEvent.DISK: 1, CacheEvent.UNAVAILABLE: 1, CacheEvent.MEMORY: 1, CacheEvent.S3: 1}
-    assert modules.take_events() == counted
+    events = modules.take_events()
+    # The fetch may be done when it is asked for again, and is then found on the disk.
+    arrived = events.pop(CacheEvent.DISK) + events.pop(CacheEvent.S3, 0)
+    assert (arrived, events) == (2, {CacheEvent.UNAVAILABLE: 1, CacheEvent.MEMORY: 1})
 
 
 def test_headers_that_drip_hold_nobody_beyond_the_deadline(cache, engine, aws):
@@ -295,6 +297,27 @@ def test_a_compile_that_fails_through_no_fault_of_the_plugin_rests_and_is_no_ref
     # It is not tried again at once, although it would succeed now.
     assert compile_here(modules, wat.SILENT) == {failed: unavailable}
     assert modules.find([NeededModule(failed, None)], IN_TIME) == {}
+
+
+class LoaderWithBadMemory:
+    """Compiles to half of the native code."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self.load = engine.load
+
+    def compile(self, wasm):
+        whole = self._engine.compile(wasm)
+        return replace(whole, artifact=whole.artifact[: len(whole.artifact) // 2])
+
+
+def test_native_code_that_does_not_load_after_its_compile_is_no_refusal(cache, engine):
+    modules = cache(loader=LoaderWithBadMemory(engine))
+    (module,) = compile_here(modules, wat.SILENT).values()
+    assert isinstance(module, UnavailableModule)
+    assert module.not_compiled
+    assert "does not load" in module.reason
+    assert modules.find([NeededModule(digest(wat.SILENT), None)], IN_TIME) == {}
 
 
 def test_a_compile_that_has_rested_is_tried_again(cache, monkeypatch):

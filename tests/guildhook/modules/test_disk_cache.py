@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 from hashlib import sha256
 
 import pytest
@@ -124,6 +125,15 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder, mode):
     add(DiskCache(folder, 10_000), A)
     folder.chmod(mode)
     refused(folder, rf"GUILDHOOK_CACHE_DIR\) has the owner \d+ and the mode {mode & 0o777:o}; it must belong to user")
+
+
+def test_a_folder_that_is_gone_is_made_again(folder):
+    disk = DiskCache(folder, 10_000)
+    add(disk, A)
+    shutil.rmtree(folder)
+    assert disk.find(digest(A)) is None
+    assert add(disk, A).read_bytes() == A
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_of_another_user_is_not_used(folder, monkeypatch):

@@ -3,7 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from guildhook.errors import InfrastructureError
 from guildhook.modules.single_flight import SingleFlight
+from resource_limits import no_more_threads
 
 IN_TIME = float("inf")
 
@@ -76,3 +78,12 @@ def test_a_thread_that_waits_stops_at_its_deadline_and_the_work_goes_on():
     assert flights.begin("key", lambda: "done twice") is flight
     release.set()
     assert flight.result(timeout=60) is True
+
+
+def test_work_that_gets_no_thread_fails_and_a_later_call_begins_it_again():
+    flights = SingleFlight()
+    with no_more_threads():
+        flight = flights.begin("key", lambda: "done")
+    with pytest.raises(InfrastructureError, match="the system gives this process no further thread"):
+        flight.result(timeout=0)
+    assert flights.begin("key", lambda: "done").result(timeout=60) == "done"

@@ -5,7 +5,7 @@ import pytest
 from wasmtime import WasmtimeError, wat2wasm
 
 import wat
-from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import MemoryType
 from guildhook.sandbox import Engine
 from guildhook.sandbox.engine import os_error
@@ -79,11 +79,12 @@ def test_more_exports_than_the_contract_has_compile(engine):
     assert engine.compile_here(wat.plugin(wat.on_message(""), lowered=more))
 
 
-def test_a_file_that_is_no_artifact_is_refused(engine, tmp_path):
+def test_a_file_that_is_no_whole_artifact_is_no_verdict_on_the_plugin(engine, tmp_path):
     path = tmp_path / "artifact"
-    path.write_bytes(b"nothing of the kind")
-    with pytest.raises(InvalidPluginError, match="does not load"):
-        engine.load(path, ())
+    for content in (b"nothing of the kind", engine.compile_here(wat.SILENT)[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(UnloadableArtifactError, match=f"the native code in {path} does not load: Invalid ELF"):
+            engine.load(path, ())
 
 
 def test_the_epoch_thread_ends_with_its_engine():

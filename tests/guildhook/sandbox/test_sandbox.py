@@ -14,7 +14,7 @@ from guildhook.errors import InfrastructureError
 from guildhook.model import Outcome, SendMessage, idempotency_key
 from guildhook.sandbox import LoadedPlugin, Sandbox
 from object_growth import object_growth
-from resource_limits import little_memory
+from resource_limits import little_data, little_memory
 from samples import CHANNEL, MESSAGE, PLUGIN_ID, TIME, limits
 
 
@@ -328,6 +328,31 @@ def test_a_machine_without_memory_for_an_instance_is_a_fault_of_the_infrastructu
     ):
         run(wat.SILENT)
     assert run(wat.SILENT).outcome is Outcome.OK
+
+
+GROWS = "(if (i32.eq (memory.grow (i32.const 200)) (i32.const -1)) (then unreachable))"
+
+
+@pytest.mark.parametrize(
+    "wasm",
+    [
+        wat.plugin(wat.on_message(GROWS)),
+        wat.plugin(wat.on_message("", f"(func $run {GROWS}) (start $run)")),
+    ],
+    ids=["in a message", "in its start"],
+)
+def test_growth_that_the_machine_refuses_is_not_the_plugins_trap(run, wasm):
+    assert run(wasm).outcome is Outcome.OK
+    with (
+        little_data(3),
+        pytest.raises(InfrastructureError, match="cannot run on this machine now: 16777216 bytes of memory"),
+    ):
+        run(wasm)
+    assert run(wat.TRAPS).outcome is Outcome.TRAP
+
+
+def test_a_trap_under_a_limit_beyond_all_memory_is_the_plugins_own(run):
+    assert run(wat.TRAPS, limits=limits(memory_bytes=2**50)).outcome is Outcome.TRAP
 
 
 def test_an_interrupt_waits_until_the_guest_is_done(run, default_interrupt):

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import Artifact, CompiledModule, FailedCompile, MemoryType, Refusal
 from guildhook.modules.artifact_bucket import ArtifactBucket, DamagedArtifactError
 from guildhook.modules.artifact_signatures import is_signed
@@ -78,7 +78,7 @@ class Loader(Protocol[Module_co]):
         """Raises InvalidPluginError, InfrastructureError."""
 
     def load(self, path: Path, memories: tuple[MemoryType, ...]) -> Module_co:
-        """Map the artifact at `path`. Raises InvalidPluginError, InfrastructureError."""
+        """Map the artifact at `path`. Raises InfrastructureError, and UnloadableArtifactError, which is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +256,7 @@ class ModuleCache(Generic[Module]):
     def _load_file(self, artifact: Artifact, file: _File) -> Module | UnavailableModule | None:
         try:
             module = self._load(file.path, artifact.memories)
-        except InvalidPluginError as error:
-            if not file.path.exists():
-                return self._unavailable("another module took its place on the disk before it was loaded")
+        except UnloadableArtifactError as error:
             self._discard(artifact, error)
             return None
         except InfrastructureError as error:
@@ -329,10 +327,10 @@ class ModuleCache(Generic[Module]):
         """Raises InfrastructureError."""
         try:
             compiled = self._loader.compile(wasm)
-            digest, size = sha256(compiled.artifact).digest(), len(compiled.artifact)
-            module = self._load(self._disk.add(digest, size, [compiled.artifact]), compiled.memories)
         except InvalidPluginError as error:
             return self._refuse(wasm_sha256, Refusal(str(error), error.kind))
+        digest, size = sha256(compiled.artifact).digest(), len(compiled.artifact)
+        module = self._load(self._disk.add(digest, size, [compiled.artifact]), compiled.memories)
         self._remember(wasm_sha256, _Entry(module, size, digest), CacheEvent.COMPILED)
         return module
 

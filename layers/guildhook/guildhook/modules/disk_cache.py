@@ -110,6 +110,9 @@ class DiskCache:
     def _write(self, path: Path, size: int, pieces: Iterable[bytes]) -> _Identity:
         """Raises InfrastructureError, and any error of `pieces`."""
         try:
+            # Another process may have cleared the temporary folder since the folder was read.
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_owner()
             with tempfile.NamedTemporaryFile(dir=self._directory, prefix=_UNFINISHED, delete=False) as file:
                 unfinished = Path(file.name)
                 try:

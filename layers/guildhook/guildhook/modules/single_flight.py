@@ -4,7 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, NoReturn, TypeVar
+
+from guildhook.errors import InfrastructureError
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
@@ -26,11 +29,20 @@ class SingleFlight(Generic[Key, Result]):
         return flight.result(seconds_until(deadline))
 
     def begin(self, key: Key, work: Callable[[], Result]) -> Future[Result]:
-        """Call `work` in a thread of its own, unless a thread is calling it for this key. Returns without waiting."""
+        """Call `work` in a thread of its own, unless a thread is calling it for this key. Returns without waiting.
+
+        The result raises InfrastructureError if the system gives this process no further thread.
+        """
         flight, is_new = self._join(key)
         if is_new:
             # A daemon: work that nobody waits for any more does not keep the process from ending.
-            threading.Thread(target=self._fly, args=(key, flight, work), name="flight", daemon=True).start()
+            thread = threading.Thread(target=self._fly, args=(key, flight, work), name="flight", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more processes, or no memory for a stack
+                # The flight must end, or every later request for this key would wait for a thread that does not exist.
+                reason = f"the system gives this process no further thread: {error}"
+                self._fly(key, flight, partial(_fail, InfrastructureError(reason)))
         return flight
 
     def _join(self, key: Key) -> tuple[Future[Result], bool]:
@@ -50,6 +62,10 @@ class SingleFlight(Generic[Key, Result]):
         finally:
             with self._lock:
                 del self._flights[key]
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
 
 
 def seconds_until(deadline: float) -> float:

@@ -1,8 +1,9 @@
 """The program that child_process.py starts: it reads wasm from stdin and writes the artifact to stdout, a file.
 
 Usage: python -m guildhook.sandbox JOB
-JOB is a ChildJob as JSON. Without an artifact, the program exits with REPORT_STATUS and a ChildReport on stderr if the
-reason is the plugin, and with status 1 and a sentence on stderr if it is the surroundings.
+JOB is a ChildJob as JSON. The last line of stderr is the SHA-256 of the artifact in hexadecimal. Without an artifact,
+the program exits with REPORT_STATUS and a ChildReport on stderr if the reason is the plugin, and with status 1 and a
+sentence on stderr if it is the surroundings.
 """
 
 import mmap
@@ -10,30 +11,28 @@ import os
 import resource
 import sys
 import threading
-import time
-from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from guildhook.errors import InfrastructureError, InvalidPluginError
-from guildhook.model import Outcome, RefusalKind
+from guildhook.model import RefusalKind
 from guildhook.sandbox.compiling.child_process import (
     COMPILING,
     REPORT_STATUS,
     ChildJob,
     ChildReport,
     CompileLimits,
-    FirstStart,
     over_memory,
 )
 from guildhook.sandbox.engine import Engine
-from guildhook.sandbox.sandbox import Sandbox
+from guildhook.sandbox.first_start import start_once
 
 _STDOUT: Final = 1
-_PATIENCE: Final = 20
-"""The deadline of a first start in wall time, as a multiple of its limit in CPU time: the machine may be busy."""
+_STACK_BYTES: Final = 2 * 1024**2
+"""The guest and wasmtime share the stack of the main thread. A smaller one overflows where a guest's own would not."""
 
 
 def check_surroundings(limits: CompileLimits) -> None:
@@ -41,7 +40,11 @@ def check_surroundings(limits: CompileLimits) -> None:
 
     Raises InfrastructureError, and the OSError or RuntimeError of the resource that is missing.
     """
-    for name, needed in (("RLIMIT_AS", limits.memory_bytes), ("RLIMIT_CPU", limits.cpu_seconds)):
+    for name, needed in (
+        ("RLIMIT_AS", limits.memory_bytes),
+        ("RLIMIT_CPU", limits.cpu_seconds),
+        ("RLIMIT_STACK", _STACK_BYTES),
+    ):
         kind = getattr(resource, name)
         most = resource.getrlimit(kind)[1]
         if most != resource.RLIM_INFINITY and most < needed:
@@ -75,25 +78,6 @@ def compile_within(engine: Engine, limits: CompileLimits, wasm: bytes) -> bytes:
     return artifact
 
 
-def start_once(engine: Engine, artifact: Path, start: FirstStart) -> None:
-    """Instantiate the plugin. The limit on its time counts CPU time here, which a busy machine does not change.
-
-    Raises InvalidPluginError if that does not end `ok` by the plugin's own fault, and InfrastructureError otherwise.
-    """
-    limit_ms = start.limits.deadline_ms
-    module = engine.load(artifact, start.memories)
-    began = time.process_time()
-    outcome, detail = Sandbox(engine).start(module, replace(start.limits, deadline_ms=limit_ms * _PATIENCE))
-    used_ms = round((time.process_time() - began) * 1000)
-    if used_ms > limit_ms and outcome in (Outcome.OK, Outcome.DEADLINE):
-        reason = f"it does not start: {Outcome.DEADLINE}: it used {used_ms} ms of CPU time; the limit is {limit_ms} ms"
-        raise InvalidPluginError(reason, RefusalKind.CPU_SECONDS)
-    if outcome in (Outcome.DEADLINE, Outcome.INTERNAL):
-        raise InfrastructureError(f"its first start ended as {outcome}: {detail}")
-    if outcome is not Outcome.OK:
-        raise InvalidPluginError(f"it does not start: {outcome}: {detail}")
-
-
 def write_output(data: bytes) -> None:
     """Replace the content of stdout, which nothing may have mapped yet. Raises OSError."""
     os.ftruncate(_STDOUT, 0)
@@ -110,9 +94,11 @@ def main(job: ChildJob) -> None:
         engine, wasm = Engine(), sys.stdin.buffer.read()
         resource.setrlimit(resource.RLIMIT_CPU, (job.limits.cpu_seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         write_output(COMPILING)
-        write_output(compile_within(engine, job.limits, wasm))
+        artifact = compile_within(engine, job.limits, wasm)
+        write_output(artifact)
         if job.start:
-            start_once(engine, Path(f"/proc/self/fd/{_STDOUT}"), job.start)
+            start_once(engine, engine.load(Path(f"/proc/self/fd/{_STDOUT}"), job.start.memories), job.start.limits)
+        sys.stderr.write(f"{sha256(artifact).hexdigest()}\n")
     except InvalidPluginError as error:
         sys.stderr.write(msgspec.json.encode(ChildReport(error.kind, str(error))).decode())
         sys.exit(REPORT_STATUS)

@@ -18,7 +18,7 @@ import wasmtime
 from wasmtime import WasmtimeError
 from wasmtime.component import Component, ExportIndex
 
-from guildhook.errors import InfrastructureError, InvalidPluginError
+from guildhook.errors import InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import CompiledModule, MemoryType
 from guildhook.sandbox.binary.component import read_component
 from guildhook.sandbox.binary.reading import RefusedBinaryError
@@ -133,7 +133,8 @@ class Engine:
         """Map a compiled artifact. The file must not change while the module lives.
 
         A loaded artifact is native code: the caller must have checked that the compiler wrote these bytes.
-        Raises InvalidPluginError if another engine compiled the file, and InfrastructureError if it cannot be mapped.
+        Raises InfrastructureError if the file cannot be mapped, and UnloadableArtifactError, which is one, if it is
+        damaged or another engine compiled it. Neither says anything about the plugin, which has compiled.
         """
         try:
             component = Component.deserialize_file(self.wasmtime, str(path))
@@ -142,10 +143,10 @@ class Engine:
             if fault:
                 remedy = "; its folder must not be mounted noexec" if fault.errno in (EACCES, EPERM) else ""
                 raise InfrastructureError(f"cannot map {path}: {fault.strerror}{remedy}") from None
-            raise InvalidPluginError(f"it does not load: {last_cause(error)}") from None
+            raise UnloadableArtifactError(f"the native code in {path} does not load: {last_cause(error)}") from None
         on_message = component.get_export_index("on-message")
         if on_message is None:
-            raise InvalidPluginError("it exports no function on-message")
+            raise UnloadableArtifactError(f"the native code in {path} exports no function on-message")
         return LoadedModule(component, on_message, memories, (address(component), address(on_message)))
 
 

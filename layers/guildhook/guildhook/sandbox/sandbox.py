@@ -1,5 +1,6 @@
 """Runs one plugin for one message: a pure and bounded call in a store of its own."""
 
+import mmap
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,9 @@ from guildhook.sandbox.host_functions import HostFunctions, OngoingRun, late_det
 from guildhook.sandbox.limits import Limits
 from guildhook.sandbox.memory_limit import limit_per_memory, too_much_memory
 from guildhook.sandbox.signals import deferred_signals
+
+_MOST_PROVED_BYTES: Final = 64 * 1024 * 1024
+"""A guild's limit may be higher than any memory of this machine; a guest grows in smaller steps."""
 
 _NO_STATE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -139,6 +143,8 @@ class Sandbox:
             self._host.run = run
             try:
                 outcome, detail = self._call(plugin.module, run, payload)
+                if outcome in (Outcome.TRAP, Outcome.INVALID):
+                    _prove_memory(plugin.limits.memory_bytes)
                 return run, outcome, detail, store.get_fuel()
             except MemoryError:
                 raise _no_memory("the process has no memory left") from None
@@ -178,6 +184,21 @@ class Sandbox:
                 raise _no_memory(str(fault.strerror)) from None
         run.finish_lines()
         return _classify(run, reached, late, cause)
+
+
+def _prove_memory(memory_bytes: int) -> None:
+    """Raise InfrastructureError if this process cannot have the memory that a run may have.
+
+    wasmtime tells the guest alone that `memory.grow` was refused, and not the host. A guest that the machine refused
+    memory usually traps. The store of the run must still exist, so that what is proved is beyond the memory it has.
+    """
+    needed = min(memory_bytes, _MOST_PROVED_BYTES)
+    if not needed:
+        return
+    try:
+        mmap.mmap(-1, needed, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError as error:
+        raise _no_memory(f"{needed} bytes of memory, which it may have: {error.strerror}") from None
 
 
 def _no_memory(reason: str) -> InfrastructureError:

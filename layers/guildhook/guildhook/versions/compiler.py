@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from guildhook.errors import FailedCompileError, InfrastructureError, InvalidPluginError
+from guildhook.errors import FailedCompileError, InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import Artifact, Refusal, RefusalKind
 from guildhook.modules import ArtifactBucket, ArtifactSigner, DamagedArtifactError, compress, is_signed
 from guildhook.sandbox import Engine, Limits
@@ -161,6 +161,6 @@ class Compiler:
                 file.writelines(pieces)
                 file.flush()
                 self.engine.load(Path(file.name), artifact.memories)
-            except (DamagedArtifactError, InvalidPluginError):
+            except (DamagedArtifactError, UnloadableArtifactError):
                 return False
         return True

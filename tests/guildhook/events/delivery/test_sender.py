@@ -8,6 +8,7 @@ import pytest
 from guildhook.chat import Pause, SendResult
 from guildhook.events.delivery import BreakerRules, CircuitBreaker, Sender
 from guildhook.model import Causality, DeliveryState, OutgoingIntent, SendMessage
+from resource_limits import no_more_threads
 
 DELIVERED = SendResult(DeliveryState.DELIVERED, "id")
 REFUSED = SendResult(DeliveryState.REFUSED, "FORBIDDEN")
@@ -218,6 +219,14 @@ def test_repeated_failures_in_fewer_channels_than_the_threshold_do_not_open_the_
     for _ in range(5):
         sending.send([each for channel in bad for each in outgoing(channel, "x")], clock.time + 60)
     assert sending.send(outgoing(uuid4(), "y"), clock.time + 60)[0].state is DeliveryState.DELIVERED
+
+
+def test_messages_for_which_there_is_no_thread_are_not_tried(clock, caplog):
+    chat = ScriptedChat(clock)
+    with no_more_threads():
+        assert sender(chat, clock).send([*outgoing("a", "1"), *outgoing("b", "2")], clock.now() + 60) == []
+    assert chat.sent == []
+    assert "no further thread" in caplog.text
 
 
 def test_an_endless_answer_is_not_waited_for(clock):

@@ -117,15 +117,12 @@ def test_a_compiler_that_crashes_once_is_forgiven(python, death):
         "kill -TERM $$",
         "kill -XCPU $$",  # it has used no CPU time
         "kill -37 $$",  # a signal without a name
-        "exit 0",
         "exit 3",  # the status of a report, without a report
         "exit 42",
     ],
 )
 def test_no_other_ending_is_a_verdict(python, death):
     children = python(f"{COMPILING}; {death}")
-    if death == "exit 0":
-        children = python(death)
     with pytest.raises(InfrastructureError, match="the compile process ended with"):
         compile_in_child(wat.SILENT, LIMITS)
     assert children.read_text() == "\n"
@@ -155,6 +152,28 @@ def test_a_process_that_may_not_have_what_the_limits_allow_does_not_judge(python
     python(f'{limit}; exec "$@"')
     with pytest.raises(InfrastructureError, match=reason):
         compile_in_child(BOMB, LIMITS)
+
+
+def test_a_small_stack_does_not_judge_a_plugin_that_recurses_when_it_starts(python):
+    # This guest uses less than its own 512 KiB of stack, and more than the process would have.
+    recursion = "(if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))"
+    wasm = wat.plugin(
+        wat.on_message("", f"(func $f (param i32) {recursion}) (func $run (call $f (i32.const 10_000))) (start $run)")
+    )
+    start = FirstStart(Limits(), inspect(wasm).memories)
+    python('ulimit -S -s 200; exec "$@"')
+    assert compile_in_child(wasm, LIMITS, start)
+    python('ulimit -s 200; exec "$@"')
+    with pytest.raises(InfrastructureError, match="a RLIMIT_STACK of 204800; it needs 2097152"):
+        compile_in_child(wasm, LIMITS, start)
+
+
+@pytest.mark.parametrize("output", ["true", "printf compiling", '"$@" | head -c 1000'])
+def test_native_code_that_does_not_arrive_whole_is_a_fault_of_the_infrastructure(python, output):
+    children = python(f"{output}; exit 0")
+    with pytest.raises(InfrastructureError, match=r"ended with status 0, and the \d+ bytes in .* are not all"):
+        compile_in_child(wat.SILENT, LIMITS)
+    assert children.read_text() == "\n"
 
 
 def test_a_full_temporary_folder_is_a_fault_of_the_infrastructure():

@@ -1,5 +1,6 @@
 """Sends intents: several channels at the same time, each channel in order, and never past the deadline."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -11,6 +12,8 @@ from guildhook.events.backoff import doubled, jittered
 from guildhook.events.delivery.breaker import CircuitBreaker
 from guildhook.events.delivery.pauses import Pauses
 from guildhook.model import Delivery, DeliveryState, OutgoingIntent
+
+_logger = logging.getLogger(__name__)
 
 _MAX_THREADS: Final = 16
 _ATTEMPTS: Final = 3
@@ -63,14 +66,20 @@ class Sender:
             return []
         results: dict[str, Delivery] = {}
         pool = ThreadPoolExecutor(min(len(channels), _MAX_THREADS), thread_name_prefix="delivery")
-        tasks = [pool.submit(self._in_order, queue, deadline, results) for queue in channels.values()]
+        tasks = []
+        for queue in channels.values():
+            try:
+                tasks.append(pool.submit(self._in_order, queue, deadline, results))
+            except RuntimeError:  # no more processes, or no memory for a stack
+                _logger.warning("the system gives this process no further thread; messages that wait for it come back")
+                break
         left = max(deadline - self._now(), 0)
         done, late = wait(tasks, timeout=None if isinf(left) else left)
         # Do not wait for late threads: a server holds one for as long as it sends a byte now and then.
         pool.shutdown(wait=False, cancel_futures=True)
         for task in done:
             task.result()  # this raises an error that a chat API must not raise
-        for channel_id, task in zip(channels, tasks, strict=True):
+        for channel_id, task in zip(channels, tasks, strict=False):
             if task in late and not task.cancelled():
                 self._note_failure(channel_id, "no answer in the time that was left")
         return list(results.copy().values())

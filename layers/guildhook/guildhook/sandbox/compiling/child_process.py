@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import IO, Final
 
 import msgspec
@@ -112,8 +113,14 @@ def _attempt(wasm: bytes, limits: CompileLimits, start: FirstStart | None) -> by
         raise InfrastructureError(f"cannot run the compile process: {error.strerror or error}") from None
     except MemoryError:
         raise InfrastructureError("cannot run the compile process: the machine has no memory left") from None
-    if child.returncode == 0 and written:
-        return written
+    if child.returncode == 0:
+        # An artifact whose end the disk has lost would be signed, and would load nowhere.
+        if sha256(written).hexdigest().encode() in child.stderr.split():
+            return written
+        raise InfrastructureError(
+            f"the compile process ended with status 0, and the {len(written)} bytes in the temporary folder "
+            f"{tempfile.gettempdir()} are not all of its native code"
+        )
     if child.returncode == REPORT_STATUS:
         _raise_reported(child.stderr)
     if child.returncode == _NO_MEMORY_FOR_A_THREAD and written:
