@@ -23,7 +23,7 @@ BORDERS = {
     "whole_numbers": set(),
     "http_deadlines": set(),
     # The parts import neither each other nor a room above them.
-    "aws": {"errors", "http_bodies"},
+    "aws": {"errors", "http_bodies", "http_deadlines"},
     "sandbox": {"errors", "model", "uuids", "whole_numbers"},
     "plugin_settings": {"aws", "errors", "whole_numbers"},
     "modules": {"aws", "errors", "model"},

@@ -2,7 +2,8 @@
 
 Takes records from SQS, which are requests to compile wasm in Postgres or to check a version, and S3's notices of
 uploads; returns the ids of the records that must come back, each after a pause that grows. Invoked with
-{"action": "recompile"} or {"action": "prune"}, it returns the number of modules that it asked for or deleted.
+{"action": "recompile"} or {"action": "prune"}, it returns the number of modules that it asked for or deleted, and the
+number that is left if time was over: the same invocation asks for them.
 With "refused_for_cpu": true, a recompile includes the plugins that were refused for their CPU time.
 A request of CloudFormation for a Custom::Recompilation is answered when all requests are done, or time is over; one for
 Custom::SigningPublicKeys is answered with the public keys of the secret that signs compiled plugins.
@@ -45,6 +46,8 @@ _REPORT_MILLISECONDS = 5_000
 _ANSWER_MILLISECONDS = 40_000
 # A misspelt option would be ignored otherwise, and an event with records acknowledged.
 _RECOMPILE_OPTIONS = ({}, *({"refused_for_cpu": value} for value in (None, False, True)))
+# SQS is not asked in this part, since ten requests may take 20 s.
+_SEND_MILLISECONDS = 25_000
 # Compiles are not waited for in this part, so that the last statement has its time too.
 _FINISH_MILLISECONDS = 60_000
 
@@ -107,8 +110,11 @@ class CompilePlugin:
             case {"action": "recompile", **options} if options in _RECOMPILE_OPTIONS:
                 self._compiler.try_again(refused_for_cpu=bool(options.get("refused_for_cpu")))
                 uncompiled = self._compiler.uncompiled()
-                self._queue.ask(uncompiled)
-                return {"asked": len(uncompiled)}
+                asked = self._queue.ask(
+                    uncompiled, in_time=lambda: context.get_remaining_time_in_millis() > _SEND_MILLISECONDS
+                )
+                left = len(uncompiled) - asked
+                return {"asked": asked, "left": left} if left else {"asked": asked}
             case {"action": "prune", **options} if not options:
                 return {"pruned": self._compiler.prune(_KEEP_DAYS)}
         raise UnknownEventError(

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import pytest
 import urllib3
 
-from guildhook.http_deadlines import deadline_pool
+from guildhook.http_deadlines import deadline_pool, head_deadline_pool
 from http_server import Answer, http_server, raw_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -36,9 +36,10 @@ def trickling(response):
     ],
     ids=["status", "headers", "interim responses"],
 )
-def test_a_response_that_trickles_before_its_body_ends_with_the_time(response):
+@pytest.mark.parametrize("pool", [deadline_pool, head_deadline_pool])
+def test_a_response_that_trickles_before_its_body_ends_with_the_time(pool, response):
     with trickling(response) as url, pytest.raises(urllib3.exceptions.ReadTimeoutError):
-        get(deadline_pool(1, retries=False), url, seconds=0.5)
+        get(pool(1, retries=False), url, seconds=0.5)
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 900\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n384\r\n"])
@@ -49,6 +50,24 @@ def test_a_body_that_trickles_ends_with_the_time(framing):
         try:
             with pytest.raises(urllib3.exceptions.ReadTimeoutError):
                 get(deadline_pool(1, retries=False), url, seconds=0.5)
+        finally:
+            over.set()
+
+
+def test_the_time_for_a_head_is_not_that_of_the_body():
+    pause = threading.Event()
+    with raw_server(
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", *[b"x"] * 9], between=lambda: pause.wait(0.1)
+    ) as url:
+        assert get(head_deadline_pool(1, retries=False), url, seconds=0.6) == (200, b"x" * 9)
+
+
+def test_a_body_that_falls_silent_ends_with_the_time():
+    over = threading.Event()
+    with raw_server([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"], between=over.wait) as url:
+        try:
+            with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+                get(head_deadline_pool(1, retries=False), url, seconds=0.3)
         finally:
             over.set()
 

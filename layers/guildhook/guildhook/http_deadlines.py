@@ -1,4 +1,4 @@
-"""HTTP connections whose timeout is for a whole response, and not for each read of it.
+"""HTTP connections whose timeout is for a whole response or its head, and not for each read of it.
 
 The timeout of a socket starts again with each byte. A server that sends one now and then could therefore hold a client
 for hours, in the headers as well as in the body.
@@ -28,6 +28,15 @@ def deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urllib3.Po
     return pool
 
 
+def head_deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urllib3.PoolManager:
+    """A pool for large bodies. The read timeout is for status and headers together, and then for each read of the body,
+    whose whole time the caller limits. The rest is as in `deadline_pool`.
+    """
+    pool = urllib3.PoolManager(maxsize=connections, retries=retries)
+    pool.pool_classes_by_scheme = {"http": _HeadPool, "https": _TlsHeadPool}
+    return pool
+
+
 class _TimedReader(io.RawIOBase):
     """Reads from a socket. The socket's timeout at the beginning is the time for all reads together."""
 
@@ -35,8 +44,13 @@ class _TimedReader(io.RawIOBase):
         self._socket = connected
         self._raw = raw
         self._now = now
-        seconds = connected.gettimeout()
-        self._ends = None if seconds is None else now() + seconds
+        self._seconds = connected.gettimeout()
+        self._ends = None if self._seconds is None else now() + self._seconds
+
+    def time_each_read(self) -> None:
+        """Let the timeout be for each read from now on."""
+        self._ends = None
+        self._socket.settimeout(self._seconds)
 
     def readinto(self, buffer: Any) -> int | None:
         if self._ends is not None:
@@ -60,7 +74,8 @@ class _TimedReader(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, connected: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(connected, *args, **kwargs)
-        self.fp = io.BufferedReader(_TimedReader(connected, self.fp.detach()))
+        self._reader = _TimedReader(connected, self.fp.detach())
+        self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
         """Read status and headers of the final response; interim ones (RFC 9110, 15.2) are passed over."""
@@ -73,6 +88,12 @@ class _Response(http.client.HTTPResponse):
             # urllib3 would refuse the whole response. Its status counts, and its body ends with the connection.
             del self.headers["Content-Length"]
             self.length, self.will_close = None, True
+
+
+class _HeadResponse(_Response):
+    def begin(self) -> None:
+        super().begin()
+        self._reader.time_each_read()
 
 
 class _Connection(HTTPConnection):
@@ -89,3 +110,19 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+class _HeadConnection(HTTPConnection):
+    response_class = _HeadResponse
+
+
+class _TlsHeadConnection(HTTPSConnection):
+    response_class = _HeadResponse
+
+
+class _HeadPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HeadConnection
+
+
+class _TlsHeadPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsHeadConnection

@@ -68,8 +68,10 @@ def sweep(
     with stage("requeue"):
         while in_time() and (due := store.take_due(configuration.requeue_after_seconds, _AT_ONCE)):
             messages = [DeliveryDue(guild_id, message_id) for guild_id, message_id in due]
-            events.send([QueueMessage(message.to_json(), str(message.guild_id)) for message in messages])
-            swept.requeued += len(due)
+            # Intents that are not sent are claimed again after the same period.
+            swept.requeued += events.send(
+                [QueueMessage(message.to_json(), str(message.guild_id)) for message in messages], in_time
+            )
     with stage("versions"):
         _sweep_versions(store, compiles, in_time, swept)
     with stage("forget"):
@@ -96,6 +98,6 @@ def _sweep_versions(
         swept.stuck += stuck
     while in_time() and (adopted := store.adopt(_ADOPTED_AT_ONCE)):
         swept.adopted += adopted
-        compiles.ask_versions(adopted)
+        compiles.ask_versions(adopted, in_time)  # a version that is not asked for is unchecked
     while in_time() and (unchecked := store.take_unchecked(_STUCK_MINUTES, _AT_ONCE)):
-        compiles.ask_versions(unchecked)
+        compiles.ask_versions(unchecked, in_time)

@@ -33,6 +33,13 @@ def test_messages_keep_their_group(aws, url, receive):
     assert received == {"alone": None, **{str(number): f"guild-{number}" for number in range(23)}}
 
 
+def test_no_more_messages_are_sent_when_the_time_is_over(aws, url, receive):
+    time_left = [True, False]
+    messages = [QueueMessage(str(number)) for number in range(23)]
+    assert Queue(aws.access, url, "VARIABLE").send(messages, lambda: time_left.pop(0)) == 20
+    assert len(receive()) == 20
+
+
 def test_postponed_messages_come_back_when_they_are_to(aws, url, receive):
     queue = Queue(aws.access, url, "VARIABLE")
     queue.send([QueueMessage(str(number)) for number in range(23)])

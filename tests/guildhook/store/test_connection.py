@@ -1,5 +1,6 @@
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from guildhook.aws.secrets import Secret
-from guildhook.errors import InfrastructureError
+from guildhook.errors import InfrastructureError, TimeLimitError
 from guildhook.store.compiling import CompileStore
 from guildhook.store.connection import connect
 from guildhook.store.database import Credentials, Database
@@ -138,6 +139,12 @@ def test_a_pooler_may_announce_another_version_than_its_server_has():
     with wire_server("9.6.16", 160004) as server:
         connect(Database(make_conninfo(server.url, password=FIRST))).close()
     assert server.logins == [("ada", FIRST)]
+
+
+def test_no_connection_is_begun_if_the_hosts_together_could_take_too_long():
+    database = Database("postgresql://one.invalid,two.invalid,three.invalid/guildhook")
+    with pytest.raises(TimeLimitError, match="no time is left to connect, which may take 6 s or more"):
+        connect(database, time.monotonic() + 5)
 
 
 def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, role):

@@ -57,3 +57,8 @@ def test_plugins_that_are_not_compiled_in_time_are_counted(system, compiler, que
     assert recompile(compiler, queue, lambda: False) == Recompilation(asked=1, left=1)
     # The plugin is requested nevertheless.
     assert system.compile_mapping.poll() == 1
+
+
+def test_a_recompilation_asks_for_no_more_when_its_time_is_over(system, compiler, queue):
+    install(system, *[wat.logs(str(number)) for number in range(11)])
+    assert recompile(compiler, queue, lambda: False) == Recompilation(asked=10, left=11)

@@ -13,6 +13,7 @@ import msgspec
 import urllib3
 
 from guildhook.errors import ConfigurationError, InfrastructureError, MigrationError
+from guildhook.http_deadlines import deadline_pool
 
 _logger = logging.getLogger(__name__)
 
@@ -96,18 +97,20 @@ def _identity(request: ResourceRequest) -> tuple[str, str, str, str]:
 def _deliver(request: ResourceRequest, answer: ResourceAnswer) -> None:
     body, reason = msgspec.json.encode(answer), ""
     # urllib3's own retries tell the log of the whole URL.
-    with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as http:
+    with deadline_pool(1, retries=False) as http:
         for pause in _PAUSES_SECONDS:
             time.sleep(pause)
             try:
                 # The URL is signed for this header.
-                status = http.request("PUT", request.response_url, body=body, headers={"Content-Type": ""}).status
+                answered = http.request(
+                    "PUT", request.response_url, body=body, headers={"Content-Type": ""}, timeout=_TIMEOUT
+                )
             except urllib3.exceptions.HTTPError as error:
                 reason = type(error).__name__  # its own text has the URL
                 continue
-            if status == HTTPStatus.OK:
+            if answered.status == HTTPStatus.OK:
                 return
-            reason = f"HTTP {status}"
-            if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            reason = f"HTTP {answered.status}"
+            if answered.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break
     raise InfrastructureError(f"CloudFormation's answer about {request.logical_resource_id}: {reason}")

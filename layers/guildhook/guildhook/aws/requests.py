@@ -14,6 +14,7 @@ import urllib3
 from guildhook.aws.access import AwsAccess, AwsError
 from guildhook.aws.signing import Signer
 from guildhook.http_bodies import EndlessAnswerError, read_at_most
+from guildhook.http_deadlines import head_deadline_pool
 
 TIMEOUT: Final = urllib3.Timeout(connect=2, read=5)
 RETRIES: Final = urllib3.Retry(
@@ -49,11 +50,14 @@ class AwsService:
         retries: urllib3.Retry = RETRIES,
         total_seconds: float = _TOTAL_SECONDS,
     ) -> None:
-        """`name` is the one in signatures, such as s3. `total_seconds` limit the time of reading a body."""
+        """`name` is the one in signatures, such as s3. `timeout.read` limits the time of status and headers, and then
+        each read of the body; `total_seconds` limit the time of reading a body.
+        """
         self._name = name
         self._total_seconds = total_seconds
         self._signer = Signer(access)
-        self._http = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=timeout, retries=retries)
+        self._timeout = timeout
+        self._http = head_deadline_pool(_CONNECTIONS, retries)
 
     def request(
         self, method: str, url: str, max_bytes: int, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -62,7 +66,13 @@ class AwsService:
         signed = self._signer.headers(self._name, method, url, headers or {}, body)
         try:
             with self._http.request(
-                method, url, body=body, headers=signed, preload_content=False, redirect=False
+                method,
+                url,
+                body=body,
+                headers=signed,
+                timeout=self._timeout,
+                preload_content=False,
+                redirect=False,
             ) as answer:
                 bound = max_bytes if answer.status == HTTPStatus.OK else _ERROR_BYTES
                 data = read_at_most(answer, bound, self._total_seconds)

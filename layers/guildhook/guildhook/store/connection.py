@@ -58,21 +58,16 @@ def connect(database: Database, deadline: float = math.inf) -> Connection:
     Raises InfrastructureError, which names the address and shows no password; TimeLimitError, which is one, if too
     little time is left.
     """
-    left = deadline - time.monotonic()
-    if left < _LEAST_CONNECT_SECONDS:
-        raise TimeLimitError(
-            f"{_name(database)}: no time is left to connect, which may take {_LEAST_CONNECT_SECONDS} s or more"
-        )
-    timeout = int(min(left, _CONNECT_TIMEOUT_SECONDS))
+    _timeout_seconds(database, deadline)
     credentials = database.credentials.current() if database.credentials else None
     try:
         try:
-            connection = _open(database.url, credentials, timeout)
+            connection = _open(database, credentials, deadline)
         except psycopg.OperationalError as error:
             replaced = _replaced(database, credentials, error)
             if replaced is None:
                 raise
-            connection = _open(database.url, replaced, timeout)
+            connection = _open(database, replaced, deadline)
     except psycopg.OperationalError as error:
         raise failed(database, error) from None
     connection.deadline = deadline
@@ -103,12 +98,27 @@ def _name(database: Database) -> str:
     return f"database at {database.address} (GUILDHOOK_DATABASE_URL)"
 
 
-def _open(url: str, credentials: Credentials | None, timeout_seconds: int) -> Connection:
+def _timeout_seconds(database: Database, deadline: float) -> int:
+    """Return the time for each host of the URL, so that all of them together end by the deadline.
+
+    Raises TimeLimitError if that is too little.
+    """
+    left, hosts = deadline - time.monotonic(), database.hosts
+    if left < _LEAST_CONNECT_SECONDS * hosts:
+        raise TimeLimitError(
+            f"{_name(database)}: no time is left to connect, which may take {_LEAST_CONNECT_SECONDS * hosts} s or more"
+        )
+    return int(min(left / hosts, _CONNECT_TIMEOUT_SECONDS))
+
+
+def _open(database: Database, credentials: Credentials | None, deadline: float) -> Connection:
+    """Raises TimeLimitError, and psycopg.OperationalError."""
+    timeout = _timeout_seconds(database, deadline)
     login = {"password": credentials.password, "user": credentials.username} if credentials else {}
     return Connection.connect(
-        make_conninfo(url, **login),
+        make_conninfo(database.url, **login),
         autocommit=True,
-        connect_timeout=timeout_seconds,
+        connect_timeout=timeout,
         # A dead peer is noticed within seconds; the kernel's default is a quarter of an hour.
         tcp_user_timeout=_TCP_TIMEOUT_MS,
         # RDS Proxy pins a connection to its client as soon as a statement is prepared.

@@ -41,6 +41,12 @@ class Database:
                 host.encode("idna")
 
     @property
+    def hosts(self) -> int:
+        """The number of hosts in the URL, which are tried one after the other."""
+        parts = _parts(self.url)
+        return len((parts.get("hostaddr") or parts.get("host") or "").split(","))
+
+    @property
     def address(self) -> str:
         """Host, port and database of the URL, without user and password."""
         parts = _parts(self.url)

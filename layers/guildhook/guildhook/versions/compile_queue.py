@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -42,13 +42,18 @@ class CompileQueue:
     def __init__(self, access: AwsAccess, url: str) -> None:
         self._queue = Queue(access, url, "GUILDHOOK_COMPILE_QUEUE_URL")
 
-    def ask(self, wasm_sha256: Iterable[bytes]) -> None:
-        """Ask for wasm that Postgres holds. Raises InfrastructureError. Asking twice does no harm."""
-        self._queue.send([QueueMessage(json.dumps({"wasm_sha256": digest.hex()})) for digest in wasm_sha256])
+    def ask(self, wasm_sha256: Iterable[bytes], in_time: Callable[[], bool] = lambda: True) -> int:
+        """Ask for wasm that Postgres holds, in time as `Queue.send` does. Asking twice does no harm.
 
-    def ask_versions(self, version_ids: Iterable[UUID]) -> None:
+        Returns the number of requests that were sent. Raises InfrastructureError.
+        """
+        messages = [QueueMessage(json.dumps({"wasm_sha256": digest.hex()})) for digest in wasm_sha256]
+        return self._queue.send(messages, in_time)
+
+    def ask_versions(self, version_ids: Iterable[UUID], in_time: Callable[[], bool] = lambda: True) -> int:
         """Ask for versions whose wasm Postgres holds: the rest of `ask` holds for them as well."""
-        self._queue.send([QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids])
+        messages = [QueueMessage(json.dumps({"version_id": str(version_id)})) for version_id in version_ids]
+        return self._queue.send(messages, in_time)
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         """Let a received request come back after these seconds. Raises InfrastructureError."""

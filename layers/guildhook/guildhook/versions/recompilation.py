@@ -21,14 +21,14 @@ class Recompilation:
 def recompile(
     compiler: Compiler, queue: CompileQueue, in_time: Callable[[], bool], sleep: Callable[[float], None] = time.sleep
 ) -> Recompilation:
-    """Request all compiles, failed ones first, and wait for them while `in_time` returns True.
+    """Request all compiles, failed ones first, and wait for them while `in_time` returns True. Plugins that were not
+    asked for by then are compiled when a message needs them.
 
     Raises InfrastructureError.
     """
     compiler.try_again(refused_for_cpu=False)
     uncompiled = compiler.uncompiled()
-    queue.ask(uncompiled)
-    asked = left = len(uncompiled)
+    asked, left = queue.ask(uncompiled, in_time), len(uncompiled)
     while left and in_time():
         sleep(_POLL_SECONDS)
         left = len(compiler.uncompiled())
