@@ -1,10 +1,15 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import wat
 from guildhook.sandbox import with_settings_schema
 from project import ROOT
+from samples import DEADLINE_MS
 
 PLUGINS = ROOT / "plugins"
 PING, COUNTER = PLUGINS / "ping" / "ping.wasm", PLUGINS / "counter" / "counter.wasm"
@@ -200,3 +205,25 @@ def test_a_message_in_json_as_text_is_noted(guildhook):
     status, out, err = guildhook("run", PING, "--message", '{"content": "!ping"}')
     assert (status, "send" in out) == (0, False)
     assert err == "guildhook: --message is taken as text; @FILE and - take a message in JSON\n"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "said"),
+    [("-S -s 400", 0, ""), ("-s 400", 3, "the stack of this process is limited to 409600 bytes; plugins need 2097152")],
+)
+def test_a_plugin_that_recurses_does_not_end_a_process_with_a_small_stack(tmp_path, limit, status, said):
+    # It uses less than the 512 KiB of stack that a plugin may have.
+    recursion = "(if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))"
+    wasm = wat.plugin(wat.on_message("(call $f (i32.const 10_000))", f"(func $f (param i32) {recursion})"))
+    (tmp_path / "plugin.wasm").write_bytes(wasm)
+    program = Path(sys.executable).parent / "guildhook"
+    run = [program, "run", tmp_path / "plugin.wasm", "--message", "hi", "--deadline-ms", str(DEADLINE_MS)]
+    ended = subprocess.run(
+        ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *run],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == status
+    assert said in ended.stderr

@@ -31,8 +31,6 @@ from guildhook.sandbox.engine import Engine
 from guildhook.sandbox.first_start import start_once
 
 _STDOUT: Final = 1
-_STACK_BYTES: Final = 2 * 1024**2
-"""The guest and wasmtime share the stack of the main thread. A smaller one overflows where a guest's own would not."""
 
 
 def check_surroundings(limits: CompileLimits) -> None:
@@ -40,11 +38,7 @@ def check_surroundings(limits: CompileLimits) -> None:
 
     Raises InfrastructureError, and the OSError or RuntimeError of the resource that is missing.
     """
-    for name, needed in (
-        ("RLIMIT_AS", limits.memory_bytes),
-        ("RLIMIT_CPU", limits.cpu_seconds),
-        ("RLIMIT_STACK", _STACK_BYTES),
-    ):
+    for name, needed in (("RLIMIT_AS", limits.memory_bytes), ("RLIMIT_CPU", limits.cpu_seconds)):
         kind = getattr(resource, name)
         most = resource.getrlimit(kind)[1]
         if most != resource.RLIM_INFINITY and most < needed:

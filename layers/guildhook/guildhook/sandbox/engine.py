@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import re
+import resource
 import threading
 import weakref
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ SWITCHED_OFF: Final = ("wasm_component_model_async", "concurrency_support")
 TICK_SECONDS: Final = 0.005
 """The interval at which the epoch advances; deadlines are exact to this interval."""
 
+_STACK_BYTES: Final = 2 * 1024 * 1024
+"""Guest, wasmtime and host functions share the stack of their thread. On a smaller one the process overflows its stack
+before the guest reaches its own limit, which is `max_wasm_stack`.
+"""
+
 _DETAIL_CHARS: Final = 500
 _REASON_CHARS: Final = 2_000
 
@@ -84,6 +90,8 @@ class Engine:
     """Compiles and loads modules, and advances the epoch, in which deadlines are measured."""
 
     def __init__(self, compile_limits: CompileLimits = CompileLimits()) -> None:  # noqa: B008 - the default is frozen
+        """Raises InfrastructureError if the process may not have the stack that guests need."""
+        _claim_stack()
         self._compile_limits = compile_limits
         triple = target()
         self.wasmtime = wasmtime.Engine(_config(triple))
@@ -188,6 +196,22 @@ def printable(text: str) -> str:
 def ticks(milliseconds: int) -> int:
     """The number of epochs after which at least `milliseconds` have passed."""
     return math.ceil(milliseconds / 1000 / TICK_SECONDS) + 1
+
+
+def _claim_stack() -> None:
+    """Raise the limit on the stack of the main thread, and the size of later threads, if a shell has lowered them.
+
+    Raises InfrastructureError if that is not allowed.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft == resource.RLIM_INFINITY or soft >= _STACK_BYTES:
+        return
+    if hard != resource.RLIM_INFINITY and hard < _STACK_BYTES:
+        raise InfrastructureError(
+            f"the stack of this process is limited to {hard} bytes; plugins need {_STACK_BYTES}; raise `ulimit -s`"
+        )
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, hard))
+    threading.stack_size(_STACK_BYTES)
 
 
 def _tick(engine: wasmtime.Engine, stop: threading.Event) -> None:

@@ -164,7 +164,7 @@ def test_a_small_stack_does_not_judge_a_plugin_that_recurses_when_it_starts(pyth
     python('ulimit -S -s 200; exec "$@"')
     assert compile_in_child(wasm, LIMITS, start)
     python('ulimit -s 200; exec "$@"')
-    with pytest.raises(InfrastructureError, match="a RLIMIT_STACK of 204800; it needs 2097152"):
+    with pytest.raises(InfrastructureError, match="limited to 204800 bytes; plugins need 2097152"):
         compile_in_child(wasm, LIMITS, start)
 
 
