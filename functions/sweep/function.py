@@ -5,7 +5,7 @@ The result has the numbers of these things. An invocation with an event that is 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guildhook.aws.queues import Queue
@@ -20,7 +20,7 @@ from guildhook.versions.compile_queue import CompileQueue
 _FINISH_MILLISECONDS = 20_000
 _SCHEDULERS = ("aws.events", "aws.scheduler")
 """A rule of EventBridge with a schedule, and EventBridge Scheduler."""
-_NO_DETAIL = (None, {}, "{}")
+_NO_DETAIL: Sequence[object] = (None, {}, "{}")
 _REPORT_SECONDS = 5
 """The part of the function's time in which no statement is waited for."""
 
@@ -72,4 +72,6 @@ def _is_due(event: Any) -> bool:
         case {"detail-type": "Scheduled Event", "source": str(source), **fields}:
             # Such an event holds nothing. Another one of this name could hold records, or be of somebody's own.
             return source in _SCHEDULERS and fields.get("detail") in _NO_DETAIL and "Records" not in fields
-    return event == {}
+        case dict():
+            return not event
+    return False

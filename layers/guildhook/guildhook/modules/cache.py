@@ -113,7 +113,7 @@ class ModuleCache(Generic[Module]):
         self,
         loader: Loader[Module],
         bucket: ArtifactBucket,
-        ask: Callable[[Sequence[bytes]], None],
+        ask: Callable[[Sequence[bytes]], object],
         directory: Path,
         memory_bytes: int,
         disk_bytes: int,
