@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+import wat
 from browser.browsing import barriers, sign_in, tab, upload, version
 from project import ROOT
 from wasm import number, section
@@ -100,6 +101,17 @@ def test_a_file_that_cannot_run_is_refused_with_reasons(plugin):
     expect(refused.get_by_text("guildhook cannot run this version")).to_be_visible()
     expect(refused.get_by_role("listitem").first).not_to_be_empty()
     assert barriers(plugin) == []
+
+
+def test_a_version_whose_build_has_a_fault_says_so_and_can_go_live(plugin):
+    frozen = wat.plugin(wat.on_message(""), lowered='(core module $m (memory 1) (data (i32.const 0) "__cqjs"))')
+    upload(plugin, frozen, "frozen.wasm")
+    card = version(plugin, 1)
+    expect(card).to_contain_text("This version can run, but its build has a fault")
+    expect(card).to_contain_text("Math.random() gives the same numbers in every run")
+    expect(card.get_by_text("ready", exact=True)).to_be_visible()
+    assert barriers(plugin) == []
+    _go_live(plugin, 1)
 
 
 def test_a_file_that_is_too_large_is_not_sent(plugin, tmp_path):

@@ -227,7 +227,7 @@ GRANTED = {
     "compile_plugin": {
         "plugins": "SELECT",
         "plugin_versions": "SELECT, UPDATE (imports, needs, reasons, settings_schema, state, unavailable, updated_at, "
-        "wasm_blob)",
+        "warnings, wasm_blob)",
         "plugin_artifacts": ALL,
         "plugin_refusals": ALL,
         "plugin_compile_failures": ALL,

@@ -104,6 +104,7 @@ SAMPLES = {
     "unavailable": "[]",
     "until": "2100-01-25T12:00:00Z",
     "version": "1",
+    "warnings": "[]",
     "wasm": r"\x00",
     "wasm_bytes": "1",
     "wasm_sha256": rf"\x{'03' * 32}",

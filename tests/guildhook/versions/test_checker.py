@@ -78,9 +78,18 @@ def test_an_upload_is_stored_with_its_findings_and_compiled(system, checker, row
     assert after["wasm_blob"] == PING
     assert after["needs"] == ["SEND_MESSAGES"]
     assert "guildhook:plugin/host-api@1.2.0" in after["imports"]
-    assert (after["unavailable"], after["settings_schema"]) == ([], None)
+    assert (after["warnings"], after["unavailable"], after["settings_schema"]) == ([], [], None)
     assert after["updated_at"] > before["updated_at"]
     assert after["number"] == 1
+
+
+def test_the_warnings_of_an_upload_are_stored_and_it_is_ready(system, checker, row):
+    frozen = wat.plugin(wat.on_message(""), lowered='(core module $m (memory 1) (data (i32.const 0) "__cqjs"))')
+    version_id = announce_wasm(system, frozen)
+    assert isinstance(check(system, checker, version_id, frozen), Artifact)
+    (warning,) = row(version_id)["warnings"]
+    assert "Math.random() gives the same numbers in every run" in warning
+    assert row(version_id)["state"] == "ready"
 
 
 def test_the_settings_schema_of_an_upload_is_stored(system, checker, row):

@@ -131,6 +131,18 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
             </ul>
           </div>
         )}
+        {version.warnings.length > 0 && (
+          <div className="notice notice-warn">
+            <p className="notice-title">This version can run, but its build has a fault</p>
+            <ul>
+              {version.warnings.map((warning) => (
+                <li key={warning}>
+                  <Written text={warning} />
+                </li>
+              ))}
+            </ul>
+          </div>
+        )}
         {isReady && (
           <p className="muted">
             {version.needs.length === 0
@@ -282,8 +294,9 @@ function useSayStates(versions: readonly Version[]): void {
       const before = known.current.get(version.id);
       known.current.set(version.id, version.state);
       if (before && before !== version.state) {
-        const reasons = version.state === 'refused' ? ` ${version.reasons.join('. ')}` : '';
-        announce(`Version ${version.number}: ${STATES[version.state].name}.${reasons}`);
+        const found = version.state === 'refused' ? version.reasons : version.state === 'ready' ? version.warnings : [];
+        const said = [`Version ${version.number}: ${STATES[version.state].name}`, ...found];
+        announce(said.map((each) => `${each}.`).join(' '));
       }
     }
   }, [versions]);

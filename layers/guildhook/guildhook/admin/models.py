@@ -198,6 +198,8 @@ class Version(_ResponseBody):
     state: VersionState
     reasons: list[str]
     """The reasons for a refusal."""
+    warnings: list[str]
+    """Faults of the build that are no reason for a refusal, such as random numbers that are the same in every run."""
     wasm_sha256: str
     wasm_bytes: int
     imports: list[str]

@@ -67,6 +67,7 @@ def version(record: StoredVersion) -> Version:
         Version,
         record,
         reasons=_texts(record.reasons),
+        warnings=_texts(record.warnings),
         imports=_texts(record.imports),
         unavailable=_texts(record.unavailable),
         needs=known_permissions(record.needs),

@@ -26,5 +26,6 @@ MIGRATIONS: Final = (
     "20261130000001_keep_current_settings",
     "20261130000010_add_compile_failures",
     "20261130000020_add_artifact_signatures",
+    "20261130000030_add_version_warnings",
 )
 """The names are in the order in which the migrations are applied."""

@@ -89,7 +89,9 @@ class Checker:
             schema = None if inspection.settings_schema is None else check_schema(inspection.settings_schema)
         except InvalidSchemaError as error:
             return [f"its settings schema is refused: {error}"]
-        return VersionFindings(inspection.imports, inspection.unavailable, inspection.needs, schema)
+        return VersionFindings(
+            inspection.warnings, inspection.imports, inspection.unavailable, inspection.needs, schema
+        )
 
     def _refuse(self, version_id: UUID, reasons: Sequence[str]) -> Refusal | None:
         return Refusal("; ".join(reasons)) if self.store.refuse(version_id, reasons) else None

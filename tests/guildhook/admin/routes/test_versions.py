@@ -212,6 +212,15 @@ def test_a_new_version_with_the_number_of_a_deleted_one_does_not_go_live_by_the_
     assert client.put(f"{path}/live", {"version": number}, seen).kind == "changed-meanwhile"
 
 
+def test_a_version_has_the_warnings_of_its_check(admin, client, path, plugin):
+    admin.add_version(plugin["id"], wat.SILENT)
+    assert client.get(f"{path}/versions/1").ok()["warnings"] == []
+    admin.execute("UPDATE plugin_versions SET warnings = '[\"frozen\"]' WHERE plugin_id = %s", plugin["id"])
+    (version,) = client.get(f"{path}/versions").ok()["items"]
+    shown = (version, client.get(f"{path}/versions/1").ok(), client.get(path).ok()["latest"])
+    assert [each["warnings"] for each in shown] == [["frozen"]] * 3
+
+
 def test_a_version_that_is_deleted_is_gone(admin, client, path, plugin):
     number = admin.add_version(plugin["id"], wat.SILENT)
     client.delete(f"{path}/versions/{number}").ok(204)

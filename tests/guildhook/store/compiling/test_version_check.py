@@ -13,7 +13,7 @@ from guildhook.store.compiling import CompileStore, VersionFindings
 from versions import add_plugin, announce, announce_wasm
 
 FINDINGS = VersionFindings(
-    ["guildhook:plugin/host-api@1.2.0"], [], frozenset({Permission.SEND_MESSAGES}), {"type": "object"}
+    ["frozen"], ["guildhook:plugin/host-api@1.2.0"], [], frozenset({Permission.SEND_MESSAGES}), {"type": "object"}
 )
 STATES = ["expected", "uploaded", "checking", "compiling", "ready", "refused"]
 
@@ -48,8 +48,8 @@ def test_a_version_passes_through_its_states(system, versions, state, query):
     assert versions.ready(version_id)
     assert versions.ready_sha256(version_id) == sha256(wat.SILENT).digest()
     assert versions.ready_wasm(version_id) == wat.SILENT
-    assert query("SELECT imports, unavailable, needs, settings_schema, reasons FROM plugin_versions") == [
-        (["guildhook:plugin/host-api@1.2.0"], [], ["SEND_MESSAGES"], {"type": "object"}, [])
+    assert query("SELECT warnings, imports, unavailable, needs, settings_schema, reasons FROM plugin_versions") == [
+        (["frozen"], ["guildhook:plugin/host-api@1.2.0"], [], ["SEND_MESSAGES"], {"type": "object"}, [])
     ]
 
 

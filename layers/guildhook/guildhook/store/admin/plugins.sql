@@ -50,6 +50,7 @@ CROSS JOIN LATERAL (
             'number', version.number,
             'state', version.state,
             'reasons', version.reasons,
+            'warnings', version.warnings,
             'wasm_sha256', encode(version.wasm_sha256, 'hex'),
             'wasm_bytes', version.wasm_bytes,
             'imports', version.imports,

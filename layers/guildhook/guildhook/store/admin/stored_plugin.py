@@ -37,6 +37,7 @@ class StoredVersion(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     state: str
     reasons: list[Any]
+    warnings: list[Any]
     wasm_sha256: str
     """In hexadecimal."""
     wasm_bytes: int

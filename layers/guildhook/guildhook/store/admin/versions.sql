@@ -10,6 +10,7 @@ SELECT json_build_object(
     'number', version.number,
     'state', version.state,
     'reasons', version.reasons,
+    'warnings', version.warnings,
     'wasm_sha256', encode(version.wasm_sha256, 'hex'),
     'wasm_bytes', version.wasm_bytes,
     'imports', version.imports,

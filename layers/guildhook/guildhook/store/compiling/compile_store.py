@@ -113,6 +113,7 @@ class CompileStore(Session):
         parameters = {
             "id": version_id,
             "wasm": wasm,
+            "warnings": Jsonb(list(findings.warnings)),
             "imports": Jsonb(list(findings.imports)),
             "unavailable": Jsonb(list(findings.unavailable)),
             "needs": Jsonb(sorted(findings.needs)),

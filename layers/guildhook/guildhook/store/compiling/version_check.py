@@ -27,6 +27,7 @@ class UncheckedVersion:
 class VersionFindings:
     """The properties of a version that admins see before it goes live."""
 
+    warnings: Sequence[str]
     imports: Sequence[str]
     unavailable: Sequence[str]
     needs: frozenset[Permission]

@@ -10,10 +10,10 @@ WHERE id = :'id' AND state NOT IN ('ready', 'refused')
 RETURNING id, state, wasm_sha256, wasm_bytes, wasm_blob;
 
 -- name: accept
--- grant: SELECT, UPDATE (state, updated_at, wasm_blob, imports, unavailable, needs, settings_schema) ON plugin_versions
+-- grant: SELECT, UPDATE (state, updated_at, wasm_blob, imports, unavailable, needs, settings_schema, warnings) ON plugin_versions
 UPDATE plugin_versions
-SET state = 'compiling', updated_at = now(), wasm_blob = :'wasm', imports = :'imports',
-    unavailable = :'unavailable', needs = :'needs', settings_schema = :'settings_schema'
+SET state = 'compiling', updated_at = now(), wasm_blob = :'wasm', warnings = :'warnings',
+    imports = :'imports', unavailable = :'unavailable', needs = :'needs', settings_schema = :'settings_schema'
 WHERE id = :'id' AND state IN ('expected', 'uploaded', 'checking')
 RETURNING id;
 
