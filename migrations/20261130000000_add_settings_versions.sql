@@ -5,7 +5,7 @@ CREATE TABLE plugin_settings_versions (
     number INTEGER NOT NULL CHECK (number > 0), -- 1 for the first of the plugin; the highest is that of its current ones
     settings JSONB, -- plugins.config without secrets; NULL if it is too large to be kept
     withheld TEXT[] NOT NULL, -- Names of the settings that are secrets and therefore not in the column settings
-    bytes INTEGER NOT NULL, -- Of settings and withheld as text
+    bytes INTEGER NOT NULL, -- Of settings and withheld as text, as far as they are kept
     live_version_id UUID, -- The version that was live when they were saved
     replaced_version_id UUID, -- The version that was live with them when another one took its place
     actor_id TEXT, -- Id of a user of the chat server, if an admin has saved them
@@ -44,21 +44,26 @@ $$;
 -- Postgres writes after commas and colons.
 CREATE FUNCTION settings_to_keep(config JSONB, secrets TEXT[])
 RETURNS TABLE (settings JSONB, withheld TEXT[], bytes INTEGER) LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN measured.bytes <= 131072 THEN measured.settings END, measured.withheld, measured.bytes
+    SELECT CASE WHEN is_kept THEN measured.settings END, measured.withheld,
+        withheld_bytes + CASE WHEN is_kept THEN settings_bytes ELSE 0 END
     FROM (
-        SELECT *, octet_length(stripped.settings::text) + octet_length(stripped.withheld::text) AS bytes
+        SELECT *, octet_length(stripped.settings::text) AS settings_bytes,
+            octet_length(stripped.withheld::text) AS withheld_bytes
         FROM (
             SELECT written.settings - secrets AS settings,
                 ARRAY(SELECT name FROM unnest(secrets) AS name WHERE written.settings ? name ORDER BY name) AS withheld
             FROM (SELECT CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END AS settings) AS written
         ) AS stripped
     ) AS measured
+    CROSS JOIN LATERAL (SELECT settings_bytes + withheld_bytes <= 131072 AS is_kept) AS judged
 $$;
 
--- Adds settings as the newest of a plugin, unless they are the newest already. A conflict is with a row for which this
+-- Adds settings as the newest of a plugin, unless they are the newest already. Settings that are too large to be kept
+-- cannot be compared with the newest: they are added if the caller knows that they have changed. A conflict is with a row for which this
 -- statement has waited, and which has the settings of before: the step after this one writes such rows.
 CREATE FUNCTION add_settings_version(
-    of_plugin UUID, config JSONB, secrets TEXT[], live UUID, actor TEXT, name_of_actor TEXT, role_name TEXT
+    of_plugin UUID, config JSONB, secrets TEXT[], has_changed BOOLEAN, live UUID,
+    actor TEXT, name_of_actor TEXT, role_name TEXT
 ) RETURNS VOID LANGUAGE sql AS $$
     INSERT INTO plugin_settings_versions (
         plugin_id, number, settings, withheld, bytes, live_version_id, actor_id, actor_name, database_role)
@@ -66,13 +71,14 @@ CREATE FUNCTION add_settings_version(
         actor, name_of_actor, role_name
     FROM settings_to_keep(config, secrets) AS kept
     LEFT JOIN (
-        SELECT number, settings, bytes FROM plugin_settings_versions
+        SELECT number, settings, withheld FROM plugin_settings_versions
         WHERE plugin_id = of_plugin
         ORDER BY number DESC LIMIT 1
     ) AS newest ON TRUE
     WHERE newest.number IS NULL
         OR newest.settings IS DISTINCT FROM kept.settings
-        OR kept.settings IS NULL AND newest.bytes <> kept.bytes
+        OR newest.withheld <> kept.withheld
+        OR kept.settings IS NULL AND has_changed
     ON CONFLICT DO NOTHING
 $$;
 
@@ -113,10 +119,12 @@ DECLARE
     secrets CONSTANT TEXT[] := secret_settings(NEW.id);
     actor TEXT;
     name_of_actor TEXT;
+    has_changed BOOLEAN := TRUE;
 BEGIN
     PERFORM withhold_settings(NEW.id, secrets);
     IF TG_OP = 'UPDATE' THEN
-        PERFORM add_settings_version(NEW.id, OLD.config, secrets, OLD.live_version_id, NULL, NULL, NULL);
+        has_changed := OLD.config IS DISTINCT FROM NEW.config;
+        PERFORM add_settings_version(NEW.id, OLD.config, secrets, FALSE, OLD.live_version_id, NULL, NULL, NULL);
         -- Wasm that was written into plugins directly has replaced the live version before it is adopted.
         UPDATE plugin_settings_versions AS saved SET replaced_version_id = replaced.id
         FROM plugin_versions AS replaced
@@ -128,7 +136,7 @@ BEGIN
     SELECT actor_id, actor_name INTO actor, name_of_actor FROM plugin_audit
     WHERE at = now() AND plugin_id = NEW.id AND xmin = pg_current_xact_id()::xid
     ORDER BY id DESC LIMIT 1;
-    PERFORM add_settings_version(NEW.id, NEW.config, secrets, NEW.live_version_id, actor, name_of_actor,
+    PERFORM add_settings_version(NEW.id, NEW.config, secrets, has_changed, NEW.live_version_id, actor, name_of_actor,
         CASE WHEN NOT FOUND THEN session_user END);
     PERFORM forget_settings_versions(ARRAY[NEW.id], most_of_a_plugin, most_bytes);
     IF (SELECT sum(saved.bytes) FROM plugin_settings_versions AS saved JOIN plugins AS plugin ON plugin.id = saved.plugin_id
@@ -148,13 +156,22 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION withhold_declared_secrets() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM withhold_settings(NEW.plugin_id, secret_settings(NEW.plugin_id));
+    RETURN NULL;
+END
+$$;
+
 -- The triggers write with the privileges of this role, whoever saves. No other role may use their functions for triggers
 -- of its own, and no temporary table can take the place of one of the tables.
 DO $$
 DECLARE
     kept REGPROCEDURE;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['keep_settings()', 'withhold_secret()']::regprocedure[] LOOP
+    FOREACH kept IN ARRAY ARRAY[
+        'keep_settings()', 'withhold_secret()', 'withhold_declared_secrets()']::regprocedure[]
+    LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', kept, current_schema());
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', kept);
     END LOOP;
@@ -174,3 +191,6 @@ CREATE TRIGGER keep_changed_settings AFTER UPDATE ON plugins
 
 CREATE TRIGGER withhold_secret AFTER INSERT OR UPDATE OF name ON plugin_secrets
     FOR EACH ROW EXECUTE FUNCTION withhold_secret();
+
+CREATE TRIGGER withhold_declared_secrets AFTER INSERT OR UPDATE OF settings_schema ON plugin_versions
+    FOR EACH ROW WHEN (NEW.settings_schema IS NOT NULL) EXECUTE FUNCTION withhold_declared_secrets();

@@ -143,10 +143,20 @@ def test_no_value_of_the_column_makes_a_direct_write_fail(database, settings):
 def test_settings_that_are_too_large_are_not_kept_but_their_save_is(database):
     plugin_id = insert(database)
     write(database, plugin_id, {"a": "x" * 200_000})
-    write(database, plugin_id, {"a": "x" * 200_001})
+    write(database, plugin_id, {"a": "y" * 200_000})
+    database.execute("UPDATE plugins SET name = 'other', config = config")
     write(database, plugin_id, {"a": "x" * 131_000})
-    kept = saved(database, plugin_id, "number, settings IS NOT NULL, bytes > 131072, database_role IS NOT NULL")
-    assert kept == [(1, True, False, True), (2, False, True, True), (3, False, True, True), (4, True, False, True)]
+    kept = saved(database, plugin_id, "number, settings IS NOT NULL, bytes < 10, database_role IS NOT NULL")
+    assert kept == [(1, True, True, True), (2, False, True, True), (3, False, True, True), (4, True, False, True)]
+
+
+def test_settings_that_are_too_large_to_be_kept_take_no_room_of_the_guild(database):
+    guild_id = uuid4()
+    small, large = insert(database, guild_id, {"a": 1}), insert(database, guild_id)
+    write(database, small, {"a": 2})
+    write(database, large, {"a": "x" * (GUILD_SETTINGS_BYTES + 1)})
+    assert saved(database, small) == [(1, {"a": 1}), (2, {"a": 2})]
+    assert saved(database, large) == [(1, {}), (2, None)]
 
 
 def test_the_oldest_of_a_plugin_go_first_but_not_those_that_a_roll_back_needs(store, database, key):
@@ -278,6 +288,26 @@ def test_a_secret_is_never_kept_however_it_gets_into_the_settings(store, databas
     assert "sealed" not in text
 
 
+def test_a_secret_that_an_upload_declares_is_removed_at_once(database):
+    """Its settings may have been removed before, so that no save of them follows."""
+    plugin_id = insert(database, settings={"a": 1, "token": "s3cret"})
+    write(database, plugin_id, {"a": 1})
+    version_id = add_version(database, plugin_id, wat.SILENT, "checking")
+    database.execute("UPDATE plugin_versions SET settings_schema = %s WHERE id = %s", [Jsonb(SCHEMA), version_id])
+    assert saved(database, plugin_id, "settings, withheld") == [({"a": 1}, ["token"]), ({"a": 1}, [])]
+
+
+def test_a_save_that_adds_or_removes_a_secret_is_kept_with_its_name(database):
+    plugin_id = insert(database, settings={"a": 1})
+    version_id = add_version(database, plugin_id, wat.SILENT)
+    database.execute("UPDATE plugin_versions SET settings_schema = %s WHERE id = %s", [Jsonb(SCHEMA), version_id])
+    write(database, plugin_id, {"a": 1, "token": "s3cret"})
+    write(database, plugin_id, {"a": 1, "token": "other s3cret"})
+    write(database, plugin_id, {"a": 1})
+    kept = saved(database, plugin_id, "settings, withheld")
+    assert kept == [({"a": 1}, []), ({"a": 1}, ["token"]), ({"a": 1}, [])]
+
+
 @pytest.mark.parametrize("properties", [None, [], {}, {"a": True, "b": {"writeOnly": 1}}])
 def test_no_schema_makes_a_direct_write_fail(database, properties):
     plugin_id = insert(database)
@@ -322,7 +352,7 @@ def test_a_role_cannot_let_its_own_tables_write_with_the_privileges_of_the_trigg
         connection.execute("CREATE TEMPORARY TABLE plugin_settings_versions (plugin_id UUID, number INT)")
         write(connection, plugin_id, {"a": 1})
         connection.execute("CREATE TEMPORARY TABLE mine (LIKE plugins)")
-        for function in ("keep_settings('50', '0')", "withhold_secret()"):
+        for function in ("keep_settings('50', '0')", "withhold_secret()", "withhold_declared_secrets()"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION {function}")
     assert [settings for _, settings in saved(database, plugin_id)] == [{}, {"a": 1}]
