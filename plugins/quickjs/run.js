@@ -54,6 +54,11 @@ export const running = (onMessage) => (json) => {
   startedAt = Date.now();
   waits = false;
   const returned = onMessage(json);
+  if (typeof returned?.next === "function") {
+    throw new Error(
+      "onMessage is a generator function: it returned before any of its work was done. Write it without the asterisk.",
+    );
+  }
   if (waits || typeof returned?.then === "function") {
     throw new Error(
       "onMessage used a promise. In QuickJS a run ends when onMessage returns, and work that waits for a promise is " +

@@ -36,6 +36,8 @@ const handlers = {
   then: () => { Promise.resolve().then(() => log("done")); },
   microtask: () => queueMicrotask(() => log("done")),
   rejected: async () => { throw new Error("my own fault"); },
+  generator: function* () { log("done"); },
+  asyncGenerator: async function* () { log("done"); },
   thrown: () => { throw new Error("my own fault"); },
 };
 
@@ -115,6 +117,13 @@ def test_work_that_quickjs_would_not_do_fails_the_run_and_says_so(send, quickjs,
     assert result.outcome is Outcome.TRAP
     assert "done" not in result.logs
     assert re.search("onMessage used a promise.* without async, await and then", "\n".join(result.logs))
+
+
+@pytest.mark.parametrize("handler", ["generator", "asyncGenerator"])
+def test_a_generator_in_quickjs_fails_the_run_and_says_so(send, quickjs, handler):
+    result = send(quickjs, handler)
+    assert result.outcome is Outcome.TRAP
+    assert "onMessage is a generator function" in "\n".join(result.logs)
 
 
 @pytest.mark.parametrize("handler", ["later", "forgotten", "then", "microtask"])

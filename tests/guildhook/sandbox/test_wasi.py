@@ -35,6 +35,10 @@ class WitWorld(wit_world.WitWorld):
         return globals().get("work")
 
 LOADED = time.monotonic()
+OWN, SEEDED = random.Random(), random.Random(7)
+OWN.random()
+SEEDED_LATER = random.Random()
+SEEDED_LATER.seed(7)
 """
 
 
@@ -147,6 +151,16 @@ def test_numbers_of_the_module_random_come_from_the_seed_too(python):
     assert first == again != other
 
 
+def test_numbers_of_a_generator_that_was_made_while_loading_come_from_the_seed_too(python):
+    first, again, other = (printed(python("print(OWN.random(), OWN.random())", seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_generator_with_a_seed_of_the_plugins_keeps_it(python):
+    program = "print(SEEDED.random() == SEEDED_LATER.random() == random.Random(7).random())"
+    assert printed(python(program)) == ("True",)
+
+
 def test_the_clock_is_not_behind_that_of_the_build(python):
     assert float(printed(python("print(time.monotonic() - LOADED)"))[0]) > 0
 
@@ -162,6 +176,13 @@ def test_an_async_function_that_waits_for_something_else_fails_the_run(python):
     assert "no running event loop" in "\n".join(result.logs)
     waits = "class Never:\n  def __await__(self): yield self\nasync def main(): await Never()\nwork = main()"
     assert "nothing else happens during a run" in "\n".join(python(waits).logs)
+
+
+@pytest.mark.parametrize("function", ["def", "async def"])
+def test_a_generator_fails_the_run_and_says_so(python, function):
+    result = python(f"{function} main():\n  print('done'); yield\nwork = main()")
+    assert result.outcome is Outcome.TRAP
+    assert "on_message has a yield" in "\n".join(result.logs)
 
 
 def test_a_flood_of_random_bytes_is_bounded(python):
