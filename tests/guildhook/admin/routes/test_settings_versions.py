@@ -97,6 +97,17 @@ def test_restoring_is_a_new_save_with_an_entry_in_the_audit_log(client, path, sa
     assert client.get(f"{path}/settings-versions").ok()["items"][0]["number"] == 4
 
 
+def test_restored_settings_are_the_same_to_the_last_digit(admin, client, path, plugin, save):
+    """Python cannot hold this number; somebody wrote it into the database directly."""
+    written = '{"fine": 0.1234567890123456789012345}'
+    admin.execute("UPDATE plugins SET config = %s::jsonb WHERE id = %s", written, plugin["id"])
+    save({"a": 1})
+    client.post(f"{path}/settings-versions/2/restore", None, if_match=client.get(path).ok()["etag"]).ok()
+    ((exact,),) = admin.execute("SELECT config = %s::jsonb FROM plugins WHERE id = %s", written, plugin["id"])
+    assert exact
+    assert client.get(f"{path}/settings-versions/2").ok()["differences"] == []
+
+
 def test_restoring_needs_the_current_entity_tag(client, path, save):
     save({"a": 1})
     assert client.post(f"{path}/settings-versions/1/restore", None).kind == "condition-missing"

@@ -75,7 +75,7 @@ def restore_settings(
         raise ProblemError("settings-invalid", detail, errors)
     settings = settings_of_save(plugin, saved)
     change = request.change("settings.restored", number=number, changed=changed_names(plugin.settings, settings))
-    done = request.services.store.change_plugin(request.key(plugin_id), plugin.revision, {"settings": settings}, change)
+    done = request.services.store.restore_settings(request.key(plugin_id), plugin.revision, number, change)
     return show_changed(request, plugin_id, done)
 
 

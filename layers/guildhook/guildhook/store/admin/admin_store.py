@@ -150,6 +150,10 @@ class AdminStore(Session):
         parameters = {**key.parameters(), "number": number, "base": base}
         return self._all("settings_differences", parameters, StoredDifference)
 
+    def restore_settings(self, key: PluginKey, revision: int, number: int, change: AuditedChange) -> bool:
+        """Returns False also if the saved settings of this number are gone."""
+        return self._did("restore_settings", key, change, {"revision": revision, "settings_number": number})
+
     def version(self, key: PluginKey, number: int) -> StoredVersion | None:
         return next(iter(self._versions(key, limit=1, number=number)), None)
 

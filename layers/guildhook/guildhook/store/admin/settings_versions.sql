@@ -70,3 +70,32 @@ CROSS JOIN LATERAL (
 WHERE plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id'
     AND saved.settings IS NOT NULL AND base.settings IS NOT NULL
 ORDER BY setting.name;
+
+-- name: restore_settings
+-- The settings are copied here, and the secrets among the current ones stay, as by go_live.
+-- grant: SELECT, UPDATE ON plugins
+-- grant: SELECT ON plugin_settings_versions
+-- grant: INSERT ON plugin_audit
+WITH saved AS MATERIALIZED (
+    SELECT saved.settings || (
+        SELECT coalesce(jsonb_object_agg(key, value), '{}')
+        FROM plugins AS plugin
+        CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(plugin.config) WHEN 'object' THEN plugin.config ELSE '{}' END)
+        WHERE plugin.id = :'plugin_id' AND key = ANY (ARRAY(
+            SELECT unnest(withheld) FROM plugin_settings_versions
+            WHERE plugin_id = :'plugin_id' AND number = (
+                SELECT max(number) FROM plugin_settings_versions WHERE plugin_id = :'plugin_id')))) AS settings
+    FROM plugin_settings_versions AS saved
+    WHERE saved.plugin_id = :'plugin_id' AND saved.number = :'settings_number'
+), changed AS (
+    UPDATE plugins AS plugin
+    SET config = saved.settings, revision = plugin.revision + 1, updated_at = now()
+    FROM saved
+    WHERE plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id' AND plugin.revision = :'revision'
+        AND saved.settings IS NOT NULL
+    RETURNING plugin.id
+), audited AS (
+    INSERT INTO plugin_audit (guild_id, plugin_id, actor_id, actor_name, action, detail)
+    SELECT :'guild_id', id, :'actor_id', :'actor_name', :'action', :'detail' FROM changed
+)
+SELECT id FROM changed;
