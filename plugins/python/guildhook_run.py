@@ -16,13 +16,13 @@ _seed = random.Random.seed
 
 def _seed_while_loading(self: random.Random, a: object = None, version: int = 2) -> None:
     (_unseeded.add if a is None else _unseeded.discard)(self)
-    _seed(self, a, version)  # type: ignore[arg-type]
+    _seed(self, a, version)
 
 
-random.Random.seed = _seed_while_loading  # type: ignore[assignment, method-assign]
+random.Random.seed = _seed_while_loading
 import app  # noqa: E402
 
-random.Random.seed = _seed  # type: ignore[method-assign]
+random.Random.seed = _seed
 
 
 class WitWorld(app.WitWorld):
