@@ -20,6 +20,7 @@ from guildhook.modules.artifact_bucket import DamagedArtifactError
 from guildhook.modules.disk_cache import DiskCache
 from guildhook.sandbox import Engine, Inspection, LoadedModule
 from guildhook_local.cli import streams
+from guildhook_local.cli.visible_text import visible
 from guildhook_local.output_files import replace_file
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
@@ -89,8 +90,8 @@ def compiled_plugins(environment: Mapping[str, str]) -> Iterator[CompiledPlugins
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
             streams.note(
-                f"guildhook: compiled plugins are not kept: {path} must belong to you and be closed to others; "
-                "delete the folder"
+                f"guildhook: compiled plugins are not kept: {visible(str(path))} must belong to you and be closed to "
+                "others; delete the folder"
             )
             yield None
         else:
@@ -130,12 +131,16 @@ class PluginLoader:
             raise InvalidPluginError("; ".join(inspection.reasons))
         digest, found = self._search.result()
         if found is not None:
-            with suppress(UnloadableArtifactError):
+            # Another process may have deleted it, and the folder may be on a file system of the kind noexec.
+            with suppress(InfrastructureError):
                 return self.engine.load(found, inspection.memories)
         with compiling():
             compiled = self.engine.compile(self.wasm)
         added = self._kept.add(digest, self.engine.fingerprint, compiled.artifact) if self._kept else None
-        return self.engine.load(added, inspection.memories) if added else _load_new(self.engine, compiled)
+        if added is not None:
+            with suppress(InfrastructureError):
+                return self.engine.load(added, inspection.memories)
+        return _load_new(self.engine, compiled)
 
 
 @contextmanager

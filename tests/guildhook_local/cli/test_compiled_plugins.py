@@ -156,6 +156,28 @@ def test_a_full_disk_is_no_error(is_compiled, monkeypatch):
     assert [is_compiled(), is_compiled()] == [True, False]
 
 
+def test_a_folder_of_which_no_code_can_be_mapped_is_no_error(is_compiled, engine, folder, monkeypatch):
+    load = engine.load
+
+    def refusing(path, memories):
+        if "/modules/" in str(path):
+            raise InfrastructureError(f"cannot map {path}: Permission denied")
+        return load(path, memories)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(engine, "load", refusing)
+        assert [is_compiled(), is_compiled()] == [True, True]
+    assert not is_compiled()
+
+
+def test_a_folder_cannot_steer_the_terminal(engine, tmp_path, capsys):
+    home = tmp_path / "\x1b[2J"
+    (home / "guildhook").mkdir(parents=True)
+    (home / "guildhook").chmod(0o755)
+    with plugin_loader(engine, wat.SILENT, {"XDG_CACHE_HOME": str(home)}):
+        assert f"{tmp_path}/␛[2J/guildhook must belong to you" in capsys.readouterr().err
+
+
 def test_a_refused_plugin_is_refused_each_time(engine, environment):
     garbage = b"\0asm\x01\0\0\0"
     for _ in range(2):
