@@ -41,19 +41,12 @@ class Ending:
     message: str
 
 
-EXPECTED_ERRORS: Final = (
-    CommandError,
-    TyperException,
-    ConfigurationError,
-    InfrastructureError,
-    MigrationError,
-    OSError,
-    MemoryError,
-)
+_NO_THREAD: Final = "can't start new thread"
+"""CPython's text for a thread that the system refuses; it has no type of its own."""
 
 
-def ending_of(error: Exception) -> Ending:
-    """The ending that an error among EXPECTED_ERRORS brings about."""
+def ending_of(error: Exception) -> Ending | None:
+    """The ending that an error brings about; None if the error is a fault of this program."""
     match error:
         case CommandError():
             return Ending(error.status, str(error))
@@ -67,8 +60,13 @@ def ending_of(error: Exception) -> Ending:
             return Ending(ExitStatus.UNAVAILABLE, error.strerror or str(error))
         case MemoryError():
             return Ending(ExitStatus.UNAVAILABLE, "the machine has too little free memory for this")
-        case _:
+        case RuntimeError(args=(text,)) if text == _NO_THREAD:
+            reason = "the system starts no more threads: look at the limit of processes, `ulimit -u`"
+            return Ending(ExitStatus.UNAVAILABLE, reason)
+        case InfrastructureError() | MigrationError():
             return Ending(ExitStatus.UNAVAILABLE, str(error))
+        case _:
+            return None
 
 
 def as_json(ending: Ending) -> str:

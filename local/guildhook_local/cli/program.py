@@ -19,7 +19,7 @@ from guildhook_local.cli import streams
 from guildhook_local.cli.check import check
 from guildhook_local.cli.compiled_modules import prune, public_keys, recompile
 from guildhook_local.cli.demo import demo
-from guildhook_local.cli.ending import EXPECTED_ERRORS, CommandError, Ending, ExitStatus, as_json, ending_of, wants_json
+from guildhook_local.cli.ending import CommandError, Ending, ExitStatus, as_json, ending_of, wants_json
 from guildhook_local.cli.migrate import migrate
 from guildhook_local.cli.run import run
 from guildhook_local.cli.schema import schema
@@ -100,8 +100,10 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         streams.flush()
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
-    except EXPECTED_ERRORS as error:
+    except Exception as error:
         ending = ending_of(error)
+        if ending is None:
+            raise
         _show(ending, wants_json(given))
         status = ending.status
     sys.exit(status)

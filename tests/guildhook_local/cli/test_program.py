@@ -73,6 +73,10 @@ def test_a_machine_that_cannot_compile_says_so_in_one_line(failure, as_json, mon
         (OSError(28, "No space left on device", "/tmp/x"), "/tmp/x: No space left on device"),
         (PermissionError(13, "Permission denied"), "Permission denied"),
         (InfrastructureError("S3 does not answer"), "S3 does not answer"),
+        (
+            RuntimeError("can't start new thread"),
+            "the system starts no more threads: look at the limit of processes, `ulimit -u`",
+        ),
     ],
 )
 def test_a_fault_of_the_machine_is_status_3(failure, monkeypatch, fault, line):
