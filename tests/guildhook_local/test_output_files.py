@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -83,6 +85,44 @@ def test_a_pipe_is_written_to(tmp_path):
     reader.join()
     assert read == [NEW]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_file_does_not_keep_the_set_user_id_bit(file):
+    file.chmod(0o4755)
+    replace_file(file, NEW)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o755
+
+
+@pytest.fixture
+def written():
+    """Writes to a path of a process whose streams a shell has redirected; returns the process."""
+
+    def written(path, redirection):
+        program = "import sys, pathlib; from guildhook_local.output_files import replace_file; "
+        program += "replace_file(pathlib.Path(sys.argv[1]), b'new'); print('and more')"
+        return subprocess.run(
+            ["bash", "-c", f'"$0" -c "$1" {path} {redirection}', sys.executable, program],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return written
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_of_the_process_is_written_to(file, written, path):
+    inode = file.stat().st_ino
+    assert written(path, f">>{file}").returncode == 0
+    assert (file.read_bytes(), file.stat().st_ino) == (OLD + b"newand more\n", inode)
+
+
+def test_a_stream_that_is_closed_is_an_error(written):
+    ended = written("/dev/stdout", ">&-")
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        1,
+        "OSError: [Errno 9] Bad file descriptor: '/dev/stdout'",
+    )
 
 
 def test_a_folder_is_no_file(tmp_path):
