@@ -12,6 +12,7 @@ _MOST_DIGITS: Final = 400
 """Longer integers are beyond every number that a plugin can be given; Python would refuse to read some of them."""
 _SHOWN_CHARS: Final = 100
 _UTF_8: Final = (b"", "utf-8", "UTF-8")
+_NUL: Final = "\0"
 _MARKED: Final = (
     (codecs.BOM_UTF8, "utf-8", "UTF-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
@@ -27,16 +28,21 @@ class UnreadableTextError(Exception):
 def decode(data: bytes) -> str:
     """The text of UTF-8 bytes, or of UTF-16 with a byte order mark, which PowerShell writes.
 
+    A NUL is refused: bytes of UTF-16 without its mark, and of UTF-32, look like UTF-8 or UTF-16 with many of them.
     Raises UnreadableTextError.
     """
     mark, codec, name = next((each for each in _MARKED if data.startswith(each[0])), _UTF_8)
     text = data.removeprefix(mark)
     try:
-        return text.decode(codec)
+        decoded = text.decode(codec)
     except UnicodeDecodeError as error:
         before = text[: error.start].decode(codec, errors="replace")
         wrong = text[error.start : error.start + 1].hex().upper()
         raise UnreadableTextError(f"is not {name}: byte 0x{wrong} at {_place(before, len(before))}") from None
+    if _NUL in decoded:
+        place = _place(decoded, decoded.index(_NUL))
+        raise UnreadableTextError(f"is not {name}: the character NUL at {place}; save the text as UTF-8")
+    return decoded
 
 
 def parse_json(text: str) -> Any:

@@ -81,6 +81,14 @@ def test_unicode_is_decoded_with_or_without_its_mark(data):
         (b"caf\xe9", "is not UTF-8: byte 0xE9 at line 1, column 4"),
         (b"one\ntwo\nthr\xff\xffe", "is not UTF-8: byte 0xFF at line 3, column 4"),
         (codecs.BOM_UTF16_LE + b"a\0b", "is not UTF-16: byte 0x62 at line 1, column 2"),
+        (
+            "!ping".encode("utf-16-le"),
+            "is not UTF-8: the character NUL at line 1, column 2; save the text as UTF-8",
+        ),
+        (
+            "!ping".encode("utf-32"),
+            "is not UTF-16: the character NUL at line 1, column 1; save the text as UTF-8",
+        ),
     ],
 )
 def test_other_bytes_are_refused_with_their_place(data, reason):
