@@ -7,6 +7,10 @@ _JOINERS: Final = "\u200c\u200d"
 """Emoji and words of some languages contain them; they move nothing."""
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """The categories of Unicode whose characters break lines, reverse the order of others, or are not seen."""
+_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Letters and marks that are not seen either, from Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt.
+Variation selectors stay: emoji and Han characters contain them.
+"""
 _CONTROL_PICTURES: Final = 0x2400
 _DELETE: Final = 0x7F
 
@@ -22,7 +26,8 @@ def visible(text: str) -> str:
 
 def _visible_character(character: str) -> str:
     number = ord(character)
-    if unicodedata.category(character) not in _HIDDEN or character in _JOINERS:
+    is_hidden = unicodedata.category(character) in _HIDDEN or character in _FILLERS
+    if not is_hidden or character in _JOINERS:
         return character
     if number < 0x20:
         return chr(_CONTROL_PICTURES + number)

@@ -24,6 +24,7 @@ def test_a_text_is_shown_to_the_letter(text):
         ("a\u202eb\u2066c\u200fd\u061c", "a<U+202E>b<U+2066>c<U+200F>d<U+061C>"),
         ("\u2028\u2029\ufeff\u200b\u00ad", "<U+2028><U+2029><U+FEFF><U+200B><U+00AD>"),
         ("\U000e0041", "<U+E0041>"),
+        ("a\u3164b\u034fc\uffa0", "a<U+3164>b<U+034F>c<U+FFA0>"),
         ("\udce9\ud83d", "<0xE9><U+D83D>"),
     ],
 )
