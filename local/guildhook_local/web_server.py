@@ -41,8 +41,15 @@ def listening(address: str, port: int = 0) -> Iterator[tuple[socket.socket, str]
 
 def bound(address: str, port: int = 0) -> socket.socket:
     """A listening socket on an address of IPv4 or IPv6. Raises OSError."""
+    if not address:
+        # Python would listen on all networks of the machine.
+        raise OSError("it is empty")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family)
+    try:
+        return socket.create_server((address, port), family=family)
+    except (TypeError, UnicodeError):
+        # Python converts a name to ASCII first.
+        raise OSError("it is not the name of a host") from None
 
 
 def check_reachable(address: str) -> None:

@@ -168,6 +168,11 @@ def test_an_address_that_is_not_this_machines_is_wrong_usage():
     assert "192.0.2.1" in wrong_usage("--listen", "192.0.2.1")
 
 
+@pytest.mark.parametrize("address", ["", "a..b", b"\xff"])
+def test_a_text_that_is_no_address_is_wrong_usage(address):
+    assert "--listen: cannot listen on" in wrong_usage("--listen", address)
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_taken_port_is_wrong_usage_that_says_the_way_out(which):
     # The test has addresses of its own, because another process may take the neighbouring port on 127.0.0.1.
