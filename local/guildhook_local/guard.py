@@ -159,8 +159,8 @@ class BrowserSession:
         return any(name == self.name and _same(value, self._secret) for name, _, value in pairs)
 
     def _entered(self, request: GuardedRequest, parameters: Sequence[tuple[str, str]]) -> GuardResponse:
-        # One slash: two would begin with the name of another host.
-        path = "/" + request.target.partition("?")[0].lstrip("/")
+        # One slash: two would begin with the name of another host. Browsers take a backslash for a slash.
+        path = "/" + request.target.partition("?")[0].lstrip("/\\")
         headers = {
             "Location": f"{path}?{urlencode(parameters)}" if parameters else path,
             "Set-Cookie": f"{self.cookie}; Path=/; HttpOnly; SameSite=Strict",

@@ -62,6 +62,15 @@ def test_a_session_is_open_for_its_own_cookie_alone():
         assert not session.is_open(cookies)
 
 
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example/", "/\\/\\evil.example/"])
+def test_a_link_with_the_secret_stays_on_its_host(path):
+    session = BrowserSession()
+    target = f"{path}{session.link('').removeprefix('/')}"
+    answer = session.response(GuardedRequest("GET", target, path, ()), b"")
+    assert answer is not None
+    assert answer.headers["Location"] == "/evil.example/"
+
+
 def test_each_part_of_a_server_has_a_secret_of_its_own():
     session = BrowserSession()
     secret = SecretByPath({"/oidc/": SecretPath("/oidc/secret/"), "/": session})
