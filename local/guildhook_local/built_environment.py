@@ -28,6 +28,7 @@ _NEEDED = frozenset(
     }
 )
 _TEMPORARY = "TMPDIR"
+_OTHERS = 0o077
 _LOCALE = {"LC_ALL": "C.UTF-8"}
 """initdb refuses a locale that the machine does not have."""
 _OF_PYTHON = frozenset({"LC_CTYPE", "__CF_USER_TEXT_ENCODING"})
@@ -57,9 +58,14 @@ def is_usable(folder: str) -> bool:
 
 
 def continue_in_built_environment(needed: Collection[str] = (), prefixes: tuple[str, ...] = ()) -> None:
-    """Start the program of this process anew in the environment that is built, unless it is in that one already."""
+    """Start the program of this process anew in the environment that is built, unless it is in that one already.
+
+    The user can use the files that it creates: a umask takes nothing from them.
+    """
+    os.umask(os.umask(0) & _OTHERS)
     built = built_environment(os.environ, needed, prefixes)
     if {name: value for name, value in os.environ.items() if name not in _OF_PYTHON} != built:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as it is if the shell has closed it
+                stream.flush()
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], built)  # noqa: S606 - the same command

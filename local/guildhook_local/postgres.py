@@ -47,6 +47,7 @@ _HARMLESS = re.compile(r"/[A-Za-z0-9_./-]{0,58}")
 """
 _DATA_BYTES = 2**30
 """The room in memory that is left to a server's data: a fresh server has 50 MiB, and a log of 256 MiB at the most."""
+_NEW_SERVER_BYTES = 50 * 2**20
 
 
 class Postgres:
@@ -135,10 +136,15 @@ def _started(folder: Path) -> PostgresServer:
     try:
         return get_server(folder / "data", cleanup_mode="delete")
     except (subprocess.SubprocessError, OSError) as error:
-        free = shutil.disk_usage(folder).free // 2**20
+        free = shutil.disk_usage(folder).free
+        way_out = (
+            f"and a new server takes {_NEW_SERVER_BYTES // 2**20}; set TMPDIR to another folder"
+            if free < _NEW_SERVER_BYTES
+            else "which is enough; look at the limits of the shell, `ulimit -a`"
+        )
         raise InfrastructureError(
-            f"PostgreSQL does not start in {folder.parent} ({type(error).__name__}): {free} MiB are free there, and a "
-            "new server takes 50; set TMPDIR to another folder"
+            f"PostgreSQL does not start in {folder.parent} ({type(error).__name__}): {free // 2**20} MiB are free "
+            f"there, {way_out}"
         ) from error
 
 

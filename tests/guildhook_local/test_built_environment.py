@@ -86,11 +86,25 @@ def guildhook(environment, *arguments, umask=-1):
 
 
 def test_the_demo_takes_nothing_over_from_a_shell_and_leaves_nothing_behind(shell, odd_folder):
-    status, out, err = guildhook(shell, "demo", "--json", umask=0o077)
+    status, out, err = guildhook(shell, "demo", "--json", umask=0o777)
     assert status == 0, err
     result = json.loads(out)
     assert (result["outcome"], [reply["content"] for reply in result["replies"]]) == ("ok", ["pong"])
     assert list(odd_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+@pytest.mark.parametrize("command", ["demo", "serve"])
+def test_a_closed_stream_is_no_fault_of_the_environment(shell, command, closed):
+    ended = subprocess.run(
+        ["bash", "-c", f'"$0" {command} --nonsense {closed}', GUILDHOOK],
+        env={**shell, "LC_ALL": "C"},  # bash warns of an unknown one
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith("guildhook: No such option: --nonsense")
 
 
 @pytest.mark.parametrize("command", [("run", PING, "--message", "!ping", "--allow", "SEND_MESSAGES"), ("check", PING)])

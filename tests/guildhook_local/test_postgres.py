@@ -1,4 +1,6 @@
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import parse_qsl, urlsplit
@@ -65,3 +67,14 @@ def test_no_other_user_of_the_machine_reaches_the_socket():
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         (socket,) = folder.glob(".s.PGSQL.*[0-9]")
         assert socket.is_socket()
+
+
+def test_a_limit_of_the_shell_is_not_taken_for_a_full_disk():
+    program = "from guildhook_local.postgres import postgres_server\nwith postgres_server(): pass"
+    ended = subprocess.run(
+        ["bash", "-c", 'ulimit -f 16; exec "$0" -c "$1"', sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "MiB are free there, which is enough; look at the limits of the shell, `ulimit -a`" in ended.stderr
