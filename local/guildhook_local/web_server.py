@@ -43,7 +43,7 @@ def bound(address: str, port: int = 0) -> socket.socket:
     """A listening socket on an address of IPv4 or IPv6. Raises OSError."""
     if not address:
         # Python would listen on all networks of the machine.
-        raise OSError("it is empty")
+        raise OSError("an address is needed")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         return socket.create_server((address, port), family=family)
