@@ -36,6 +36,11 @@ class CompiledPlugins:
 
     folder: Path
 
+    @property
+    def has_links(self) -> bool:
+        """A part of the folder is elsewhere, among files that are not to be deleted for their age."""
+        return (self.folder / "modules").is_symlink() or self._notes.is_symlink()
+
     def find(self, wasm_sha256: bytes, engine: str) -> Path | None:
         """The native code of a plugin; None if it is not there, or damaged, or cannot be read."""
         try:
@@ -95,7 +100,8 @@ def compiled_plugins(environment: Mapping[str, str]) -> Iterator[CompiledPlugins
             )
             yield None
         else:
-            yield CompiledPlugins(Path(f"/proc/self/fd/{descriptor}"))
+            kept = CompiledPlugins(Path(f"/proc/self/fd/{descriptor}"))
+            yield None if kept.has_links else kept
     finally:
         os.close(descriptor)
 

@@ -122,6 +122,15 @@ def test_a_folder_behind_a_link_is_not_used(is_compiled, folder, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("part", ["modules", "digests"])
+def test_a_part_behind_a_link_is_not_used(is_compiled, folder, tmp_path, part):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / part).symlink_to(tmp_path / "elsewhere")
+    assert [is_compiled(), is_compiled()] == [True, True]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_the_least_recently_used_native_code_is_deleted_first(is_compiled, folder, monkeypatch):
     is_compiled()
     is_compiled(OTHER)
