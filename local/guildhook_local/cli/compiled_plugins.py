@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from guildhook.errors import InfrastructureError, InvalidPluginError, UnloadableArtifactError
+from guildhook.errors import InfrastructureError, InvalidPluginError
 from guildhook.model import CompiledModule
 from guildhook.modules.artifact_bucket import DamagedArtifactError
 from guildhook.modules.disk_cache import DiskCache
