@@ -113,6 +113,22 @@ def test_earlier_settings_are_looked_at_and_restored(open_plugin, database, plug
     assert _settings(database, plugin_id) == {"text": "hello"}
 
 
+def test_lists_and_objects_are_shown_without_signs_of_their_layout(open_plugin, database, plugin_id):
+    for settings in ({"text": "a\nb", "list": [1, {"b": 2}]}, {"text": "c"}):
+        database.execute("UPDATE plugins SET config = %s WHERE id = %s", [Jsonb(settings), plugin_id])
+    page = open_plugin("settings")
+    page.get_by_role("region", name="History").get_by_role("listitem").nth(1).get_by_role("button").click()
+    dialog = page.get_by_role("dialog")
+    # A line break of a text is a part of it, and stays visible.
+    expect(dialog.get_by_role("row").nth(2)).to_contain_text("a␊")
+    expect(dialog.get_by_role("row").nth(1)).to_contain_text('"b": 2')
+    expect(dialog.get_by_role("row").nth(1)).not_to_contain_text("␊")
+    dialog.get_by_text("All settings of this time").click()
+    everything = dialog.get_by_role("region", name="All settings of this time")
+    expect(everything).to_contain_text('"list": [')
+    expect(everything).not_to_contain_text("␊")
+
+
 def test_settings_that_the_live_version_does_not_take_are_refused_by_field(
     open_plugin, complaints, database, plugin_id
 ):

@@ -8,9 +8,9 @@ import { Loaded } from '../shell/Loaded';
 import { PageHeading } from '../shell/PageHeading';
 import { Badge } from '../ui/Badge';
 import { Button } from '../ui/Button';
+import { JsonText } from '../ui/JsonText';
 import { Scrollable } from '../ui/Scrollable';
 import { Time } from '../ui/Time';
-import { Written } from '../ui/Written';
 import { ReplayDialog } from './ReplayDialog';
 import { Result } from './Result';
 
@@ -30,18 +30,6 @@ export function RunPage() {
       </Loaded>
     </>
   );
-}
-
-/** The line breaks in it are those of the layout, since line breaks in texts are escaped. */
-function Json({ value }: { value: unknown }) {
-  return JSON.stringify(value, null, 2)
-    .split('\n')
-    .map((line, index) => (
-      // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
-      <div key={index}>
-        <Written text={line} />
-      </div>
-    ));
 }
 
 function Details({ run }: { run: Run }) {
@@ -77,7 +65,7 @@ function Details({ run }: { run: Run }) {
         {run.message ? (
           <Scrollable label="Message that it got">
             <pre className="log">
-              <Json value={run.message} />
+              <JsonText text={JSON.stringify(run.message, null, 2)} />
             </pre>
           </Scrollable>
         ) : (

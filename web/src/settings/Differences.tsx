@@ -1,4 +1,5 @@
 import type { SettingDifference } from '../api/types';
+import { JsonText } from '../ui/JsonText';
 import { Written } from '../ui/Written';
 
 const MAX_CHARS = 500;
@@ -31,10 +32,10 @@ export function Differences({ differences, then }: Props) {
               </strong>
             </td>
             <td data-label="Now">
-              {difference.change === 'added' ? <NotSet /> : <Value text={shown(difference, 'before')} />}
+              {difference.change === 'added' ? <NotSet /> : <Value difference={difference} which="before" />}
             </td>
             <td data-label={then}>
-              {difference.change === 'removed' ? <NotSet /> : <Value text={shown(difference, 'after')} />}
+              {difference.change === 'removed' ? <NotSet /> : <Value difference={difference} which="after" />}
             </td>
           </tr>
         ))}
@@ -47,10 +48,12 @@ function NotSet() {
   return <span className="muted">not set</span>;
 }
 
-function Value({ text }: { text: string }) {
+function Value({ difference, which }: { difference: SettingDifference; which: 'before' | 'after' }) {
+  const whole = shown(difference, which);
+  const text = whole.length > MAX_CHARS ? `${whole.slice(0, MAX_CHARS)} …` : whole;
   return (
     <code className="value">
-      <Written text={text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)} …` : text} />
+      {typeof difference[which] === 'string' ? <Written text={text} /> : <JsonText text={text} />}
     </code>
   );
 }

@@ -9,6 +9,7 @@ import { Loaded } from '../shell/Loaded';
 import { Badge } from '../ui/Badge';
 import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
+import { JsonText } from '../ui/JsonText';
 import { More } from '../ui/More';
 import { Scrollable } from '../ui/Scrollable';
 import { Time } from '../ui/Time';
@@ -133,7 +134,7 @@ function SaveDialog({
                 <summary>All settings of this time</summary>
                 <Scrollable label="All settings of this time">
                   <pre className="log">
-                    <Written text={pretty(settings)} />
+                    <JsonText text={pretty(settings)} />
                   </pre>
                 </Scrollable>
               </details>
