@@ -59,8 +59,9 @@ RETURNS TABLE (settings JSONB, withheld TEXT[], bytes INTEGER) LANGUAGE sql STAB
 $$;
 
 -- Adds settings as the newest of a plugin, unless they are the newest already. Settings that are too large to be kept
--- cannot be compared with the newest: they are added if the caller knows that they have changed. A conflict is with a row for which this
--- statement has waited, and which has the settings of before: the step after this one writes such rows.
+-- cannot be compared with the newest: they are added if the caller knows that they have changed. A conflict is with a
+-- row for which this statement has waited, and which has the settings of before: the step after this one writes such
+-- rows.
 CREATE FUNCTION add_settings_version(
     of_plugin UUID, config JSONB, secrets TEXT[], has_changed BOOLEAN, live UUID,
     actor TEXT, name_of_actor TEXT, role_name TEXT

@@ -197,6 +197,9 @@ def test_parts_that_two_statements_of_admins_share_are_the_same_in_both():
     assert len(in_plugins) == 1
     assert in_plugins == in_versions
     assert one["guild_wasm_bytes"].removesuffix(";") in one["create_version"]
+    saved = re.compile(r"saved AS MATERIALIZED \(.*?\), changed AS")
+    assert len(saved.findall(one["go_live"])) == 1
+    assert saved.findall(one["go_live"]) == saved.findall(one["restore_settings"])
 
 
 @pytest.mark.parametrize("client", CLIENTS)
