@@ -18,11 +18,11 @@ def environment():
     return {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
 
-def invoke(environment, *answers, name="trial", payload=b"{}", total_seconds=20.0, **options):
+def invoke(environment, *answers, name="trial", payload=b"{}", answer_seconds=20.0, **options):
     """The result of a call to a server with these answers, and the requested paths."""
     with http_server(*answers, **options) as server:
         environment["AWS_ENDPOINT_URL"] = server.url
-        return LambdaFunction(AwsAccess(environment), name, VARIABLE, total_seconds).invoke(payload), server.requests
+        return LambdaFunction(AwsAccess(environment), name, VARIABLE, answer_seconds).invoke(payload), server.requests
 
 
 def test_the_answer_is_the_functions(environment):
@@ -82,7 +82,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(environment):
         with http_server(Answer(b"{}"), between=lambda: come.wait(60)) as server:
             environment["AWS_ENDPOINT_URL"] = server.url
             with pytest.raises(InfrastructureError, match="ReadTimeoutError"):
-                LambdaFunction(AwsAccess(environment), "trial", VARIABLE, total_seconds=0.2).invoke(b"{}")
+                LambdaFunction(AwsAccess(environment), "trial", VARIABLE, answer_seconds=0.2).invoke(b"{}")
             come.set()
     finally:
         come.set()
