@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.report import Figure, as_json, machine, markdown, table
 from guildhook_local.output_files import replace_file
 
-SECTIONS = ("messages", "levels", "start", "throughput", "growth", "memory")
+SECTIONS = ("messages", "levels", "start", "command_line", "throughput", "growth", "memory")
 """Modules with a function `measure`, which yields figures."""
 
 
