@@ -9,7 +9,7 @@ import io
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -24,7 +24,7 @@ def deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urllib3.Po
     addresses that do not answer. Raises as urllib3 does: a late byte is its ReadTimeoutError.
     """
     pool = urllib3.PoolManager(maxsize=connections, retries=retries)
-    pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    pool.pool_classes_by_scheme = _BY_WHOLE
     return pool
 
 
@@ -33,7 +33,7 @@ def head_deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urlli
     whose whole time the caller limits. The rest is as in `deadline_pool`.
     """
     pool = urllib3.PoolManager(maxsize=connections, retries=retries)
-    pool.pool_classes_by_scheme = {"http": _HeadPool, "https": _TlsHeadPool}
+    pool.pool_classes_by_scheme = _BY_HEAD
     return pool
 
 
@@ -96,33 +96,23 @@ class _HeadResponse(_Response):
         self._reader.time_each_read()
 
 
-class _Connection(HTTPConnection):
-    response_class = _Response
+def _pool_classes(response: type[_Response]) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """The pools, by the scheme of the URL, whose responses are of this class."""
+
+    class Connection(HTTPConnection):
+        response_class = response
+
+    class TlsConnection(HTTPSConnection):
+        response_class = response
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class TlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": Pool, "https": TlsPool}
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-class _HeadConnection(HTTPConnection):
-    response_class = _HeadResponse
-
-
-class _TlsHeadConnection(HTTPSConnection):
-    response_class = _HeadResponse
-
-
-class _HeadPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HeadConnection
-
-
-class _TlsHeadPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsHeadConnection
+_BY_WHOLE: Final = _pool_classes(_Response)
+_BY_HEAD: Final = _pool_classes(_HeadResponse)

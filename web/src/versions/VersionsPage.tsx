@@ -122,25 +122,13 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
         {version.state === 'refused' && (
           <div className="notice notice-bad">
             <p className="notice-title">guildhook cannot run this version</p>
-            <ul>
-              {version.reasons.map((reason) => (
-                <li key={reason}>
-                  <Written text={reason} />
-                </li>
-              ))}
-            </ul>
+            <WrittenList texts={version.reasons} />
           </div>
         )}
         {version.warnings.length > 0 && (
           <div className="notice notice-warn">
             <p className="notice-title">This version can run, but its build has a fault</p>
-            <ul>
-              {version.warnings.map((warning) => (
-                <li key={warning}>
-                  <Written text={warning} />
-                </li>
-              ))}
-            </ul>
+            <WrittenList texts={version.warnings} />
           </div>
         )}
         {isReady && (
@@ -191,6 +179,18 @@ function VersionCard({ plugin, version, changes, onGoLive }: CardProps) {
           version.number !== plugin.previous && <DeleteVersion plugin={plugin} version={version} />}
       </div>
     </article>
+  );
+}
+
+function WrittenList({ texts }: { texts: readonly string[] }) {
+  return (
+    <ul>
+      {texts.map((text) => (
+        <li key={text}>
+          <Written text={text} />
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -50,24 +50,7 @@ class _Author(msgspec.Struct, frozen=True):
     bot: bool | None = None
 
 
-class _Message(msgspec.Struct, frozen=True):
-    id: UUID
-    channel_id: UUID
-    author: _Author
-    content: str | None = None
-    encrypted: bool | None = None
-    message_type: str | None = None
-    created_at: datetime | None = None
-    causality: _Causality | None = None
-
-
-class _MessageCreated(msgspec.Struct, frozen=True):
-    type: str
-    guild_id: UUID
-    message: _Message
-
-
-class _Heading(msgspec.Struct, frozen=True):
+class _Heading(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a message that are read even if no plugin gets it."""
 
     id: UUID
@@ -76,10 +59,21 @@ class _Heading(msgspec.Struct, frozen=True):
     message_type: str | None = None
 
 
+class _Message(_Heading, frozen=True, kw_only=True):
+    author: _Author
+    content: str | None = None
+    created_at: datetime | None = None
+    causality: _Causality | None = None
+
+
 class _HeadingCreated(msgspec.Struct, frozen=True):
     type: str
     guild_id: UUID
     message: _Heading
+
+
+class _MessageCreated(_HeadingCreated, frozen=True):
+    message: _Message
 
 
 class _DeliveryDue(msgspec.Struct, frozen=True):
@@ -352,11 +346,11 @@ def _causality(message: _Message) -> Causality | None:
     return Causality(message.causality.root, message.causality.hops)
 
 
-def _unknown_type(message: _Message | _Heading) -> str | None:
+def _unknown_type(message: _Heading) -> str | None:
     return None if message.message_type in (None, _USER, _SYSTEM) else described(message.message_type)
 
 
-def _reason_by_heading(message: _Message | _Heading) -> str | None:
+def _reason_by_heading(message: _Heading) -> str | None:
     if unknown_type := _unknown_type(message):
         return f"message type {unknown_type} is not known"
     if message.message_type == _SYSTEM:

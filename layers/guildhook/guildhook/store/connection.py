@@ -58,7 +58,7 @@ def connect(database: Database, deadline: float = math.inf) -> Connection:
     Raises InfrastructureError, which names the address and shows no password; TimeLimitError, which is one, if too
     little time is left.
     """
-    _timeout_seconds(database, deadline)
+    _timeout_seconds(database, deadline)  # before Secrets Manager is asked, which takes time as well
     credentials = database.credentials.current() if database.credentials else None
     try:
         try:
