@@ -99,19 +99,19 @@ class _HeadResponse(_Response):
 def _pool_classes(response: type[_Response]) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     """The pools, by the scheme of the URL, whose responses are of this class."""
 
-    class Connection(HTTPConnection):
+    class TimedConnection(HTTPConnection):
         response_class = response
 
-    class TlsConnection(HTTPSConnection):
+    class TimedTlsConnection(HTTPSConnection):
         response_class = response
 
-    class Pool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Connection
+    class TimedPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = TimedConnection
 
-    class TlsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = TlsConnection
+    class TimedTlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = TimedTlsConnection
 
-    return {"http": Pool, "https": TlsPool}
+    return {"http": TimedPool, "https": TimedTlsPool}
 
 
 _BY_WHOLE: Final = _pool_classes(_Response)
