@@ -15,8 +15,9 @@ from guildhook.errors import InfrastructureError
 MAX_PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 """Lambda's limit for a request and for an answer."""
 # An API of API Gateway has 29 s for its own answer. Lambda sends a body once the function has ended.
-_ANSWER_SECONDS: Final = 20
-_BODY_SECONDS: Final = 3
+CONNECT_SECONDS: Final = 2
+ANSWER_SECONDS: Final = 20
+BODY_SECONDS: Final = 3
 # Connecting alone is tried again: a request that was sent may have been carried out.
 _RETRIES: Final = urllib3.Retry(total=1, connect=1, read=0, status=0, other=0, redirect=0, backoff_factor=0.1)
 _HEADERS: Final = {"Content-Type": "application/json"}
@@ -31,7 +32,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
 class LambdaFunction:
     """Safe for use from several threads."""
 
-    def __init__(self, access: AwsAccess, name: str, variable: str, answer_seconds: float = _ANSWER_SECONDS) -> None:
+    def __init__(self, access: AwsAccess, name: str, variable: str, answer_seconds: float = ANSWER_SECONDS) -> None:
         """`name` is the function's name or ARN; errors name `variable`, which configures it. `answer_seconds` limit the
         time until the answer begins.
         """
@@ -64,8 +65,8 @@ class LambdaFunction:
 
     @cached_property
     def _service(self) -> AwsService:
-        timeout = urllib3.Timeout(connect=2, read=self._answer_seconds)
-        return AwsService(self._access, "lambda", timeout, _RETRIES, _BODY_SECONDS)
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self._answer_seconds)
+        return AwsService(self._access, "lambda", timeout, _RETRIES, BODY_SECONDS)
 
     def _failed(self, why: str) -> InfrastructureError:
         return InfrastructureError(f"function {self._name} ({self._variable}): {why}")
