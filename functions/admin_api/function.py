@@ -17,7 +17,7 @@ from guildhook.admin.request_report import RequestReport
 from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import SigningKeys, TokenVerifier
 from guildhook.aws.secrets import Secret
-from guildhook.chat import RestChatApi, ServiceToken
+from guildhook.chat import RestChatApi, ServiceToken, ServiceTokenCheck
 from guildhook.configuration import AdminConfiguration, load_configuration
 from guildhook.errors import UnknownEventError
 from guildhook.observability import create_telemetry, report_request
@@ -55,6 +55,7 @@ def create(environment: Mapping[str, str]) -> Function:
             tokens=TokenVerifier(
                 configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
             ),
+            service_token=ServiceTokenCheck(token),
             access=GuildAccess(chat),
             rate_limiter=RateLimiter(store, configuration.admin_requests_per_minute),
             uploads=uploads,
@@ -66,6 +67,7 @@ def create(environment: Mapping[str, str]) -> Function:
                 client_id=configuration.jwt_client_id,
                 scope=configuration.jwt_scope,
                 max_wasm_bytes=MAX_WASM_BYTES,
+                subscribers_max_age_seconds=configuration.subscribers_max_age_seconds,
             ),
             limits_of=configuration.limits_of,
             budget_of=configuration.budget_of,

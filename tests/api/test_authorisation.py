@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from admin_client import Client, add_plugin
+from guildhook.admin.endpoints import SERVICE
 from guildhook_local.stack import LocalGuild
 from project import ROOT
 
@@ -131,7 +132,9 @@ def test_a_plugin_of_one_guild_is_not_found_in_another(admin, parameters, unchan
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
 def test_a_manager_of_the_guild_may_use_the_operation(admin, parameters, method, path, operation):
-    answer = ask(admin, parameters, method, path, admin.client().token)
+    is_for_chat_server = operation.get("security") == [{SERVICE: []}]
+    token = admin.stack.chat.service_token if is_for_chat_server else admin.client().token
+    answer = ask(admin, parameters, method, path, token)
     assert answer.status in {200, 201, 204, 409, 412, 422}, answer.text
     # The request was not refused for the reasons of the others.
     assert str(answer.status) in operation["responses"]

@@ -415,6 +415,13 @@ class AdminConfiguration(GuildConfiguration):
             "A test run, a replay and an upload count as ten.",
         ),
     ] = 600
+    subscribers_max_age_seconds: Annotated[
+        _Seconds,
+        Variable(
+            "seconds that the chat server's list of subscribers may be old; 0 if it sends the messages of every guild",
+            "The page tells admins how long a guild's first plugin may wait.",
+        ),
+    ] = 0
 
     def __post_init__(self) -> None:
         GuildConfiguration.__post_init__(self)

@@ -5,10 +5,11 @@ import { keys } from '../api/queries';
 import type { Permission, Plugin, Settings, Version } from '../api/types';
 import { ChangeNotices } from '../plugins/ChangeNotices';
 import { usePluginChange } from '../plugins/change';
+import { useSignIn } from '../session/Session';
 import { Button } from '../ui/Button';
 import { Dialog, DialogActions } from '../ui/Dialog';
 import { Loading } from '../ui/Loading';
-import { count } from '../words/format';
+import { count, pause } from '../words/format';
 import { Grants } from './Grants';
 import { SettingsErrors } from './SettingsErrors';
 
@@ -23,6 +24,7 @@ interface Props {
 /** Shows the permissions that a version needs, and asks for consent to exactly those that are new. */
 export function GoLiveDialog({ plugin, version, onClose }: Props) {
   const queryClient = useQueryClient();
+  const { subscribers_max_age_seconds: maxAge } = useSignIn();
   const changes = usePluginChange(plugin);
   const [consent, setConsent] = useState<readonly Permission[]>([]);
   const [settings, setSettings] = useState<{ text: string; value: Settings | null } | null>(null);
@@ -59,6 +61,12 @@ export function GoLiveDialog({ plugin, version, onClose }: Props) {
         This version will run for every message
         {plugin.live ? `, instead of version ${plugin.live.number}. You can roll back at any time.` : '.'}
       </p>
+      {!plugin.live && maxAge > 0 && (
+        <p>
+          If this is the guild’s first plugin, the chat server may take up to {pause(maxAge)} to send the guild’s
+          messages.
+        </p>
+      )}
       <ChangeNotices changes={changes} hidesFields={settingsProblem !== null} />
       <Grants version={version} newly={newly} consent={consent} isDisabled={changes.isPending} onChange={setConsent} />
       <Imports version={version} />

@@ -32,6 +32,11 @@ export function duration(microseconds: number): string {
   return ms < 1_000 ? `${round(ms)} ms` : `${round(ms / 1_000)} s`;
 }
 
+/** Seconds, or minutes rounded up. */
+export function pause(seconds: number): string {
+  return seconds < 60 ? count(seconds, 'second') : count(Math.ceil(seconds / 60), 'minute');
+}
+
 /** The whole date and time, in the time zone of the reader. */
 export function wholeTime(at: string): string {
   return time.format(new Date(at));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { refusal } from '../versions/send';
-import { bytes, duration, relativeTime } from './format';
+import { bytes, duration, pause, relativeTime } from './format';
 import { parts } from './written';
 
 it('shows invisible characters by their code', () => {
@@ -20,6 +20,9 @@ it('leaves texts as they are, tabs and joined emoji included', () => {
 it('says sizes and times with their units', () => {
   expect(bytes(1)).toBe('1 byte');
   expect(bytes(33_554_432)).toBe('32 MiB');
+  expect(pause(45)).toBe('45 seconds');
+  expect(pause(60)).toBe('1 minute');
+  expect(pause(61)).toBe('2 minutes');
   expect(duration(950)).toBe('950 µs');
   expect(duration(1_500)).toBe('1.5 ms');
   expect(relativeTime('2026-01-25T12:00:00Z', Date.parse('2026-01-25T14:30:00Z'))).toBe('2 hours ago');

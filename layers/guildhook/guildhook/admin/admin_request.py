@@ -1,7 +1,7 @@
 """The current request to the admin API, which each route gets as its first parameter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -19,17 +19,24 @@ PluginRecords = TypeVar("PluginRecords", bound=Sequence[Any])
 
 @dataclass(slots=True)
 class AdminRequest:
-    """A request with the services that answer it. The guards set `signed_in` and `managed`, as the route asks for."""
+    """A request with the services that answer it. The guards set the other fields, as the route asks for them."""
 
     services: AdminServices
     signed_in: Actor | None = None
     managed: ManagedGuild | None = None
+    service_token: str | None = field(default=None, repr=False)
 
     @property
     def actor(self) -> Actor:
         if self.signed_in is None:
             raise LookupError("the route has no actor: it does not ask for a token")
         return self.signed_in
+
+    @property
+    def chat_server_token(self) -> str:
+        if self.service_token is None:
+            raise LookupError("the route has no service token: it is not for the chat server")
+        return self.service_token
 
     @property
     def guild(self) -> ManagedGuild:

@@ -7,16 +7,27 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
 
-from guildhook.admin.endpoints import BEARER, Access, Endpoint
+from guildhook.admin.endpoints import Endpoint
 from guildhook.admin.guards import answering, guards
 from guildhook.admin.problems import ProblemError
-from guildhook.admin.routes import guilds, live_version, plugins, runs, service, settings_versions, trials, versions
+from guildhook.admin.routes import (
+    guilds,
+    live_version,
+    plugins,
+    runs,
+    service,
+    settings_versions,
+    subscribers,
+    trials,
+    versions,
+)
 from guildhook.admin.services import AdminServices
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
     endpoint
     for endpoints in (
         service.endpoints,
+        subscribers.endpoints,
         guilds.actor_endpoints,
         guilds.endpoints,
         plugins.endpoints,
@@ -56,7 +67,7 @@ def described_api() -> APIGatewayHttpResolver:
             responses=endpoint.responses(),  # type: ignore[arg-type]
             tags=[endpoint.tag],
             operation_id=endpoint.operation_id,
-            security=None if endpoint.access is Access.ANYBODY else [{BEARER: []}],
+            security=[{endpoint.scheme: []}] if endpoint.scheme else None,
             middlewares=[*guards(endpoint), OpenAPIRequestValidationMiddleware()],  # type: ignore[no-untyped-call]
         )(endpoint.handler)
     return api

@@ -19,13 +19,17 @@ Handler = Callable[..., Response[Any]]
 
 JSON: Final = "application/json"
 BEARER: Final = "token"
-"""The name of the security scheme."""
+"""The name of the security scheme of people."""
+SERVICE: Final = "service_token"
+"""The name of the security scheme of the chat server."""
 
 
 class Access(StrEnum):
-    """The people who may use a route."""
+    """The callers who may use a route."""
 
     ANYBODY = "anybody"
+    CHAT_SERVER = "chat_server"
+    """The chat server, with its own service token."""
     SIGNED_IN = "signed_in"
     MANAGERS = "managers"
     """Actors with MANAGE_GUILD in the guild that the path names."""
@@ -68,11 +72,18 @@ class Endpoint:
     def description(self) -> str:
         return (getdoc(self.handler) or "").partition("\n")[2].strip()
 
+    @property
+    def scheme(self) -> str | None:
+        """The name of the security scheme; None if the route asks for nothing."""
+        return {Access.ANYBODY: None, Access.CHAT_SERVER: SERVICE}.get(self.access, BEARER)
+
     def responses(self) -> dict[int, dict[str, Any]]:
         """The responses by status, in the form that Powertools makes OpenAPI from."""
         documented: dict[int, dict[str, Any]] = {self.status.value: self._success()}
         for status in self._problems():
             documented[status] = {"description": _MEANINGS[status], "content": {CONTENT_TYPE: {"model": Problem}}}
+        if "if_none_match" in signature(self.handler).parameters:
+            documented[HTTPStatus.NOT_MODIFIED] = {"description": "Nothing has changed since.", "content": {}}
         return documented
 
     def _success(self) -> dict[str, Any]:
@@ -89,6 +100,7 @@ class Endpoint:
         yield HTTPStatus.SERVICE_UNAVAILABLE
         if self.access is not Access.ANYBODY:
             yield HTTPStatus.UNAUTHORIZED
+        if self.access in (Access.SIGNED_IN, Access.MANAGERS):
             yield HTTPStatus.TOO_MANY_REQUESTS
         if self.access is Access.MANAGERS:
             yield HTTPStatus.FORBIDDEN
@@ -178,6 +190,12 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         description="The entity tag that you read: `etag` in the body, or the header ETag. It can be a list of them.",
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match", description="The entity tag of your copy. If nothing has changed, the answer is 304."
     ),
 ]
 IdempotencyKey = Annotated[

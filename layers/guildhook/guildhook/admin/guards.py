@@ -89,7 +89,9 @@ def guards(endpoint: Endpoint) -> list[Middleware]:
     found: list[Middleware] = [named]
     if endpoint.takes_body:
         found.append(_bounded_body)
-    if endpoint.access is not Access.ANYBODY:
+    if endpoint.access is Access.CHAT_SERVER:
+        found.append(_chat_server)
+    if endpoint.access in (Access.SIGNED_IN, Access.MANAGERS):
         found.append(signed_in)
     if endpoint.access is Access.MANAGERS:
         found.append(_guild_managed)
@@ -131,16 +133,37 @@ def check_json(body: bytes) -> None:
         raise problems.invalid([FieldError(pointer="", message="is not a JSON object")])
 
 
+def _chat_server(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    request: AdminRequest = app.context["request"]
+    sent = _sent_token(
+        app.current_event.headers.get("authorization"),
+        "send the service token that guildhook uses with the chat server: Authorization: Bearer TOKEN",
+    )
+    if not request.services.service_token.accepts(sent):
+        raise _invalid_token("this is not the service token that guildhook uses with the chat server")
+    request.service_token = sent
+    return next_middleware(app)
+
+
 def _sign_in(request: AdminRequest, authorization: str | None) -> None:
+    token = _sent_token(
+        authorization, "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in names the issuer"
+    )
+    try:
+        request.signed_in = request.services.tokens.verify(token)
+    except InvalidTokenError as error:
+        raise _invalid_token(str(error)) from None
+
+
+def _sent_token(authorization: str | None, request_for_one: str) -> str:
     found = _TOKEN.fullmatch(authorization or "")
     if found is None:
-        detail = "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in names the issuer"
-        raise ProblemError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
-    try:
-        request.signed_in = request.services.tokens.verify(found[1])
-    except InvalidTokenError as error:
-        challenge = f'{_CHALLENGE}, error="invalid_token"'
-        raise ProblemError("unauthorized", str(error), headers={"WWW-Authenticate": challenge}) from None
+        raise ProblemError("unauthorized", request_for_one, headers={"WWW-Authenticate": _CHALLENGE})
+    return found[1]
+
+
+def _invalid_token(reason: str) -> ProblemError:
+    return ProblemError("unauthorized", reason, headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'})
 
 
 def _charge(request: AdminRequest, cost: int) -> None:

@@ -128,6 +128,17 @@ class SignIn(_ResponseBody):
     scope: str
     max_wasm_bytes: int
     """The most bytes of an upload."""
+    subscribers_max_age_seconds: int
+    """The age that the chat server's list of subscribers can have: the first plugin of a guild may get its first
+    message that much later. 0 if the chat server sends the messages of every guild."""
+
+
+class SubscriberList(_ResponseBody):
+    """The guilds whose messages guildhook needs."""
+
+    guilds: list[str] | None
+    """The first 16 hexadecimal digits of HMAC-SHA256 of each guild's id, a UUID in lower case with hyphens, under the
+    service token; in ascending order. null if there are too many to list: send the messages of every guild."""
 
 
 class GuildSummary(_ResponseBody):

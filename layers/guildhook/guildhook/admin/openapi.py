@@ -9,12 +9,12 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from guildhook.admin.api import described_api
-from guildhook.admin.endpoints import BEARER
+from guildhook.admin.endpoints import BEARER, SERVICE
 from guildhook.admin.problems import CONTENT_TYPE
 
 _REF: Final = re.compile(r'"#/components/schemas/([^"]+)"')
 _TAGS: Final = {
-    "service": "Routes that need no token.",
+    "service": "Routes that need no access token.",
     "guilds": "Guilds, and the audit log of changes in them.",
     "plugins": "Plugins with their permissions, settings and secrets.",
     "versions": "Versions of a plugin, and the choice of the one that runs.",
@@ -30,7 +30,8 @@ def document() -> dict[str, Any]:
         description="The API for a guild's admins: upload plugins, change their settings, and see their runs.",
         tags=[Tag(name=name, description=description) for name, description in _TAGS.items()],
         security_schemes={
-            BEARER: HTTPBearer(bearerFormat="JWT", description="An access token. GET /api/sign-in names its issuer.")
+            BEARER: HTTPBearer(bearerFormat="JWT", description="An access token. GET /api/sign-in names its issuer."),
+            SERVICE: HTTPBearer(description="The service token that guildhook uses with the chat server."),
         },
     )
     found: dict[str, Any] = json.loads(text, parse_float=_number)

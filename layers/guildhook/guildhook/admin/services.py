@@ -10,6 +10,7 @@ from guildhook.admin.models import SignIn
 from guildhook.admin.rate_limiter import RateLimiter
 from guildhook.admin.request_report import RequestReport
 from guildhook.admin.tokens import TokenVerifier
+from guildhook.chat import ServiceTokenCheck
 from guildhook.events.budgets import GuildBudget
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits
@@ -23,6 +24,7 @@ from guildhook.versions.uploads import Uploads
 class AdminServices:
     store: AdminStore
     tokens: TokenVerifier
+    service_token: ServiceTokenCheck
     access: GuildAccess
     rate_limiter: RateLimiter
     uploads: Uploads

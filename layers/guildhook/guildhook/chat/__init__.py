@@ -2,5 +2,15 @@
 
 from guildhook.chat.protocol import ChatApi, Members, Membership, Pause, SendResult, ServiceToken
 from guildhook.chat.rest import RestChatApi
+from guildhook.chat.service_token_check import ServiceTokenCheck
 
-__all__ = ["ChatApi", "Members", "Membership", "Pause", "RestChatApi", "SendResult", "ServiceToken"]
+__all__ = [
+    "ChatApi",
+    "Members",
+    "Membership",
+    "Pause",
+    "RestChatApi",
+    "SendResult",
+    "ServiceToken",
+    "ServiceTokenCheck",
+]

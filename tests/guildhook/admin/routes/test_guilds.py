@@ -81,4 +81,5 @@ def test_the_sign_in_endpoint_is_public(admin):
         "client_id": "guildhook-page",
         "scope": "openid profile",
         "max_wasm_bytes": 32 * 1024 * 1024,
+        "subscribers_max_age_seconds": 0,
     }

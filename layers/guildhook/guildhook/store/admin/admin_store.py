@@ -251,6 +251,10 @@ class AdminStore(Session):
         used, seconds_left = self.repeatable("charge", {"actor_id": str(actor_id), "cost": cost})[0]
         return used, seconds_left
 
+    def subscribers(self, limit: int) -> list[UUID]:
+        """Return the guilds that have a plugin, or had one within a day, in no order."""
+        return [guild_id for (guild_id,) in self.repeatable("subscribers", {"limit": limit})]
+
     def applied_migrations(self) -> frozenset[str]:
         """Return the names of the migrations that the database has had. Fails if it has had none."""
         return frozenset(name for (name,) in self.repeatable("applied_migrations", {}))

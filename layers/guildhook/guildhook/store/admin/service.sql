@@ -15,3 +15,12 @@ RETURNING cost, extract(epoch FROM minute + interval '1 minute' - now())::float;
 -- yoyo's own table, which is there from the first migration on.
 -- grant: SELECT (migration_id) ON _yoyo_migration
 SELECT migration_id FROM _yoyo_migration;
+
+-- name: subscribers
+-- The guilds with a plugin, in any state, and those whose last one was deleted within a day.
+-- grant: SELECT ON plugins
+-- grant: SELECT ON plugin_audit
+SELECT guild_id FROM plugins
+UNION
+SELECT guild_id FROM plugin_audit WHERE action = 'plugin.deleted' AND at > now() - interval '1 day'
+LIMIT :'limit';
