@@ -19,7 +19,7 @@ from guildhook_local.stack import servers, stack
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scaling.md"
 FOLDER = DOCUMENT.with_suffix("")
 DEPLOYMENT = DOCUMENT.with_name("deployment.md")
-BILLED = [1_000, 10_000, 100_000]
+BILLED = [100, 1_000, 10_000, 100_000]
 """Guilds."""
 GUILDS = [10**exponent for exponent in range(2, 8)]
 MIDDLE = 100_000

@@ -27,6 +27,8 @@ class Bill:
     """The cost if tracing is switched on."""
     database: Sequence[Part]
     """The cost if the stack has its own database and network."""
+    proxy: Part
+    """The cost of RDS Proxy in front of that database."""
 
     def usd_a_month(self, parts: Sequence[Part]) -> float:
         return sum(part.usd_a_month + part.usd_a_million * self.messages_a_month / 1e6 for part in parts)
@@ -57,6 +59,13 @@ def bill(scenario: Scenario, outcome: SimulationResult, log: LogBytes) -> Bill:
         ],
         tracing=_tracing(scenario, outcome, million),
         database=_database(scenario, outcome, million),
+        proxy=_capacity(
+            "RDS Proxy",
+            _acus(scenario, outcome),
+            scenario.prices.proxy_least_acus,
+            scenario.prices.proxy_acu_hour,
+            outcome,
+        ),
     )
 
 
@@ -135,18 +144,19 @@ def _tracing(scenario: Scenario, outcome: SimulationResult, million: _Million) -
 
 def _database(scenario: Scenario, outcome: SimulationResult, million: _Million) -> Sequence[Part]:
     prices, installation = scenario.prices, scenario.installation
-    acus = outcome.statements_per_second / installation.statements_per_acu
+    acus = _acus(scenario, outcome)
     kept_gb = _plugin_gb(scenario, million) + million.answers * installation.run_bytes / GB
     ios = million.statements * installation.ios_per_statement
-    endpoint_hours = installation.endpoints * installation.zones * HOURS
     alarms = installation.database_alarm_metrics * prices.alarm_metric_month
     return [
         _capacity("Aurora: capacity", acus, installation.least_acus, prices.acu_hour, outcome),
         Part("Aurora: storage, I/O", 0, kept_gb * prices.aurora_gb_month + ios * prices.aurora_io),
-        _capacity("RDS Proxy", acus, prices.proxy_least_acus, prices.proxy_acu_hour, outcome),
-        Part("VPC endpoints", endpoint_hours * prices.endpoint_hour, 0),
         Part("The owner's password, two alarms", prices.secret_month + alarms, 0),
     ]
+
+
+def _acus(scenario: Scenario, outcome: SimulationResult) -> float:
+    return outcome.statements_per_second / scenario.installation.statements_per_acu
 
 
 def _capacity(name: str, acus: float, least: float, usd_an_hour: float, outcome: SimulationResult) -> Part:

@@ -124,8 +124,6 @@ class Installation:
     traced_a_second: float = 1
     traced_of_the_rest: float = 0.05
     """X-Ray's default sampling, where tracing is switched on."""
-    endpoints: int = 3
-    zones: int = 2
     least_acus: float = 0.5
     statements_per_acu: float = 1_250
     """The statements in a second. This is an assumption, as the limit above: 16 units are about 4 virtual CPUs."""
@@ -172,6 +170,3 @@ class Prices:
     # rds/proxy/pricing
     proxy_acu_hour: float = 0.015
     proxy_least_acus: float = 8
-    # privatelink/pricing
-    endpoint_hour: float = 0.01
-    """In each zone."""

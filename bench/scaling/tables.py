@@ -48,15 +48,18 @@ def costs(bills: Sequence[Bill]) -> str:
         *_parts([[bill.tracing] for bill in bills]),
         *_parts([bill.database for bill in bills]),
         _sum("**a database of the stack's own**", [bill.database for bill in bills]),
+        *_parts([[bill.proxy] for bill in bills]),
     ])  # fmt: skip
 
 
 def months(bills: Iterable[Bill]) -> str:
-    headings = ("guilds", "messages a month", "USD a month", "with traces besides", "with a database besides")
+    headings = ("guilds", "messages a month", "USD a month", "with traces besides", "with a database besides",
+                "and with RDS Proxy")  # fmt: skip
     return _table(headings, [
-        (f"{bill.guilds:,}", f"{bill.messages_a_month / 1e6:,.0f} million", f"{bill.usd_a_month(bill.parts):,.0f}",
+        (f"{bill.guilds:,}", f"{_number(bill.messages_a_month / 1e6)} million", f"{bill.usd_a_month(bill.parts):,.0f}",
          f"{bill.usd_a_month([*bill.parts, bill.tracing]):,.0f}",
-         f"{bill.usd_a_month([*bill.parts, *bill.database]):,.0f}")
+         f"{bill.usd_a_month([*bill.parts, *bill.database]):,.0f}",
+         f"{bill.usd_a_month([*bill.parts, *bill.database, bill.proxy]):,.0f}")
         for bill in bills
     ])  # fmt: skip
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from infra.templates import deployment, read_template, resolve
+from infra.templates import CHAT, deployment, read_template, resolve
 from infra.test_permissions import USERS
 from project import ROOT
 
@@ -16,6 +16,7 @@ DATABASE = {
     "MinimumCapacity": 0.5,
     "MaximumCapacity": 4,
     "Standby": "true",
+    "WithProxy": "true",
 }
 
 
@@ -62,16 +63,20 @@ def test_nobody_comes_in_from_outside_and_there_is_no_nat(network):
     (route,) = network.of_type("AWS::EC2::Route").values()
     assert (route["DestinationIpv6CidrBlock"], route["EgressOnlyInternetGatewayId"]) == ("::/0", "WayOut")
     assert "SecurityGroupIngress" not in network["FunctionsGroup"]
-    (rule,) = network["EndpointsGroup"]["SecurityGroupIngress"]
-    assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == ("FunctionsGroup", 443, 443)
 
 
-def test_the_functions_reach_their_aws_services_without_leaving_the_network(network):
+def test_the_functions_reach_s3_by_an_endpoint_and_all_else_of_aws_by_ipv6(network):
+    """Both cost nothing. An interface endpoint costs 7 USD a month and zone, and three services need one."""
     endpoints = {
         properties["ServiceName"].rpartition(".")[2]: properties["VpcEndpointType"]
         for properties in network.of_type("AWS::EC2::VPCEndpoint").values()
     }
-    assert endpoints == {"s3": "Gateway", "sqs": "Interface", "secretsmanager": "Interface", "lambda": "Interface"}
+    assert endpoints == {"s3": "Gateway"}
+    for name, uses_ipv6 in (("a database of its own", True), ("by token", False), ("owner apart, in a VPC", False)):
+        for function in deployment(name).of_type("AWS::Lambda::Function").values():
+            variables = function["Environment"]["Variables"]
+            assert variables.get("AWS_USE_DUALSTACK_ENDPOINT") == ("true" if uses_ipv6 else None), name
+            assert function.get("VpcConfig", {}).get("Ipv6AllowedForDualStack") == (True if uses_ipv6 else None), name
     ports = {
         (rule["FromPort"], rule.get("CidrIp"), rule.get("CidrIpv6"))
         for rule in network["FunctionsGroup"]["SecurityGroupEgress"]
@@ -163,6 +168,26 @@ def test_a_standby_is_there_if_it_is_asked_for(database):
     assert "StandbyInstance" in database.resources
     alone = resolve(read_template("infra/database.yaml"), {**DATABASE, "Standby": "false"})
     assert "StandbyInstance" not in alone.resources
+
+
+def test_without_a_proxy_the_functions_connect_to_the_cluster():
+    alone = resolve(read_template("infra/database.yaml"), {**DATABASE, "WithProxy": "false"})
+    assert not alone.of_type("AWS::RDS::DBProxy")
+    assert not [name for name in alone.resources if name.startswith("Proxy")]
+    sources = {rule["SourceSecurityGroupId"] for rule in alone["DatabaseGroup"]["SecurityGroupIngress"]}
+    assert sources == {"sg-functions"}
+    assert alone.outputs["Address"]["Value"] == "Cluster.Endpoint.Address:5432/guildhook?sslmode=require"
+    assert alone.outputs["UsersArn"]["Value"].endswith(":dbuser:Cluster.DBClusterResourceId")
+    assert alone.outputs["ProxyName"]["Value"] == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "batches", "with_proxy"),
+    [("auto", 2, "false"), ("auto", 10, "false"), ("auto", 11, "true"), ("true", 2, "true"), ("false", 1000, "false")],
+)
+def test_a_proxy_is_there_if_more_than_ten_batches_are_handled_at_once(asked, batches, with_proxy):
+    parameters = {**CHAT, "DatabaseProxy": asked, "MaximumConcurrency": batches}
+    assert resolve(read_template(), parameters)["Database"]["Parameters"]["WithProxy"] == with_proxy
 
 
 def test_the_functions_check_the_proxys_certificate(database):

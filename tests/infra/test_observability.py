@@ -49,7 +49,12 @@ DOCUMENTED = {
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
     ("AWS/ApiGateway", "ApiId"): {"Count", "4xx", "5xx", "Latency"},
     # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
-    ("AWS/RDS", "DBClusterIdentifier"): {"ACUUtilization", "CPUUtilization", "ServerlessDatabaseCapacity"},
+    ("AWS/RDS", "DBClusterIdentifier"): {
+        "ACUUtilization",
+        "CPUUtilization",
+        "DatabaseConnections",
+        "ServerlessDatabaseCapacity",
+    },
     # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.monitoring.html
     ("AWS/RDS", "ProxyName"): {
         "ClientConnections",

@@ -38,6 +38,11 @@ def test_a_month_costs_the_fixed_costs_and_the_cost_of_its_messages():
     assert paid.usd_a_month([part]) == pytest.approx(expected)
 
 
+def test_a_thousand_guilds_cost_at_most_90_dollars_a_month_with_a_database():
+    paid = billed(1_000)
+    assert paid.usd_a_month([*paid.parts, *paid.database]) <= 90
+
+
 def test_the_log_is_paid_by_its_bytes():
     def log(log):
         (part,) = (part for part in billed(1_000, log).parts if part.name == "CloudWatch: log")
@@ -55,9 +60,9 @@ def test_only_the_first_traces_of_a_second_are_all_kept():
 
 def test_the_capacity_of_a_database_grows_when_the_minimum_is_not_enough():
     def beyond(statements_per_acu):
-        database = billed(1_000, statements_per_acu=statements_per_acu).database
-        parts = {part.name: part.usd_a_million for part in database}
-        return parts["Aurora: capacity"], parts["RDS Proxy"]
+        paid = billed(1_000, statements_per_acu=statements_per_acu)
+        (aurora,) = (part.usd_a_million for part in paid.database if part.name == "Aurora: capacity")
+        return aurora, paid.proxy.usd_a_million
 
     # 1,000 guilds need three statements a second.
     assert beyond(10) == (0, 0)

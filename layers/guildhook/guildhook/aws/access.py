@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+_DOMAINS: Final[Mapping[str, tuple[str, str]]] = {
+    "cn-": ("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    "eusc-": ("amazonaws.eu", "api.amazonwebservices.eu"),
+    "us-iso-": ("c2s.ic.gov", "api.aws.ic.gov"),
+    "us-isob-": ("sc2s.sgov.gov", "api.aws.scloud"),
+    "eu-isoe-": ("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    "us-isof-": ("csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    "": ("amazonaws.com", "api.aws"),
+}
+"""The domains of the partitions by the beginning of a region's name: by IPv4, and by both versions of IP."""
+_VARIABLES: Final = {"secretsmanager": "SECRETS_MANAGER"}
+"""The ends of the AWS SDKs' AWS_ENDPOINT_URL_…, where they differ from the name of the service."""
 
 
 class AwsError(Exception):
@@ -28,10 +41,20 @@ class AwsAccess:
             raise AwsError("the environment names no region (AWS_REGION)")
         return region
 
-    @property
-    def domain(self) -> str:
-        """The domain of the region's services. Raises AwsError without a region."""
-        return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+    def domain(self, *, dual_stack: bool = False) -> str:
+        """The domain of the region's services, or of those that IPv6 reaches too. Raises AwsError without a region."""
+        by_ipv4, by_both = next(
+            (domains for prefix, domains in _DOMAINS.items() if self.region.startswith(prefix)), _DOMAINS[""]
+        )
+        return by_both if dual_stack else by_ipv4
+
+    def url(self, service: str) -> str:
+        """The URL of a service other than S3, without a slash at the end: the one that the environment gives, or else
+        the regional one. With AWS_USE_DUALSTACK_ENDPOINT, IPv6 reaches it too. Raises AwsError without a region.
+        """
+        dual_stack = self.environment.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true"
+        regional = f"https://{service}.{self.region}.{self.domain(dual_stack=dual_stack)}"
+        return self.endpoint(_VARIABLES.get(service, service.upper())) or regional
 
     def endpoint(self, service: str) -> str | None:
         """The URL that the environment gives a service, such as S3, without a slash at the end; None without one."""

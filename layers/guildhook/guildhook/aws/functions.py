@@ -60,8 +60,7 @@ class LambdaFunction:
 
     def _url(self) -> str:
         """Raises AwsError without a region."""
-        base = self._access.endpoint("LAMBDA") or f"https://lambda.{self._access.region}.{self._access.domain}"
-        return f"{base}/2015-03-31/functions/{quote(self._name, safe='')}/invocations"
+        return f"{self._access.url('lambda')}/2015-03-31/functions/{quote(self._name, safe='')}/invocations"
 
     @cached_property
     def _service(self) -> AwsService:

@@ -22,9 +22,9 @@ _ERROR_CODE: Final = re.compile(rb"<Code>(\w{1,64})</Code>")
 
 
 def bucket_url(access: AwsAccess, bucket: str) -> str:
-    """Raises AwsError without a region."""
+    """By IPv4, which S3's gateway endpoint of a network is for. Raises AwsError without a region."""
     given = access.endpoint("S3")
-    return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{access.region}.{access.domain}"
+    return f"{given}/{bucket}" if given else f"https://{bucket}.s3.{access.region}.{access.domain()}"
 
 
 class ObjectReader:

@@ -32,7 +32,7 @@ class SecretsManager:
         # A new connection each time: since the last one the process may have been frozen, or restored from a snapshot.
         service = AwsService(self._access, "secretsmanager", _TIMEOUT, _RETRIES, _TOTAL_SECONDS)
         try:
-            url = self._url()
+            url = self._access.url("secretsmanager")
         except AwsError as error:
             raise InfrastructureError(str(error)) from None
         try:
@@ -46,11 +46,6 @@ class SecretsManager:
             return msgspec.json.decode(answer.body, type=dict[str, Any])
         except ValueError:
             raise InfrastructureError(f"Secrets Manager at {url}: an answer that is no JSON object") from None
-
-    def _url(self) -> str:
-        """Raises AwsError without a region."""
-        given = self._access.endpoint("SECRETS_MANAGER")
-        return given or f"https://secretsmanager.{self._access.region}.{self._access.domain}"
 
 
 def _refusal(body: bytes) -> str:

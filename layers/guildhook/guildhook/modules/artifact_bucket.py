@@ -86,7 +86,12 @@ class ArtifactBucket:
     def _s3(self) -> Any:
         from botocore.config import Config  # noqa: PLC0415
 
-        config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+        config = Config(
+            connect_timeout=2,
+            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            use_dualstack_endpoint=False,  # as in bucket_url
+        )
         return self._access.client("s3", config)
 
     def _call(self, operation: str, **parameters: Any) -> Any:
