@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from emitted import emitted, texts
-from infra.templates import read_template, resolve
+from infra.templates import CHAT, broken_rules, read_template, resolve
 from project import ROOT
 
 # moto's CloudFormation makes the dashboard alone; the alarms are given to its CloudWatch below.
@@ -156,6 +156,24 @@ def test_there_are_alarms_of_a_database_only_where_the_stack_has_one():
         "database-at-capacity",
         "database-connections-wait",
     }
+
+
+def test_a_budget_tells_the_topic_before_it_is_exceeded():
+    assert not resolve(TEMPLATE, EVERYTHING).of_type("AWS::Budgets::Budget")
+    (budget,) = resolve(TEMPLATE, {**EVERYTHING, "MonthlyBudget": 100}).of_type("AWS::Budgets::Budget").values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 100, "Unit": "USD"}
+    told = {
+        (each["Notification"]["NotificationType"], each["Notification"]["Threshold"]): each["Subscribers"]
+        for each in budget["NotificationsWithSubscribers"]
+    }
+    topic = [{"SubscriptionType": "SNS", "Address": TOPIC}]
+    assert told == {("ACTUAL", 80): topic, ("FORECASTED", 100): topic}
+
+
+def test_a_budget_without_a_topic_is_refused():
+    rules = broken_rules({**CHAT, "MonthlyBudget": 100})
+    assert rules == ["MonthlyBudget notifies AlarmTopicArn - set that too"]
+    assert not broken_rules({**CHAT, "MonthlyBudget": 100, "AlarmTopicArn": TOPIC})
 
 
 def test_cloudwatch_takes_every_alarm(aws):
