@@ -132,6 +132,14 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
+	@# One lock for both architectures, so their packages must be the same ones.
+	@for machine in aarch64 x86_64; do \
+	  .venv-lock/bin/uv pip compile --quiet --python-platform $$machine-manylinux_2_28 --only-binary :all: --generate-hashes \
+	    --no-annotate --python-version 3.13 --custom-compile-command 'make lock' requirements/layers.in \
+	    --output-file .venv-lock/layers-$$machine.txt || exit 1; \
+	done
+	@cmp .venv-lock/layers-aarch64.txt .venv-lock/layers-x86_64.txt
+	@cp .venv-lock/layers-x86_64.txt requirements/layers.txt
 
 clean: ## remove the files that these commands created
 	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules plugins/*/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
@@ -173,7 +181,7 @@ plugins/%/node_modules/.package-lock.json: plugins/%/package.json plugins/%/pack
 	@touch $@
 
 # The stamp is outside of the folder that `sam build` replaces. The SAM CLI's Python provides pip.
-.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/runtime.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
+.aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/layers.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@touch $@
