@@ -184,6 +184,7 @@ plugins/%/node_modules/.package-lock.json: plugins/%/package.json plugins/%/pack
 .aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/layers.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
+	@grep '^guildhook: ' .aws-sam/log || true
 	@touch $@
 
 .venv-sam/stamp: requirements/sam.txt

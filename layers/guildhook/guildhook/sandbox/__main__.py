@@ -100,4 +100,5 @@ def main(job: ChildJob) -> None:
         sys.exit(str(error))
 
 
-main(msgspec.json.decode(sys.argv[1], type=ChildJob))
+if __name__ == "__main__":
+    main(msgspec.json.decode(sys.argv[1], type=ChildJob))
