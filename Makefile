@@ -144,13 +144,21 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 clean: ## remove the files that these commands created
 	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules plugins/*/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
-# The sources of both pages.
-PAGE_SOURCES := web/package.json web/tsconfig.json web/node_modules/.package-lock.json
+# Times do not tell from which sources the admin page was built (web/page_sources.py), so a digest decides. It is recorded
+# last: a build that ends early leaves none.
+PAGE_IS_CURRENT := $(shell $(PYTHON) web/page_sources.py | cmp -s - functions/admin_api/page/sources.sha256 && echo yes)
 
-functions/admin_api/page/index.html: $(PAGE_SOURCES) web/vite.config.ts web/openapi.json web/index.html web/api.html docs/plugins.md $(shell find web/src -type f -not -name schema.d.ts)
-	cd web && npm run --silent build
+functions/admin_api/page/index.html: $(if $(PAGE_IS_CURRENT),,node web/node_modules/.package-lock.json)
+	digest=$$($(PYTHON) web/page_sources.py) && cd web && npm run --silent build && \
+	  echo "$$digest" >../functions/admin_api/page/sources.sha256
 
-local/guildhook_local/chat_page/index.html: $(PAGE_SOURCES) web/vite.chat.config.ts $(shell find web/chat -type f)
+# web/.npmrc lets npm refuse a version of Node that is too old.
+.PHONY: node
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "The admin page is missing or older than its" \
+	  "sources, and there is no Node to build it: install Node 20.19 or newer, with npm." >&2; exit 1; }
+
+local/guildhook_local/chat_page/index.html: web/package.json web/tsconfig.json web/node_modules/.package-lock.json web/vite.chat.config.ts $(shell find web/chat -type f)
 	cd web && npx --no-install vite build --logLevel warn --config vite.chat.config.ts
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
@@ -183,7 +191,7 @@ plugins/%/node_modules/.package-lock.json: plugins/%/package.json plugins/%/pack
 # The stamp is outside of the folder that `sam build` replaces. The SAM CLI's Python provides pip.
 .aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/layers.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
-	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
+	MAKEFLAGS= PYTHON=python3 PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@grep '^guildhook: ' .aws-sam/log || true
 	@touch $@
 

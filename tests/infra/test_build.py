@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,8 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
 )
 def test_a_function_is_its_own_files_alone(function, wanted):
     assert files(BUILD / function) == wanted
+
+
+def test_the_page_is_built_from_these_sources():
+    sources = subprocess.run([sys.executable, ROOT / "web" / "page_sources.py"], check=True, capture_output=True)
+    assert (BUILD / "AdminApi" / "page" / "sources.sha256").read_bytes() == sources.stdout
