@@ -117,8 +117,9 @@ def test_the_role_of_the_other_functions_is_made(role, empty_database):
     assert execute(empty_database, question).fetchone() == (True,)
 
 
-def test_a_missing_variable_ends_the_start_with_one_line():
-    ended = subprocess.run([sys.executable, MIGRATE / "app.py"], env={}, capture_output=True, text=True, check=False)
+def test_a_missing_variable_ends_the_invocation_with_one_line():
+    command = [sys.executable, "-c", "import app; app.handler({}, None)"]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(MIGRATE)}, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("guildhook: wrong environment: GUILDHOOK_DATABASE_URL: ")

@@ -12,17 +12,17 @@ from typing import Any, Final, Literal
 import msgspec
 import urllib3
 
+from guildhook.aws.custom_resource_entry import LONGEST_REASON, is_resource_request, physical_id
 from guildhook.errors import ConfigurationError, InfrastructureError, MigrationError
 from guildhook.http_deadlines import deadline_pool
+
+__all__ = ["Attributes", "is_resource_request", "provide"]
 
 _logger = logging.getLogger(__name__)
 
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=5)
 _PAUSES_SECONDS: Final = (0, 0.1, 0.2, 0.4)
 """The pauses before the attempts to deliver an answer."""
-# An answer may have 4,096 bytes, and JSON writes a control character in six.
-_LONGEST_REASON: Final = 400
-
 
 Attributes = Mapping[str, int | str]
 """The attributes of a resource, which Fn::GetAtt returns."""
@@ -48,10 +48,6 @@ class ResourceAnswer(msgspec.Struct, frozen=True, rename="pascal", omit_defaults
     logical_resource_id: str
     reason: str = ""
     data: Attributes = {}
-
-
-def is_resource_request(event: Any) -> bool:
-    return isinstance(event, dict) and "ResponseURL" in event
 
 
 def provide(event: Any, work: Mapping[str, Callable[[], Attributes]]) -> None:
@@ -85,13 +81,12 @@ def _success(request: ResourceRequest, data: Attributes) -> ResourceAnswer:
 
 def _failure(request: ResourceRequest, reason: str) -> ResourceAnswer:
     _logger.error("%s of %s failed: %s", request.request_type, request.logical_resource_id, reason)
-    return ResourceAnswer("FAILED", *_identity(request), reason=reason[:_LONGEST_REASON])
+    return ResourceAnswer("FAILED", *_identity(request), reason=reason[:LONGEST_REASON])
 
 
 def _identity(request: ResourceRequest) -> tuple[str, str, str, str]:
-    # Always the same one: another would make CloudFormation delete the resource that had the former.
-    physical_id = request.physical_resource_id or f"{request.stack_id}/{request.logical_resource_id}"
-    return physical_id, request.stack_id, request.request_id, request.logical_resource_id
+    resource_id = physical_id(request.stack_id, request.logical_resource_id, request.physical_resource_id)
+    return resource_id, request.stack_id, request.request_id, request.logical_resource_id
 
 
 def _deliver(request: ResourceRequest, answer: ResourceAnswer) -> None:
