@@ -56,6 +56,12 @@ DEPLOYMENTS = {
     "owner apart, in a VPC": OWNER_APART,
     "arm, traced": {**BY_TOKEN, "Architecture": "arm64", "Tracing": "Active"},
     "snapshots": {**BY_TOKEN, "SnapStart": "PublishedVersions"},
+    "sent to by others": {
+        **BY_TOKEN,
+        "SenderTopicArns": f"arn:aws:sns:{REGION}:210987654321:chat,arn:aws:sns:{REGION}:{ACCOUNT}:chat.fifo",
+        "SenderRuleArns": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/chat/messages",
+        "SenderPrincipalArns": "arn:aws:iam::210987654321:role/chat",
+    },
 }
 """Parameters of stacks that operators may make."""
 

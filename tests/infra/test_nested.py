@@ -84,6 +84,20 @@ def test_the_functions_reach_s3_by_an_endpoint_and_all_else_of_aws_by_ipv6(netwo
     assert ports == {(443, "0.0.0.0/0", None), (5432, "10.42.0.0/16", None), (443, None, "::/0")}
 
 
+def test_test_runs_reach_s3_and_neither_the_database_nor_an_endpoint_nor_ipv6(network, database):
+    (rule,) = network["TestRunGroup"]["SecurityGroupEgress"]
+    assert (rule["CidrIp"], rule["FromPort"], rule["ToPort"]) == ("0.0.0.0/0", 443, 443)
+    assert "SecurityGroupIngress" not in network["TestRunGroup"]
+    admitted = {
+        rule["SourceSecurityGroupId"]
+        for stack in (network, database)
+        for group in stack.of_type("AWS::EC2::SecurityGroup").values()
+        for rule in group.get("SecurityGroupIngress", ())
+    }
+    assert admitted == {"FunctionsGroup", "sg-functions", "ProxyGroup"}
+    assert network.outputs["TestRunGroup"]["Value"] == "TestRunGroup"
+
+
 def test_an_endpoint_serves_this_account_alone(network):
     for name, properties in network.of_type("AWS::EC2::VPCEndpoint").items():
         for statement in properties["PolicyDocument"]["Statement"]:
@@ -123,6 +137,14 @@ def test_the_engine_is_one_that_can_still_be_had_in_three_years(database):
     """AWS keeps one minor version of each major one. New clusters of others fail after about a year."""
     long_term = {"16.8", "17.7"}
     assert database["Cluster"]["EngineVersion"] in long_term
+
+
+def test_the_minor_version_changes_with_a_release_and_never_by_itself(database):
+    """AWS: a cluster leaves its long-term version if this is on for it or for one of its instances."""
+    assert database["Cluster"]["AutoMinorVersionUpgrade"] is False
+    for name in ("Instance", "StandbyInstance"):
+        # The cluster's setting holds for its instances, unless they have another.
+        assert "AutoMinorVersionUpgrade" not in database[name]
 
 
 def test_only_the_functions_and_the_proxy_reach_the_database(database):

@@ -29,6 +29,9 @@ from project import ROOT
 
 FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun"}
 WITH_DATABASE = FUNCTIONS - {"TestRun"}
+IN_THE_NETWORK = WITH_DATABASE
+NOTHING_TO_DELETE = {"SigningPublicKeys"}
+"""Custom resources that only read or set something."""
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
 TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((ROOT / "infra").glob("*.yaml")))]
 
@@ -174,6 +177,32 @@ def test_buckets_and_queues_deny_requests_without_tls(stack, policy, resources):
     assert {resource.split(".")[0] for resource in denied["Resource"]} == resources
 
 
+def senders(name):
+    """The allowing statements of the queues' policy but S3's, by their Sid."""
+    statements = deployment(name)["QueuePolicy"]["PolicyDocument"]["Statement"]
+    allowed = [each for each in statements if each["Effect"] == "Allow" and each["Sid"] != "NoticesOfUploads"]
+    assert {(each["Action"], each["Resource"]) for each in allowed} <= {("sqs:SendMessage", "Events.Arn")}
+    return {each["Sid"]: (each["Principal"], each.get("Condition")) for each in allowed}
+
+
+def test_nobody_else_may_send_events_unless_a_parameter_names_them():
+    for name in DEPLOYMENTS:
+        if name != "sent to by others":
+            assert senders(name) == {}
+    given = DEPLOYMENTS["sent to by others"]
+    assert senders("sent to by others") == {
+        "EventsOfTopics": (
+            {"Service": "sns.amazonaws.com"},
+            {"ArnEquals": {"aws:SourceArn": given["SenderTopicArns"].split(",")}},
+        ),
+        "EventsOfRules": (
+            {"Service": "events.amazonaws.com"},
+            {"ArnEquals": {"aws:SourceArn": given["SenderRuleArns"].split(",")}},
+        ),
+        "EventsOfOtherAccounts": ({"AWS": given["SenderPrincipalArns"].split(",")}, None),
+    }
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_parameter_is_described_and_constrained(name):
     for parameter, declared in read_template(name).get("Parameters", {}).items():
@@ -241,6 +270,29 @@ def test_the_concurrency_that_an_account_needs_is_documented(stack):
         ("VpcCidr", ["10.42.0.0/16"], ["10.42.0.0", "10.0.0.0/8", "10.42.0.0/28"]),
         ("AvailabilityZones", ["", "us-east-1a", "us-gov-west-1b"], ["use1-az3", "us-east-1", "us-east-1-bos-1a"]),
         ("SubnetIds", ["", "subnet-0a1b"], ["vpc-0a1b"]),
+        (
+            "SenderTopicArns",
+            ["", "arn:aws:sns:eu-west-1:123456789012:chat", "arn:aws:sns:eu-west-1:123456789012:chat.fifo"],
+            ["*", "arn:aws:sns:eu-west-1:123456789012:*", "chat"],
+        ),
+        (
+            "SenderRuleArns",
+            [
+                "",
+                "arn:aws:events:eu-west-1:123456789012:rule/chat",
+                "arn:aws:events:eu-west-1:123456789012:rule/bus/a.b",
+            ],
+            [
+                "*",
+                "arn:aws:events:eu-west-1:123456789012:event-bus/chat",
+                "arn:aws:events:eu-west-1:123456789012:rule/*",
+            ],
+        ),
+        (
+            "SenderPrincipalArns",
+            ["", "arn:aws:iam::123456789012:role/chat/server", "arn:aws:iam::123456789012:root"],
+            ["*", "arn:aws:iam::123456789012:role/*", "123456789012", "arn:aws:sts::123456789012:assumed-role/chat/i"],
+        ),
         ("AlarmTopicArn", ["", "arn:aws:sns:eu-west-1:123456789012:alarms"], ["alarms"]),
         ("Release", ["1", "2026-11-25.a"], ["", "a b"]),
     ],
@@ -315,17 +367,19 @@ def test_resources_that_cannot_be_recreated_outlive_the_stack():
     resources = deployment("a database of its own").resources
     policies = {name: each.get("DeletionPolicy", "") for name, each in resources.items()}
     kept = {name: policy for name, policy in policies.items() if policy.startswith("Retain")}
-    # The network of a retained database cannot be deleted. Empty resources are deleted if the first deploy fails.
+    # The network of a retained database cannot be deleted. All that costs is deleted if the first deploy fails.
     assert kept == {
-        **dict.fromkeys(("Network", "Database", "SigningPublicKeys"), "Retain"),
+        **dict.fromkeys(NOTHING_TO_DELETE, "Retain"),
+        **dict.fromkeys(("Network", "Database"), "RetainExceptOnCreate"),
         **dict.fromkeys(("Artifacts", "SettingsKey", "DeadLetters", "DeadCompiles"), "RetainExceptOnCreate"),
     }
+    assert {resources[name]["Type"].partition("::")[0] for name in NOTHING_TO_DELETE} == {"Custom"}
     assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
 
 def test_the_functions_are_in_the_network_of_their_database():
     in_own_network = deployment("a database of its own")
-    for name in FUNCTIONS:
+    for name in IN_THE_NETWORK:
         assert in_own_network[name]["VpcConfig"] == {
             "SubnetIds": ["Network.Outputs.SubnetIds"],
             "SecurityGroupIds": ["Network.Outputs.FunctionsGroup"],
@@ -334,6 +388,15 @@ def test_the_functions_are_in_the_network_of_their_database():
         given = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
         assert deployment("owner apart, in a VPC")[name]["VpcConfig"] == given
         assert "VpcConfig" not in deployment("by token")[name]
+
+
+def test_a_test_run_is_in_a_security_group_of_its_own_or_in_no_network():
+    assert deployment("a database of its own")["TestRun"]["VpcConfig"] == {
+        "SubnetIds": ["Network.Outputs.SubnetIds"],
+        "SecurityGroupIds": ["Network.Outputs.TestRunGroup"],
+    }
+    # In the operator's subnets it would have the functions' way to the operator's database.
+    assert "VpcConfig" not in deployment("owner apart, in a VPC")["TestRun"]
 
 
 @pytest.mark.parametrize(
