@@ -43,8 +43,8 @@ def python() -> bytes:
         # componentize-py runs in a folder of its own, since it bundles every file beside the program.
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(SOURCES / "echo.py", folder)
-            command = [BIN / "componentize-py", "-d", WIT, "-w", "plugin", "componentize", "--stub-wasi", "echo"]
-            _run([*command, "-o", out], Path(folder))
+            options = ["-w", "plugin", "componentize", "--stub-wasi", "echo"]
+            _run([BIN / "componentize-py", "-d", WIT, *options, "-o", out], Path(folder))
 
     return _built("python.wasm", [SOURCES / "echo.py"], build)
 

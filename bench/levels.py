@@ -3,7 +3,7 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import file_digest, sha256
 from pathlib import Path
 from secrets import token_urlsafe
@@ -139,7 +139,7 @@ class _Level:
 
     def _cache(self, directory: str) -> ModuleCache[LoadedModule]:
         return ModuleCache(
-            self._engine, self._s3, [].extend, self._folder / directory, 64 * MIB, 256 * MIB, self._public_keys
+            self._engine, self._s3, _ask_nobody, self._folder / directory, 64 * MIB, 256 * MIB, self._public_keys
         )
 
     def _find(self, modules: ModuleCache[LoadedModule], level: CacheEvent) -> None:
@@ -157,6 +157,10 @@ class _Level:
         plugin = LoadedPlugin(MESSAGE.id, module, frozenset({"SEND_MESSAGES"}), LIMITS)
         if len(self._sandbox.run(plugin, MESSAGE, {}, MESSAGE.created_at, 0).intents) != 1:
             raise SystemExit(f"bench: {self._name} sends nothing to {CHANNEL}")
+
+
+def _ask_nobody(_digests: Sequence[bytes]) -> None:
+    """Stand in for the queue of the compile function: every plugin is compiled."""
 
 
 def best(*timed: Callable[[], object], rounds: int = ROUNDS) -> list[float]:

@@ -53,7 +53,7 @@ def measure() -> Iterator[Figure]:
             run = runner(sandbox, loaded.plugin)
             with limit(loaded) as process:
                 check(process, run)
-                ours, c = alternately(run, lambda count, process=process: ask(process, count)[0] / 1e9)
+                ours, c = alternately(run, limit_runner(process))
             yield Figure(f"a message, fresh instance, {name}", ours, "µs", "C program", c, GOALS.get(name, OTHERS))
             if name == "C":
                 yield from against_extism(run)
@@ -87,7 +87,7 @@ def limit(loaded: Loaded) -> "subprocess.Popen[str]":
     memory_bytes = limit_per_memory(module.memories, LIMITS.memory_bytes)
     flags = [f"{name}={int(value)}" for name, value in (FLAGS | dict.fromkeys(SWITCHED_OFF, False)).items()]
     arguments = [MESSAGE.payload, LIMITS.fuel, memory_bytes, len(module.memories), target(), *flags]
-    command = [builds.limit(), loaded.path, *map(str, arguments)]
+    command = [str(builds.limit()), str(loaded.path), *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -99,6 +99,11 @@ def ask(process: "subprocess.Popen[str]", count: int) -> tuple[int, int, int]:
     process.stdin.flush()
     nanoseconds, calls, size = map(int, process.stdout.readline().split())
     return nanoseconds, calls, size
+
+
+def limit_runner(process: "subprocess.Popen[str]") -> Callable[[int], float]:
+    """Runs that many messages, and returns the seconds they took."""
+    return lambda count: ask(process, count)[0] / 1e9
 
 
 def check(process: "subprocess.Popen[str]", run: Callable[[int], float]) -> None:

@@ -6,12 +6,12 @@ Writes the tables between the markers of docs/scaling.md and docs/deployment.md,
 import json
 import os
 from contextlib import redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from bench.scaling import log, plots, tables
 from bench.scaling.costs import bill, of_a_mean_day
-from bench.scaling.model import Scenario, simulate
+from bench.scaling.model import Scenario, SimulationResult, simulate
 from bench.scaling.parameters import MIB, Deployment, Workload
 from guildhook_local.output_files import replace_file
 from guildhook_local.stack import servers, stack
@@ -42,11 +42,11 @@ CACHES_MIB = [
 def main() -> None:
     growth = [simulate(Scenario(guilds)) for guilds in GUILDS]
     flatter = [simulate(Scenario(guilds, workload=Workload(guild_exponent=0.8))) for guilds in GUILDS]
-    batches = {(size, window): simulate(_middle(batch_size=size, window_seconds=window)) for size, window in BATCHES}
-    memory = {mb: simulate(_middle(memory_mb=mb)) for mb in MEMORY_MB}
+    batches = {(size, window): _middle(Deployment(batch_size=size, window_seconds=window)) for size, window in BATCHES}
+    memory = {mb: _middle(Deployment(memory_mb=mb)) for mb in MEMORY_MB}
     caches = {
-        (kept, disk): simulate(
-            _middle(memory_cache_bytes=kept * MIB, disk_cache_bytes=disk * MIB, tmp_mb=max(512, disk + 128))
+        (kept, disk): _middle(
+            Deployment(memory_cache_bytes=kept * MIB, disk_cache_bytes=disk * MIB, tmp_mb=max(512, disk + 128))
         )
         for kept, disk in CACHES_MIB
     }
@@ -89,8 +89,8 @@ def _costs() -> dict[str, str]:
     return {"costs": tables.costs(bills), "months": tables.months(bills)}
 
 
-def _middle(**decisions: float) -> Scenario:
-    return Scenario(MIDDLE, deployment=replace(Deployment(), **decisions))
+def _middle(deployment: Deployment) -> SimulationResult:
+    return simulate(Scenario(MIDDLE, deployment=deployment))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.handler import handler, ping
+from bench.handler import Body, handler, ping
 from guildhook_local.stack import Stack
 
 PING = (Path(__file__).parents[2] / "plugins" / "ping" / "ping.wasm").read_bytes()
@@ -33,8 +33,6 @@ def measure(system: Stack) -> LogBytes:
     return LogBytes(one.log_bytes - a_message, a_message)
 
 
-def _talk(event: dict[str, object]) -> dict[str, object]:
+def _talk(event: Body) -> Body:
     """The same log without answers."""
-    message = event["message"]
-    assert isinstance(message, dict)
-    return {**event, "message": {**message, "content": "good morning, all of you"}}
+    return {**event, "message": {**event["message"], "content": "good morning, all of you"}}

@@ -1,6 +1,5 @@
 """Writes the tables of docs/scaling.md and docs/deployment.md."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.scaling.costs import Bill, Part
@@ -13,8 +12,9 @@ def filled(document: str, tables: Mapping[str, str]) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         if begin not in document or end not in document:
             raise SystemExit(f"bench.scaling: the document has no markers {begin} and {end}")
-        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
-        document = re.sub(pattern, lambda _, new=f"{begin}\n{table}\n{end}": new, document, flags=re.DOTALL)
+        before, _, rest = document.partition(begin)
+        _, _, after = rest.partition(end)
+        document = f"{before}{begin}\n{table}\n{end}{after}"
     return document
 
 
