@@ -7,6 +7,7 @@ run, but not the plugin's own `random.Random()`, which would draw the same numbe
 
 import random
 from collections.abc import AsyncGenerator, Awaitable, Generator
+from typing import Any
 from weakref import WeakSet
 
 _unseeded: "WeakSet[random.Random]" = WeakSet()
@@ -14,15 +15,15 @@ _unseeded: "WeakSet[random.Random]" = WeakSet()
 _seed = random.Random.seed
 
 
-def _seed_while_loading(self: random.Random, a: object = None, version: int = 2) -> None:
+def _seed_while_loading(self: random.Random, a: Any = None, version: int = 2) -> None:
     (_unseeded.add if a is None else _unseeded.discard)(self)
     _seed(self, a, version)
 
 
-random.Random.seed = _seed_while_loading
+random.Random.seed = _seed_while_loading  # type: ignore[method-assign]
 import app  # noqa: E402
 
-random.Random.seed = _seed
+random.Random.seed = _seed  # type: ignore[method-assign]
 
 
 class WitWorld(app.WitWorld):
