@@ -122,7 +122,7 @@ class AdminSystem:
 
     def execute(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
+            cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def plugins(self, columns: str) -> list[tuple[Any, ...]]:

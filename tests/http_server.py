@@ -34,7 +34,7 @@ class Server:
 
     url: str
     answers: list[Answer]
-    between: Callable[[], None]
+    between: Callable[[], object]
     """Called before each piece of a body."""
     requests: list[str] = field(default_factory=list)
     """The paths asked for."""
@@ -44,7 +44,7 @@ class Server:
 
 @contextmanager
 def http_server(
-    *answers: Answer, between: Callable[[], None] = lambda: None, tls: ssl.SSLContext | None = None
+    *answers: Answer, between: Callable[[], object] = lambda: None, tls: ssl.SSLContext | None = None
 ) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -85,7 +85,7 @@ def http_server(
 
 
 @contextmanager
-def raw_server(*responses: Sequence[bytes], between: Callable[[], None] = lambda: None) -> Iterator[str]:
+def raw_server(*responses: Sequence[bytes], between: Callable[[], object] = lambda: None) -> Iterator[str]:
     """The URL of a server that answers the requests of each connection with these bytes, and calls `between` after
     each piece of them. After the last response it closes the connection.
     """

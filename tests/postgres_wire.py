@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from guildhook_local.web_server import serving
 
@@ -58,13 +58,12 @@ def wire_server(announced: str, actual: int) -> Iterator[WireServer]:
         daemon_threads = True
 
     listening = Listening(("127.0.0.1", 0), Connection)
-    host, port = listening.server_address
-    server = WireServer(f"postgresql://ada@{host}:{port}/chat")
+    server = WireServer(f"postgresql://ada@127.0.0.1:{listening.server_address[1]}/chat")
     with serving(listening):
         yield server
 
 
-def _startup(incoming: BinaryIO, outgoing: BinaryIO) -> dict[str, str]:
+def _startup(incoming: BufferedIOBase, outgoing: BufferedIOBase) -> dict[str, str]:
     while True:
         (length,) = struct.unpack("!i", incoming.read(4))
         body = incoming.read(length - 4)
@@ -76,7 +75,7 @@ def _startup(incoming: BinaryIO, outgoing: BinaryIO) -> dict[str, str]:
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _message(incoming: BinaryIO) -> tuple[bytes, bytes]:
+def _message(incoming: BufferedIOBase) -> tuple[bytes, bytes]:
     """Read the kind and the body of a message; both are empty at the end of the connection."""
     head = incoming.read(5)
     if len(head) < 5:

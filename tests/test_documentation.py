@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -288,7 +289,7 @@ def test_bounds_of_the_admin_api_are_documented():
     text = (ROOT / "docs" / "api.md").read_text()
     table = text[text.index("| bound | value |") :].partition("\n\n")[0]
     bounds = dict(re.findall(r"^\| ([^|]+) \| ([^|(]+?)(?: \(`\w+`\))? \|$", table, re.MULTILINE))
-    configuration = {field.name: field.default for field in fields(AdminConfiguration)}
+    configuration: dict[str, Any] = {field.name: field.default for field in fields(AdminConfiguration)}
     assert bounds["plugins of a guild"] == str(configuration["guild_plugins"])
     assert bounds["all versions of a guild"] == f"{configuration['guild_wasm_bytes'] // 1024**3} GiB"
     assert bounds["a file"] == f"{MAX_WASM_BYTES // 1024**2} MiB"

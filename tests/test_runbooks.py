@@ -113,7 +113,7 @@ def test_every_link_within_leads_to_a_heading():
 @pytest.mark.parametrize("statement", SQL, ids=range(len(SQL)))
 def test_statements_run(migrated_database, statement):
     with psycopg.connect(migrated_database) as connection:
-        connection.execute(statement)  # type: ignore[arg-type]  # it is the document's
+        connection.execute(statement)
 
 
 def test_a_database_is_copied_back_over_another(migrated_database, running):

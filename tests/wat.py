@@ -138,6 +138,7 @@ def remembers(*calls: tuple[str | bytes, ...], then: str = "", start: bool = Fal
     """
     code, data, at = "", _STATE_DECLARED, 2**20
     for name, *texts in calls:
+        assert isinstance(name, str)
         arguments = ""
         for text in texts:
             encoded = text.encode() if isinstance(text, str) else text

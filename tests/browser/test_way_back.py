@@ -2,16 +2,18 @@
 
 from hashlib import sha256
 from itertools import product
+from typing import Literal
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 from psycopg.types.json import Jsonb
 
 import wat
 from browser.browsing import barriers, sign_in
 
-_DESK, _PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+_DESK, _PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=360, height=740)
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def _schema(name: str) -> dict[str, object]:
@@ -69,7 +71,7 @@ def open_plugin(open_page, served, own_guild, plugin_id):
 def _faults(page: Page) -> dict[tuple[str, int], list[str]]:
     """Return the faults of the page as it is, by colour scheme and width."""
     found = {}
-    for color_scheme, size in product(("light", "dark"), (_DESK, _PHONE)):
+    for color_scheme, size in product(_SCHEMES, (_DESK, _PHONE)):
         page.emulate_media(color_scheme=color_scheme)
         page.set_viewport_size(size)
         page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")

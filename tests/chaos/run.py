@@ -385,8 +385,8 @@ def show(report: Report, options: Options) -> None:
         ("compiles came back because", report.compile_failures),
     ):
         failures = Table(title, "times")
-        for reason, times in reasons.items():
-            failures.add_row(Text(reason), f"{times:,}")
+        for reason, number in reasons.items():
+            failures.add_row(Text(reason), f"{number:,}")
         out.print(failures)
     window = ", ".join(f"{name} {value:.0f} ms" for name, value in report.window_ms.items())
     out.print(f"stored until written down as delivered: {window}")

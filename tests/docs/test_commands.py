@@ -151,7 +151,7 @@ def test_functions_and_files_of_commands_in_containers_exist():
 
 
 def test_commands_within_sentences_exist_with_their_options():
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_group(app).commands
     texts = "".join(document.read_text() for document in DOCUMENTS)
     lines = re.findall(r"`guildhook ([a-z]+)((?: [^`]*)?)`", texts)
     assert lines

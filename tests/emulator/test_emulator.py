@@ -86,18 +86,18 @@ def test_a_function_that_is_out_of_time_is_killed_and_the_next_process_sends_not
     answers = []
 
     def handler(event, _context):
-        answers.append(function.invoke(event))
+        answers.append(process.invoke(event))
         return json.loads(answers[-1])
 
     system.chat.say(guild.channel_id, "ada", "!ping")
     # The chat server shows the message but does not answer.
     system.chat.inject(Fault(delay_seconds=3_600, after_storing=True))
-    with emulator("on_message", timeout_seconds=SHORT_SECONDS) as function, ThreadPoolExecutor(1) as other_thread:
-        function.invoke(sqs_event())  # the emulator counts the start as well
+    with emulator("on_message", timeout_seconds=SHORT_SECONDS) as process, ThreadPoolExecutor(1) as other_thread:
+        process.invoke(sqs_event())  # the emulator counts the start as well
         mapping = EventSourceMapping(system.aws.client("sqs"), system.queue.url, "on_message", handler)
         polled = other_thread.submit(mapping.poll)
         system.chat.wait_for_replies(1, SHORT_SECONDS)
-        function.freeze_function()
+        process.freeze_function()
         polled.result()
         assert contents(system) == ["pong"]
         assert answers == [b"Task timed out after 20.00 seconds"]

@@ -115,7 +115,7 @@ def _mostly(right: st.SearchStrategy[T], wrong: st.SearchStrategy[T]) -> st.Sear
 
 _any_texts = st.sampled_from(_pieces(_WRONG)) | st.tuples(_edges | _anywhere, _edges | st.integers(0, 9_999))
 _texts = _mostly(st.sampled_from([(_DATA_AT, 1), *_pieces(_RIGHT)]), _any_texts)
-_arguments = {
+_arguments: dict[str, st.SearchStrategy[Any]] = {
     "address": _texts,
     "channel": st.sampled_from(_pieces([CHANNEL.encode()])) | _texts,
     "i64": st.sampled_from([0, 1, 7, 4096, 4097, 65536, 65537, 2**32, 2**63, 2**64 - 1]) | st.integers(0, 5_000),
@@ -243,10 +243,10 @@ class _Model:
             function = {GET_STATE.name: "state.get", SET_STATE.name: "state.set"}.get(call.name, "state.delete")
             self._count(function, sum(len(text.encode()) for text in texts))
             if call.name == DELETE_STATE.name:
-                self.state.pop(*texts, None)
+                self.state.pop(texts[0], None)
                 return
-            answer = self.state.get(*texts) if call.name == GET_STATE.name else self._set(*texts)
-            encoded = None if answer is None else answer.encode()
+            found = self.state.get(*texts) if call.name == GET_STATE.name else self._set(*texts)
+            encoded = None if found is None else found.encode()
             self._pass(len(encoded or b""))
             self._store(call.arguments[-1], encoded, discriminant=0 if encoded is None else 1)
         else:

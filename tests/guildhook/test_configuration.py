@@ -156,10 +156,10 @@ def test_a_test_run_has_neither_database_nor_secrets(environment):
         load_configuration(TrialConfiguration, environment)
 
 
-def test_public_keys_are_read_from_base64(environment):
+@pytest.mark.parametrize("kind", [WorkerConfiguration, TrialConfiguration])
+def test_public_keys_are_read_from_base64(environment, kind):
     keys = frozenset({b"k" * 32, b"l" * 32})
-    for kind in (WorkerConfiguration, TrialConfiguration):
-        assert load_configuration(kind, environment).artifact_public_keys == keys
+    assert load_configuration(kind, environment).artifact_public_keys == keys
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -61,7 +62,7 @@ def test_half_a_surrogate_becomes_the_replacement_character(request_, place, eve
 def test_errors_have_a_status_and_a_code(request_, place):
     guild, channel = place
     send = f"/api/messages/channel/{channel}"
-    for method, path, options, status, code in [
+    refused: list[tuple[str, str, dict[str, Any], int, str]] = [
         ("POST", send, {"json": {"content": "x"}, "token": "wrong"}, 401, "FORBIDDEN"),
         ("POST", f"/api/messages/channel/{uuid4()}", {"json": {"content": "x"}}, 404, "CHANNEL_NOT_FOUND"),
         ("POST", send, {"json": {"content": ""}}, 400, "VALIDATION_ERROR"),
@@ -72,7 +73,8 @@ def test_errors_have_a_status_and_a_code(request_, place):
         ("POST", send, {"json": {"content": 5}}, 400, "VALIDATION_ERROR"),
         ("DELETE", f"/api/messages/{uuid4()}", {}, 404, "MESSAGE_NOT_FOUND"),
         ("DELETE", f"/api/guilds/{guild}/members/{uuid4()}", {}, 404, "VALIDATION_ERROR"),
-    ]:
+    ]
+    for method, path, options, status, code in refused:
         response = request_(method, path, **options)
         assert (response.status, response.json()["error"]) == (status, code)
 

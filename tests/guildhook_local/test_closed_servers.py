@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
@@ -27,7 +28,7 @@ ADA = uuid4()
 class Asked:
     method: str
     url: str
-    headers: dict[str, str]
+    headers: Mapping[str, str | list[str]]
     body: bytes | None = None
 
     def status(self):

@@ -64,7 +64,7 @@ def changed(asked, **headers):
     return GuardedRequest(asked.method, asked.target, asked.path, [*kept, *new])
 
 
-def message(asked, body=b"", minutes=0):
+def message(asked, body=b"", *, minutes=0):
     """The reason for a refusal; None if the request is let through, `minutes` after it was signed."""
     secret = SignedByKey(KEYS, lambda: datetime.now(UTC) + timedelta(minutes=minutes))
     # A request whose body the check does not want has none for it.

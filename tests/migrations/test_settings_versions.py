@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -51,7 +52,7 @@ def key(store) -> PluginKey:
     return key
 
 
-def saved(database, plugin_id: UUID, columns: str = "number, settings") -> list[tuple[object, ...]]:
+def saved(database, plugin_id: UUID, columns: str = "number, settings") -> list[tuple[Any, ...]]:
     query = f"SELECT {columns} FROM plugin_settings_versions WHERE plugin_id = %s ORDER BY number"
     return database.execute(query, [plugin_id]).fetchall()
 

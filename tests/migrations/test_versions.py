@@ -253,10 +253,10 @@ def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
         # Earlier statements rely on these: for ON CONFLICT, and for deleting dependent rows.
         assert old.items() <= new.items()
         # No new constraint concerns only columns that the earlier version writes.
-        added = {definition: new[definition] for definition in new.keys() - old.keys()}
+        rules = {definition: new[definition] for definition in new.keys() - old.keys()}
         assert [
             definition
-            for definition, (table, speaks_of) in added.items()
+            for definition, (table, speaks_of) in rules.items()
             if table in schema.columns and speaks_of <= schema.columns[table].keys()
         ] == []
 

@@ -473,7 +473,7 @@ def test_nothing_secret_is_in_the_environment_or_said(system, guild, capfd):
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
-    command = [sys.executable, ON_MESSAGE / "app.py"]
+    command = [sys.executable, str(ON_MESSAGE / "app.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (

@@ -207,7 +207,7 @@ def test_without_time_nothing_is_begun_and_the_next_sweep_does_it(system, forgot
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_EVENT_QUEUE_URL"}
-    command = [sys.executable, SWEEP / "app.py"]
+    command = [sys.executable, str(SWEEP / "app.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (

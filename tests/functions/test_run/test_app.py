@@ -17,7 +17,7 @@ import wat
 from artifacts import signed_off
 from guildhook.aws.access import AwsAccess
 from guildhook.errors import InfrastructureError
-from guildhook.events.queue_events import parse_event
+from guildhook.events.queue_events import Event, parse_event
 from guildhook.model import MemoryType, Outcome
 from guildhook.modules import ArtifactSigner, ArtifactSigningKeys, artifact_key, compress
 from guildhook.sandbox import Engine
@@ -145,6 +145,8 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, wasm):
         state = connection.execute("SELECT entries FROM plugin_state").fetchone()["entries"]
     with closing(CompileStore(system.database)) as store:
         artifact = store.artifact(sha256(wasm).digest(), Engine().fingerprint)
+    read = parse_event(body, datetime.now(UTC))
+    assert isinstance(read, Event)
     again = request(
         artifact,
         plugin_id=plugin_id,
@@ -153,7 +155,7 @@ def test_a_recorded_run_that_is_given_again_does_exactly_the_same(system, wasm):
         state={"count": "1"},
         message_id=run["message_id"],
         channel_id=guild.channel_id,
-        message=parse_event(body, datetime.now(UTC)).message.payload,
+        message=read.message.payload,
         now=run["message_time"],
         seed=run["seed"],
     )
@@ -299,7 +301,7 @@ def test_a_request_or_result_that_is_too_large_is_not_sent(compile_, trials):
 def test_the_function_needs_neither_a_database_nor_a_secret(shared_system):
     names = ("AWS_", "GUILDHOOK_ARTIFACT_", "GUILDHOOK_CACHE_DIR")
     environment = {name: value for name, value in shared_system.environment.items() if name.startswith(names)}
-    command = [sys.executable, TEST_RUN / "app.py"]
+    command = [sys.executable, str(TEST_RUN / "app.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -308,7 +310,7 @@ def test_a_missing_variable_ends_the_start_with_one_line(shared_system):
     environment = {
         name: value for name, value in shared_system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"
     }
-    command = [sys.executable, TEST_RUN / "app.py"]
+    command = [sys.executable, str(TEST_RUN / "app.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (

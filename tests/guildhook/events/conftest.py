@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -49,7 +50,7 @@ class BatchRunner:
 def create_runner(engine: Engine, tmp_path: Path) -> Callable[..., BatchRunner]:
     def create_runner(
         *plugins: InstalledPlugin,
-        spent: Mapping[object, SpentBudget] | None = None,
+        spent: Mapping[UUID, SpentBudget] | None = None,
         latest_start: float = IN_TIME,
         budget: GuildBudget = GuildBudget(),  # noqa: B008 - it is frozen
         sealer: Sealer | None = None,

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from guildhook.modules import UnavailableModule
 from samples import MESSAGE, installed_plugin
 
 PLUGIN = installed_plugin()
-MODULE = object()
+MODULE: Any = object()
 """It stands for a loaded module: the checks ask only whether it is refused or unavailable."""
 RUNNABLE = RunFacts(
     message=MESSAGE,
@@ -36,7 +37,7 @@ RUNNABLE = RunFacts(
 NOT_COMPILED = UnavailableModule("the machine is busy", not_compiled=True)
 GIVEN_UP = replace(PLUGIN, compiled=FailedCompile("the machine was busy", due=False, given_up=True))
 TRIED_AGAIN = replace(PLUGIN, compiled=FailedCompile("the machine was busy", due=False, given_up=False))
-HINDRANCES = [
+HINDRANCES: list[tuple[dict[str, Any], object]] = [
     ({"module": UnavailableModule("S3 is away")}, Postponed("S3 is away")),
     ({"module": NOT_COMPILED, "plugin": TRIED_AGAIN}, Postponed("the machine is busy")),
     ({"module": UnavailableModule("there was no time"), "plugin": GIVEN_UP}, Postponed("there was no time")),

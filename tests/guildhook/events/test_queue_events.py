@@ -12,6 +12,7 @@ from guildhook.events.malformed_events import MalformedEventError
 from guildhook.events.queue_events import (
     MAX_HOPS,
     DeliveryDue,
+    Event,
     SkippedMessage,
     UnknownEvent,
     UnmarkedAuthors,
@@ -23,9 +24,20 @@ from samples import TIME, event
 SENT = datetime(2026, 2, 1, tzinfo=UTC)
 
 
+def read(body, unmarked_authors=UnmarkedAuthors.PERSON) -> Event:
+    """Read a body that has a whole message."""
+    found = parse_event(body, SENT, unmarked_authors)
+    assert isinstance(found, Event)
+    return found
+
+
+def parsed(**fields) -> Event:
+    return read(json.dumps(event(**fields)))
+
+
 def test_a_message_reaches_the_plugin_whole_with_its_guild():
     raw = event(content="grüße \U0001f600 \"'\\", mentions=["everyone"])
-    message = parse_event(json.dumps(raw), SENT).message
+    message = read(json.dumps(raw)).message
     assert json.loads(message.payload) == {**raw["message"], "guild_id": raw["guild_id"]}
     assert "grüße \U0001f600" in message.payload
     assert ": " not in message.payload
@@ -36,17 +48,13 @@ def test_a_message_reaches_the_plugin_whole_with_its_guild():
 def test_a_guild_id_in_the_message_does_not_win_over_the_events():
     raw = event(guild_id="6a1d0000-0000-4000-8000-000000000001")
     raw["message"]["guild_id"] = "ffffffff-0000-4000-8000-000000000001"
-    assert json.loads(parse_event(json.dumps(raw), SENT).message.payload)["guild_id"] == raw["guild_id"]
+    assert json.loads(read(json.dumps(raw)).message.payload)["guild_id"] == raw["guild_id"]
 
 
 def test_a_message_without_a_time_has_that_of_the_queue():
     raw = event()
     del raw["message"]["created_at"]
-    assert parse_event(json.dumps(raw), SENT).message.created_at == SENT
-
-
-def parsed(**fields):
-    return parse_event(json.dumps(event(**fields)), SENT)
+    assert read(json.dumps(raw)).message.created_at == SENT
 
 
 @pytest.mark.parametrize(
@@ -85,9 +93,9 @@ OPTIONAL = {
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_a_field_that_is_null_is_the_same_as_one_that_is_missing(name):
     raw = event(**{name: None})
-    null = parse_event(json.dumps(raw), SENT)
+    null = read(json.dumps(raw))
     del raw["message"][name]
-    missing = parse_event(json.dumps(raw), SENT)
+    missing = read(json.dumps(raw))
     for each in (null, missing):
         assert each.skip is None
         assert json.loads(each.message.payload)[name] == OPTIONAL[name]
@@ -109,7 +117,7 @@ def test_a_causality_that_is_null_is_one_that_is_missing():
 @pytest.mark.parametrize("author", [{"id": "1"}, {"id": "1", "bot": None}])
 def test_an_author_who_is_not_said_to_be_a_bot_is_treated_as_the_operator_wants(author):
     body = json.dumps(event(author=author))
-    assert parse_event(body, SENT, UnmarkedAuthors.PERSON).skip is None
+    assert read(body, UnmarkedAuthors.PERSON).skip is None
     with pytest.raises(MalformedEventError) as raised:
         parse_event(body, SENT, UnmarkedAuthors.REFUSE)
     found = "is null" if "bot" in author else "is missing"
@@ -130,7 +138,7 @@ def test_an_author_who_is_not_said_to_be_a_bot_is_treated_as_the_operator_wants(
     ],
 )
 def test_no_other_message_is_refused(fields, skipped):
-    assert (parse_event(json.dumps(event(**fields)), SENT, UnmarkedAuthors.REFUSE).skip is not None) is skipped
+    assert (read(json.dumps(event(**fields)), UnmarkedAuthors.REFUSE).skip is not None) is skipped
 
 
 ID = "6a1d0000-0000-4000-8000-00000000000a"
@@ -149,7 +157,7 @@ def test_ids_reach_plugins_in_one_spelling(spelling):
         causality={"root": spelling, "hops": 1},
         content=spelling,
     )
-    message = parse_event(json.dumps(raw), SENT).message
+    message = read(json.dumps(raw)).message
     assert {message.id, message.guild_id, message.channel_id, message.causality.root_id} == {UUID(ID)}
     assert message.payload == (
         f'{{"id":"{ID}","channel_id":"{ID}","author":{{"id":"{ID}","username":"{spelling}","display_name":"Ada",'
@@ -191,7 +199,7 @@ def sent_digest(raw):
 )
 def test_the_digest_of_a_message_is_that_of_the_message_as_it_was_sent(fields):
     raw = event(**fields)
-    assert parse_event(json.dumps(raw), SENT).message.sha256 == sent_digest(raw)
+    assert read(json.dumps(raw)).message.sha256 == sent_digest(raw)
 
 
 def test_another_spelling_of_a_message_is_the_same_message():
@@ -206,7 +214,7 @@ def test_half_a_surrogate_becomes_the_replacement_character(wrap, content):
     raw = event(content=content, author={"id": "1", "username": "ad\ud800a", "bot": False})
     body = json.dumps(raw)
     body = body if wrap(body) == body else json.dumps(wrap(body))
-    found = parse_event(body, SENT)
+    found = read(body)
     payload = json.loads(found.message.payload)
     assert payload["content"] == content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     assert payload["author"]["username"] == "ad\ufffda"
@@ -214,13 +222,13 @@ def test_half_a_surrogate_becomes_the_replacement_character(wrap, content):
 
 
 def test_half_a_surrogate_that_is_not_escaped_becomes_the_replacement_character_as_well():
-    found = parse_event(json.dumps(event(content="a\ud800b"), ensure_ascii=False), SENT)
+    found = read(json.dumps(event(content="a\ud800b"), ensure_ascii=False))
     assert json.loads(found.message.payload)["content"] == "a\ufffdb"
     assert found.repaired
 
 
 def test_a_pair_of_surrogates_and_an_escaped_backslash_stay_as_they_are():
-    found = parse_event(json.dumps(event(content="\U0001f600 \\ud800")), SENT)
+    found = parsed(content="\U0001f600 \\ud800")
     assert json.loads(found.message.payload)["content"] == "\U0001f600 \\ud800"
     assert not found.repaired
 
@@ -232,8 +240,8 @@ def test_an_event_that_is_nested_deeply_is_malformed():
 
 
 def test_times_are_those_of_utc_so_that_postgres_understands_every_offset():
-    parsed = parse_event(json.dumps(event(created_at="2026-01-25T12:00:00+16:30")), SENT)
-    assert parsed.message.created_at.isoformat() == "2026-01-24T19:30:00+00:00"
+    message = parsed(created_at="2026-01-25T12:00:00+16:30").message
+    assert message.created_at.isoformat() == "2026-01-24T19:30:00+00:00"
 
 
 def sns(body):
@@ -268,20 +276,20 @@ def causality_of(hops):
     ],
 )
 def test_some_messages_are_not_for_plugins(fields, reason):
-    assert parse_event(json.dumps(event(**fields)), SENT).skip == reason
+    assert parsed(**fields).skip == reason
 
 
 def test_a_bots_message_with_a_causality_may_be_answered_one_hop_further():
-    parsed = parse_event(json.dumps(event(author=BOT, causality=causality_of(MAX_HOPS))), SENT)
-    assert parsed.skip is None
-    assert parsed.message.causality == Causality(ROOT, MAX_HOPS)
-    assert parsed.message.causality_of_answers == Causality(ROOT, MAX_HOPS + 1)
+    found = parsed(author=BOT, causality=causality_of(MAX_HOPS))
+    assert found.skip is None
+    assert found.message.causality == Causality(ROOT, MAX_HOPS)
+    assert found.message.causality_of_answers == Causality(ROOT, MAX_HOPS + 1)
 
 
 def test_a_persons_message_begins_a_chain_and_its_claimed_causality_is_ignored():
-    parsed = parse_event(json.dumps(event(causality=causality_of(MAX_HOPS + 1))), SENT)
-    assert (parsed.skip, parsed.message.causality) == (None, None)
-    assert parsed.message.causality_of_answers == Causality(parsed.message.id, 1)
+    found = parsed(causality=causality_of(MAX_HOPS + 1))
+    assert (found.skip, found.message.causality) == (None, None)
+    assert found.message.causality_of_answers == Causality(found.message.id, 1)
 
 
 @pytest.mark.parametrize("author", [{"id": "1"}, {"id": "1", "bot": None}, {"id": "1", "bot": False}])
@@ -290,9 +298,9 @@ def test_a_persons_message_begins_a_chain_and_its_claimed_causality_is_ignored()
     [{}, {"root": None, "hops": 0}, {"root": "", "hops": 0}, {"root": str(UUID(int=0)), "hops": 0}, [], "", 7],
 )
 def test_a_persons_causality_can_be_anything(author, causality):
-    parsed = parse_event(json.dumps(event(author=author, causality=causality)), SENT)
-    assert (parsed.skip, parsed.message.causality) == (None, None)
-    assert json.loads(parsed.message.payload)["causality"] == causality
+    found = parsed(author=author, causality=causality)
+    assert (found.skip, found.message.causality) == (None, None)
+    assert json.loads(found.message.payload)["causality"] == causality
 
 
 def test_the_causality_of_a_person_has_the_spelling_of_a_bots():
@@ -305,7 +313,7 @@ def test_the_causality_of_a_person_has_the_spelling_of_a_bots():
 @pytest.mark.parametrize("hops", ["1.0", "1e0"])
 def test_hops_may_be_written_with_a_fraction_of_zero(hops):
     body = json.dumps(event(author=BOT, causality=causality_of(7))).replace('"hops": 7', f'"hops": {hops}')
-    found = parse_event(body, SENT)
+    found = read(body)
     assert (found.skip, found.message.causality) == (None, Causality(ROOT, 1))
 
 
@@ -412,8 +420,8 @@ def test_every_field_of_a_wrong_type_is_named_with_its_value(path, value, shown)
 def test_types_that_are_not_known_are_skipped_by_name(type_, shown):
     assert parse_event(json.dumps({"type": type_, "anything": [1]}), SENT) == UnknownEvent(shown)
     assert UnknownEvent(shown).skip == f"event type {shown} is not known"
-    parsed = parse_event(json.dumps(event(message_type=type_)), SENT)
-    assert (parsed.skip, parsed.unknown_type) == (f"message type {shown} is not known", shown)
+    found = parsed(message_type=type_)
+    assert (found.skip, found.unknown_type) == (f"message type {shown} is not known", shown)
 
 
 @pytest.mark.parametrize(

@@ -27,4 +27,5 @@ def test_without_the_right_key_the_plugin_cannot_run_and_its_secret_is_named():
         Outcome.INTERNAL, "GUILDHOOK_SETTINGS_SECRET is not set, which opens its secrets: 'api_key'"
     )
     refused = open_settings(plugin, Sealer(FixedKeys(SettingsKeys("another key that is for the tests"))))
+    assert isinstance(refused, Unrunnable)
     assert (refused.outcome, "secret 'api_key' of plugin" in refused.reason) == (Outcome.INTERNAL, True)

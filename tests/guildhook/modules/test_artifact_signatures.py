@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ ARTIFACT = Artifact(
     object_size=10,
     memories=(MemoryType(1, None), MemoryType(2, 3)),
 )
-OTHER_VALUES = {
+OTHER_VALUES: dict[str, list[Any]] = {
     "wasm_sha256": [b"x" * 32, b"w" * 31, b""],
     "engine": ["engine2", "", "\ud800"],
     "sha256": [b"x" * 32, b"n" * 33],

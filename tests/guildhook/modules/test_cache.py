@@ -470,7 +470,7 @@ def test_s3_out_of_reach_leaves_only_its_own_plugins_unavailable(engine, aws, pu
     on_disk, in_s3 = publish(wat.SILENT), publish(wat.TRAPS)
     find(cache(), on_disk)
     modules = ModuleCache(
-        engine, ArtifactBucket(aws.access, "no-such-bucket"), [].extend, tmp_path / "cache", MIB, MIB, PUBLIC_KEYS
+        engine, ArtifactBucket(aws.access, "no-such-bucket"), print, tmp_path / "cache", MIB, MIB, PUBLIC_KEYS
     )
     found = modules.find([NeededModule(artifact.wasm_sha256, artifact) for artifact in (on_disk, in_s3)], IN_TIME)
     assert isinstance(found[on_disk.wasm_sha256], LoadedModule)
@@ -515,8 +515,13 @@ def test_two_processes_that_fill_the_same_file_both_load_it(publish, aws, bucket
         repr(artifact),
         write_public_keys(PUBLIC_KEYS),
     ]
-    pipes = {"env": dict(aws.environment), "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
+
+    def start():
+        return subprocess.Popen(
+            command, env=dict(aws.environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    with start() as one, start() as other:
         for process in (one, other):
             process.stdin.write("now\n")
             process.stdin.flush()

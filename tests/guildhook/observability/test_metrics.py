@@ -7,7 +7,7 @@ from guildhook.model import DeliveryState, Outcome
 from guildhook.modules import CacheEvent
 from guildhook.observability import Metric
 
-FAMILIES = {
+FAMILIES: dict[str, set[str]] = {
     "runs_": set(Outcome),
     "deliveries_": set(DeliveryState),
     "modules_": set(CacheEvent),

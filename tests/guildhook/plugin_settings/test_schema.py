@@ -1,5 +1,6 @@
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from guildhook.plugin_settings.schema import (
     secret_names,
 )
 
-GREETING = {
+GREETING: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
     "title": "Greeter",

@@ -1,6 +1,7 @@
 import ctypes
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from wasmtime import WasmtimeError, _bindings
@@ -200,16 +201,19 @@ def test_a_store_has_limits(engine, limits, reason):
 
 
 def test_values_lie_as_declared():
-    value, union = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valunion_t
+    value = ffi.wasmtime_component_val_t
+    # These are annotated with the fields of their objects, and not with their own.
+    union: Any = ffi.wasmtime_component_valunion_t
+    result: Any = ffi.wasmtime_component_valresult_t
+    name: Any = ffi.wasm_name_t
     assert ctypes.sizeof(value) == 8 * c_api.VALUE_WORDS
     assert (value.kind.offset, value.kind.size, value.of.offset) == (0, 1, 8)
     assert (union.boolean.offset, union.boolean.size) == (0, 1)
     assert (union.u64.offset, union.u64.size) == (0, 8)
     assert union.string.offset == union.result.offset == union.option.offset == 0
     assert union.option.size == 8
-    assert (ffi.wasm_name_t.size.offset, ffi.wasm_name_t.data.offset) == (0, 8)
-    assert ctypes.sizeof(ffi.wasm_name_t) == 16
-    result = ffi.wasmtime_component_valresult_t
+    assert (name.size.offset, name.data.offset) == (0, 8)
+    assert ctypes.sizeof(name) == 16
     assert (result.is_ok.offset, result.is_ok.size, result.val.offset) == (0, 1, 8)
 
 

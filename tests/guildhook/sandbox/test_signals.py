@@ -15,7 +15,7 @@ def handlers(default_interrupt):
     signal.signal(signal.SIGUSR1, before)
 
 
-def interrupted(then: Callable[[], None]) -> None:
+def interrupted(then: Callable[[], object]) -> None:
     with deferred_signals():
         signal.raise_signal(signal.SIGINT)
         then()
@@ -41,8 +41,8 @@ def test_a_handler_of_the_programs_own_is_called_once_for_each_signal():
 
 def test_a_signal_is_not_lost_when_the_block_fails():
     with pytest.raises(KeyboardInterrupt) as raised:
-        interrupted(lambda: {}["the block's own"])
-    assert isinstance(raised.value.__context__, KeyError)
+        interrupted(lambda: int("the block's own"))
+    assert isinstance(raised.value.__context__, ValueError)
 
 
 def test_signals_without_a_handler_in_python_are_left_alone():

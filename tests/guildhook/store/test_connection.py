@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import botocore
@@ -161,6 +162,6 @@ def test_a_missing_privilege_of_the_role_is_named(running, migrated_database, ro
 def test_the_root_certificates_in_the_layer_include_amazons():
     """RDS Proxy has a certificate of Amazon's roots; sslrootcert=/opt/python/botocore/cacert.pem is this file."""
     context = ssl.create_default_context(cafile=Path(botocore.__file__).with_name("cacert.pem"))
-    names = {dict(part[0] for part in root["subject"])["commonName"] for root in context.get_ca_certs()
-             if any(part[0][0] == "commonName" for part in root["subject"])}  # fmt: skip
+    roots: list[dict[str, Any]] = context.get_ca_certs()
+    names = {name for root in roots for ((kind, name), *_) in root["subject"] if kind == "commonName"}
     assert {f"Amazon Root CA {number}" for number in range(1, 5)} <= names

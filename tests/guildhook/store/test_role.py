@@ -469,7 +469,7 @@ def test_a_grant_that_grants_nothing_is_an_error(role, owner, running):
 
 
 def test_the_migrating_role_keeps_its_password_login(role, owner, rds_iam, running):
-    name = conninfo_to_dict(owner)["user"]
+    name = str(conninfo_to_dict(owner)["user"])
     # RDS allows its master user to grant this role without being a member.
     execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
     before = execute(owner, "SELECT rolname FROM pg_roles ORDER BY rolname")
@@ -536,8 +536,8 @@ def test_limits_hold_in_the_database_of_the_migration_alone(role, owner, running
 
 def test_the_migrating_role_need_not_own_the_database(role, owner, running):
     """It owns the schema's tables alone, as where an operator has created the database."""
-    database = conninfo_to_dict(owner)["dbname"]
-    superuser = conninfo_to_dict(running.postgres_url)["user"]
+    database = str(conninfo_to_dict(owner)["dbname"])
+    superuser = str(conninfo_to_dict(running.postgres_url)["user"])
     for statement in ("ALTER DATABASE {0} OWNER TO {1}", "GRANT ALL ON DATABASE {0} TO {0} WITH GRANT OPTION"):
         execute(running.postgres_url, sql.SQL(statement).format(sql.Identifier(database), sql.Identifier(superuser)))
     as_superuser = make_conninfo(running.postgres_url, dbname=database)
@@ -560,7 +560,7 @@ def test_a_role_that_somebody_else_created_keeps_its_limits_and_is_named(role, o
 
 def test_a_role_that_logs_in_by_iam_has_its_limits_from_its_creation(role, owner, rds_iam, running, limits_log):
     """Nobody can alter such a role afterwards, the migrating role included."""
-    name = conninfo_to_dict(owner)["user"]
+    name = str(conninfo_to_dict(owner)["user"])
     execute(running.postgres_url, sql.SQL("GRANT rds_iam TO {} WITH ADMIN OPTION").format(sql.Identifier(name)))
     for _ in range(2):
         migrate(Database(owner), MIGRATIONS, one(role))

@@ -202,8 +202,8 @@ def test_usage_is_by_the_hour(admin, client, plugin):
     assert counted() == [("ok", 2), ("ok", 3), ("trap", 1)]
     assert counted(hours=1) == [("ok", 3), ("trap", 1)]
     assert len(counted(hours=2_160)) == 4
-    for hours in (0, 2_161, "all"):
-        assert client.get(path, hours=hours).kind == "invalid"
+    for wrong in (0, 2_161, "all"):
+        assert client.get(path, hours=wrong).kind == "invalid"
 
 
 def reasons(client, plugin, message_id):

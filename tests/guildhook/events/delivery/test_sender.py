@@ -47,6 +47,12 @@ class ScriptedChat:
         answers = self._answers.get(intent.content, [DELIVERED])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
+    def connect(self):
+        """Do nothing: there is no connection."""
+
+    def close(self):
+        """Do nothing."""
+
 
 @pytest.fixture
 def clock():

@@ -1,5 +1,5 @@
 import pytest
-from wasmtime.component import U64, Bool, Component, OptionType, ResultType, String
+from wasmtime.component import U64, Bool, Component, ComponentInstanceType, FuncType, OptionType, ResultType, String
 
 import wat
 from guildhook.model import MemoryType, Outcome
@@ -23,9 +23,11 @@ def test_the_host_functions_of_a_wrapped_plugin_take_texts_numbers_and_flags_alo
     component = Component(engine.wasmtime, wrap(wat.SILENT, read_component(wat.SILENT)))
     ((name, host),) = component.type.imports(engine.wasmtime).items()
     assert name == HOST
+    assert isinstance(host.ty, ComponentInstanceType)
     functions = [item.ty for item in host.ty.exports(engine.wasmtime).values()]
     assert len(functions) == 12
     for function in functions:
+        assert isinstance(function, FuncType)
         assert all(isinstance(kind, String | Bool) for _, kind in function.params)
         assert function.result is None or isinstance(function.result, String | U64 | ResultType | OptionType)
     assert list(component.type.exports(engine.wasmtime)) == ["on-message"]
