@@ -66,6 +66,7 @@ lint: .venv/dev.stamp web/node_modules/.package-lock.json ## check rules and for
 
 types: .venv/dev.stamp web/node_modules/.package-lock.json ## check types with mypy and, for the page, TypeScript; needs Node 20
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini bench docs plugins reference tests wasi
 	@# One at a time: every function's module is called app.
 	@for app in functions/*/app.py; do echo $(BIN)/mypy $$app; $(BIN)/mypy $$app || exit 1; done
 	cd web && npm run --silent types
