@@ -1,6 +1,7 @@
 """template.yaml and the nested stacks as CloudFormation sees them: without SAM in them, under some parameters."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -123,6 +124,31 @@ def broken_rules(parameters: Mapping[str, str]) -> list[str]:
         for assertion in rule["Assertions"]
         if not resolver.value(assertion["Assert"])
     ]
+
+
+def referred(value: Any, conditions: Mapping[str, Any]) -> set[str]:
+    """The parameters, resources and `Resource.Attribute`s that a value depends on, by its conditions as well."""
+
+    def of_all(values: Iterable[Any]) -> set[str]:
+        return set().union(*(referred(each, conditions) for each in values))
+
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return set()
+        case {"Ref": name}:
+            return {name}
+        case {"Fn::GetAtt": path}:
+            return {path if isinstance(path, str) else ".".join(path)}
+        case {"Fn::If": [condition, *values]}:
+            return referred(conditions.get(condition), conditions) | of_all(values)
+        case {"Condition": str(name)} if len(value) == 1:
+            return referred(conditions.get(name), conditions)
+        case {"Fn::Sub": argument}:
+            text, names = argument if isinstance(argument, list) else (argument, {})
+            return (set(re.findall(r"\$\{([\w.:]+)\}", text)) - set(names)) | of_all(names.values())
+        case dict() | list():
+            return of_all(value.values() if isinstance(value, dict) else value)
+    return set()
 
 
 _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {

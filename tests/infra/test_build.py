@@ -82,6 +82,8 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
             {*OWN, *(f"page/{name}" for name in files(ROOT / "functions" / "admin_api" / "page"))},
         ),
         ("TestRun", OWN),
+        ("DeploySteps", OWN),
+        ("OnMessageSource", {*OWN, "template.yaml"}),
         (
             "Migrate",
             {*OWN, *(f"migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql"))},

@@ -103,7 +103,32 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
     assert stack[function]["Role"] == f"{function}Role.Arn"
     (trusted,) = stack[f"{function}Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
-    assert set(stack.of_type("AWS::IAM::Role")) == {f"{each}Role" for each in FUNCTIONS}
+    assert set(stack.of_type("AWS::IAM::Role")) - {"DeployStepsRole"} == {f"{each}Role" for each in FUNCTIONS}
+
+
+CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:Database.Outputs.ClusterId"
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("a database of its own", {("rds:ModifyDBCluster", CLUSTER)}),
+        (
+            "snapshots",
+            {
+                ("lambda:PublishVersion", "OnMessage.Arn"),
+                ("lambda:ListVersionsByFunction", "OnMessage.Arn"),
+                # The function itself is OnMessage.Arn, and cannot be deleted.
+                ("lambda:DeleteFunction", "OnMessage.Arn:*"),
+                ("lambda:GetFunctionConfiguration", "OnMessage.Arn:*"),
+            },
+        ),
+    ],
+)
+def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps):
+    stack = deployment(name)
+    assert stack["DeploySteps"]["Role"] == "DeployStepsRole.Arn"
+    assert allowed(stack, "DeploySteps") == log("DeploySteps") | steps
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

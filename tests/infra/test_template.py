@@ -1,6 +1,7 @@
 """Tests the rules that template.yaml must keep."""
 
 import re
+import subprocess
 from dataclasses import fields
 from typing import Any
 
@@ -24,6 +25,8 @@ from infra.templates import (
     broken_rules,
     deployment,
     read_template,
+    referred,
+    transformed,
 )
 from infra.test_permissions import USERS
 from project import ROOT
@@ -31,7 +34,7 @@ from project import ROOT
 FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun"}
 WITH_DATABASE = FUNCTIONS - {"TestRun"}
 IN_THE_NETWORK = WITH_DATABASE
-NOTHING_TO_DELETE = {"SigningPublicKeys"}
+NOTHING_TO_DELETE = {"SigningPublicKeys", "DatabaseProtected"}
 """Custom resources that only read or set something."""
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
 TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((ROOT / "infra").glob("*.yaml")))]
@@ -46,6 +49,11 @@ SOURCES = [
 @pytest.fixture(params=DEPLOYMENTS)
 def stack(request):
     return deployment(request.param)
+
+
+def words(value: object) -> set[str]:
+    """The names in a resolved value that may be those of resources."""
+    return set(re.findall(r"\w+", str(value)))
 
 
 @pytest.mark.parametrize(("source", "function", "queue", "dead_letters", "batch_size"), SOURCES)
@@ -76,14 +84,14 @@ def test_every_number_of_compiles_has_its_reserve():
 
 
 def test_the_functions_are_those_of_the_folder(stack):
-    assert set(stack.of_type("AWS::Lambda::Function")) == FUNCTIONS
+    assert set(stack.of_type("AWS::Lambda::Function")) - {"DeploySteps"} == FUNCTIONS
     assert {path.parent.name for path in (ROOT / "functions").glob("*/app.py")} == {
-        re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in FUNCTIONS
+        re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in {*FUNCTIONS, "DeploySteps"}
     }
 
 
 def test_every_function_keeps_its_log_for_a_time_and_in_a_place_of_its_own(stack):
-    for name in FUNCTIONS:
+    for name in stack.of_type("AWS::Lambda::Function"):
         assert stack[name]["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"{name}Logs"}
     for name, properties in stack.of_type("AWS::Logs::LogGroup").items():
         assert properties["RetentionInDays"] == 30, name
@@ -91,7 +99,7 @@ def test_every_function_keeps_its_log_for_a_time_and_in_a_place_of_its_own(stack
 
 def test_everything_runs_on_the_same_python_and_architecture(stack):
     architecture = stack["OnMessage"]["Architectures"]
-    for name in FUNCTIONS:
+    for name in stack.of_type("AWS::Lambda::Function"):
         assert (stack[name]["Runtime"], stack[name]["Architectures"]) == ("python3.13", architecture)
         for layer in stack[name]["Layers"]:
             assert set(architecture) <= set(stack[layer]["CompatibleArchitectures"])
@@ -216,7 +224,7 @@ def test_every_parameter_is_described_and_constrained(name):
 def test_every_variable_of_the_functions_is_documented(stack):
     pages = ("configuration.md", "reference/configuration.md")
     documented = "".join((ROOT / "docs" / page).read_text() for page in pages)
-    for name in FUNCTIONS:
+    for name in stack.of_type("AWS::Lambda::Function"):
         for variable in stack[name]["Environment"]["Variables"]:
             assert f"| `{variable}` |" in documented, variable
 
@@ -349,19 +357,68 @@ def test_snapshots_are_of_published_versions_with_a_small_disk():
     assert stack["OnMessage"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert stack["OnMessage"]["EphemeralStorage"] == {"Size": 512}
     assert stack["MessageCreated"]["FunctionName"] == "OnMessageLive"
-    assert stack["OnMessageLive"]["FunctionVersion"] == "OnMessageVersion.Version"
-    # Another library or another release makes another version.
-    dependencies, library = stack["OnMessage"]["Layers"]
-    for part in ("release 1", dependencies, library):
-        assert part in stack["OnMessageVersion"]["Description"]
-    assert "release 1" in stack["OnMessage"]["Description"]
+    assert stack["OnMessageLive"]["FunctionVersion"] == "OnMessagePublished.Version"
+    assert stack["OnMessagePublished"]["ServiceToken"] == "DeploySteps.Arn"
+    assert int(stack["OnMessagePublished"]["ServiceTimeout"]) > stack["DeploySteps"]["Timeout"]
+    assert stack["DeploySteps"]["Environment"]["Variables"]["GUILDHOOK_PUBLISHED_FUNCTION"] == "OnMessage"
+
+
+def test_every_change_that_a_parameter_or_a_resource_brings_to_the_function_asks_for_a_version():
+    template = transformed(DEPLOYMENTS["snapshots"])
+    parts = {name: template["Resources"][name]["Properties"] for name in ("OnMessage", "OnMessagePublished")}
+    needed = referred(parts["OnMessage"], template["Conditions"])
+    assert {
+        "ChatApiUrl",
+        "LogLevel",
+        "DatabaseUrl",
+        "Database.Outputs.Address",
+        "SigningPublicKeys.PublicKeys",
+    } <= needed
+    assert needed - referred(parts["OnMessagePublished"], template["Conditions"]) == set()
+
+
+def test_every_change_of_the_code_or_the_template_asks_for_a_version(tmp_path):
+    """OnMessageSource has both, and SAM names a layer by its content."""
+    assert "OnMessageSource" in referred(read_template()["Resources"]["OnMessagePublished"]["Properties"], {})
+    source = read_template()["Resources"]["OnMessageSource"]
+    make = ["make", "build-OnMessageSource", f"ARTIFACTS_DIR={tmp_path}"]
+    subprocess.run(make, cwd=ROOT / source["Properties"]["ContentUri"], check=True)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code = {name: (ROOT / "functions" / "on_message" / name).read_bytes() for name in ("app.py", "function.py")}
+    assert files == {**code, "template.yaml": (ROOT / "template.yaml").read_bytes()}
 
 
 def test_without_snapshots_the_queue_calls_the_function_itself():
     """A changed parameter takes effect at once, which it does not behind an alias."""
     stack = deployment("by token")
     assert stack["MessageCreated"]["FunctionName"] == "OnMessage.Arn"
-    assert not {"OnMessageVersion", "OnMessageLive"} & set(stack.resources)
+    absent = {"OnMessagePublished", "OnMessageLive", "OnMessageSource", "DeploySteps", "DeployStepsRole"}
+    assert not absent & set(stack.resources)
+
+
+def test_the_cluster_is_protected_when_nothing_of_the_deploy_is_left_to_fail():
+    stack = deployment("a database of its own")
+    before: set[str] = set()
+    found = {"DatabaseProtected"}
+    while found:
+        before |= found
+        dependencies = (stack.resources[name].get("DependsOn", []) for name in found)
+        named = {one for each in dependencies for one in ([each] if isinstance(each, str) else each)}
+        texts = set().union(*(words(stack[name]) for name in found))
+        found = ((named | texts) & set(stack.resources)) - before
+    later = {stack.resources[name]["Type"] for name in set(stack.resources) - before}
+    assert later == {"AWS::Lambda::Permission"}
+    assert stack["DatabaseProtected"]["ServiceToken"] == "DeploySteps.Arn"
+    cluster = stack["DeploySteps"]["Environment"]["Variables"]["GUILDHOOK_PROTECTED_CLUSTER"]
+    assert cluster == stack["DatabaseProtected"]["Cluster"] == "Database.Outputs.ClusterId"
+
+
+def test_a_database_of_the_operators_is_not_protected_by_the_stack():
+    assert "DatabaseProtected" not in deployment("by token").resources
+
+
+def test_the_function_of_deploy_steps_is_in_no_network():
+    assert "VpcConfig" not in deployment("a database of its own")["DeploySteps"]
 
 
 def test_resources_that_cannot_be_recreated_outlive_the_stack():

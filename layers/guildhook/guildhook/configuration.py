@@ -446,6 +446,16 @@ class TrialConfiguration(Configuration):
         _check_caches(self.memory_cache_bytes, self.disk_cache_bytes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStepsConfiguration(Configuration):
+    published_function: Annotated[
+        _Text | None, Variable("name or ARN of the Lambda function of which a deploy publishes versions")
+    ] = None
+    protected_cluster: Annotated[
+        _Text | None, Variable("identifier of the Aurora cluster that the first deploy protects from deletion")
+    ] = None
+
+
 CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "on_message": WorkerConfiguration,
     "compile_plugin": CompileFunctionConfiguration,
@@ -453,6 +463,7 @@ CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "migrate": MigrateConfiguration,
     "admin_api": AdminConfiguration,
     "test_run": TrialConfiguration,
+    "deploy_steps": DeployStepsConfiguration,
 }
 """By function."""
 
