@@ -38,6 +38,8 @@ class Server:
     """Called before each piece of a body."""
     requests: list[str] = field(default_factory=list)
     """The paths asked for."""
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    """The headers of each request."""
     uploads: list[Upload] = field(default_factory=list)
     """The uploads by PUT."""
 
@@ -61,6 +63,7 @@ def http_server(
 
         def _answer(self) -> None:
             server.requests.append(self.path)
+            server.headers.append(dict(self.headers))
             answer = server.answers[min(len(server.requests), len(server.answers)) - 1]
             self.send_response(answer.status)
             for name, value in answer.headers.items():

@@ -40,6 +40,7 @@ ADMIN_API = FUNCTIONS / "admin_api"
 COMPILE_PLUGIN = FUNCTIONS / "compile_plugin"
 TEST_RUN = FUNCTIONS / "test_run"
 DEPLOY_STEPS = FUNCTIONS / "deploy_steps"
+PREFLIGHT = FUNCTIONS / "preflight"
 _TEST_RUN_FUNCTION = "test_run"
 _LOOPBACK = "127.0.0.1"
 

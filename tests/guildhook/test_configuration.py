@@ -11,6 +11,7 @@ from guildhook.configuration import (
     AdminConfiguration,
     CompileFunctionConfiguration,
     CompilerConfiguration,
+    PreflightConfiguration,
     SweepConfiguration,
     TrialConfiguration,
     WorkerConfiguration,
@@ -154,6 +155,16 @@ def test_a_test_run_has_neither_database_nor_secrets(environment):
     environment["GUILDHOOK_DISK_CACHE_BYTES"] = "67108864"
     with pytest.raises(ConfigurationError, match="GUILDHOOK_DISK_CACHE_BYTES: 67108864 is less than"):
         load_configuration(TrialConfiguration, environment)
+
+
+def test_a_preflight_adds_up_the_reserved_concurrency(environment):
+    assert load_configuration(PreflightConfiguration, environment).reserved_in_all == 0
+    environment["GUILDHOOK_RESERVED_CONCURRENCY"] = "10,7,2,1,5,10"
+    assert load_configuration(PreflightConfiguration, environment).reserved_in_all == 35
+    environment["GUILDHOOK_RESERVED_CONCURRENCY"] = "10,s3cret"
+    with pytest.raises(ConfigurationError, match="wrong environment: GUILDHOOK_RESERVED_CONCURRENCY: ") as raised:
+        load_configuration(PreflightConfiguration, environment)
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", [WorkerConfiguration, TrialConfiguration])

@@ -84,6 +84,8 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("TestRun", OWN),
         ("DeploySteps", OWN),
         ("OnMessageSource", {*OWN, "template.yaml"}),
+        ("AccountPreflight", OWN),
+        ("NetworkPreflight", OWN),
         (
             "Migrate",
             {*OWN, *(f"migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql"))},

@@ -27,7 +27,7 @@ INVOKE = "import json, sys; sys.path[:0] = sys.argv[2:]; import app; app.handler
 def provider(request):
     """The type of a resource, and the folder of its function."""
     kind, function = request.param
-    return kind, ROOT / "functions" / re.sub(r"(?<!^)([A-Z])", r"_\1", function).lower()
+    return kind, ROOT / read_template()["Resources"][function]["Properties"]["CodeUri"]
 
 
 def invoke(event, *path):

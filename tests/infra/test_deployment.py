@@ -149,5 +149,16 @@ def test_every_log_group_has_a_retention(deployed):
     groups = deployed.client("logs").describe_log_groups(logGroupNamePrefix=f"/guildhook/{deployed.name}/")["logGroups"]
     names = {group["logGroupName"].rpartition("/")[2]: group["retentionInDays"] for group in groups}
     assert names == dict.fromkeys(
-        ("on_message", "compile_plugin", "migrate", "admin_api", "sweep", "test_run", "api"), 30
+        (
+            "on_message",
+            "compile_plugin",
+            "migrate",
+            "admin_api",
+            "sweep",
+            "test_run",
+            "account_preflight",
+            "network_preflight",
+            "api",
+        ),
+        30,
     )

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from infra.templates import BY_PASSWORD, CHAT, DEPLOYMENTS, OWNER_APART, Resolved, deployment
+from infra.templates import ACCOUNT, BY_PASSWORD, CHAT, DEPLOYMENTS, OWNER_APART, REGION, Resolved, deployment
 
-FUNCTIONS = ("OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun")
+FUNCTIONS = (
+    "OnMessage",
+    "CompilePlugin",
+    "Migrate",
+    "AdminApi",
+    "Sweep",
+    "TestRun",
+    "AccountPreflight",
+    "NetworkPreflight",
+)
 TOKEN = ("rds-db:connect", DEPLOYMENTS["by token"]["DatabaseConnectArn"])
 PASSWORD = ("secretsmanager:GetSecretValue", BY_PASSWORD["DatabaseSecretArn"])
 
@@ -23,6 +32,9 @@ NETWORK = {
     )
 }
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+
+ACCOUNT_WIDE = {("lambda:GetAccountSettings", "*"), ("ec2:DescribeAvailabilityZones", "*")}
+STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/guildhook/7f0d5c9c-0000-4000-8000-000000000001"
 
 OWN = {
     "OnMessage": {
@@ -59,6 +71,13 @@ OWN = {
     },
     "Sweep": {("sqs:SendMessage", "Events.Arn"), ("sqs:SendMessage", "Compiles.Arn")},
     "TestRun": {("s3:GetObject", "Artifacts.Arn/artifacts/*"), ("s3:ListBucket", "Artifacts.Arn")},
+    "AccountPreflight": {
+        ("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"]),
+        ("cloudformation:ListStackResources", STACK),
+        ("lambda:GetFunctionConcurrency", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:guildhook-*"),
+        *ACCOUNT_WIDE,
+    },
+    "NetworkPreflight": {("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"])},
 }
 """The permissions of each function beside those for its log, the database, the VPC and traces."""
 
@@ -149,7 +168,12 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
         "a database of its own": "Database.Outputs.OwnerSecretArn",
         "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
     }
-    if function == "TestRun":
+    if function == "AccountPreflight":
+        # It runs before the network exists, and reads the secrets that the other functions will read.
+        given = [owners[name]] if name == "owner apart, in a VPC" else []
+        ways = {PASSWORD} & {database} | {("secretsmanager:GetSecretValue", secret) for secret in given}
+        more = more - NETWORK
+    elif function in ("TestRun", "NetworkPreflight"):
         ways = set()
         more = set() if name == "owner apart, in a VPC" else more
     elif function == "Migrate" and name in owners:
@@ -194,7 +218,7 @@ def test_only_the_compile_function_reads_the_key_that_signs():
 def test_a_wildcard_stands_only_where_there_is_no_name(name):
     stack = deployment(name)
     everywhere = {action for function in FUNCTIONS for action, resource in allowed(stack, function) if resource == "*"}
-    assert everywhere <= {action for action, _ in NETWORK | TRACES}
+    assert everywhere <= {action for action, _ in NETWORK | TRACES | ACCOUNT_WIDE}
     assert not any("*" in action for function in FUNCTIONS for action, _ in allowed(stack, function))
 
 

@@ -31,10 +31,12 @@ from infra.templates import (
 from infra.test_permissions import USERS
 from project import ROOT
 
-FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun"}
-WITH_DATABASE = FUNCTIONS - {"TestRun"}
-IN_THE_NETWORK = WITH_DATABASE
-NOTHING_TO_DELETE = {"SigningPublicKeys", "DatabaseProtected"}
+PREFLIGHTS = {"AccountPreflight", "NetworkPreflight"}
+"""Two functions of one folder."""
+FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun", *PREFLIGHTS}
+WITH_DATABASE = FUNCTIONS - {"TestRun", *PREFLIGHTS}
+IN_THE_NETWORK = WITH_DATABASE | {"NetworkPreflight"}
+NOTHING_TO_DELETE = {"SigningPublicKeys", "DatabaseProtected", "AccountPreflightPassed", "NetworkPreflightPassed"}
 """Custom resources that only read or set something."""
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
 TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((ROOT / "infra").glob("*.yaml")))]
@@ -86,7 +88,8 @@ def test_every_number_of_compiles_has_its_reserve():
 def test_the_functions_are_those_of_the_folder(stack):
     assert set(stack.of_type("AWS::Lambda::Function")) - {"DeploySteps"} == FUNCTIONS
     assert {path.parent.name for path in (ROOT / "functions").glob("*/app.py")} == {
-        re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in {*FUNCTIONS, "DeploySteps"}
+        "preflight" if name in PREFLIGHTS else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+        for name in {*FUNCTIONS, "DeploySteps"}
     }
 
 
@@ -514,7 +517,7 @@ def test_the_functions_and_migrate_have_their_own_ways_into_the_database(name, f
         return {key.removeprefix(prefix): value for key, value in variables.items() if key.startswith(prefix)}
 
     as_itself = {function: {**functions, "URL": functions["URL"].format(user=user)} for function, user in USERS.items()}
-    found = {function: database(function) for function in FUNCTIONS}
+    found = {function: database(function) for function in FUNCTIONS - PREFLIGHTS}
     assert found == {**as_itself, "Migrate": migrate, "TestRun": {}}
 
 

@@ -119,6 +119,37 @@ _SettingsSecret = Annotated[
 ]
 
 
+_DatabaseSecret = Annotated[
+    _Text | None,
+    Variable(
+        "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
+        "RDS writes such secrets. It is read for every new connection, kept for five minutes, and read again if "
+        "the server refuses the password. It excludes `GUILDHOOK_DATABASE_IAM`.",
+    ),
+]
+_ChatApiUrl = Annotated[_Text, Variable("base URL of the chat server's REST API", "It begins with `https://`.")]
+_ChatSecret = Annotated[
+    _Text,
+    Variable(
+        "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
+        "The token is printable ASCII. It is kept for five minutes, and read again if the chat server answers 401.",
+    ),
+]
+_JwtIssuer = Annotated[
+    _Text,
+    Variable(
+        "URL of the identity provider, as `iss` of its access tokens has it",
+        "It is compared to the letter. With `http://`, which is for one machine, keys are fetched without TLS.",
+    ),
+]
+_JwtAudience = Annotated[
+    _Text, Variable("audience: `aud` of the access tokens, or their `client_id` where they have no `aud`")
+]
+_JwtClientId = Annotated[
+    _Text, Variable("id of the admin page as a client of the identity provider", "The id is public.")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     aws: AwsAccess
@@ -134,14 +165,7 @@ class DatabaseConfiguration(Configuration):
             "`?sslmode=verify-full&sslrootcert=…` adds TLS. A password in it is for machines without Secrets Manager.",
         ),
     ] = field(repr=False)
-    database_secret: Annotated[
-        _Text | None,
-        Variable(
-            "name or ARN of a secret in Secrets Manager, JSON with `password` and perhaps `username`",
-            "RDS writes such secrets. It is read for every new connection, kept for five minutes, and read again if "
-            "the server refuses the password. It excludes `GUILDHOOK_DATABASE_IAM`.",
-        ),
-    ] = None
+    database_secret: _DatabaseSecret = None
     database_iam: Annotated[
         bool,
         Variable(
@@ -299,14 +323,8 @@ class GuildConfiguration(LimitsConfiguration):
     """The variables of the functions that act for guilds."""
 
     compile_queue_url: _CompileQueueUrl
-    chat_api_url: Annotated[_Text, Variable("base URL of the chat server's REST API", "It begins with `https://`.")]
-    chat_secret: Annotated[
-        _Text,
-        Variable(
-            "name or ARN of a secret in Secrets Manager, JSON with `chat_api_token`, the service token",
-            "The token is printable ASCII. It is kept for five minutes, and read again if the chat server answers 401.",
-        ),
-    ]
+    chat_api_url: _ChatApiUrl
+    chat_secret: _ChatSecret
     guild_fuel_per_minute: Annotated[
         _Count,
         Variable("fuel that all plugins of a guild may use in a minute", "The default is about 12 s of a CPU."),
@@ -388,19 +406,9 @@ class WorkerConfiguration(GuildConfiguration):
 class AdminConfiguration(GuildConfiguration):
     settings_secret: _SettingsSecret
     test_run_function: Annotated[_Text, Variable("name or ARN of the function that does test runs")]
-    jwt_issuer: Annotated[
-        _Text,
-        Variable(
-            "URL of the identity provider, as `iss` of its access tokens has it",
-            "It is compared to the letter. With `http://`, which is for one machine, keys are fetched without TLS.",
-        ),
-    ]
-    jwt_audience: Annotated[
-        _Text, Variable("audience: `aud` of the access tokens, or their `client_id` where they have no `aud`")
-    ]
-    jwt_client_id: Annotated[
-        _Text, Variable("id of the admin page as a client of the identity provider", "The id is public.")
-    ]
+    jwt_issuer: _JwtIssuer
+    jwt_audience: _JwtAudience
+    jwt_client_id: _JwtClientId
     jwt_scope: Annotated[
         _Text, Variable("scopes that the admin page asks the identity provider for, with spaces between them")
     ] = "openid profile"
@@ -456,6 +464,59 @@ class DeployStepsConfiguration(Configuration):
     ] = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightConfiguration(Configuration):
+    """The configuration of the function preflight, which exists once outside of a network and once in that of the
+    other functions.
+    """
+
+    jwt_issuer: _JwtIssuer
+    jwt_audience: _JwtAudience
+    jwt_client_id: _JwtClientId
+    jwt_keys_host: Annotated[
+        str,
+        Variable(
+            "host of the issuer's keys, if it is not the issuer's own",
+            "Its port follows a colon unless it is 443. The preflight fetches keys from no other host.",
+        ),
+    ] = ""
+    chat_api_url: _ChatApiUrl
+    chat_secret: _ChatSecret
+    database_secret: _DatabaseSecret = None
+    migration_secret: Annotated[
+        _Text | None, Variable("name or ARN of the secret that `migrate` reads, if it has one of its own")
+    ] = None
+    reserved_concurrency: Annotated[
+        str,
+        Variable("concurrency that each of the functions reserves, with commas between them", "Empty: none reserves."),
+    ] = ""
+    stack: Annotated[
+        _Text | None, Variable("ARN of the stack, whose functions may have reserved concurrency already")
+    ] = None
+    availability_zones: Annotated[
+        str,
+        Variable(
+            "names of the zones in which the stack creates its network, with commas between them",
+            "Empty: it creates none.",
+        ),
+    ] = ""
+    ipv6_network: Annotated[
+        bool, Variable("`true` if the functions are in a network that reaches the internet by IPv6 alone")
+    ] = False
+
+    def __post_init__(self) -> None:
+        with _naming("RESERVED_CONCURRENCY"):
+            _ = self.reserved_in_all
+
+    @property
+    def reserved_in_all(self) -> int:
+        """Raises ValueError."""
+        numbers = [number for number in self.reserved_concurrency.split(",") if number]
+        if not all(number.isdecimal() for number in numbers):
+            raise ValueError("not whole numbers with commas between them")
+        return sum(map(int, numbers))
+
+
 CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "on_message": WorkerConfiguration,
     "compile_plugin": CompileFunctionConfiguration,
@@ -464,6 +525,7 @@ CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "admin_api": AdminConfiguration,
     "test_run": TrialConfiguration,
     "deploy_steps": DeployStepsConfiguration,
+    "preflight": PreflightConfiguration,
 }
 """By function."""
 

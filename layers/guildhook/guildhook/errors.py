@@ -41,6 +41,10 @@ class MigrationError(Exception):
     """The migrations cannot be applied to this database. The text is one line, and quotes no data."""
 
 
+class PreflightError(Exception):
+    """A check before a deploy did not pass. The text is one line: sentences for the operator, without secrets."""
+
+
 class UnknownEventError(Exception):
     """The event of an invocation has a shape that the function does not take. The text says which shapes it takes.
 

@@ -17,13 +17,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 _SWITCHING_PROTOCOLS = 101
 
 
-def deadline_pool(connections: int, retries: urllib3.Retry | bool) -> urllib3.PoolManager:
-    """A pool of connections for several threads.
+def deadline_pool(
+    connections: int, retries: urllib3.Retry | bool, server_hostname: str | None = None
+) -> urllib3.PoolManager:
+    """A pool of connections for several threads. `server_hostname` is the name that certificates must be for, if it is
+    not in the URLs.
 
     A request whose timeout has a `total` ends by then, unless names are resolved more slowly or a host has many
     addresses that do not answer. Raises as urllib3 does: a late byte is its ReadTimeoutError.
     """
-    pool = urllib3.PoolManager(maxsize=connections, retries=retries)
+    names: dict[str, Any] = {} if server_hostname is None else {"server_hostname": server_hostname}
+    pool = urllib3.PoolManager(maxsize=connections, retries=retries, **names)
     pool.pool_classes_by_scheme = _BY_WHOLE
     return pool
 

@@ -16,7 +16,7 @@ class ExitStatus(IntEnum):
     DONE = 0
     """The command has done its work."""
     REFUSED = 1
-    """The plugin failed, or the plugin, its settings or its schema is refused."""
+    """The plugin failed, the plugin, its settings or its schema is refused, or a check of `preflight` failed."""
     USAGE = 2
     """The usage is wrong: an argument, a file that does not exist or is not JSON, or a variable that configures it."""
     UNAVAILABLE = 3

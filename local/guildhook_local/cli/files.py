@@ -91,6 +91,12 @@ def read_secrets(option: str, argument: str) -> dict[str, str]:
         raise CommandError(ExitStatus.USAGE, f"{option}: {first['loc'][0]!r}: {first['msg']}") from None
 
 
+def read_line(option: str, path: str) -> str:
+    """The one line of a file, or of standard input if `path` is `-`. Raises CommandError."""
+    text = _source(option, path if path == "-" else f"@{path}").text
+    return text.removesuffix("\n").removesuffix("\r")
+
+
 def read_message(option: str, argument: str) -> Message:
     """The message that an option gives: its content, a message object, or the event of one. Raises CommandError."""
     source = _source(option, argument)

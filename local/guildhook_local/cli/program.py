@@ -20,6 +20,7 @@ from guildhook_local.cli.compiled_modules import prune, public_keys, recompile
 from guildhook_local.cli.demo import demo
 from guildhook_local.cli.ending import CommandError, Ending, ExitStatus, as_json, ending_of, wants_json
 from guildhook_local.cli.migrate import migrate
+from guildhook_local.cli.preflight import preflight
 from guildhook_local.cli.run import run
 from guildhook_local.cli.schema import schema
 from guildhook_local.cli.serve import serve
@@ -46,7 +47,7 @@ class WholeHelpCommand(TyperCommand):
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
 )
-for command in (run, check, schema, demo, serve, migrate, recompile, prune, public_keys):
+for command in (run, check, schema, demo, serve, preflight, migrate, recompile, prune, public_keys):
     app.command(cls=WholeHelpCommand)(command)
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from guildhook.aws.custom_resources import provide
-from guildhook.errors import InfrastructureError, MigrationError
+from guildhook.errors import InfrastructureError, MigrationError, PreflightError
 from http_server import Answer, http_server
 from samples import resource_request
 
@@ -80,10 +80,65 @@ def test_an_unexpected_failure_is_answered_and_its_text_is_only_logged(ask, capl
     assert "with words of a user" in caplog.text
 
 
-@pytest.mark.parametrize("character", ["x", "\0", "ü", "\U0001f980"])
-def test_a_long_reason_is_cut_to_the_limit_of_an_answer(ask, character):
+@pytest.mark.parametrize(("character", "kept"), [("x", 1_200), ('"', 1_200), ("ü", 600), ("\U0001f980", 300)])
+def test_a_long_reason_is_cut_to_the_limit_of_an_answer(ask, character, kept):
     answer = ask(failing(InfrastructureError(character * 10_000)), LogicalResourceId="L" * 255, StackId="S" * 300)
-    assert answer["Reason"] == character * 400
+    assert answer["Reason"] == character * kept
+
+
+def test_a_reason_is_one_line_of_text(ask):
+    assert ask(failing(InfrastructureError("a\0b\nc")))["Reason"] == "a b c"
+
+
+@pytest.fixture
+def ask_check():
+    """Handles a request for a check with these properties, and returns the answer and whether the work was done."""
+
+    def ask_check(work=dict, request_type="Update", physical_id=None, **properties):
+        done = []
+
+        def counted():
+            done.append(True)
+            return work()
+
+        with http_server(Answer()) as server:
+            request = resource_request(server.url, KIND, request_type)
+            had = {"PhysicalResourceId": physical_id} if physical_id else {}
+            provide({**request, **had, "ResourceProperties": properties}, {KIND: counted}, is_check=True)
+        (upload,) = server.uploads
+        assert len(upload.body) <= 4_096
+        return json.loads(upload.body), bool(done)
+
+    return ask_check
+
+
+def test_the_id_of_a_check_names_the_properties_that_have_passed(ask_check):
+    passed, _ = ask_check(request_type="Create", url="a", list=["b"])
+    assert passed["PhysicalResourceId"].startswith(f"{PHYSICAL_ID}/")
+    again, was_done = ask_check(physical_id="as it was", list=["b"], url="a")
+    assert (again["PhysicalResourceId"], was_done) == (passed["PhysicalResourceId"], True)
+    assert ask_check(url="c")[0]["PhysicalResourceId"] != passed["PhysicalResourceId"]
+
+
+def test_a_failed_deploy_is_rolled_back_to_properties_that_have_passed_although_they_would_fail_now(ask_check):
+    before, _ = ask_check(request_type="Create", url="a")
+    fails = failing(PreflightError("it is down"))
+    failed, _ = ask_check(fails, physical_id=before["PhysicalResourceId"], url="b")
+    assert (failed["Status"], failed["Reason"]) == ("FAILED", "it is down")
+    back, was_done = ask_check(fails, physical_id=failed["PhysicalResourceId"], url="a")
+    assert (back["Status"], was_done) == ("SUCCESS", False)
+    assert back["PhysicalResourceId"] == before["PhysicalResourceId"]
+
+
+def test_a_check_that_failed_at_first_is_made_again(ask_check):
+    failed, _ = ask_check(failing(PreflightError("it is down")), request_type="Create", url="a")
+    passed, was_done = ask_check(physical_id=failed["PhysicalResourceId"], url="a")
+    assert (passed["Status"], was_done) == ("SUCCESS", True)
+
+
+def test_a_check_is_deleted_at_once(ask_check):
+    deleted, was_done = ask_check(request_type="Delete", physical_id="as it was", url="a")
+    assert (deleted["Status"], deleted["PhysicalResourceId"], was_done) == ("SUCCESS", "as it was", False)
 
 
 def test_a_resource_of_another_function_is_refused(ask):

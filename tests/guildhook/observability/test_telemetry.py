@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP, TEST_RUN
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, PREFLIGHT, SWEEP, TEST_RUN
 
 PROGRAM = """
 import logging, os, sys
@@ -96,7 +96,9 @@ def test_a_function_without_a_metric_is_no_reason_for_a_warning(printed):
 
 
 @pytest.mark.parametrize(
-    "folder", [ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP, TEST_RUN], ids=lambda folder: folder.name
+    "folder",
+    [ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, PREFLIGHT, SWEEP, TEST_RUN],
+    ids=lambda folder: folder.name,
 )
 @pytest.mark.parametrize("variable", ["POWERTOOLS_LOG_LEVEL", "POWERTOOLS_TRACE_DISABLED"])
 def test_a_malformed_variable_ends_the_start_of_every_function_with_one_line(folder, variable):

@@ -29,7 +29,7 @@ def test_help_is_not_cut_at_any_width(guildhook, monkeypatch, columns):
     words = " ".join(guildhook("--help")[1].split())
     assert "..." not in words.replace("[ARGS]...", "")
     assert "Compile every enabled plugin that this version has no compiled module of." in words
-    for command in ("run", "check", "schema", "demo", "serve", "migrate", "recompile", "prune"):
+    for command in ("run", "check", "schema", "demo", "serve", "preflight", "migrate", "recompile", "prune"):
         assert f" {command} " in words
         assert all(not option.startswith("[") for option in guildhook(command, "--help")[1].splitlines())
 

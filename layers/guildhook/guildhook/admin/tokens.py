@@ -198,6 +198,11 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
     return keys
 
 
+def key_algorithms(document: Mapping[str, Any]) -> list[str]:
+    """The algorithm of each key in a key set that tokens may be signed with. Raises ValueError."""
+    return [str(key.algorithm_name) for key in _keys(document).values()]
+
+
 def _subject(claims: Mapping[str, Any]) -> UUID:
     subject = claims["sub"]
     if not _UUID.fullmatch(subject):

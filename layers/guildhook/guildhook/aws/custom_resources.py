@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,8 +13,8 @@ from typing import Any, Final, Literal
 import msgspec
 import urllib3
 
-from guildhook.aws.custom_resource_entry import LONGEST_REASON, is_resource_request, physical_id
-from guildhook.errors import ConfigurationError, InfrastructureError, MigrationError
+from guildhook.aws.custom_resource_entry import is_resource_request, physical_id
+from guildhook.errors import ConfigurationError, InfrastructureError, MigrationError, PreflightError
 from guildhook.http_deadlines import deadline_pool
 
 __all__ = ["Attributes", "is_resource_request", "provide"]
@@ -23,6 +24,9 @@ _logger = logging.getLogger(__name__)
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=5)
 _PAUSES_SECONDS: Final = (0, 0.1, 0.2, 0.4)
 """The pauses before the attempts to deliver an answer."""
+# An answer may have 4,096 bytes, of which its other fields need at most 1,500. JSON doubles quotes and backslashes.
+_LONGEST_REASON_BYTES: Final = 1_200
+
 
 Attributes = Mapping[str, int | str]
 """The attributes of a resource, which Fn::GetAtt returns."""
@@ -38,6 +42,7 @@ class ResourceRequest(msgspec.Struct, frozen=True, rename="pascal"):
     resource_type: str
     logical_resource_id: str
     physical_resource_id: str | None = None
+    resource_properties: dict[str, Any] = {}
 
 
 class ResourceAnswer(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
@@ -50,15 +55,33 @@ class ResourceAnswer(msgspec.Struct, frozen=True, rename="pascal", omit_defaults
     data: Attributes = {}
 
 
-def provide(event: Any, work: Mapping[str, Callable[[], Attributes]]) -> None:
+def provide(event: Any, work: Mapping[str, Callable[[], Attributes]], *, is_check: bool = False) -> None:
     """Answer a request for a resource: the `work` of its type creates or updates it, and there is nothing to delete.
 
     The work returns the resource's attributes, and an error that it raises is answered as a failure with its reason.
+    With `is_check` the id of the resource names the properties that the work has succeeded with. A request for the same
+    properties, with which a deploy is rolled back, is answered without the work.
     Raises ValueError if the event is not a request, and InfrastructureError if the answer cannot be delivered: Lambda
     then invokes the function again.
     """
     request = msgspec.convert(event, ResourceRequest)
-    _deliver(request, _answer(request, work))
+    if is_check:
+        _deliver(request, _checked(request, work))
+    else:
+        _deliver(request, _answer(request, work))
+
+
+def _checked(request: ResourceRequest, work: Mapping[str, Callable[[], Attributes]]) -> ResourceAnswer:
+    passed = f"{request.stack_id}/{request.logical_resource_id}/{_digest(request.resource_properties)}"
+    if request.physical_resource_id == passed:
+        return _success(request, {})
+    answer = _answer(request, work)
+    has_passed = answer.status == "SUCCESS" and request.request_type != "Delete"
+    return msgspec.structs.replace(answer, physical_resource_id=passed) if has_passed else answer
+
+
+def _digest(properties: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(properties, order="deterministic")).hexdigest()[:32]
 
 
 def _answer(request: ResourceRequest, work: Mapping[str, Callable[[], Attributes]]) -> ResourceAnswer:
@@ -68,7 +91,7 @@ def _answer(request: ResourceRequest, work: Mapping[str, Callable[[], Attributes
         return _failure(request, f"this function provides {', '.join(work)}, not {request.resource_type}")
     try:
         return _success(request, work[request.resource_type]())
-    except (ConfigurationError, InfrastructureError, MigrationError) as error:
+    except (ConfigurationError, InfrastructureError, MigrationError, PreflightError) as error:
         return _failure(request, str(error))
     except Exception as error:  # without an answer the deploy would stand still for an hour
         _logger.exception("%s failed", request.resource_type)
@@ -81,7 +104,9 @@ def _success(request: ResourceRequest, data: Attributes) -> ResourceAnswer:
 
 def _failure(request: ResourceRequest, reason: str) -> ResourceAnswer:
     _logger.error("%s of %s failed: %s", request.request_type, request.logical_resource_id, reason)
-    return ResourceAnswer("FAILED", *_identity(request), reason=reason[:LONGEST_REASON])
+    shown = "".join(character if character.isprintable() else " " for character in reason)
+    cut = shown.encode(errors="replace")[:_LONGEST_REASON_BYTES].decode(errors="ignore")
+    return ResourceAnswer("FAILED", *_identity(request), reason=cut)
 
 
 def _identity(request: ResourceRequest) -> tuple[str, str, str, str]:

@@ -1,7 +1,7 @@
 """Chat servers behind one protocol."""
 
 from guildhook.chat.protocol import ChatApi, Members, Membership, Pause, SendResult, ServiceToken
-from guildhook.chat.rest import RestChatApi
+from guildhook.chat.rest import RestChatApi, refusal_code
 from guildhook.chat.service_token_check import ServiceTokenCheck
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "SendResult",
     "ServiceToken",
     "ServiceTokenCheck",
+    "refusal_code",
 ]

@@ -250,6 +250,11 @@ def _error_code(answer: Mapping[str, Any]) -> str | None:
     return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else None
 
 
+def refusal_code(body: bytes) -> str | None:
+    """The code in a body with which the chat server itself refuses a request; None in any other body."""
+    return _error_code(_object(body))
+
+
 def _text(value: Any) -> str:
     """The value as a text that Postgres can store, without NUL or lone surrogates, cut to 200 characters."""
     return value.encode(errors="replace").decode().replace("\0", "")[:200] if isinstance(value, str) else ""
