@@ -49,6 +49,7 @@ BORDERS = {
     "configuration": {"aws", "errors", "events", "model", "modules", "sandbox", "store", "uuids"},
     # These rooms start the work of several journeys, or report it.
     "admin": {
+        "aws",
         "chat",
         "errors",
         "events",

@@ -12,6 +12,7 @@ from guildhook.admin.access import GuildAccess
 from guildhook.admin.admin_page import AdminPage, add_admin_page
 from guildhook.admin.api import create_api
 from guildhook.admin.models import SignIn
+from guildhook.admin.origin import OriginCheck, OriginSecrets
 from guildhook.admin.rate_limiter import RateLimiter
 from guildhook.admin.request_report import RequestReport
 from guildhook.admin.services import AdminServices
@@ -45,6 +46,9 @@ def create(environment: Mapping[str, str]) -> Function:
     token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     chat = RestChatApi(configuration.chat_api_url, token)
     uploads = Uploads(aws, configuration.artifact_bucket)
+    origin = configuration.origin_secret and OriginCheck(
+        Secret(aws, configuration.origin_secret, "GUILDHOOK_ORIGIN_SECRET", OriginSecrets)
+    )
 
     def report(request: RequestReport) -> None:
         report_request(telemetry, request)
@@ -52,8 +56,12 @@ def create(environment: Mapping[str, str]) -> Function:
     api = create_api(
         AdminServices(
             store=store,
+            origin=origin or None,
             tokens=TokenVerifier(
-                configuration.jwt_issuer, configuration.jwt_audience, SigningKeys(configuration.jwt_issuer)
+                configuration.jwt_issuer,
+                configuration.jwt_audience,
+                SigningKeys(configuration.jwt_issuer),
+                configuration.jwt_algorithms,
             ),
             service_token=ServiceTokenCheck(token),
             access=GuildAccess(chat),
@@ -66,6 +74,7 @@ def create(environment: Mapping[str, str]) -> Function:
                 issuer=configuration.jwt_issuer,
                 client_id=configuration.jwt_client_id,
                 scope=configuration.jwt_scope,
+                algorithms=list(configuration.jwt_algorithms),
                 max_wasm_bytes=MAX_WASM_BYTES,
                 subscribers_max_age_seconds=configuration.subscribers_max_age_seconds,
             ),

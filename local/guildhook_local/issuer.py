@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -30,6 +30,8 @@ from guildhook_local.web_server import from_its_own_page, read_body
 
 CLIENT_ID = "guildhook-page"
 AUDIENCE = "guildhook"
+ALGORITHM = "EdDSA"
+"""The algorithm that tokens are signed with, with Ed25519."""
 
 _CODE_SECONDS = 60
 _TOKEN_SECONDS = 3_600
@@ -105,7 +107,7 @@ class Issuer:
     def has_signed(self, token: str) -> bool:
         """Tell whether a token is the issuer's own. Its time and its claims are for others to check."""
         try:
-            jwt.api_jws.decode(token, self._key.public_key(), algorithms=["RS256"])
+            jwt.api_jws.decode(token, self._key.public_key(), algorithms=[ALGORITHM])
         except jwt.InvalidTokenError:
             return False
         return True
@@ -122,8 +124,8 @@ class Issuer:
         ]
 
     @cached_property
-    def _key(self) -> rsa.RSAPrivateKey:
-        return rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.generate()
 
     @cached_property
     def _key_id(self) -> str:
@@ -131,7 +133,7 @@ class Issuer:
 
     def _signed(self, claims: Mapping[str, Any]) -> str:
         given = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(given, self._key, algorithm="RS256", headers={"kid": self._key_id})
+        return jwt.encode(given, self._key, algorithm=ALGORITHM, headers={"kid": self._key_id})
 
     async def _discovery(self, request: Request) -> Response:
         document = {
@@ -145,7 +147,7 @@ class Issuer:
             "grant_types_supported": ["authorization_code"],
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
             "token_endpoint_auth_methods_supported": ["none"],
             "scopes_supported": ["openid", "profile"],
             "claims_supported": ["sub", "name", "preferred_username"],
@@ -153,9 +155,9 @@ class Issuer:
         return JSONResponse(document, headers=self._cors(request))
 
     async def _jwks(self, request: Request) -> Response:
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        key = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return JSONResponse(
-            {"keys": [{**key, "kid": self._key_id, "use": "sig", "alg": "RS256"}]}, headers=self._cors(request)
+            {"keys": [{**key, "kid": self._key_id, "use": "sig", "alg": ALGORITHM}]}, headers=self._cors(request)
         )
 
     async def _authorize(self, request: Request) -> Response:

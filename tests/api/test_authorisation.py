@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from admin_client import Client, add_plugin
 from guildhook.admin.endpoints import SERVICE
@@ -86,11 +86,12 @@ def test_a_token_with_a_foreign_signature_is_refused(admin, parameters, unchange
     token = admin.client().token
     claims = jwt.decode(token, options={"verify_signature": False})
     header = jwt.get_unverified_header(token)
-    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    key, of_rsa = ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     head, body, signature = token.split(".")
     forged = [
-        jwt.encode(claims, key, "RS256", headers={"kid": header["kid"]}),
-        jwt.encode(claims, key, "RS256", headers={"kid": "another"}),
+        jwt.encode(claims, key, "EdDSA", headers={"kid": header["kid"]}),
+        jwt.encode(claims, key, "EdDSA", headers={"kid": "another"}),
+        jwt.encode(claims, of_rsa, "RS256", headers={"kid": header["kid"]}),
         jwt.encode(claims, None, "none", headers={"kid": header["kid"]}),
         jwt.encode(claims, "x" * 64, "HS256", headers={"kid": header["kid"]}),
         f"{head}.{body}.",

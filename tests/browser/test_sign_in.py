@@ -24,6 +24,21 @@ def test_a_link_from_the_chat_leads_to_its_target_after_signing_in(page, served)
     expect(page).to_have_url(f"{served.admin_url}/guilds/{GUILD_ID}")
 
 
+def test_a_provider_that_signs_with_another_algorithm_is_named_with_the_way_out(page, served):
+    def deployed_for_rsa(route):
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), "algorithms": ["RS256"]})
+
+    page.route("**/api/sign-in", deployed_for_rsa)
+    page.goto(served.admin_url)
+    page.get_by_role("button", name="Sign in").click()
+    choose_person(page, "Ada")
+    failure = page.get_by_role("alert")
+    expect(failure).to_contain_text("signs access tokens with EdDSA, and guildhook is deployed for RS256")
+    expect(failure).to_contain_text("JwtAlgorithm")
+    assert barriers(page) == []
+
+
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_the_page_for_choosing_a_person_is_accessible(open_page, served, color_scheme):
     page = open_page(color_scheme=color_scheme)

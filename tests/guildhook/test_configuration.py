@@ -22,7 +22,7 @@ from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
-from guildhook.model import QuarantineRules
+from guildhook.model import QuarantineRules, TokenAlgorithm
 from guildhook.modules import write_public_keys
 from guildhook.sandbox import Limits
 from guildhook.store.database import Database, IamTokens
@@ -134,6 +134,17 @@ def test_the_admin_api_does_not_start_without_a_needed_variable(environment, nam
     environment.pop(name)
     with pytest.raises(ConfigurationError, match=f"wrong environment: {name}: missing; wants: "):
         load_configuration(AdminConfiguration, environment)
+
+
+def test_without_a_variable_tokens_may_have_any_algorithm_and_with_it_exactly_that_one(environment):
+    assert load_configuration(AdminConfiguration, environment).jwt_algorithms == ("RS256", "ES256", "EdDSA")
+    for algorithm in TokenAlgorithm:
+        environment["GUILDHOOK_JWT_ALGORITHM"] = algorithm.value
+        assert load_configuration(AdminConfiguration, environment).jwt_algorithms == (algorithm,)
+    for other in ("", "none", "RS512", "eddsa", "RS256,EdDSA"):
+        environment["GUILDHOOK_JWT_ALGORITHM"] = other
+        with pytest.raises(ConfigurationError, match="GUILDHOOK_JWT_ALGORITHM"):
+            load_configuration(AdminConfiguration, environment)
 
 
 @pytest.mark.parametrize(

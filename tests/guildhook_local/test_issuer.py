@@ -101,7 +101,7 @@ def test_a_person_is_chosen_on_a_page_and_the_code_is_changed_for_tokens(http, i
 
     def claims(token, audience):
         key = keys[jwt.get_unverified_header(token)["kid"]]
-        return jwt.decode(token, key, algorithms=["RS256"], audience=audience, issuer=issuer.url)
+        return jwt.decode(token, key, algorithms=["EdDSA"], audience=audience, issuer=issuer.url)
 
     access, identity = claims(tokens["access_token"], AUDIENCE), claims(tokens["id_token"], CLIENT_ID)
     assert (access["sub"], access["name"], access["preferred_username"]) == (str(ADA), "Ada <3", "ada <3")

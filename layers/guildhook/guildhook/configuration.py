@@ -20,7 +20,7 @@ from guildhook.errors import ConfigurationError
 from guildhook.events.backoff import Backoff, doubled
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
-from guildhook.model import QuarantineRules
+from guildhook.model import QuarantineRules, TokenAlgorithm
 from guildhook.modules import read_public_keys
 from guildhook.sandbox import CompileLimits, Limits
 from guildhook.store.database import Credentials, Database, IamTokens, has_password
@@ -408,10 +408,26 @@ class AdminConfiguration(GuildConfiguration):
     test_run_function: Annotated[_Text, Variable("name or ARN of the function that does test runs")]
     jwt_issuer: _JwtIssuer
     jwt_audience: _JwtAudience
+    jwt_algorithm: Annotated[
+        TokenAlgorithm | None,
+        Variable(
+            "`RS256`, `ES256` or `EdDSA` (with Ed25519): the algorithm that access tokens are signed with",
+            "Tokens with another algorithm are refused. Without it all three are accepted.",
+        ),
+    ] = None
     jwt_client_id: _JwtClientId
     jwt_scope: Annotated[
         _Text, Variable("scopes that the admin page asks the identity provider for, with spaces between them")
     ] = "openid profile"
+    origin_secret: Annotated[
+        _Text | None,
+        Variable(
+            "name or ARN of a secret in Secrets Manager, JSON with `origin_secret`, which the cache in front of the "
+            "API sends as the header `X-Guildhook-Origin`",
+            "It is 32 to 256 visible ASCII characters. A request without it is refused. `earlier_origin_secret` is "
+            "accepted as well, for a rotation. Without the variable no header is needed.",
+        ),
+    ] = None
     guild_plugins: Annotated[_Positive, Variable("plugins that a guild may have")] = 50
     guild_wasm_bytes: Annotated[
         _Positive, Variable("bytes that all versions of a guild's plugins may have together")
@@ -430,6 +446,11 @@ class AdminConfiguration(GuildConfiguration):
             "The page tells admins how long a guild's first plugin may wait.",
         ),
     ] = 0
+
+    @property
+    def jwt_algorithms(self) -> Sequence[TokenAlgorithm]:
+        """The algorithms of accepted tokens."""
+        return (self.jwt_algorithm,) if self.jwt_algorithm else tuple(TokenAlgorithm)
 
     def __post_init__(self) -> None:
         GuildConfiguration.__post_init__(self)

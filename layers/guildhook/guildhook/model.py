@@ -20,6 +20,15 @@ class Permission(StrEnum):
     SEND_MESSAGES = "SEND_MESSAGES"
 
 
+class TokenAlgorithm(StrEnum):
+    """An algorithm that access tokens may be signed with, by its name in JOSE (RFC 7518, RFC 8037)."""
+
+    RS256 = "RS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+    """With Ed25519 alone."""
+
+
 class Outcome(StrEnum):
     """How a run ended. Only a run that ended with OK has effects."""
 

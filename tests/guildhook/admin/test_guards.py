@@ -4,7 +4,9 @@ import json
 from base64 import b64encode
 from uuid import uuid4
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from guildhook.admin.api import ENDPOINTS, described_api
 from guildhook.admin.endpoints import Access
@@ -120,6 +122,18 @@ def test_a_token_that_does_not_hold_is_told_why(admin, claims, said):
     answer = admin.client(**claims).get("/plugins")
     assert answer.kind == "unauthorized"
     assert said in answer.body["detail"]
+
+
+def test_a_token_of_another_algorithm_is_told_the_way_out_and_so_is_the_log(admin, client, capsys):
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    token = jwt.encode({"sub": str(admin.manager_id)}, key, "RS256", headers={"kid": "key"})
+    answer = type(client)(client.handler, token, client.base).get("/plugins")
+    said = (
+        "the token is signed with RS256, and this deployment takes EdDSA; its operator can set JwtAlgorithm "
+        "(GUILDHOOK_JWT_ALGORITHM) to RS256"
+    )
+    assert (answer.kind, answer.body["detail"]) == ("unauthorized", said)
+    assert said in capsys.readouterr().out
 
 
 def test_a_person_without_the_permission_is_kept_out(admin):

@@ -12,11 +12,12 @@ import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from guildhook.admin.tokens import Actor, InvalidTokenError, SigningKeys, TokenVerifier
 from guildhook.errors import InfrastructureError
+from guildhook.model import TokenAlgorithm
 from http_server import Answer, http_server
 
 ADA = UUID("6a1d0000-0000-4000-8000-00000000ada0")
@@ -25,6 +26,7 @@ RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 FORGERS = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 WEAK = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
 EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
 DISCOVERY, JWKS = "/.well-known/openid-configuration", "/jwks"
 
 
@@ -32,8 +34,16 @@ def rsa_jwk(key, kid, **fields):
     return {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid, **fields}
 
 
-def ec_jwk(key, kid):
-    return {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "kid": kid}
+def ec_jwk(key, kid, **fields):
+    return {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "kid": kid, **fields}
+
+
+def ed_jwk(key, kid, **fields):
+    return {**json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key())), "kid": kid, **fields}
+
+
+SIGNED = {TokenAlgorithm.RS256: (RSA, "rsa"), TokenAlgorithm.ES256: (EC, "ec"), TokenAlgorithm.EDDSA: (ED, "ed")}
+"""Key and key id by algorithm."""
 
 
 @dataclass
@@ -49,7 +59,11 @@ class Issuer:
         self._server = server
         self.url = server.url
         self.clock = clock
-        self.verifier = TokenVerifier(self.url, AUDIENCE, SigningKeys(self.url, clock))
+        self.verifier = self.verifier_of(*TokenAlgorithm)
+
+    def verifier_of(self, *algorithms):
+        """A verifier that accepts these algorithms alone."""
+        return TokenVerifier(self.url, AUDIENCE, SigningKeys(self.url, self.clock), algorithms)
 
     @property
     def requests(self):
@@ -80,14 +94,14 @@ def serving(*answers):
 @pytest.fixture
 def issuer():
     with serving() as issuer:
-        issuer.publish(rsa_jwk(RSA, "rsa"), ec_jwk(EC, "ec"))
+        issuer.publish(rsa_jwk(RSA, "rsa"), ec_jwk(EC, "ec"), ed_jwk(ED, "ed"))
         yield issuer
 
 
-def refused(issuer, token):
+def refused(issuer, token, verifier=None):
     """The reason for the refusal, which must not quote the token."""
     with pytest.raises(InvalidTokenError) as raised:
-        issuer.verifier.verify(token)
+        (verifier or issuer.verifier).verify(token)
     text = str(raised.value)
     assert not [part for part in token.split(".") if part and part in text]
     return text
@@ -96,7 +110,36 @@ def refused(issuer, token):
 def test_a_valid_token_names_the_actor_and_its_keys_are_read_once(issuer):
     assert issuer.verifier.verify(issuer.token()) == Actor(ADA, "Ada")
     assert issuer.verifier.verify(issuer.token(EC, "ec", "ES256", name="Eve")) == Actor(ADA, "Eve")
+    assert issuer.verifier.verify(issuer.token(ED, "ed", "EdDSA", name="Edd")) == Actor(ADA, "Edd")
     assert issuer.requests == [DISCOVERY, JWKS]
+
+
+@pytest.mark.parametrize("signed", TokenAlgorithm)
+@pytest.mark.parametrize("accepted", TokenAlgorithm)
+def test_exactly_the_algorithm_of_the_deployment_is_accepted(issuer, accepted, signed):
+    key, kid = SIGNED[signed]
+    token, verifier = issuer.token(key, kid, signed), issuer.verifier_of(accepted)
+    if signed is accepted:
+        assert verifier.verify(token) == Actor(ADA, "Ada")
+    else:
+        assert refused(issuer, token, verifier) == (
+            f"the token is signed with {signed}, and this deployment takes {accepted}; its operator can set "
+            f"JwtAlgorithm (GUILDHOOK_JWT_ALGORITHM) to {signed}"
+        )
+        assert issuer.requests == []
+
+
+@pytest.mark.parametrize("signed", ["RS384", "RS512", "PS256"])
+def test_another_algorithm_of_rsa_is_named_with_the_way_out(issuer, signed):
+    token = issuer.token(algorithm=signed)
+    for verifier, takes in (
+        (issuer.verifier, "RS256 or ES256 or EdDSA"),
+        (issuer.verifier_of(TokenAlgorithm.RS256), "RS256"),
+    ):
+        assert refused(issuer, token, verifier) == (
+            f"the token is signed with {signed}, and this deployment takes {takes}; its operator can let the identity "
+            "provider sign with RS256 or ES256 or EdDSA, and set JwtAlgorithm (GUILDHOOK_JWT_ALGORITHM) to it"
+        )
 
 
 @pytest.mark.parametrize(
@@ -172,29 +215,38 @@ def encoded(part):
 
 def test_a_token_that_nobody_has_signed_is_refused(issuer):
     unsigned = jwt.encode({"sub": str(ADA)}, None, "none", {"kid": "rsa"})
-    assert "is not signed with RS256 or ES256" in refused(issuer, unsigned)
+    why = "the token is not signed with RS256 or ES256 or EdDSA"
+    assert refused(issuer, unsigned) == why
     _, payload, signature = issuer.token().split(".")
-    for algorithm in ("none", "None", "NONE", "", "RS384", "PS256", None, ["RS256"]):
+    for algorithm in ("none", "None", "NONE", "", "rs256", "eddsa", "RSA", None, 7, ["RS256"], {"RS256": 1}):
         header = encoded({"alg": algorithm, "kid": "rsa"})
-        assert "is not signed with RS256 or ES256" in refused(issuer, f"{header}.{payload}.{signature}")
+        assert refused(issuer, f"{header}.{payload}.{signature}") == why
     assert issuer.requests == []
 
 
-def test_the_public_key_is_no_secret_to_sign_with(issuer, monkeypatch):
-    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+@pytest.mark.parametrize(("key", "kid"), SIGNED.values(), ids=SIGNED)
+def test_the_public_key_is_no_secret_to_sign_with(issuer, monkeypatch, key, kid):
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     # PyJWT refuses to sign with a public key. This removes the check.
     signer = jwt.api_jws.PyJWS(algorithms=["HS256"])
     monkeypatch.setattr(signer.get_algorithm_by_name("HS256"), "prepare_key", lambda key: key)
     now = int(time.time())
     claims = {"iss": issuer.url, "sub": str(ADA), "aud": AUDIENCE, "exp": now + 600}
-    token = signer.encode(json.dumps(claims).encode(), public, "HS256", {"kid": "rsa"})
-    assert "is not signed with RS256 or ES256" in refused(issuer, token)
+    token = signer.encode(json.dumps(claims).encode(), public, "HS256", {"kid": kid})
+    assert "is signed with HS256, and this deployment takes" in refused(issuer, token)
+    assert issuer.requests == []
+    # Nor does it verify under the name of the key's own algorithm.
+    _, payload, signature = token.split(".")
+    for algorithm in TokenAlgorithm:
+        header = encoded({"alg": algorithm, "kid": kid})
+        assert "signature is not that of the issuer" in refused(issuer, f"{header}.{payload}.{signature}")
 
 
 def test_a_signature_must_be_that_of_the_key_it_names(issuer):
     assert "signature is not that of the issuer" in refused(issuer, issuer.token(FORGERS))
-    assert "signature is not that of the issuer" in refused(issuer, issuer.token(EC, "rsa", "ES256"))
-    assert "signature is not that of the issuer" in refused(issuer, issuer.token(RSA, "ec"))
+    for algorithm, (key, own) in SIGNED.items():
+        for kid in {"rsa", "ec", "ed"} - {own}:
+            assert "signature is not that of the issuer" in refused(issuer, issuer.token(key, kid, algorithm))
     header, payload, signature = issuer.token().split(".")
     another = encoded({**json.loads(base64.urlsafe_b64decode(payload + "==")), "sub": str(UUID(int=7))})
     assert "signature is not that of the issuer" in refused(issuer, f"{header}.{another}.{signature}")
@@ -394,6 +446,10 @@ def test_a_key_set_is_a_list_of_not_too_many(issuer, keys):
         rsa_jwk(RSA, "rsa", use="enc"),
         rsa_jwk(RSA, "rsa", alg="RS512"),
         rsa_jwk(RSA, "rsa", alg="RSA-OAEP"),
+        rsa_jwk(RSA, "rsa", alg="ES256"),
+        rsa_jwk(RSA, "rsa", alg="EdDSA"),
+        rsa_jwk(RSA, "rsa", alg="HS256"),
+        json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(RSA)) | {"kid": "rsa"},  # a private key
     ],
 )
 def test_keys_of_other_kinds_are_passed_over(issuer, nonsense):
@@ -407,3 +463,21 @@ def test_a_key_that_is_too_short_signs_nothing(issuer):
     with pytest.warns(match="below"):
         token = issuer.token(WEAK, "weak")
     assert "malformed" in refused(issuer, token)
+
+
+OTHER_KEYS = {
+    "P-384 as ES256": ("ES256", "ES384", ec.generate_private_key(ec.SECP384R1()), ec_jwk),
+    "secp256k1 as ES256": ("ES256", "ES256K", ec.generate_private_key(ec.SECP256K1()), ec_jwk),
+    "Ed448": ("EdDSA", "EdDSA", ed448.Ed448PrivateKey.generate(), ed_jwk),
+}
+
+
+@pytest.mark.parametrize(("named", "signed", "key", "jwk"), OTHER_KEYS.values(), ids=OTHER_KEYS)
+@pytest.mark.parametrize("says_so", [True, False], ids=["with alg", "without"])
+def test_other_curves_are_not_those_of_the_algorithms(issuer, named, signed, key, jwk, says_so):
+    issuer.publish(jwk(key, "key", **({"alg": named} if says_so else {})))
+    _, payload, signature = issuer.token(key, "key", signed).split(".")
+    token = f"{encoded({'alg': named, 'kid': 'key'})}.{payload}.{signature}"
+    assert "a key that the issuer does not have" in refused(issuer, token)
+    if signed != named:
+        assert f"signed with {signed}" in refused(issuer, issuer.token(key, "key", signed))

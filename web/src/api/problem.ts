@@ -73,6 +73,7 @@ export function wayOut(problem: ProblemError): string | null {
     case 401:
       return 'Your session has ended. Reload the page to sign in again.';
     case 403:
+      if (problem.kind === 'closed-address') return null;
       return 'Ask somebody who manages the guild for the permission MANAGE_GUILD.';
     case 404:
       return 'It may have been deleted, or it belongs to a guild that you do not manage.';

@@ -9,6 +9,7 @@ import { Dialog, DialogActions } from '../ui/Dialog';
 import { FullPage } from '../ui/FullPage';
 import { Loading } from '../ui/Loading';
 import { ProblemNotice } from '../ui/ProblemNotice';
+import { refusedAlgorithm } from './algorithm';
 import { createUserManager, onSessionChange, postponeSignIn, sessionHasEnded } from './token';
 
 const SignInContext = createContext<SignIn | null>(null);
@@ -70,11 +71,27 @@ function SignedIn({ signIn, onSignedIn, children }: Props & { signIn: SignIn }) 
 
 function Gate({ children }: { children: ReactNode }) {
   const auth = useAuth();
+  const { algorithms } = useSignIn();
   const [wasSignedIn, setWasSignedIn] = useState(false);
   useEffect(() => {
     if (auth.isAuthenticated) setWasSignedIn(true);
   }, [auth.isAuthenticated]);
 
+  const refused = refusedAlgorithm(auth.user?.access_token, algorithms);
+  if (refused) {
+    return (
+      <FullPage title="guildhook">
+        <p className="notice notice-bad" role="alert">
+          Signing in has failed: the identity provider signs access tokens with {refused}, and guildhook is deployed for{' '}
+          {algorithms.join(' or ')}. Tell the operator, who can set the parameter <code>JwtAlgorithm</code> to the
+          algorithm of the provider: RS256, ES256 or EdDSA.
+        </p>
+        <Button kind="primary" onPress={() => auth.signinRedirect({ state: { path: here() } })}>
+          Sign in again
+        </Button>
+      </FullPage>
+    );
+  }
   // When the session ends, the page and all typed texts stay.
   if (auth.isAuthenticated || (wasSignedIn && auth.user)) {
     return (

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
 
 from guildhook.admin.endpoints import Endpoint
-from guildhook.admin.guards import answering, guards
+from guildhook.admin.guards import answering, guards, origin_checked
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.routes import (
     guilds,
@@ -43,7 +43,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
 
 def create_api(services: AdminServices) -> APIGatewayHttpResolver:
     api = described_api()
-    api.use([answering(services)])
+    api.use([answering(services), origin_checked])
 
     def nothing_there(_error: Exception) -> Response[Any]:
         raise _not_found(api.current_event.http_method, api.current_event.path)

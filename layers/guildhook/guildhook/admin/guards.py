@@ -20,6 +20,7 @@ from guildhook.admin.access import NotManagedError
 from guildhook.admin.admin_request import AdminRequest
 from guildhook.admin.endpoints import JSON, Access, Endpoint, canonical_uuid
 from guildhook.admin.models import FieldError
+from guildhook.admin.origin import ORIGIN_HEADER
 from guildhook.admin.problems import ProblemError
 from guildhook.admin.rate_limiter import TooManyRequestsError
 from guildhook.admin.request_report import RequestReport
@@ -71,6 +72,18 @@ def answering(services: AdminServices) -> Middleware:
         return response
 
     return middleware
+
+
+def origin_checked(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """The guard of every path, known or not, before any other work: requests come through the cache in front."""
+    request: AdminRequest = app.context["request"]
+    origin = request.services.origin
+    if origin is not None and not origin.admits(app.current_event.headers.get(ORIGIN_HEADER)):
+        raise ProblemError(
+            "closed-address",
+            "this address answers the cache in front of it alone; use the address that the operator has published",
+        )
+    return next_middleware(app)
 
 
 def guards(endpoint: Endpoint) -> list[Middleware]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, Strict, StringConstraints
 
-from guildhook.model import DeliveryState, Outcome, Permission
+from guildhook.model import DeliveryState, Outcome, Permission, TokenAlgorithm
 from guildhook.sandbox import MAX_WASM_BYTES
 from guildhook.whole_numbers import with_whole_numbers
 
@@ -126,6 +126,8 @@ class SignIn(_ResponseBody):
     issuer: str
     client_id: str
     scope: str
+    algorithms: list[TokenAlgorithm]
+    """The algorithms that access tokens may be signed with."""
     max_wasm_bytes: int
     """The most bytes of an upload."""
     subscribers_max_age_seconds: int

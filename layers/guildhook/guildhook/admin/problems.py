@@ -19,6 +19,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "bad-cursor": (HTTPStatus.BAD_REQUEST, "The cursor is not valid"),
     "unauthorized": (HTTPStatus.UNAUTHORIZED, "Sign in first"),
     "forbidden": (HTTPStatus.FORBIDDEN, "You may not do this"),
+    "closed-address": (HTTPStatus.FORBIDDEN, "This address is closed"),
     "not-found": (HTTPStatus.NOT_FOUND, "There is no such resource"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The resource does not take this method"),
     "consent-required": (HTTPStatus.CONFLICT, "The version needs permissions that the plugin is not granted"),

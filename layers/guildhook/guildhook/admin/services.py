@@ -7,6 +7,7 @@ from uuid import UUID
 
 from guildhook.admin.access import GuildAccess
 from guildhook.admin.models import SignIn
+from guildhook.admin.origin import OriginCheck
 from guildhook.admin.rate_limiter import RateLimiter
 from guildhook.admin.request_report import RequestReport
 from guildhook.admin.tokens import TokenVerifier
@@ -23,6 +24,8 @@ from guildhook.versions.uploads import Uploads
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminServices:
     store: AdminStore
+    origin: OriginCheck | None
+    """None if no cache is in front of the API."""
     tokens: TokenVerifier
     service_token: ServiceTokenCheck
     access: GuildAccess

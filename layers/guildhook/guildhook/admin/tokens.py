@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
@@ -13,12 +13,22 @@ from uuid import UUID
 import jwt
 import msgspec
 import urllib3
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from guildhook.errors import InfrastructureError
 from guildhook.http_bodies import EndlessAnswerError, read_whole
 from guildhook.http_deadlines import deadline_pool
+from guildhook.model import TokenAlgorithm
 
-_ALGORITHMS: Final = ("RS256", "ES256")
+_OTHER_ALGORITHMS: Final = frozenset(
+    (
+        *(f"{kind}{bits}" for kind in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)),
+        *("ES256K", "Ed25519", "Ed448"),
+    )
+).difference(TokenAlgorithm)
+"""Names of algorithms that an error may quote from a token. A token with any other name counts as not signed."""
 _LEEWAY_SECONDS: Final = 30
 """The most by which the clocks of issuer and server may differ."""
 _MAX_TOKEN_BYTES: Final = 8 * 1024
@@ -120,11 +130,21 @@ class SigningKeys:
 
 
 class TokenVerifier:
-    def __init__(self, issuer: str, audience: str, keys: SigningKeys) -> None:
-        """`audience` must be in a token's `aud`, or be its `client_id` if it has no `aud`."""
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        keys: SigningKeys,
+        algorithms: Sequence[TokenAlgorithm] = tuple(TokenAlgorithm),
+    ) -> None:
+        """`audience` must be in a token's `aud`, or be its `client_id` if it has no `aud`.
+
+        A token must be signed with one of the algorithms.
+        """
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._algorithms = algorithms
 
     def verify(self, token: str) -> Actor:
         """The actor whom the token names. Raises InvalidTokenError, and InfrastructureError if there are no keys."""
@@ -151,8 +171,9 @@ class TokenVerifier:
     def _claims(self, token: str) -> dict[str, Any]:
         """The verified claims. Raises PyJWTError, InvalidTokenError and InfrastructureError."""
         header = jwt.get_unverified_header(token)
-        if header.get("alg") not in _ALGORITHMS:
-            raise InvalidTokenError(f"the token is not signed with {' or '.join(_ALGORITHMS)}")
+        algorithm = header.get("alg")
+        if algorithm not in self._algorithms:
+            raise InvalidTokenError(_refusal(algorithm, self._algorithms))
         key_id = header.get("kid")
         if not isinstance(key_id, str):
             raise InvalidTokenError("the token does not say with which key it is signed (kid)")
@@ -161,8 +182,8 @@ class TokenVerifier:
             raise InvalidTokenError("the token is signed with a key that the issuer does not have; sign in again")
         return jwt.decode(
             token,
-            key,
-            algorithms=_ALGORITHMS,
+            key,  # PyJWT compares the key's algorithm with that of the token.
+            algorithms=[str(algorithm)],
             issuer=self._issuer,
             leeway=_LEEWAY_SECONDS,
             options={
@@ -193,7 +214,7 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
             key = jwt.PyJWK(item)
         except (jwt.PyJWTError, TypeError):
             continue  # PyJWT does not know this kind of key, or the key is malformed.
-        if key.algorithm_name in _ALGORITHMS and getattr(key.key, "key_size", 0) <= _LARGEST_RSA_BITS:
+        if _is_public(key):
             keys[item["kid"]] = key
     return keys
 
@@ -201,6 +222,34 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
 def key_algorithms(document: Mapping[str, Any]) -> list[str]:
     """The algorithm of each key in a key set that tokens may be signed with. Raises ValueError."""
     return [str(key.algorithm_name) for key in _keys(document).values()]
+
+
+def _is_public(key: jwt.PyJWK) -> bool:
+    """Tell whether it is a public key for the algorithm that it names, or that follows from its type."""
+    match key.algorithm_name, key.key:
+        case TokenAlgorithm.RS256, RSAPublicKey(key_size=bits):
+            return bits <= _LARGEST_RSA_BITS
+        case TokenAlgorithm.ES256, EllipticCurvePublicKey(curve=SECP256R1()):
+            return True
+        case TokenAlgorithm.EDDSA, Ed25519PublicKey():
+            return True
+    return False
+
+
+def _refusal(found: object, accepted: Sequence[TokenAlgorithm]) -> str:
+    """The reason to refuse the algorithm that a token names. It quotes known names alone."""
+    takes = " or ".join(accepted)
+    if found in tuple(TokenAlgorithm):
+        return (
+            f"the token is signed with {found}, and this deployment takes {takes}; its operator can set JwtAlgorithm "
+            f"(GUILDHOOK_JWT_ALGORITHM) to {found}"
+        )
+    if isinstance(found, str) and found in _OTHER_ALGORITHMS:
+        return (
+            f"the token is signed with {found}, and this deployment takes {takes}; its operator can let the identity "
+            f"provider sign with {' or '.join(TokenAlgorithm)}, and set JwtAlgorithm (GUILDHOOK_JWT_ALGORITHM) to it"
+        )
+    return f"the token is not signed with {takes}"
 
 
 def _subject(claims: Mapping[str, Any]) -> UUID:

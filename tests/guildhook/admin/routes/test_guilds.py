@@ -80,6 +80,7 @@ def test_the_sign_in_endpoint_is_public(admin):
         "issuer": admin.stack.chat.issuer.url,
         "client_id": "guildhook-page",
         "scope": "openid profile",
+        "algorithms": ["EdDSA"],
         "max_wasm_bytes": 32 * 1024 * 1024,
         "subscribers_max_age_seconds": 0,
     }
