@@ -12,12 +12,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 import wat
+from guildhook.admin.endpoints import OPERATOR_PREFIX
 from guildhook_local.function import Handler, LambdaContext
 from guildhook_local.issuer import Person
 from guildhook_local.stack import LocalGuild, Stack
 from samples import http_request
 
 PROBLEM = "application/problem+json"
+OPERATOR_ID = UUID(int=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class AdminSystem:
         self.stack.chat.add_person(user_id, Person("Bob"))
         self.stack.chat.add_member((guild or self.guild).id, user_id, permissions)
         return Client(self.stack.admin_handler, self.stack.chat.issuer.issue(user_id, "Bob"), self.path)
+
+    def operator(self, **claims: Any) -> Client:
+        """A client that is signed in as an operator, who is a member of no guild. `claims` replace the token's."""
+        token = self.stack.chat.issuer.issue_operator(OPERATOR_ID, "Olga", **claims)
+        return Client(self.stack.admin_handler, token, OPERATOR_PREFIX)
 
     def execute(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.stack.database_url, autocommit=True) as connection:

@@ -16,7 +16,7 @@ from guildhook.admin.origin import OriginCheck, OriginSecrets
 from guildhook.admin.rate_limiter import RateLimiter
 from guildhook.admin.request_report import RequestReport
 from guildhook.admin.services import AdminServices
-from guildhook.admin.tokens import SigningKeys, TokenVerifier
+from guildhook.admin.tokens import OperatorRule, SigningKeys, TokenVerifier
 from guildhook.aws.secrets import Secret
 from guildhook.chat import RestChatApi, ServiceToken, ServiceTokenCheck
 from guildhook.configuration import AdminConfiguration, load_configuration
@@ -26,6 +26,7 @@ from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook.sandbox import MAX_WASM_BYTES
 from guildhook.startup import Function
 from guildhook.store.admin import AdminStore
+from guildhook.store.operator import OperatorStore
 from guildhook.trials import Trials
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.uploads import Uploads
@@ -43,6 +44,7 @@ def create(environment: Mapping[str, str]) -> Function:
     configuration = load_configuration(AdminConfiguration, environment)
     aws = configuration.aws
     store = AdminStore(configuration.database)
+    operator_store = OperatorStore(configuration.database)
     token = Secret(aws, configuration.chat_secret, "GUILDHOOK_CHAT_SECRET", ServiceToken)
     chat = RestChatApi(configuration.chat_api_url, token)
     uploads = Uploads(aws, configuration.artifact_bucket)
@@ -57,11 +59,13 @@ def create(environment: Mapping[str, str]) -> Function:
         AdminServices(
             store=store,
             origin=origin or None,
+            operator_store=operator_store,
             tokens=TokenVerifier(
                 configuration.jwt_issuer,
                 configuration.jwt_audience,
                 SigningKeys(configuration.jwt_issuer),
                 configuration.jwt_algorithms,
+                _operators(configuration),
             ),
             service_token=ServiceTokenCheck(token),
             access=GuildAccess(chat),
@@ -90,6 +94,7 @@ def create(environment: Mapping[str, str]) -> Function:
 
     def close() -> None:
         store.close()
+        operator_store.close()
         chat.close()
 
     def handle(event: Any, context: Any) -> dict[str, Any]:
@@ -97,10 +102,17 @@ def create(environment: Mapping[str, str]) -> Function:
         if not _is_request(event):
             raise UnknownEventError("this function takes requests of an HTTP API, in payload format 2.0")
         remaining = context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
-        with store.within(time.monotonic() + min(remaining, _STATEMENTS_SECONDS)):
+        deadline = time.monotonic() + min(remaining, _STATEMENTS_SECONDS)
+        with store.within(deadline), operator_store.within(deadline):
             return api.resolve(event, context)
 
     return Function(telemetry.handler(handle, correlation_paths.API_GATEWAY_HTTP), close)
+
+
+def _operators(configuration: AdminConfiguration) -> OperatorRule | None:
+    if configuration.operator_audience is None or configuration.operator_group is None:
+        return None
+    return OperatorRule(configuration.operator_audience, configuration.operator_claim, configuration.operator_group)
 
 
 def _is_request(event: Any) -> bool:

@@ -21,6 +21,7 @@ _PLUGINS = Path(__file__).parents[2] / "plugins"
 ADA = UUID("6a1d0000-0000-4000-8000-000000000004")
 BEN = UUID("6a1d0000-0000-4000-8000-000000000005")
 CLEO = UUID("6a1d0000-0000-4000-8000-000000000006")
+OLGA = UUID("6a1d0000-0000-4000-8000-00000000000a")
 TRIPS_CHANNEL_ID = UUID("6a1d0000-0000-4000-8000-000000000007")
 LIGHTHOUSE_ID = UUID("6a1d0000-0000-4000-8000-000000000008")
 LIGHTHOUSE_CHANNEL_ID = UUID("6a1d0000-0000-4000-8000-000000000009")
@@ -29,6 +30,7 @@ PEOPLE = {
     ADA: Person("Ada", "manages the guild Harbour"),
     BEN: Person("Ben", "is a member of both guilds, and manages none"),
     CLEO: Person("Cleo", "manages the guild Lighthouse"),
+    OLGA: Person("Olga", "operates the installation with `guildhook admin`, and is a member of no guild"),
 }
 _MANAGES = ("MANAGE_GUILD", "SEND_MESSAGES")
 

@@ -24,7 +24,7 @@ from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
 from guildhook_local.function import Handler, created_function, invoked_function
 from guildhook_local.guard import Admitted
-from guildhook_local.issuer import ALGORITHM, AUDIENCE, CLIENT_ID, Issuer
+from guildhook_local.issuer import ALGORITHM, AUDIENCE, CLIENT_ID, OPERATOR_AUDIENCE, OPERATOR_GROUP, Issuer
 from guildhook_local.lambda_api import lambda_api
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.postgres import create_migrated_template, created_database, postgres_server
@@ -202,6 +202,8 @@ def stack(
             "GUILDHOOK_JWT_ALGORITHM": ALGORITHM,
             "GUILDHOOK_JWT_AUDIENCE": AUDIENCE,
             "GUILDHOOK_JWT_CLIENT_ID": CLIENT_ID,
+            "GUILDHOOK_OPERATOR_AUDIENCE": OPERATOR_AUDIENCE,
+            "GUILDHOOK_OPERATOR_GROUP": OPERATOR_GROUP,
             "GUILDHOOK_ARTIFACT_BUCKET": name,
             "GUILDHOOK_COMPILE_QUEUE_URL": compile_queue.url,
             "GUILDHOOK_EVENT_QUEUE_URL": queue.url,

@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from admin_client import Client, add_plugin
-from guildhook.admin.endpoints import SERVICE
+from guildhook.admin.endpoints import OPERATOR_PREFIX, SERVICE
+from guildhook_local.issuer import OPERATOR_GROUP
 from guildhook_local.stack import LocalGuild
 from project import ROOT
 
@@ -19,8 +20,9 @@ OPERATIONS: list[Any] = [
     for path, operations in sorted(DOCUMENT["paths"].items())
     for method, operation in sorted(operations.items())
 ]
-OF_A_GUILD = [operation for operation in OPERATIONS if "{guild_id}" in operation.values[1]]
 SIGNED_IN = [operation for operation in OPERATIONS if "security" in operation.values[2]]
+OF_OPERATORS = [each for each in SIGNED_IN if each.values[2]["security"] == [{"operator_token": []}]]
+OF_A_GUILD = [each for each in OPERATIONS if "{guild_id}" in each.values[1] and each not in OF_OPERATORS]
 
 NOBODY = {
     "no token": None,
@@ -75,7 +77,8 @@ def ask(admin, parameters, method, path, token):
 @pytest.mark.parametrize(("method", "path", "operation"), SIGNED_IN)
 def test_a_request_without_a_valid_token_is_unauthorized(admin, parameters, unchanged, method, path, operation):
     for case, claims in NOBODY.items():
-        token = admin.client(**claims).token if isinstance(claims, dict) else claims
+        client = admin.operator if path.startswith(OPERATOR_PREFIX) else admin.client
+        token = client(**claims).token if isinstance(claims, dict) else claims
         answer = ask(admin, parameters, method, path, token)
         assert (answer.status, answer.kind) == (401, "unauthorized"), case
         assert answer.headers["WWW-Authenticate"].startswith("Bearer"), case
@@ -132,12 +135,35 @@ def test_a_plugin_of_one_guild_is_not_found_in_another(admin, parameters, unchan
         assert "requestBody" in operation
 
 
+@pytest.mark.parametrize(("method", "path", "operation"), OF_OPERATORS)
+def test_a_route_of_operators_is_below_their_path_and_refuses_others(
+    admin, parameters, unchanged, method, path, operation
+):
+    assert path.startswith(OPERATOR_PREFIX)
+    # A manager's token is for another audience, also with the group in it.
+    for token in (admin.client().token, admin.client(groups=[OPERATOR_GROUP]).token):
+        answer = ask(admin, parameters, method, path, token)
+        assert (answer.status, answer.kind) == (401, "unauthorized")
+    for groups in (None, [], ["others"], "not-operators", {"operators": True}):
+        answer = ask(admin, parameters, method, path, admin.operator(groups=groups).token)
+        assert (answer.status, answer.kind) == (403, "forbidden"), groups
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), [each for each in SIGNED_IN if each not in OF_OPERATORS])
+def test_an_operators_token_is_for_no_route_of_admins(admin, parameters, unchanged, method, path, operation):
+    assert not path.startswith(OPERATOR_PREFIX)
+    answer = ask(admin, parameters, method, path, admin.operator(sub=str(admin.manager_id)).token)
+    assert (answer.status, answer.kind) == (401, "unauthorized")
+
+
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-def test_a_manager_of_the_guild_may_use_the_operation(admin, parameters, method, path, operation):
-    is_for_chat_server = operation.get("security") == [{SERVICE: []}]
-    token = admin.stack.chat.service_token if is_for_chat_server else admin.client().token
+def test_a_manager_of_the_guild_or_an_operator_may_use_the_operation(admin, parameters, method, path, operation):
+    if operation.get("security") == [{SERVICE: []}]:
+        token = admin.stack.chat.service_token
+    else:
+        token = (admin.operator() if path.startswith(OPERATOR_PREFIX) else admin.client()).token
     answer = ask(admin, parameters, method, path, token)
-    assert answer.status in {200, 201, 204, 409, 412, 422}, answer.text
+    assert answer.status in {200, 201, 204, 403, 409, 412, 422}, answer.text
     # The request was not refused for the reasons of the others.
     assert str(answer.status) in operation["responses"]
 

@@ -337,3 +337,17 @@ def test_the_largest_limits_combine_those_of_all_guilds(environment):
     assert load_configuration(CompilerConfiguration, environment).largest_limits() == Limits(
         fuel=10**9, deadline_ms=900
     )
+
+
+def test_operators_have_an_audience_of_their_own(environment):
+    operators = {"GUILDHOOK_OPERATOR_AUDIENCE": "operators", "GUILDHOOK_OPERATOR_GROUP": "staff"}
+    configuration = load_configuration(AdminConfiguration, environment | operators)
+    assert (configuration.operator_audience, configuration.operator_claim) == ("operators", "groups")
+    for wrong in (
+        {**operators, "GUILDHOOK_OPERATOR_AUDIENCE": environment["GUILDHOOK_JWT_AUDIENCE"]},
+        {"GUILDHOOK_OPERATOR_AUDIENCE": "operators"},
+        {"GUILDHOOK_OPERATOR_GROUP": "staff"},
+        {**operators, "GUILDHOOK_OPERATOR_GROUP": "two words"},
+    ):
+        with pytest.raises(ConfigurationError, match="GUILDHOOK_OPERATOR_"):
+            load_configuration(AdminConfiguration, environment | wrong)

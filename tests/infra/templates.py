@@ -120,7 +120,7 @@ def broken_rules(parameters: Mapping[str, str]) -> list[str]:
     return [
         assertion["AssertDescription"]
         for rule in template["Rules"].values()
-        if resolver.value(rule["RuleCondition"])
+        if "RuleCondition" not in rule or resolver.value(rule["RuleCondition"])
         for assertion in rule["Assertions"]
         if not resolver.value(assertion["Assert"])
     ]

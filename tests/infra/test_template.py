@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guildhook.admin.api import ENDPOINTS
-from guildhook.admin.endpoints import Access
+from guildhook.admin.endpoints import OF_PEOPLE
 from guildhook.aws.functions import ANSWER_SECONDS, BODY_SECONDS, CONNECT_SECONDS
 from guildhook.configuration import MOST_COMPILE_TRIES, SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
@@ -26,6 +26,7 @@ from infra.templates import (
     deployment,
     read_template,
     referred,
+    resolve,
     transformed,
 )
 from infra.test_permissions import USERS
@@ -261,6 +262,9 @@ def test_the_concurrency_that_an_account_needs_is_documented(stack):
             ["http://login.example.org", "https://", "https://me@login.example.org", "https://login.example.org?x", ""],
         ),
         ("JwtAudience", ["guildhook", "https://guildhook.example.org"], ["", "a b", "a" * 256]),
+        ("OperatorAudience", ["", "guildhook-operators"], ["a b", "a" * 256]),
+        ("OperatorClaim", ["groups", "https://example.org/roles"], ["", "a b"]),
+        ("OperatorGroup", ["", "operators"], ["a b"]),
         ("JwtClientId", ["1h57kf5cpq17m0eml12EXAMPLE"], ["", "a b"]),
         (
             "DatabaseUrl",
@@ -328,6 +332,9 @@ def test_no_rule_forbids_a_supported_deployment(name):
         ({**BY_TOKEN, "MigrationDatabaseUrl": OWNER_APART["MigrationDatabaseUrl"]}, "MigrationSecretArn"),
         ({**BY_TOKEN, "SubnetIds": "subnet-1,subnet-2"}, "SecurityGroupIds"),
         ({**BY_TOKEN, "SecurityGroupIds": "sg-1"}, "SubnetIds"),
+        ({**CHAT, "OperatorAudience": "operators"}, "OperatorGroup"),
+        ({**CHAT, "OperatorGroup": "staff"}, "OperatorAudience"),
+        ({**CHAT, "OperatorAudience": CHAT["JwtAudience"], "OperatorGroup": "staff"}, "must differ from JwtAudience"),
         ({**CHAT, "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "Without DatabaseUrl"),
     ],
 )
@@ -536,10 +543,9 @@ def routes(stack):
 
 
 def test_only_existing_routes_are_routed_and_those_of_guilds_want_a_token(stack):
-    of_a_person = {Access.SIGNED_IN, Access.MANAGERS}
-    answered = {(endpoint.method, endpoint.path): endpoint.access in of_a_person for endpoint in ENDPOINTS}
+    answered = {(endpoint.method, endpoint.path): endpoint.access in OF_PEOPLE for endpoint in ENDPOINTS}
     assert routes(stack) == answered | {("GET", path): False for path in PAGES}
-    assert all(wants for (_, path), wants in routes(stack).items() if path.startswith("/api/guilds"))
+    assert all(wants for (_, path), wants in routes(stack).items() if path.startswith(("/api/guilds", "/api/operator")))
 
 
 def test_tokens_are_the_issuers_and_for_this_api(stack):
@@ -553,6 +559,20 @@ def test_tokens_are_the_issuers_and_for_this_api(stack):
         CHAT["JwtAudience"],
         CHAT["JwtClientId"],
     ]
+
+
+def test_operators_have_an_audience_of_their_own_if_there_are_any(stack):
+    names = [f"GUILDHOOK_OPERATOR_{name}" for name in ("AUDIENCE", "CLAIM", "GROUP")]
+    without = stack["AdminApi"]["Environment"]["Variables"]
+    assert [without.get(name) for name in names] == [None, "groups", None]
+    operators = {"OperatorAudience": "operators", "OperatorClaim": "roles", "OperatorGroup": "staff"}
+    parameters = {**CHAT, **operators}
+    deployed = resolve(transformed(parameters), parameters)
+    (api,) = deployed.of_type("AWS::ApiGatewayV2::Api").values()
+    scheme = api["Body"]["components"]["securitySchemes"]["Tokens"]["x-amazon-apigateway-authorizer"]
+    assert scheme["jwtConfiguration"]["audience"] == [CHAT["JwtAudience"], "operators"]
+    variables = deployed["AdminApi"]["Environment"]["Variables"]
+    assert [variables[name] for name in names] == ["operators", "roles", "staff"]
 
 
 def test_a_log_of_access_has_neither_paths_nor_queries_nor_tokens(stack):

@@ -428,6 +428,21 @@ class AdminConfiguration(GuildConfiguration):
             "accepted as well, for a rotation. Without the variable no header is needed.",
         ),
     ] = None
+    operator_audience: Annotated[
+        _Text | None,
+        Variable(
+            "audience of the operators' access tokens; it differs from `GUILDHOOK_JWT_AUDIENCE`",
+            "Without it there are no operators, and `GUILDHOOK_OPERATOR_GROUP` must not be set either.",
+        ),
+    ] = None
+    operator_claim: Annotated[
+        _Text,
+        Variable("claim of the operators' tokens, a list or a text of words", "It is a name at the top of the token."),
+    ] = "groups"
+    operator_group: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^\S+$")] | None,
+        Variable("value that the claim contains if the token is an operator's", "It has no spaces."),
+    ] = None
     guild_plugins: Annotated[_Positive, Variable("plugins that a guild may have")] = 50
     guild_wasm_bytes: Annotated[
         _Positive, Variable("bytes that all versions of a guild's plugins may have together")
@@ -459,6 +474,10 @@ class AdminConfiguration(GuildConfiguration):
             url = urlsplit(self.jwt_issuer)
             if url.query or url.fragment or "@" in url.netloc:
                 raise ValueError("an issuer has no user, no query and no fragment")
+        if (self.operator_audience is None) != (self.operator_group is None):
+            raise ValueError("GUILDHOOK_OPERATOR_AUDIENCE and GUILDHOOK_OPERATOR_GROUP: set both, or neither")
+        if self.operator_audience == self.jwt_audience:
+            raise ValueError("GUILDHOOK_OPERATOR_AUDIENCE: is GUILDHOOK_JWT_AUDIENCE; operators need an audience apart")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from admin_client import admin_system
 from guildhook.admin.api import ENDPOINTS, described_api
 from guildhook.admin.endpoints import Access
 from guildhook.admin.guards import check_json
 from guildhook.admin.problems import ProblemError
-from guildhook_local.stack import LocalGuild
+from guildhook_local.stack import LocalGuild, stack
 from samples import http_request
 
 
@@ -217,3 +218,11 @@ def test_a_request_is_logged_without_its_contents(client, plugin, capsys):
     assert line["operation"] == "changePlugin"
     assert (line["guild_id"], line["method"]) == (plugin["guild_id"], "PATCH")
     assert "Ada" not in logged
+
+
+def test_without_its_configuration_there_is_no_operator(running):
+    environment = {"GUILDHOOK_OPERATOR_AUDIENCE": None, "GUILDHOOK_OPERATOR_GROUP": None}
+    with stack(running, environment=environment) as without:
+        answer = admin_system(without).operator().get("/audit")
+    assert (answer.status, answer.kind) == (404, "not-found")
+    assert "OperatorAudience" in answer.body["detail"]

@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from guildhook.admin.tokens import Actor, InvalidTokenError, SigningKeys, TokenVerifier
+from guildhook.admin.tokens import Actor, InvalidTokenError, NotOperatorError, OperatorRule, SigningKeys, TokenVerifier
 from guildhook.errors import InfrastructureError
 from guildhook.model import TokenAlgorithm
 from http_server import Answer, http_server
 
 ADA = UUID("6a1d0000-0000-4000-8000-00000000ada0")
 AUDIENCE = "guildhook"
+OPERATORS = OperatorRule("operators-audience", "https://example.org/roles", "operators")
 RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 FORGERS = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 WEAK = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)
@@ -166,6 +167,25 @@ def test_a_token_without_an_audience_is_for_the_client_it_was_made_for(issuer):
     assert issuer.verifier.verify(issuer.token(aud=None, client_id=AUDIENCE, token_use="access")).id == ADA
     assert "another audience" in refused(issuer, issuer.token(aud=None, client_id="another"))
     assert "another audience" in refused(issuer, issuer.token(aud=None))
+
+
+@pytest.mark.parametrize("claim", [["others", "operators"], "others operators", "operators"])
+def test_a_token_for_operators_with_their_group_is_an_operators(issuer, claim):
+    token = issuer.token(aud=OPERATORS.audience, **{OPERATORS.claim: claim})
+    assert issuer.verifier.verify_operator(token, OPERATORS) == Actor(ADA, "Ada")
+    assert "another audience" in refused(issuer, token)
+
+
+@pytest.mark.parametrize("claim", [None, [], ["Operators"], [["operators"]], "operators2", {"operators": True}, 1])
+def test_a_token_without_the_group_is_no_operators(issuer, claim):
+    token = issuer.token(aud=OPERATORS.audience, **{OPERATORS.claim: claim})
+    with pytest.raises(NotOperatorError, match="roles does not contain the group"):
+        issuer.verifier.verify_operator(token, OPERATORS)
+
+
+def test_the_group_in_a_token_for_admins_makes_no_operator(issuer):
+    with pytest.raises(InvalidTokenError, match="another audience"):
+        issuer.verifier.verify_operator(issuer.token(**{OPERATORS.claim: ["operators"]}), OPERATORS)
 
 
 def test_clocks_may_differ_by_half_a_minute(issuer):

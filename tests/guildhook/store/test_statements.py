@@ -18,12 +18,13 @@ from guildhook.store import statements as module
 from guildhook.store.admin import AdminStore
 from guildhook.store.compiling import CompileStore
 from guildhook.store.events import EventStore
+from guildhook.store.operator import OperatorStore
 from guildhook.store.statements import parse_statements, read_statements
 from guildhook.store.upkeep import UpkeepStore
 from guildhook_local.direct_install import install_plugin
 from versions import add_version
 
-CLIENTS = [EventStore, CompileStore, UpkeepStore, AdminStore]
+CLIENTS = [EventStore, CompileStore, UpkeepStore, AdminStore, OperatorStore]
 STATEMENTS = [
     pytest.param(statement, id=f"{client.__name__}-{name}")
     for client in CLIENTS

@@ -21,6 +21,7 @@ from guildhook.admin.routes import (
     trials,
     versions,
 )
+from guildhook.admin.routes.operator import audit as operator_audit
 from guildhook.admin.services import AdminServices
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
@@ -36,6 +37,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
         settings_versions.endpoints,
         runs.endpoints,
         trials.endpoints,
+        operator_audit.endpoints,
     )
     for endpoint in endpoints.declared
 )

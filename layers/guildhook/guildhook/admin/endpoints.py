@@ -22,6 +22,9 @@ BEARER: Final = "token"
 """The name of the security scheme of people."""
 SERVICE: Final = "service_token"
 """The name of the security scheme of the chat server."""
+OPERATOR_BEARER: Final = "operator_token"
+"""The name of the security scheme of operators."""
+OPERATOR_PREFIX: Final = "/api/operator"
 
 
 class Access(StrEnum):
@@ -33,6 +36,12 @@ class Access(StrEnum):
     SIGNED_IN = "signed_in"
     MANAGERS = "managers"
     """Actors with MANAGE_GUILD in the guild that the path names."""
+    OPERATORS = "operators"
+    """Actors with a token for operators. Without the configuration of operators there is nobody."""
+
+
+OF_PEOPLE: Final = frozenset({Access.SIGNED_IN, Access.MANAGERS, Access.OPERATORS})
+"""They need an access token of the identity provider."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +62,9 @@ class Endpoint:
     """The number of requests that this one counts as in the actor's limit."""
 
     def __post_init__(self) -> None:
-        if (self.access is Access.MANAGERS) != ("{guild_id}" in self.path):
+        if (self.access is Access.OPERATORS) != self.path.startswith(OPERATOR_PREFIX):
+            raise ValueError(f"{self.operation_id}: access is for operators exactly if the path is below theirs")
+        if (self.access is Access.MANAGERS) != ("{guild_id}" in self.path) and self.access is not Access.OPERATORS:
             raise ValueError(f"{self.operation_id}: access is for managers exactly if the path has {{guild_id}}")
 
     @property
@@ -75,7 +86,8 @@ class Endpoint:
     @property
     def scheme(self) -> str | None:
         """The name of the security scheme; None if the route asks for nothing."""
-        return {Access.ANYBODY: None, Access.CHAT_SERVER: SERVICE}.get(self.access, BEARER)
+        schemes = {Access.ANYBODY: None, Access.CHAT_SERVER: SERVICE, Access.OPERATORS: OPERATOR_BEARER}
+        return schemes.get(self.access, BEARER)
 
     def responses(self) -> dict[int, dict[str, Any]]:
         """The responses by status, in the form that Powertools makes OpenAPI from."""
@@ -100,9 +112,9 @@ class Endpoint:
         yield HTTPStatus.SERVICE_UNAVAILABLE
         if self.access is not Access.ANYBODY:
             yield HTTPStatus.UNAUTHORIZED
-        if self.access in (Access.SIGNED_IN, Access.MANAGERS):
+        if self.access in OF_PEOPLE:
             yield HTTPStatus.TOO_MANY_REQUESTS
-        if self.access is Access.MANAGERS:
+        if self.access in (Access.MANAGERS, Access.OPERATORS):
             yield HTTPStatus.FORBIDDEN
             yield HTTPStatus.NOT_FOUND
         if self.takes_body:
@@ -212,8 +224,8 @@ PageLimit = Annotated[int, Query(ge=1, le=100, description="The most items on th
 _MEANINGS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read: its body, its If-Match or its cursor.",
     HTTPStatus.UNAUTHORIZED: "The token is missing or not valid.",
-    HTTPStatus.FORBIDDEN: "You are a member of the guild, but you do not have MANAGE_GUILD.",
-    HTTPStatus.NOT_FOUND: "The resource does not exist, or it belongs to another guild.",
+    HTTPStatus.FORBIDDEN: "You do not have MANAGE_GUILD in the guild, or your token lacks the group of operators.",
+    HTTPStatus.NOT_FOUND: "The resource does not exist, it belongs to another guild, or there are no operators.",
     HTTPStatus.CONFLICT: "The current state does not allow the request; `type` says why.",
     HTTPStatus.PRECONDITION_FAILED: "If-Match does not have the current entity tag. Read the resource again.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",

@@ -26,7 +26,7 @@ from guildhook.admin.rate_limiter import TooManyRequestsError
 from guildhook.admin.request_report import RequestReport
 from guildhook.admin.responses import respond_with_problem
 from guildhook.admin.services import AdminServices
-from guildhook.admin.tokens import InvalidTokenError
+from guildhook.admin.tokens import Actor, InvalidTokenError, NotOperatorError
 from guildhook.errors import InfrastructureError, UnsealableError
 
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -93,6 +93,12 @@ def guards(endpoint: Endpoint) -> list[Middleware]:
         app.context["operation"] = endpoint.operation_id
         return next_middleware(app)
 
+    def signed_in_operator(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        request: AdminRequest = app.context["request"]
+        _sign_in_operator(request, app.current_event.headers.get("authorization"))
+        _charge(request, endpoint.cost)
+        return next_middleware(app)
+
     def signed_in(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         request: AdminRequest = app.context["request"]
         _sign_in(request, app.current_event.headers.get("authorization"))
@@ -104,6 +110,8 @@ def guards(endpoint: Endpoint) -> list[Middleware]:
         found.append(_bounded_body)
     if endpoint.access is Access.CHAT_SERVER:
         found.append(_chat_server)
+    if endpoint.access is Access.OPERATORS:
+        found.append(signed_in_operator)
     if endpoint.access in (Access.SIGNED_IN, Access.MANAGERS):
         found.append(signed_in)
     if endpoint.access is Access.MANAGERS:
@@ -159,11 +167,27 @@ def _chat_server(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -
 
 
 def _sign_in(request: AdminRequest, authorization: str | None) -> None:
+    request.signed_in = _verified(request.services.tokens.verify, authorization)
+
+
+def _sign_in_operator(request: AdminRequest, authorization: str | None) -> None:
+    tokens = request.services.tokens
+    rule = tokens.operators
+    if rule is None:
+        detail = "this installation has no operators; OperatorAudience and OperatorGroup say who they are"
+        raise ProblemError("not-found", detail)
+    try:
+        request.signed_in = _verified(lambda token: tokens.verify_operator(token, rule), authorization)
+    except NotOperatorError as error:
+        raise ProblemError("forbidden", f"{error}; the identity provider's admins can add you") from None
+
+
+def _verified(verify: Callable[[str], Actor], authorization: str | None) -> Actor:
     token = _sent_token(
         authorization, "send an access token: Authorization: Bearer TOKEN; GET /api/sign-in names the issuer"
     )
     try:
-        request.signed_in = request.services.tokens.verify(token)
+        return verify(token)
     except InvalidTokenError as error:
         raise _invalid_token(str(error)) from None
 

@@ -74,19 +74,19 @@ def _if_null(default: object, kind: Any) -> BeforeValidator:
 Strictly = Strict()
 
 
-class _RequestBody(BaseModel):
+class RequestBody(BaseModel):
     """The body of a request. Unknown fields are refused, so that nobody believes that they had an effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class _ResponseBody(BaseModel):
+class ResponseBody(BaseModel):
     """The body of an answer. `model_validate` takes a stored record as well, by its attributes."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
 
 
-class Health(_ResponseBody):
+class Health(ResponseBody):
     model_config = ConfigDict(populate_by_name=True)
 
     status: Literal["ok"]
@@ -95,7 +95,7 @@ class Health(_ResponseBody):
     """The newest migration of the database."""
 
 
-class Problem(_ResponseBody):
+class Problem(ResponseBody):
     """Problem details (RFC 9457)."""
 
     type: str
@@ -110,7 +110,7 @@ class Problem(_ResponseBody):
     """The permissions that going live newly grants, for consent-required. Empty for other problems."""
 
 
-class FieldError(_ResponseBody):
+class FieldError(ResponseBody):
     pointer: str
     """A JSON pointer into the body, or the name of a parameter."""
     message: str
@@ -120,7 +120,7 @@ class Document(RootModel[dict[str, Any]]):
     """An OpenAPI document."""
 
 
-class SignIn(_ResponseBody):
+class SignIn(ResponseBody):
     """The public configuration with which the page signs people in."""
 
     issuer: str
@@ -143,16 +143,16 @@ class SubscriberList(_ResponseBody):
     service token; in ascending order. null if there are too many to list: send the messages of every guild."""
 
 
-class GuildSummary(_ResponseBody):
+class GuildSummary(ResponseBody):
     id: UUID
     name: str
 
 
-class GuildList(_ResponseBody):
+class GuildList(ResponseBody):
     items: list[GuildSummary]
 
 
-class Budget(_ResponseBody):
+class Budget(ResponseBody):
     """The budget of a guild for a minute, and the part of this minute's that is spent."""
 
     fuel: int
@@ -167,7 +167,7 @@ class Budget(_ResponseBody):
     over_reason: str | None
 
 
-class Guild(_ResponseBody):
+class Guild(ResponseBody):
     id: UUID
     name: str
     keep_content: bool
@@ -179,7 +179,7 @@ class Guild(_ResponseBody):
     etag: str
 
 
-class GuildChange(_RequestBody):
+class GuildChange(RequestBody):
     keep_content: Annotated[bool, Strictly]
 
 
@@ -193,7 +193,7 @@ class VersionState(StrEnum):
     REFUSED = "refused"
 
 
-class CompileFailure(_ResponseBody):
+class CompileFailure(ResponseBody):
     """The compiles of a version that failed through no fault of the plugin, for example since the machine was busy."""
 
     reason: str
@@ -203,7 +203,7 @@ class CompileFailure(_ResponseBody):
     """Null after the last try: the version could not be compiled yet, and a request lets it be tried again."""
 
 
-class Version(_ResponseBody):
+class Version(ResponseBody):
     """An upload. It never changes once it is ready."""
 
     id: UUID
@@ -231,19 +231,19 @@ class Version(_ResponseBody):
     """Null if the version is compiled or refused, or if no compile of it has failed."""
 
 
-class VersionPage(_ResponseBody):
+class VersionPage(ResponseBody):
     items: list[Version]
     next_cursor: str | None
 
 
-class VersionCreate(_RequestBody):
+class VersionCreate(RequestBody):
     """The file that is about to be uploaded. No other file is accepted."""
 
     wasm_sha256: Sha256
     wasm_bytes: Annotated[int, Strictly, Field(ge=1, le=MAX_WASM_BYTES)]
 
 
-class Upload(_ResponseBody):
+class Upload(ResponseBody):
     """The form that uploads the file: POST `fields`, followed by `file`, to `url` before `expires_at`."""
 
     url: str
@@ -251,13 +251,13 @@ class Upload(_ResponseBody):
     expires_at: UtcTime
 
 
-class VersionCreated(_ResponseBody):
+class VersionCreated(ResponseBody):
     version: Version
     upload: Upload | None
     """Null if the file is uploaded already."""
 
 
-class Quarantine(_ResponseBody):
+class Quarantine(ResponseBody):
     since: UtcTime
     reason: str
     last_error: str
@@ -265,14 +265,14 @@ class Quarantine(_ResponseBody):
     pauses: int
 
 
-class SecretInfo(_ResponseBody):
+class SecretInfo(ResponseBody):
     """The name of a secret. Its value cannot be read."""
 
     name: str
     updated_at: UtcTime
 
 
-class Plugin(_ResponseBody):
+class Plugin(ResponseBody):
     id: UUID
     guild_id: UUID
     name: str
@@ -299,17 +299,17 @@ class Plugin(_ResponseBody):
     """The entity tag for If-Match, which the header ETag has as well."""
 
 
-class PluginPage(_ResponseBody):
+class PluginPage(ResponseBody):
     items: list[Plugin]
     next_cursor: str | None
 
 
-class PluginCreate(_RequestBody):
+class PluginCreate(RequestBody):
     name: PluginName
     description: Annotated[PluginDescription, _if_null("", PluginDescription)] = ""
 
 
-class PluginChange(_RequestBody):
+class PluginChange(RequestBody):
     """The fields to change. A field that is missing or null stays as it is."""
 
     name: PluginName | None = None
@@ -323,7 +323,7 @@ class PluginChange(_RequestBody):
 _Consent = Annotated[list[Permission], _if_null([], list[Permission])]
 
 
-class GoLive(_RequestBody):
+class GoLive(RequestBody):
     version: Annotated[VersionNumber, Strictly]
     consent: _Consent = []
     """Exactly the permissions that the version newly needs."""
@@ -331,14 +331,14 @@ class GoLive(_RequestBody):
     """New settings, which change together with the version: its schema may differ."""
 
 
-class RollBack(_RequestBody):
+class RollBack(RequestBody):
     consent: _Consent = []
     """Exactly the permissions that the version newly needs."""
     settings: Settings | None = None
     """Settings to use instead of those that the version was live with. They are needed if those are not known."""
 
 
-class SettingsVersionSummary(_ResponseBody):
+class SettingsVersionSummary(ResponseBody):
     """Settings as they were saved once, without their values."""
 
     number: int
@@ -362,12 +362,12 @@ class SettingsVersionSummary(_ResponseBody):
     """The names of the settings that differ from the current ones."""
 
 
-class SettingsVersionPage(_ResponseBody):
+class SettingsVersionPage(ResponseBody):
     items: list[SettingsVersionSummary]
     next_cursor: str | None
 
 
-class SettingDifference(_ResponseBody):
+class SettingDifference(ResponseBody):
     """A setting that two versions of the settings have differently. Settings are compared by their values in JSON."""
 
     name: str
@@ -386,7 +386,7 @@ class SettingsVersion(SettingsVersionSummary):
     """The differences from the current settings, or from those of `base`. A secret is never one of them."""
 
 
-class RollBackPreview(_ResponseBody):
+class RollBackPreview(ResponseBody):
     """The changes that rolling back makes."""
 
     version: Version
@@ -399,21 +399,21 @@ class RollBackPreview(_ResponseBody):
     """The entity tag of the plugin."""
 
 
-class ShadowChange(_RequestBody):
+class ShadowChange(RequestBody):
     version: Annotated[VersionNumber, Strictly] | None
 
 
-class SecretChange(_RequestBody):
+class SecretChange(RequestBody):
     value: SecretValue
 
 
-class HostCall(_ResponseBody):
+class HostCall(ResponseBody):
     function: str
     denied: str | None
     """The reason for which the call was denied. Null if it was not."""
 
 
-class Intent(_ResponseBody):
+class Intent(ResponseBody):
     kind: Literal["send_message"]
     channel_id: UUID
     content: str
@@ -425,7 +425,7 @@ class Intent(_ResponseBody):
     """The reason for which the message was refused, or is still waiting."""
 
 
-class RunSummary(_ResponseBody):
+class RunSummary(ResponseBody):
     id: UUID
     message_id: UUID
     version: int | None
@@ -443,7 +443,7 @@ class RunSummary(_ResponseBody):
     created_at: UtcTime
 
 
-class RunPage(_ResponseBody):
+class RunPage(ResponseBody):
     items: list[RunSummary]
     next_cursor: str | None
 
@@ -459,7 +459,7 @@ class Run(RunSummary):
     message_time: UtcTime
 
 
-class UsageHour(_ResponseBody):
+class UsageHour(ResponseBody):
     hour: UtcTime
     outcome: str
     """An Outcome, or `quarantined` for messages that a quarantined plugin did not receive."""
@@ -468,7 +468,7 @@ class UsageHour(_ResponseBody):
     duration_us: int
 
 
-class Usage(_ResponseBody):
+class Usage(ResponseBody):
     items: list[UsageHour]
     """The hours that have runs."""
 
@@ -476,13 +476,13 @@ class Usage(_ResponseBody):
 _AuthorName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
-class TestMessage(_RequestBody):
+class TestMessage(RequestBody):
     content: Annotated[str, StringConstraints(max_length=4_000)]
     author_name: Annotated[_AuthorName, _if_null("you", _AuthorName)] = "you"
     channel_id: UUID | None = None
 
 
-class TestRunRequest(_RequestBody):
+class TestRunRequest(RequestBody):
     version: Annotated[VersionNumber, Strictly]
     message: TestMessage
     settings: Settings | None = None
@@ -493,14 +493,14 @@ class TestRunRequest(_RequestBody):
     """True if the run begins with the plugin's current state. The state that it writes is shown and not kept."""
 
 
-class ReplayRequest(_RequestBody):
+class ReplayRequest(RequestBody):
     version: Annotated[VersionNumber, Strictly]
     settings: Settings | None = None
     message: TestMessage | None = None
     """A message that replaces the recorded one. It is needed if the guild does not keep messages."""
 
 
-class TestRun(_ResponseBody):
+class TestRun(ResponseBody):
     """A run in the real sandbox that sends nothing and is not recorded."""
 
     version: int
@@ -530,14 +530,14 @@ class Cause(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-class Reason(_ResponseBody):
+class Reason(ResponseBody):
     cause: Cause
     certain: bool
     """False if other reasons are possible as well."""
     text: str
 
 
-class Explanation(_ResponseBody):
+class Explanation(ResponseBody):
     """The reasons for which a plugin answered a message or did not."""
 
     message_id: UUID
@@ -546,16 +546,18 @@ class Explanation(_ResponseBody):
     """At least one reason, the likeliest first."""
 
 
-class AuditEntry(_ResponseBody):
+class AuditEntry(ResponseBody):
     id: int
     at: UtcTime
     plugin_id: UUID | None
     actor_id: str
     actor_name: str
+    actor_kind: Literal["admin", "operator"]
+    """The operator is the one of the whole installation, and no member of the guild."""
     action: str
     detail: dict[str, Any]
 
 
-class AuditPage(_ResponseBody):
+class AuditPage(ResponseBody):
     items: list[AuditEntry]
     next_cursor: str | None

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Tag
 
 from guildhook.admin.api import described_api
-from guildhook.admin.endpoints import BEARER, SERVICE
+from guildhook.admin.endpoints import BEARER, OPERATOR_BEARER, SERVICE
 from guildhook.admin.problems import CONTENT_TYPE
 
 _REF: Final = re.compile(r'"#/components/schemas/([^"]+)"')
@@ -18,6 +18,7 @@ _TAGS: Final = {
     "guilds": "Guilds, and the audit log of changes in them.",
     "plugins": "Plugins with their permissions, settings and secrets.",
     "versions": "Versions of a plugin, and the choice of the one that runs.",
+    "operator": "The levers of the installation's operators, over all guilds.",
     "runs": "Recorded runs of a plugin, and runs without effects.",
 }
 
@@ -32,6 +33,10 @@ def document() -> dict[str, Any]:
         security_schemes={
             BEARER: HTTPBearer(bearerFormat="JWT", description="An access token. GET /api/sign-in names its issuer."),
             SERVICE: HTTPBearer(description="The service token that guildhook uses with the chat server."),
+            OPERATOR_BEARER: HTTPBearer(
+                bearerFormat="JWT",
+                description="An access token for the operators' own audience. Its claim has the group of operators.",
+            ),
         },
     )
     found: dict[str, Any] = json.loads(text, parse_float=_number)

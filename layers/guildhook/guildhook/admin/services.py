@@ -16,6 +16,7 @@ from guildhook.events.budgets import GuildBudget
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits
 from guildhook.store.admin import AdminStore
+from guildhook.store.operator import OperatorStore
 from guildhook.trials import Trials
 from guildhook.versions.compile_queue import CompileQueue
 from guildhook.versions.uploads import Uploads
@@ -26,6 +27,7 @@ class AdminServices:
     store: AdminStore
     origin: OriginCheck | None
     """None if no cache is in front of the API."""
+    operator_store: OperatorStore
     tokens: TokenVerifier
     service_token: ServiceTokenCheck
     access: GuildAccess

@@ -61,6 +61,25 @@ class Actor:
     """The name from the token: one line, for people to read."""
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorRule:
+    """The tokens that make their actor an operator: those for this audience whose claim contains the group."""
+
+    audience: str
+    """It is another one than that of guild admins, so that no token of the admin page is an operator's."""
+    claim: str
+    group: str
+
+    def admits(self, claims: Mapping[str, Any]) -> bool:
+        """Tell whether the claim is a list with the group in it, or a text with the group as one of its words."""
+        found = claims.get(self.claim)
+        return self.group in (found if isinstance(found, list) else found.split() if isinstance(found, str) else ())
+
+
+class NotOperatorError(Exception):
+    """The token is valid and for operators, but its actor is not one. The text names the claim."""
+
+
 class SigningKeys:
     """The public keys of an issuer, by OpenID Connect discovery. Safe for use from several threads.
 
@@ -136,18 +155,31 @@ class TokenVerifier:
         audience: str,
         keys: SigningKeys,
         algorithms: Sequence[TokenAlgorithm] = tuple(TokenAlgorithm),
+        operators: OperatorRule | None = None,
     ) -> None:
         """`audience` must be in a token's `aud`, or be its `client_id` if it has no `aud`.
 
-        A token must be signed with one of the algorithms.
+        A token must be signed with one of the algorithms. Without `operators` nobody is one.
         """
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
         self._algorithms = algorithms
+        self.operators = operators
 
     def verify(self, token: str) -> Actor:
         """The actor whom the token names. Raises InvalidTokenError, and InfrastructureError if there are no keys."""
+        claims = self._checked_claims(token, self._audience)
+        return Actor(_subject(claims), _name(claims))
+
+    def verify_operator(self, token: str, rule: OperatorRule) -> Actor:
+        """The operator whom the token names. Raises NotOperatorError, and as `verify` does."""
+        claims = self._checked_claims(token, rule.audience)
+        if not rule.admits(claims):
+            raise NotOperatorError(f"the token's claim {rule.claim} does not contain the group of operators")
+        return Actor(_subject(claims), _name(claims))
+
+    def _checked_claims(self, token: str, audience: str) -> Mapping[str, Any]:
         if len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise InvalidTokenError(f"the token has more than {_MAX_TOKEN_BYTES} bytes, or characters other than ASCII")
         try:
@@ -165,8 +197,8 @@ class TokenVerifier:
             raise InvalidTokenError(f"the token has no {error.claim}") from None
         except jwt.PyJWTError:
             raise InvalidTokenError("the token is malformed, or its signature is not that of the issuer") from None
-        self._check_audience(claims)
-        return Actor(_subject(claims), _name(claims))
+        _check_audience(claims, audience)
+        return claims
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The verified claims. Raises PyJWTError, InvalidTokenError and InfrastructureError."""
@@ -193,12 +225,13 @@ class TokenVerifier:
             },
         )
 
-    def _check_audience(self, claims: Mapping[str, Any]) -> None:
-        found = claims.get("aud", claims.get("client_id"))
-        if self._audience not in (found if isinstance(found, list) else [found]):
-            raise InvalidTokenError("the token is for another audience")
-        if claims.get("token_use", "access") != "access":
-            raise InvalidTokenError("this is an identity token; send the access token")
+
+def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    found = claims.get("aud", claims.get("client_id"))
+    if audience not in (found if isinstance(found, list) else [found]):
+        raise InvalidTokenError("the token is for another audience")
+    if claims.get("token_use", "access") != "access":
+        raise InvalidTokenError("this is an identity token; send the access token")
 
 
 def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:

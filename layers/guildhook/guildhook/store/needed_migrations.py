@@ -27,5 +27,6 @@ MIGRATIONS: Final = (
     "20261130000010_add_compile_failures",
     "20261130000020_add_artifact_signatures",
     "20261130000030_add_version_warnings",
+    "20261201000000_add_operators_to_audit",
 )
 """The names are in the order in which the migrations are applied."""

@@ -16,19 +16,20 @@ from guildhook.errors import MigrationError
 from guildhook.store.admin import AdminStore
 from guildhook.store.compiling import CompileStore
 from guildhook.store.events import EventStore
+from guildhook.store.operator import OperatorStore
 from guildhook.store.session import Session
 from guildhook.store.time_limits import TimeLimits, widest
 from guildhook.store.upkeep import UpkeepStore
 
-_CLIENTS: Final[Mapping[str, type[Session]]] = {
+_CLIENTS: Final[Mapping[str, tuple[type[Session], ...]]] = {
     # It runs plugins, and can change none of them: neither their wasm, their permissions nor their native code.
-    "on_message": EventStore,
+    "on_message": (EventStore,),
     # It accepts or refuses uploads, and vouches for native code; it makes no version live.
-    "compile_plugin": CompileStore,
+    "compile_plugin": (CompileStore,),
     # It adopts wasm that was written into plugins directly, and deletes old rows.
-    "sweep": UpkeepStore,
-    # It makes the changes that admins ask for, and can hide none of them: the audit log is only added to.
-    "admin_api": AdminStore,
+    "sweep": (UpkeepStore,),
+    # It makes the changes that admins and operators ask for, and can hide none of them: the audit log is only added to.
+    "admin_api": (AdminStore, OperatorStore),
 }
 """The clients by function. test_run has no database."""
 
@@ -55,9 +56,9 @@ def union(grants: Iterable[str]) -> str:
     return ", ".join(each if each in whole else f"{each} ({', '.join(sorted(columns[each]))})" for each in order)
 
 
-def _privileges(function: str, client: type[Session]) -> Mapping[str, str]:
+def _privileges(function: str, clients: Iterable[type[Session]]) -> Mapping[str, str]:
     grants: dict[str, list[str]] = {}
-    needed = (statement.privileges for statement in client.statements.values())
+    needed = (statement.privileges for client in clients for statement in client.statements.values())
     for privileges in (*needed, _NO_LONGER_NEEDED.get(function, {})):
         for table, granted in privileges.items():
             grants.setdefault(table, []).append(granted)
@@ -65,11 +66,13 @@ def _privileges(function: str, client: type[Session]) -> Mapping[str, str]:
 
 
 PRIVILEGES: Final[Mapping[str, Mapping[str, str]]] = {
-    function: _privileges(function, client) for function, client in _CLIENTS.items()
+    function: _privileges(function, clients) for function, clients in _CLIENTS.items()
 }
 """Privileges by function and table."""
 
-TIME_LIMITS: Final[Mapping[str, TimeLimits]] = {function: client.limits for function, client in _CLIENTS.items()}
+TIME_LIMITS: Final[Mapping[str, TimeLimits]] = {
+    function: widest(client.limits for client in clients) for function, clients in _CLIENTS.items()
+}
 """Time limits by function."""
 
 _logger = logging.getLogger(__name__)

@@ -34,5 +34,7 @@ class StoredAuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     plugin_id: UUID | None
     actor_id: str
     actor_name: str
+    actor_kind: str
+    """admin or operator"""
     action: str
     detail: dict[str, Any]

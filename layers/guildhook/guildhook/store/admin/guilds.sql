@@ -39,7 +39,7 @@ SELECT id FROM changed;
 -- name: audit
 -- grant: SELECT ON plugin_audit
 SELECT jsonb_build_object('id', id, 'at', at, 'plugin_id', plugin_id, 'actor_id', actor_id, 'actor_name', actor_name,
-                          'action', action, 'detail', detail)
+                          'actor_kind', actor_kind, 'action', action, 'detail', detail)
 FROM plugin_audit
 WHERE guild_id = :'guild_id'
     AND (:'plugin_id'::uuid IS NULL OR plugin_id = :'plugin_id')

@@ -92,7 +92,7 @@ SELECT jsonb_build_object(
                 WHERE refusal.wasm_sha256 = plugin.wasm_sha256 ORDER BY refusal.created_at DESC LIMIT 1),
     'changes', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', id, 'at', at, 'plugin_id', plugin_id, 'actor_id', actor_id, 'actor_name', actor_name,
-            'action', action, 'detail', detail) ORDER BY id DESC), '[]') FROM changes),
+            'actor_kind', actor_kind, 'action', action, 'detail', detail) ORDER BY id DESC), '[]') FROM changes),
     'silent_runs', coalesce((SELECT runs FROM counted WHERE outcome = 'ok'), 0),
     'passed_over', coalesce((SELECT runs FROM counted WHERE outcome = 'quarantined'), 0))
 FROM plugins AS plugin

@@ -1,0 +1,1 @@
+"""The routes of operators, a file for each kind of resource."""
