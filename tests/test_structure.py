@@ -18,6 +18,7 @@ BORDERS = {
     # This room imports no function: it receives the one that it starts.
     "startup": {"errors"},
     "uuids": set(),
+    "user_ids": {"uuids"},
     "http_bodies": set(),
     "surrogates": set(),
     "whole_numbers": set(),
@@ -40,6 +41,7 @@ BORDERS = {
         "stage",
         "store",
         "surrogates",
+        "user_ids",
         "uuids",
         "whole_numbers",
     },

@@ -65,6 +65,8 @@ class Message:
     payload: str
     causality: Causality | None = None
     """None for a person's message."""
+    author_id: str | None = None
+    """None if the id that was sent cannot be that of a user."""
     received_payload: str | None = field(default=None, compare=False, repr=False)
     """The payload with ids, times and null as they were sent, if that differs from `payload`."""
 

@@ -114,6 +114,14 @@ def test_a_causality_that_is_null_is_one_that_is_missing():
     assert parsed(author=BOT, causality=None).skip == parsed(author=BOT).skip
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("6A1D00000000400080000000000000AB", "6a1d0000-0000-4000-8000-0000000000ab"), ("7", "7"), ("", None)],
+)
+def test_a_message_has_its_author_in_the_spelling_that_is_searched(sent, kept):
+    assert parsed(author={"id": sent, "bot": False}).message.author_id == kept
+
+
 @pytest.mark.parametrize("author", [{"id": "1"}, {"id": "1", "bot": None}])
 def test_an_author_who_is_not_said_to_be_a_bot_is_treated_as_the_operator_wants(author):
     body = json.dumps(event(author=author))

@@ -15,6 +15,7 @@ from guildhook.events.event_times import is_rfc_3339, read_time
 from guildhook.events.malformed_events import MalformedEventError, described, malformed, unmarked_author
 from guildhook.model import Causality, Message
 from guildhook.surrogates import replace_half_surrogates
+from guildhook.user_ids import canonical_user_id
 from guildhook.uuids import canonical_spelling
 from guildhook.whole_numbers import with_whole_numbers
 
@@ -186,6 +187,7 @@ def parse_event(
             # The received object is the base, so that plugins get fields that guildhook does not know.
             payload=_payload({**received, **changes} if changes else received),
             causality=_causality(message),
+            author_id=canonical_user_id(message.author.id),
             received_payload=_payload(received) if changes else None,
         ),
         skip=skip,

@@ -28,5 +28,8 @@ MIGRATIONS: Final = (
     "20261130000020_add_artifact_signatures",
     "20261130000030_add_version_warnings",
     "20261201000000_add_operators_to_audit",
+    "20261201000100_add_run_authors",
+    "20261201000101_index_people",
+    "20261201000102_forget_deleted_guilds",
 )
 """The names are in the order in which the migrations are applied."""

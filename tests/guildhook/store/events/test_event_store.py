@@ -82,6 +82,17 @@ def test_a_run_that_failed_is_recorded(store, database, channel, installed, outc
     assert row == (run.message.id, outcome, "why", 10, 20, ["line 1", "line 2"], 7, NOW)
 
 
+def test_runs_of_both_kinds_remember_their_author(store, database, channel, installed):
+    known = record(installed, channel, sending(installed, uuid4(), channel), author_id="ada")
+    unknown = record(installed, channel, sending(installed, uuid4(), channel))
+    remembering = record(installed, channel, msgspec.structs.replace(OK, state={"a": "1"}), author_id="bob")
+    shadow = replace(known, plugin=replace(installed, shadow=True, version_id=uuid4()))
+    save(store, known, unknown, remembering, states={installed.id: PluginState(0, {"a": "1"})}, shadow_runs=[shadow])
+    authors = database.execute("SELECT author_id FROM plugin_runs ORDER BY author_id").fetchall()
+    assert authors == [("ada",), ("bob",), (None,)]
+    assert database.execute("SELECT author_id FROM plugin_shadow_runs").fetchall() == [("ada",)]
+
+
 def test_an_intent_is_pending_until_it_is_settled(store, guild, channel, installed):
     message = uuid4()
     result = sending(installed, message, channel, channel)

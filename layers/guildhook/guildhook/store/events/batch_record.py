@@ -204,6 +204,7 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         # A run without a row has no use for its calls.
         "calls": [[call.function, call.denied] for call in result.calls] if run.memorable else None,
         "message": run.kept_message,
+        "author_id": message.author_id,
         "sends": spent.sends,
         "log_bytes": spent.log_bytes,
         "memorable": run.memorable,

@@ -22,7 +22,7 @@ given AS MATERIALIZED (
         id UUID, message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
         fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
         message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
-        version_id UUID, fuel_limit BIGINT, calls JSONB, message TEXT,
+        version_id UUID, fuel_limit BIGINT, calls JSONB, message TEXT, author_id TEXT,
         sends BIGINT, log_bytes BIGINT, memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
     JOIN plugins ON plugins.id = given.plugin_id
     ORDER BY given.plugin_id, given.message_id
@@ -58,20 +58,20 @@ written AS MATERIALIZED (
 run_with_state AS (
     INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
                              logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
-                             calls, message)
+                             calls, message, author_id)
     SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
            logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
-           calls, message
+           calls, message, author_id
     FROM accepted
     WHERE memorable AND wrote_state
     RETURNING id, message_id, plugin_id
 ), run_without_state AS (
     INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
                              logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
-                             calls, message)
+                             calls, message, author_id)
     SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
            logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
-           calls, message
+           calls, message, author_id
     FROM accepted
     WHERE memorable AND NOT wrote_state
     -- The id is derived from message and plugin, so a conflict may be found on either key.
@@ -102,15 +102,16 @@ shadowed AS MATERIALIZED (
     FROM jsonb_to_recordset(:'shadow_runs') AS shadowed(
         message_id UUID, plugin_id UUID, guild_id UUID, version_id UUID, outcome TEXT, detail TEXT, fuel_used BIGINT,
         fuel_limit BIGINT, duration_us BIGINT, host_calls INTEGER, calls JSONB, logs JSONB, intents JSONB, seed BIGINT,
-        message_time TIMESTAMPTZ, message TEXT, log_bytes BIGINT, memorable BOOLEAN)
+        message_time TIMESTAMPTZ, message TEXT, author_id TEXT, log_bytes BIGINT, memorable BOOLEAN)
     JOIN plugins ON plugins.id = shadowed.plugin_id
     ORDER BY shadowed.plugin_id, shadowed.message_id
     FOR KEY SHARE OF plugins SKIP LOCKED
 ), shadow_run AS (
     INSERT INTO plugin_shadow_runs (message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-                                    duration_us, host_calls, calls, logs, intents, seed, message_time, message)
+                                    duration_us, host_calls, calls, logs, intents, seed, message_time, message,
+                                    author_id)
     SELECT message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-           duration_us, host_calls, calls, logs, intents, seed, message_time, message
+           duration_us, host_calls, calls, logs, intents, seed, message_time, message, author_id
     FROM shadowed
     -- The shadow of a stale plugin runs again when its live version does.
     WHERE memorable AND plugin_id NOT IN (SELECT plugin_id FROM stale)
