@@ -147,7 +147,7 @@ clean: ## remove the files that these commands created
 
 # Times do not tell from which sources the admin page was built (web/page_sources.py), so a digest decides. It is recorded
 # last: a build that ends early leaves none.
-PAGE_IS_CURRENT := $(shell $(PYTHON) web/page_sources.py | cmp -s - functions/admin_api/page/sources.sha256 && echo yes)
+PAGE_IS_CURRENT := $(shell [ "$$($(PYTHON) web/page_sources.py)" = "$$(cat functions/admin_api/page/sources.sha256 2>/dev/null)" ] && echo yes)
 
 functions/admin_api/page/index.html: $(if $(PAGE_IS_CURRENT),,node web/node_modules/.package-lock.json)
 	digest=$$($(PYTHON) web/page_sources.py) && cd web && npm run --silent build && \

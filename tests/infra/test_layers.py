@@ -27,7 +27,7 @@ def build(tmp_path, artifacts):
     """Builds the layer on a machine with the given programs."""
 
     def build(python: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-        command = ["make", "--directory", LAYER, "build-GuildhookLayer", f"ARTIFACTS_DIR={artifacts}"]
+        command = ["make", f"--directory={LAYER}", "build-GuildhookLayer", f"ARTIFACTS_DIR={artifacts}"]
         environment = {"PATH": str(path_without_python(tmp_path)), "PYTHON": str(python), **variables}
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 

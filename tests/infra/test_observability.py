@@ -160,8 +160,8 @@ def test_there_are_alarms_of_a_database_only_where_the_stack_has_one():
 
 def test_a_budget_tells_the_topic_before_it_is_exceeded():
     assert not resolve(TEMPLATE, EVERYTHING).of_type("AWS::Budgets::Budget")
-    (budget,) = resolve(TEMPLATE, {**EVERYTHING, "MonthlyBudget": 100}).of_type("AWS::Budgets::Budget").values()
-    assert budget["Budget"]["BudgetLimit"] == {"Amount": 100, "Unit": "USD"}
+    (budget,) = resolve(TEMPLATE, {**EVERYTHING, "MonthlyBudget": "100"}).of_type("AWS::Budgets::Budget").values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": "100", "Unit": "USD"}
     told = {
         (each["Notification"]["NotificationType"], each["Notification"]["Threshold"]): each["Subscribers"]
         for each in budget["NotificationsWithSubscribers"]
@@ -171,9 +171,9 @@ def test_a_budget_tells_the_topic_before_it_is_exceeded():
 
 
 def test_a_budget_without_a_topic_is_refused():
-    rules = broken_rules({**CHAT, "MonthlyBudget": 100})
+    rules = broken_rules({**CHAT, "MonthlyBudget": "100"})
     assert rules == ["MonthlyBudget notifies AlarmTopicArn - set that too"]
-    assert not broken_rules({**CHAT, "MonthlyBudget": 100, "AlarmTopicArn": TOPIC})
+    assert not broken_rules({**CHAT, "MonthlyBudget": "100", "AlarmTopicArn": TOPIC})
 
 
 def test_cloudwatch_takes_every_alarm(aws):

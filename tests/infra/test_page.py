@@ -30,7 +30,7 @@ class Project:
         self._artifacts = folder / "artifacts"
         self._commands = folder / "commands"
         self._commands.mkdir()
-        for command in ("sh", "make", "cmp", "cat", "cp", "find", "nproc", "python3"):
+        for command in ("sh", "make", "cat", "cp", "find", "nproc", "python3"):
             (self._commands / command).symlink_to(which(command, path="/usr/bin:/bin") or which(command))
 
     def add_command(self, name: str) -> None:
@@ -43,7 +43,7 @@ class Project:
         (self.page / "sources.sha256").write_text(self.digest())
 
     def digest(self) -> str:
-        command = ["python3", self.root / "web" / "page_sources.py"]
+        command = ["python3", str(self.root / "web" / "page_sources.py")]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def build(self) -> "subprocess.CompletedProcess[str]":
@@ -53,7 +53,7 @@ class Project:
         shutil.copytree(self.root / "functions" / "admin_api", self._scratch)
         self._artifacts.mkdir()
         return subprocess.run(
-            ["make", "--makefile", self.root / "functions" / "admin_api" / "Makefile", "build-AdminApi"],
+            ["make", f"--makefile={self.root}/functions/admin_api/Makefile", "build-AdminApi"],
             cwd=self._scratch,
             env={"PATH": str(self._commands), "ARTIFACTS_DIR": str(self._artifacts), "HOME": str(self.root)},
             check=False,

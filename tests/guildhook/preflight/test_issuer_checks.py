@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import jwt
 import pytest
@@ -14,7 +15,7 @@ ED = ed25519.Ed25519PrivateKey.generate()
 
 
 def jwk(key, kid="key", **fields):
-    kinds = {
+    kinds: dict[type, Any] = {
         rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
         ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
         ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,

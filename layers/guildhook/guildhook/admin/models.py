@@ -135,7 +135,7 @@ class SignIn(ResponseBody):
     message that much later. 0 if the chat server sends the messages of every guild."""
 
 
-class SubscriberList(_ResponseBody):
+class SubscriberList(ResponseBody):
     """The guilds whose messages guildhook needs."""
 
     guilds: list[str] | None
