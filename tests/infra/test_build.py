@@ -10,12 +10,47 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from infra.lambdas_python import find_lambdas_python
+from infra.templates import read_template
 from project import ROOT
+from requirement import skipped_without
+from sam_local.sam import DockerMissingError
 
 BUILD = ROOT / ".aws-sam" / "build"
 MOST_BYTES = 130 * 1000 * 1000
 """The limit of both layers, unpacked. Lambda allows 250 MiB together with the function."""
 OWN = {"app.py", "function.py"}
+FUNCTIONS = [name for name, each in read_template()["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
+LIBRARY = ROOT / "layers" / "guildhook" / "guildhook"
+IMPORTS = """
+import ast, importlib, pkgutil, sys
+from pathlib import Path
+
+def import_all(name):
+    module = importlib.import_module(name)
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                importlib.import_module(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            package = importlib.import_module(node.module)
+            for alias in node.names:
+                hasattr(package, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
+
+sys.path[:0] = sys.argv[1:3]
+assert not [folder for folder in sys.path if folder.endswith("-packages")]
+import guildhook
+for module in ("guildhook", *(each.name for each in pkgutil.walk_packages(guildhook.__path__, "guildhook."))):
+    import_all(module)
+    print(module)
+for folder in sys.argv[3:]:
+    sys.path.insert(0, folder)
+    import_all("function")
+    assert sys.modules.pop("function").__file__.startswith(folder)
+    sys.path.remove(folder)
+"""
+"""Imports every module of the library and of the functions, and what they import inside of functions. Takes the folders
+of both layers, and then those of the functions."""
 MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch64", 183)}
 """Architecture, and its number in an ELF header."""
 
@@ -99,3 +134,14 @@ def test_a_function_is_its_own_files_alone(function, wanted):
 def test_the_page_is_built_from_these_sources():
     sources = subprocess.run([sys.executable, ROOT / "web" / "page_sources.py"], check=True, capture_output=True)
     assert (BUILD / "AdminApi" / "page" / "sources.sha256").read_bytes() == sources.stdout
+
+
+def test_every_module_of_every_function_imports_from_the_layers_alone_on_lambdas_python():
+    with skipped_without(DockerMissingError, "GUILDHOOK_DOCKER"):
+        python = find_lambdas_python(BUILD)
+    (dependencies,) = [layer for layer, (machine, _) in MACHINES.items() if machine == python.machine]
+    folders = (f"{dependencies}/python", "GuildhookLayer/python", *FUNCTIONS)
+    done = python.run(IMPORTS, *(python.folder / folder for folder in folders))
+    assert done.returncode == 0, done.stderr
+    modules = {str(path.relative_to(LIBRARY.parent).with_suffix("")) for path in LIBRARY.rglob("*.py")}
+    assert set(done.stdout.split()) == {path.removesuffix("/__init__").replace("/", ".") for path in modules}

@@ -17,7 +17,7 @@ from guildhook_local.serve import CONTAINERS_NAME_OF_THE_HOST
 from project import ROOT
 
 _BUILD = ROOT / ".aws-sam" / "build"
-_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 _LONGEST_SECONDS = 300
 _CONTAINER = re.compile(r"SAM_CONTAINER_ID: (\w+)")
 
@@ -28,11 +28,11 @@ class DockerMissingError(Exception):
 
 def host_address() -> str:
     """Return the address of this machine that containers reach. Raises DockerMissingError."""
-    _docker("version")
+    docker("version")
     if not (_BUILD / "template.yaml").exists():
         raise DockerMissingError("nothing is built; `make sam-local` does it")
     host = f"{CONTAINERS_NAME_OF_THE_HOST}:host-gateway"
-    hosts = _docker("run", "--rm", "--add-host", host, "--entrypoint", "cat", _IMAGE, "/etc/hosts")
+    hosts = docker("run", "--rm", "--add-host", host, "--entrypoint", "cat", IMAGE, "/etc/hosts")
     (address,) = [line.split()[0] for line in hosts.splitlines() if CONTAINERS_NAME_OF_THE_HOST in line]
     try:
         socket.create_server((address, 0)).close()
@@ -49,7 +49,7 @@ def containers(log: str) -> list[str]:
 
 def processes(container: str) -> str:
     """The commands that run in a container."""
-    return _docker("top", container)
+    return docker("top", container)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Sam:
                     subprocess.run(["docker", "rm", "--force", container], check=False, capture_output=True)
 
 
-def _docker(*arguments: str) -> str:
+def docker(*arguments: str) -> str:
     try:
         command = ["docker", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_LONGEST_SECONDS)
