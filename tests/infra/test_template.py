@@ -79,13 +79,6 @@ def test_as_much_concurrency_is_reserved_as_the_queue_and_others_may_use(stack):
     assert stack["CompilePlugin"]["ReservedConcurrentExecutions"] == int(asked) + 2
 
 
-def test_the_document_says_how_much_concurrency_an_account_needs_for_the_reserve(stack):
-    reserved = sum(stack[name]["ReservedConcurrentExecutions"] for name in FUNCTIONS)
-    # Lambda leaves 100 to the functions without a reserve.
-    text = " ".join((ROOT / "docs" / "deployment.md").read_text().split())
-    assert f"prints less than {reserved + 100}: the functions reserve {reserved}, and Lambda keeps 100" in text
-
-
 def test_every_number_of_compiles_has_its_reserve():
     template = read_template()
     reserved = template["Mappings"]["ReservedForCompiles"]["Concurrency"]
