@@ -514,12 +514,12 @@ class PreflightConfiguration(Configuration):
     jwt_audience: _JwtAudience
     jwt_client_id: _JwtClientId
     jwt_keys_host: Annotated[
-        str,
+        _Text | None,
         Variable(
             "host of the issuer's keys, if it is not the issuer's own",
             "Its port follows a colon unless it is 443. The preflight fetches keys from no other host.",
         ),
-    ] = ""
+    ] = None
     chat_api_url: _ChatApiUrl
     chat_secret: _ChatSecret
     database_secret: _DatabaseSecret = None
@@ -527,19 +527,18 @@ class PreflightConfiguration(Configuration):
         _Text | None, Variable("name or ARN of the secret that `migrate` reads, if it has one of its own")
     ] = None
     reserved_concurrency: Annotated[
-        str,
-        Variable("concurrency that each of the functions reserves, with commas between them", "Empty: none reserves."),
-    ] = ""
+        _Text | None,
+        Variable("concurrency that each of the functions reserves, with commas between them"),
+    ] = None
     stack: Annotated[
         _Text | None, Variable("ARN of the stack, whose functions may have reserved concurrency already")
     ] = None
     availability_zones: Annotated[
-        str,
+        _Text | None,
         Variable(
-            "names of the zones in which the stack creates its network, with commas between them",
-            "Empty: it creates none.",
+            "names of the zones in which the stack creates its network, if it does, with commas between them",
         ),
-    ] = ""
+    ] = None
     ipv6_network: Annotated[
         bool, Variable("`true` if the functions are in a network that reaches the internet by IPv6 alone")
     ] = False
@@ -551,7 +550,7 @@ class PreflightConfiguration(Configuration):
     @property
     def reserved_in_all(self) -> int:
         """Raises ValueError."""
-        numbers = [number for number in self.reserved_concurrency.split(",") if number]
+        numbers = [number for number in (self.reserved_concurrency or "").split(",") if number]
         if not all(number.isdecimal() for number in numbers):
             raise ValueError("not whole numbers with commas between them")
         return sum(map(int, numbers))

@@ -4,8 +4,8 @@ from guildhook.preflight.addresses import Reach
 from guildhook.preflight.bounded_client import (
     MAX_BODY_BYTES,
     TOTAL_SECONDS,
+    AnswerFault,
     BoundedAnswer,
-    Fault,
     MissingAnswer,
     reason_of,
     resolve_host,
@@ -54,13 +54,13 @@ def test_the_body_is_not_in_the_text_of_an_answer():
     "url", ["http://chat.example.org", "ftp://chat.example.org", "chat.example.org", "file:///etc"]
 )
 def test_nothing_but_https_is_asked(client, url):
-    assert client(allow_http=False).get(url).fault is Fault.NOT_HTTPS
+    assert client(allow_http=False).get(url).fault is AnswerFault.NOT_HTTPS
 
 
 @pytest.mark.parametrize("url", ["https://[", "https://", "https://me:s3cret@chat.example.org"])
 def test_a_url_needs_a_host_and_no_user(client, url):
     missing = client().get(url)
-    assert missing == MissingAnswer(Fault.MALFORMED)
+    assert missing == MissingAnswer(AnswerFault.MALFORMED)
     assert "s3cret" not in reason_of(missing, in_ipv6_network=False)
 
 
@@ -82,7 +82,7 @@ def test_a_certificate_for_another_name_is_refused_before_the_token_is_sent(clie
     with http_server(Answer(), tls=tls) as server:
         secure = client(resolve=names(other_example_org=[HERE]))
         missing = secure.get(f"https://other.example.org:{port_of(server)}/", "t0ken")
-    assert missing.fault is Fault.CERTIFICATE
+    assert missing.fault is AnswerFault.CERTIFICATE
     assert server.requests == []
 
 
@@ -90,7 +90,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(client, tls, monkeypat
     monkeypatch.delenv("SSL_CERT_FILE")
     with http_server(Answer(), tls=tls) as server:
         secure = client(resolve=names(chat_example_org=[HERE]))
-        assert secure.get(f"https://chat.example.org:{port_of(server)}/").fault is Fault.CERTIFICATE
+        assert secure.get(f"https://chat.example.org:{port_of(server)}/").fault is AnswerFault.CERTIFICATE
 
 
 @pytest.mark.parametrize("reach", [Reach.INTERNET, Reach.NETWORK])
@@ -100,8 +100,8 @@ def test_a_forbidden_address_is_never_connected_to(client, reach, address):
         # A public address besides is no way around it.
         careful = client(reach, resolve=names(chat_example_org=["93.184.216.34", address]))
         missing = careful.get(f"http://chat.example.org:{port_of(server)}/", "t0ken")
-        assert missing.fault is Fault.FORBIDDEN_ADDRESS
-        assert client(reach).get(server.url).fault is Fault.FORBIDDEN_ADDRESS
+        assert missing.fault is AnswerFault.FORBIDDEN_ADDRESS
+        assert client(reach).get(server.url).fault is AnswerFault.FORBIDDEN_ADDRESS
     assert server.requests == []
 
 
@@ -119,7 +119,7 @@ def test_a_name_is_resolved_once_so_that_no_second_answer_leads_elsewhere(client
 
 def test_a_name_that_does_not_resolve_is_named(client):
     missing = client(resolve=names()).get("https://chat.example.org/")
-    assert missing.fault is Fault.NO_ADDRESS
+    assert missing.fault is AnswerFault.NO_ADDRESS
     assert "the name chat.example.org does not resolve" in reason_of(missing, in_ipv6_network=True)
 
 
@@ -134,7 +134,7 @@ def test_the_addresses_are_tried_in_turn(client):
 @pytest.mark.parametrize("in_ipv6_network", [True, False])
 def test_a_host_without_an_address_of_ipv6_is_named_with_the_ways_out(client, addresses, in_ipv6_network):
     missing = client(resolve=names(chat_example_org=addresses)).get("http://chat.example.org:1/")
-    assert (missing.fault, missing.has_ipv6) == (Fault.NO_CONNECTION, "::1" in addresses)
+    assert (missing.fault, missing.has_ipv6) == (AnswerFault.NO_CONNECTION, "::1" in addresses)
     reason = reason_of(missing, in_ipv6_network=in_ipv6_network, more_ways=", or peer them")
     if in_ipv6_network and not missing.has_ipv6:
         assert reason.startswith("chat.example.org has no IPv6 address (no AAAA record)")
@@ -146,12 +146,12 @@ def test_a_host_without_an_address_of_ipv6_is_named_with_the_ways_out(client, ad
 def test_a_shell_can_do_without_ipv4_as_the_network_does(client):
     with http_server(Answer()) as server:
         missing = client(ipv6_only=True).get(server.url)
-    assert (missing.fault, missing.has_ipv6, server.requests) == (Fault.NO_CONNECTION, False, [])
+    assert (missing.fault, missing.has_ipv6, server.requests) == (AnswerFault.NO_CONNECTION, False, [])
 
 
 def test_a_large_answer_is_refused(client):
     with http_server(Answer(b"x" * (MAX_BODY_BYTES + 1))) as server:
-        assert client().get(server.url).fault is Fault.TOO_LARGE
+        assert client().get(server.url).fault is AnswerFault.TOO_LARGE
     with http_server(Answer(b"x" * MAX_BODY_BYTES)) as server:
         assert len(client().get(server.url).body) == MAX_BODY_BYTES
 
@@ -160,7 +160,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(client):
     with http_server(Answer(b"x", length=2), Answer(b"xy")) as server:
         assert client(pauses=(0, 0)).get(server.url).body == b"xy"
     with http_server(Answer(b"x", length=2)) as server:
-        assert client(pauses=(0, 0)).get(server.url).fault is Fault.BROKEN
+        assert client(pauses=(0, 0)).get(server.url).fault is AnswerFault.BROKEN
     assert len(server.requests) == 2
 
 
@@ -169,7 +169,7 @@ def test_no_server_holds_a_client_for_longer_than_the_limit(client, monkeypatch)
     with http_server(Answer()) as gate:
         drip = [b"HTTP/1.1 200 OK\r\n", *[b"X-Drip: 1\r\n"] * 1_000]
         with raw_server(drip, between=lambda: client().get(gate.url)) as url:
-            assert client().get(url).fault is Fault.BROKEN
+            assert client().get(url).fault is AnswerFault.BROKEN
     assert len(gate.requests) < 1_000
 
 

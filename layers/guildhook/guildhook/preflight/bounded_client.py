@@ -27,7 +27,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 """The numeric addresses of a host. Raises OSError if there are none."""
 
 
-class Fault(Enum):
+class AnswerFault(Enum):
     """The reason for a missing answer."""
 
     MALFORMED = "malformed"
@@ -48,7 +48,7 @@ class BoundedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class MissingAnswer:
-    fault: Fault
+    fault: AnswerFault
     host: str = ""
     port: int = 0
     has_ipv6: bool = True
@@ -85,16 +85,16 @@ class BoundedClient:
         try:
             parts = parse_url(url)
         except urllib3.exceptions.LocationParseError:
-            return MissingAnswer(Fault.MALFORMED)
+            return MissingAnswer(AnswerFault.MALFORMED)
         if parts.scheme != "https" and not (self.allow_http and parts.scheme == "http"):
-            return MissingAnswer(Fault.NOT_HTTPS)
+            return MissingAnswer(AnswerFault.NOT_HTTPS)
         if not parts.host or parts.auth:
-            return MissingAnswer(Fault.MALFORMED)
-        answer: BoundedAnswer | MissingAnswer = MissingAnswer(Fault.BROKEN)
+            return MissingAnswer(AnswerFault.MALFORMED)
+        answer: BoundedAnswer | MissingAnswer = MissingAnswer(AnswerFault.BROKEN)
         for pause in self._pauses:
             time.sleep(pause)
             answer = self._attempt(parts, {"Authorization": f"Bearer {token}"} if token else {})
-            if isinstance(answer, BoundedAnswer) or answer.fault not in (Fault.NO_CONNECTION, Fault.BROKEN):
+            if isinstance(answer, BoundedAnswer) or answer.fault not in (AnswerFault.NO_CONNECTION, AnswerFault.BROKEN):
                 break
         return answer
 
@@ -103,23 +103,23 @@ class BoundedClient:
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError):
-            return MissingAnswer(Fault.NO_ADDRESS, host, port)
+            return MissingAnswer(AnswerFault.NO_ADDRESS, host, port)
         has_ipv6 = any(":" in address for address in addresses)
         if not all(is_allowed(address, self._reach) for address in addresses):
-            return MissingAnswer(Fault.FORBIDDEN_ADDRESS, host, port, has_ipv6)
+            return MissingAnswer(AnswerFault.FORBIDDEN_ADDRESS, host, port, has_ipv6)
         tried = [address for address in addresses if ":" in address or not self._ipv6_only]
-        fault = Fault.NO_CONNECTION
+        fault = AnswerFault.NO_CONNECTION
         for address in tried[:_MOST_ADDRESSES]:
             try:
                 return _get(parts, address, port, host, headers)
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
                 continue
             except urllib3.exceptions.SSLError:
-                fault = Fault.CERTIFICATE
+                fault = AnswerFault.CERTIFICATE
             except EndlessAnswerError:
-                fault = Fault.TOO_LARGE
+                fault = AnswerFault.TOO_LARGE
             except urllib3.exceptions.HTTPError:
-                fault = Fault.BROKEN
+                fault = AnswerFault.BROKEN
             break
         return MissingAnswer(fault, host, port, has_ipv6)
 
@@ -148,26 +148,26 @@ _IPV6: Final = (
     "Give it an IPv6 address, or use subnets of your own (SubnetIds){more}"
 )
 _REASONS: Final = {
-    Fault.MALFORMED: "this is not a URL with a host and without a user",
-    Fault.NOT_HTTPS: "it does not start with https://, and a preflight asks nothing else; use https://",
-    Fault.NO_ADDRESS: "the name {host} does not resolve; correct it, or add its record to the DNS",
-    Fault.FORBIDDEN_ADDRESS: "{host} resolves to an address of this machine or of a network that a preflight must not "
-    "enter; give it a public address",
-    Fault.NO_CONNECTION: "{host} accepts no connection on port {port}; start it, or open its firewall",
-    Fault.CERTIFICATE: "the certificate of {host} is not valid, not for this name or not of a public authority; "
+    AnswerFault.MALFORMED: "this is not a URL with a host and without a user",
+    AnswerFault.NOT_HTTPS: "it does not start with https://, and a preflight asks nothing else; use https://",
+    AnswerFault.NO_ADDRESS: "the name {host} does not resolve; correct it, or add its record to the DNS",
+    AnswerFault.FORBIDDEN_ADDRESS: "{host} resolves to an address of this machine or of a network that a preflight "
+    "must not enter; give it a public address",
+    AnswerFault.NO_CONNECTION: "{host} accepts no connection on port {port}; start it, or open its firewall",
+    AnswerFault.CERTIFICATE: "the certificate of {host} is not valid, not for this name or not of a public authority; "
     "replace it",
-    Fault.BROKEN: f"{{host}} gave no whole answer within {TOTAL_SECONDS} s; look at its log, and try again",
-    Fault.TOO_LARGE: f"the answer of {{host}} has more than {MAX_BODY_BYTES} bytes or takes longer than "
+    AnswerFault.BROKEN: f"{{host}} gave no whole answer within {TOTAL_SECONDS} s; look at its log, and try again",
+    AnswerFault.TOO_LARGE: f"the answer of {{host}} has more than {MAX_BODY_BYTES} bytes or takes longer than "
     f"{TOTAL_SECONDS} s; correct the URL",
 }
 
 
 def reason_of(missing: MissingAnswer, *, in_ipv6_network: bool, more_ways: str = "") -> str:
     """A clause for the operator. `more_ways` are the other ways out for a host without an address of IPv6."""
-    needs_ipv6 = missing.fault is Fault.NO_CONNECTION and in_ipv6_network and not missing.has_ipv6
+    needs_ipv6 = missing.fault is AnswerFault.NO_CONNECTION and in_ipv6_network and not missing.has_ipv6
     text = _IPV6 if needs_ipv6 else _REASONS[missing.fault]
     return text.format(host=missing.host, port=missing.port, more=more_ways)
 
 
 def may_pass_later(missing: MissingAnswer) -> bool:
-    return missing.fault in (Fault.NO_CONNECTION, Fault.BROKEN)
+    return missing.fault in (AnswerFault.NO_CONNECTION, AnswerFault.BROKEN)

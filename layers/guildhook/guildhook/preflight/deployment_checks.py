@@ -14,7 +14,7 @@ def check_account(configuration: PreflightConfiguration, client: BoundedClient) 
     """The checks that need no network of the stack: the identity provider, the secrets and the account."""
     issuer, account = configuration.jwt_issuer, Account(configuration.aws)
     findings = [
-        *check_issuer(client, issuer, configuration.jwt_keys_host),
+        *check_issuer(client, issuer, configuration.jwt_keys_host or ""),
         check_audience(issuer, configuration.jwt_audience, configuration.jwt_client_id),
         check_chat_secret(configuration.aws, configuration.chat_secret),
     ]
@@ -40,5 +40,5 @@ def check_network(configuration: PreflightConfiguration, client: BoundedClient) 
         if isinstance(token, Finding)
         else check_chat_api(client, configuration.chat_api_url, token.chat_api_token, in_ipv6_network=is_ipv6)
     )
-    issuer = check_issuer(client, configuration.jwt_issuer, configuration.jwt_keys_host, in_ipv6_network=is_ipv6)
+    issuer = check_issuer(client, configuration.jwt_issuer, configuration.jwt_keys_host or "", in_ipv6_network=is_ipv6)
     return [chat_api, *issuer]
