@@ -66,7 +66,7 @@ BORDERS = {
         "versions",
         "whole_numbers",
     },
-    "preflight": {"admin", "aws", "chat", "configuration", "errors", "http_bodies", "http_deadlines", "store"},
+    "preflight": {"admin", "aws", "chat", "configuration", "errors", "http_bodies", "http_deadlines", "model", "store"},
     "sweeper": {"aws", "configuration", "events", "stage", "store", "versions"},
     "observability": {"admin", "errors", "events", "model", "modules", "store", "sweeper", "trials", "versions"},
 }

@@ -145,6 +145,13 @@ _JwtIssuer = Annotated[
 _JwtAudience = Annotated[
     _Text, Variable("audience: `aud` of the access tokens, or their `client_id` where they have no `aud`")
 ]
+_JwtAlgorithm = Annotated[
+    TokenAlgorithm | None,
+    Variable(
+        "`RS256`, `ES256` or `EdDSA` (with Ed25519): the algorithm that access tokens are signed with",
+        "Tokens with another algorithm are refused. Without it all three are accepted.",
+    ),
+]
 _JwtClientId = Annotated[
     _Text, Variable("id of the admin page as a client of the identity provider", "The id is public.")
 ]
@@ -408,13 +415,7 @@ class AdminConfiguration(GuildConfiguration):
     test_run_function: Annotated[_Text, Variable("name or ARN of the function that does test runs")]
     jwt_issuer: _JwtIssuer
     jwt_audience: _JwtAudience
-    jwt_algorithm: Annotated[
-        TokenAlgorithm | None,
-        Variable(
-            "`RS256`, `ES256` or `EdDSA` (with Ed25519): the algorithm that access tokens are signed with",
-            "Tokens with another algorithm are refused. Without it all three are accepted.",
-        ),
-    ] = None
+    jwt_algorithm: _JwtAlgorithm = None
     jwt_client_id: _JwtClientId
     jwt_scope: Annotated[
         _Text, Variable("scopes that the admin page asks the identity provider for, with spaces between them")
@@ -513,6 +514,7 @@ class PreflightConfiguration(Configuration):
     jwt_issuer: _JwtIssuer
     jwt_audience: _JwtAudience
     jwt_client_id: _JwtClientId
+    jwt_algorithm: _JwtAlgorithm = None
     jwt_keys_host: Annotated[
         _Text | None,
         Variable(

@@ -1,11 +1,11 @@
 """`guildhook preflight`: the checks that a deploy makes before anything costs, from a shell."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guildhook.model import TokenAlgorithm
 from guildhook_local.cli.ending import CommandError, ExitStatus
 from guildhook_local.cli.files import read_line
 from guildhook_local.cli.parameters import AsJson
@@ -14,12 +14,6 @@ from guildhook_local.cli.visible_text import visible
 
 if TYPE_CHECKING:
     from guildhook.preflight import BoundedClient, Finding
-
-
-class Algorithm(StrEnum):
-    RS256 = "RS256"
-    ES256 = "ES256"
-    EDDSA = "EdDSA"
 
 
 def preflight(
@@ -36,8 +30,8 @@ def preflight(
         str, typer.Option(metavar="HOST[:PORT]", help="Fetch keys from this host too (JwtKeysHost).")
     ] = "",
     algorithm: Annotated[
-        Algorithm, typer.Option(metavar="ALGORITHM", help="Look for keys for RS256, ES256 or EdDSA.")
-    ] = Algorithm.RS256,
+        TokenAlgorithm, typer.Option(metavar="ALGORITHM", help="Look for keys for RS256, ES256 or EdDSA.")
+    ] = TokenAlgorithm.RS256,
     chat_api_url: Annotated[str | None, typer.Option(metavar="URL", help="Check this chat API (ChatApiUrl).")] = None,
     chat_token_file: Annotated[
         str | None,
@@ -102,7 +96,7 @@ def preflight(
 
 
 def _issuer(
-    client: "BoundedClient", issuer: str | None, keys_host: str, algorithm: Algorithm, is_ipv6: bool
+    client: "BoundedClient", issuer: str | None, keys_host: str, algorithm: TokenAlgorithm, is_ipv6: bool
 ) -> "Iterable[Finding]":
     from guildhook.preflight import check_issuer  # noqa: PLC0415
 

@@ -35,6 +35,7 @@ def environment(aws, secret, chat_server):
             "GUILDHOOK_JWT_ISSUER": chat_server.issuer.url,
             "GUILDHOOK_JWT_AUDIENCE": "guildhook",
             "GUILDHOOK_JWT_CLIENT_ID": "guildhook-page",
+            "GUILDHOOK_JWT_ALGORITHM": "EdDSA",
             "GUILDHOOK_CHAT_API_URL": url,
             "GUILDHOOK_CHAT_SECRET": secret(chat_api_token=SERVICE_TOKEN),
         }
@@ -77,6 +78,14 @@ def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret):
     assert verdicts == dict.fromkeys(
         ("discovery", "keys", "chat secret", "database secret", "concurrency", "zones"), Verdict.PASSED
     )
+
+
+def test_without_an_algorithm_the_keys_must_be_those_that_api_gateway_takes(checked, environment):
+    del environment["GUILDHOOK_JWT_ALGORITHM"]
+    for check in (check_account, check_network):
+        finding = checked(check)["keys"]
+        assert finding.verdict is Verdict.FAILED
+        assert "it has keys only for EdDSA, and this deployment accepts RS256" in finding.sentence
 
 
 def test_only_the_parts_that_the_stack_uses_are_checked(checked):

@@ -5,6 +5,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from guildhook.model import TokenAlgorithm
 from guildhook.preflight import Reach, Verdict, check_audience, check_issuer
 from http_server import Answer, http_server
 
@@ -41,7 +42,7 @@ def checked(provider, client):
             discovery or Answer(json.dumps(document).encode()),
             jwks or Answer(json.dumps({"keys": keys}).encode()),
         ]
-        return check_issuer(client(reach), provider.url, keys_host, algorithm)
+        return check_issuer(client(reach), provider.url, keys_host, TokenAlgorithm(algorithm))
 
     return checked
 
@@ -66,13 +67,14 @@ def test_a_provider_with_keys_passes(checked, provider):
 
 def test_the_keys_of_another_algorithm_pass_where_it_is_accepted(checked):
     assert checked(jwk(EC), algorithm="ES256")[-1].verdict is Verdict.PASSED
+    assert checked(jwk(ED), algorithm="EdDSA")[-1].verdict is Verdict.PASSED
     assert checked(jwk(EC), jwk(RSA, "other"))[-1].verdict is Verdict.PASSED
 
 
 def test_keys_for_another_algorithm_are_named_with_the_one_that_is_accepted(checked, provider):
     assert failed(checked(jwk(EC))) == (
         f"JwtIssuer {provider.url}: it has keys only for ES256, and this deployment accepts RS256; let the provider "
-        "sign access tokens with RS256, with keys that have kid and use sig"
+        "sign access tokens with RS256, with keys that have kid and use sig, or set JwtAlgorithm=ES256"
     )
 
 
@@ -89,7 +91,7 @@ def test_keys_for_another_algorithm_are_named_with_the_one_that_is_accepted(chec
 )
 def test_a_key_that_guildhook_does_not_use_does_not_count(checked, key):
     sentence = failed(checked(key))
-    assert "it has keys for none of the algorithms that guildhook knows" in sentence
+    assert "it has keys for none of RS256, ES256, EdDSA" in sentence
     assert "s3cret" not in sentence
 
 

@@ -29,7 +29,7 @@ def verdicts(result):
 
 
 def test_an_identity_provider_and_a_chat_api_that_are_ready_pass(guildhook, server, token_file):
-    provider = ("--issuer", server.issuer.url, "--audience", "guildhook")
+    provider = ("--issuer", server.issuer.url, "--audience", "guildhook", "--algorithm", "EdDSA")
     chat = ("--chat-api-url", server.url, "--chat-token-file", token_file)
     status, out, err = guildhook("preflight", *provider, *chat, *LOCAL)
     assert (status, err) == (0, "")

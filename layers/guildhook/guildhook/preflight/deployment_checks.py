@@ -2,6 +2,7 @@
 
 from guildhook.aws.account import Account
 from guildhook.configuration import PreflightConfiguration
+from guildhook.model import TokenAlgorithm
 from guildhook.preflight.account_checks import ask_concurrency, ask_zones
 from guildhook.preflight.bounded_client import BoundedClient
 from guildhook.preflight.chat_api_check import check_chat_api
@@ -12,10 +13,10 @@ from guildhook.preflight.secret_checks import check_chat_secret, check_database_
 
 def check_account(configuration: PreflightConfiguration, client: BoundedClient) -> list[Finding]:
     """The checks that need no network of the stack: the identity provider, the secrets and the account."""
-    issuer, account = configuration.jwt_issuer, Account(configuration.aws)
+    account = Account(configuration.aws)
     findings = [
-        *check_issuer(client, issuer, configuration.jwt_keys_host or ""),
-        check_audience(issuer, configuration.jwt_audience, configuration.jwt_client_id),
+        *_check_issuer(configuration, client),
+        check_audience(configuration.jwt_issuer, configuration.jwt_audience, configuration.jwt_client_id),
         check_chat_secret(configuration.aws, configuration.chat_secret),
     ]
     for name, parameter in (
@@ -40,5 +41,15 @@ def check_network(configuration: PreflightConfiguration, client: BoundedClient) 
         if isinstance(token, Finding)
         else check_chat_api(client, configuration.chat_api_url, token.chat_api_token, in_ipv6_network=is_ipv6)
     )
-    issuer = check_issuer(client, configuration.jwt_issuer, configuration.jwt_keys_host or "", in_ipv6_network=is_ipv6)
-    return [chat_api, *issuer]
+    return [chat_api, *_check_issuer(configuration, client)]
+
+
+def _check_issuer(configuration: PreflightConfiguration, client: BoundedClient) -> list[Finding]:
+    return check_issuer(
+        client,
+        configuration.jwt_issuer,
+        configuration.jwt_keys_host or "",
+        # Without a choice API Gateway verifies tokens too, which takes RSA alone.
+        configuration.jwt_algorithm or TokenAlgorithm.RS256,
+        in_ipv6_network=configuration.ipv6_network,
+    )

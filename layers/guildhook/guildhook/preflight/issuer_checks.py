@@ -8,6 +8,7 @@ import urllib3
 from urllib3.util import Url, parse_url
 
 from guildhook.admin.tokens import key_algorithms
+from guildhook.model import TokenAlgorithm
 from guildhook.preflight.bounded_client import BoundedAnswer, BoundedClient, MissingAnswer, may_pass_later, reason_of
 from guildhook.preflight.findings import Finding, Verdict
 
@@ -21,7 +22,7 @@ def check_issuer(
     client: BoundedClient,
     issuer: str,
     keys_host: str = "",
-    algorithm: str = "RS256",
+    algorithm: TokenAlgorithm = TokenAlgorithm.RS256,
     *,
     in_ipv6_network: bool = False,
 ) -> list[Finding]:
@@ -100,15 +101,17 @@ def _keys_url(document: dict[str, Any], issuer: str, keys_host: str, allow_http:
     return str(url)
 
 
-def _keys(document: dict[str, Any], issuer: str, algorithm: str) -> Finding:
+def _keys(document: dict[str, Any], issuer: str, algorithm: TokenAlgorithm) -> Finding:
     try:
         found = sorted(set(key_algorithms(document)))
     except ValueError as error:
         return _failed("keys", f"Keys of JwtIssuer {issuer}: {error}")
     if algorithm in found:
         return Finding("keys", Verdict.PASSED, f"JwtIssuer {issuer}: it has keys for {algorithm}")
-    has = f"only for {' and '.join(found)}" if found else "for none of the algorithms that guildhook knows"
+    has = f"only for {' and '.join(found)}" if found else f"for none of {', '.join(TokenAlgorithm)}"
     way = f"let the provider sign access tokens with {algorithm}, with keys that have kid and use sig"
+    if found:
+        way = f"{way}, or set JwtAlgorithm={found[0]}"
     return _failed("keys", f"JwtIssuer {issuer}: it has keys {has}, and this deployment accepts {algorithm}; {way}")
 
 
