@@ -1,7 +1,7 @@
 """Performs the steps of a deploy for which CloudFormation has no resource.
 
-Takes requests of CloudFormation for a Custom::PublishedVersion, which is answered with the number of the version, and
-for a Custom::DeletionProtection. An invocation with any other event fails.
+Takes requests of CloudFormation for a Custom::PublishedVersion, which is answered with the number of the version, a
+Custom::DeletionProtection and a Custom::LogRetention. An invocation with any other event fails.
 """
 
 import time
@@ -11,6 +11,7 @@ from typing import Any
 from guildhook.aws.clusters import protect_cluster
 from guildhook.aws.custom_resources import is_resource_request, provide
 from guildhook.aws.function_versions import delete_old_versions, publish_version
+from guildhook.aws.log_groups import limit_retention
 from guildhook.configuration import DeployStepsConfiguration, load_configuration
 from guildhook.errors import ConfigurationError, InfrastructureError, UnknownEventError
 from guildhook.observability import create_telemetry
@@ -38,6 +39,7 @@ def create(environment: Mapping[str, str]) -> Function:
             {
                 "Custom::PublishedVersion": lambda: {"Version": publish(deadline)},
                 "Custom::DeletionProtection": protect,
+                "Custom::LogRetention": limit_logs,
             },
         )
         return {}
@@ -60,6 +62,14 @@ def create(environment: Mapping[str, str]) -> Function:
             raise ConfigurationError("GUILDHOOK_PROTECTED_CLUSTER is not set")
         with telemetry.stage("protect"):
             protect_cluster(configuration.aws, configuration.protected_cluster)
+        return {}
+
+    def limit_logs() -> dict[str, str]:
+        if not configuration.log_groups:
+            raise ConfigurationError("GUILDHOOK_LOG_GROUPS is not set")
+        with telemetry.stage("limit_logs"):
+            groups = configuration.log_groups.split(",")
+            limit_retention(configuration.aws, groups, configuration.log_retention_days)
         return {}
 
     return Function(telemetry.handler(handle))

@@ -125,13 +125,22 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
     assert set(stack.of_type("AWS::IAM::Role")) - {"DeployStepsRole"} == {f"{each}Role" for each in FUNCTIONS}
 
 
+LOG_GROUP = "arn:aws:logs:eu-central-1:123456789012:log-group:"
 CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:Database.Outputs.ClusterId"
 
 
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("a database of its own", {("rds:ModifyDBCluster", CLUSTER)}),
+        (
+            "a database of its own",
+            {("rds:ModifyDBCluster", CLUSTER)}
+            | {
+                (action, f"{LOG_GROUP}{name}")
+                for action in ("logs:CreateLogGroup", "logs:PutRetentionPolicy")
+                for name in ("/aws/rds/cluster/Database.Outputs.ClusterId/*", "/aws/rds/proxy/guildhook-*")
+            },
+        ),
         (
             "snapshots",
             {

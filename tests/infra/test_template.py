@@ -37,7 +37,13 @@ PREFLIGHTS = {"AccountPreflight", "NetworkPreflight"}
 FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun", *PREFLIGHTS}
 WITH_DATABASE = FUNCTIONS - {"TestRun", *PREFLIGHTS}
 IN_THE_NETWORK = WITH_DATABASE | {"NetworkPreflight"}
-NOTHING_TO_DELETE = {"SigningPublicKeys", "DatabaseProtected", "AccountPreflightPassed", "NetworkPreflightPassed"}
+NOTHING_TO_DELETE = {
+    "SigningPublicKeys",
+    "DatabaseProtected",
+    "DatabaseLogsLimited",
+    "AccountPreflightPassed",
+    "NetworkPreflightPassed",
+}
 """Custom resources that only read or set something."""
 QUEUES = {"Events", "DeadLetters", "Compiles", "DeadCompiles"}
 TEMPLATES = ["template.yaml", *(f"infra/{path.name}" for path in sorted((ROOT / "infra").glob("*.yaml")))]

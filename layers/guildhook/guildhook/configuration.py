@@ -503,6 +503,11 @@ class DeployStepsConfiguration(Configuration):
     protected_cluster: Annotated[
         _Text | None, Variable("identifier of the Aurora cluster that the first deploy protects from deletion")
     ] = None
+    log_groups: Annotated[
+        _Text | None,
+        Variable("names of the log groups of RDS, with commas between them, whose retention a deploy limits"),
+    ] = None
+    log_retention_days: Annotated[_Positive, Variable("days for which these log groups keep their lines")] = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

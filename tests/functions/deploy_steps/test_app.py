@@ -119,11 +119,28 @@ def test_deleting_the_stack_does_not_end_the_protection(aws, cluster):
     assert described["DeletionProtection"] is True
 
 
+def test_log_groups_keep_their_lines_for_the_days_of_the_parameter(aws):
+    logs, service = aws.client("logs"), uuid4().hex
+    groups = {f"/aws/rds/cluster/{service}/postgresql", f"/aws/rds/proxy/{service}"}
+    logs.create_log_group(logGroupName=f"/aws/rds/proxy/{service}")  # as RDS does
+    for days in ("30", "7"):
+        answer = provide(
+            aws, "Custom::LogRetention", GUILDHOOK_LOG_GROUPS=",".join(groups), GUILDHOOK_LOG_RETENTION_DAYS=days
+        )
+        assert answer["Status"] == "SUCCESS", answer
+        found = logs.describe_log_groups(logGroupNamePrefix="/aws/rds/")["logGroups"]
+        kept = {group["logGroupName"]: group["retentionInDays"] for group in found if service in group["logGroupName"]}
+        assert kept == dict.fromkeys(groups, int(days))
+    for group in groups:
+        logs.delete_log_group(logGroupName=group)
+
+
 @pytest.mark.parametrize(
     ("resource_type", "variable"),
     [
         ("Custom::PublishedVersion", "GUILDHOOK_PUBLISHED_FUNCTION"),
         ("Custom::DeletionProtection", "GUILDHOOK_PROTECTED_CLUSTER"),
+        ("Custom::LogRetention", "GUILDHOOK_LOG_GROUPS"),
     ],
 )
 def test_a_step_without_its_variable_fails_and_names_it(aws, resource_type, variable):
