@@ -295,6 +295,15 @@ class QuarantineRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaisedBudget:
+    """Limits of a guild's minute that an operator has raised for some time; None where nothing is raised."""
+
+    fuel: int | None = None
+    sends: int | None = None
+    log_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpentBudget:
     """The part of this minute's budget that a guild has spent."""
 

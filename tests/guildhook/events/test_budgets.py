@@ -3,7 +3,7 @@ from uuid import uuid4
 import pytest
 
 from guildhook.events.budgets import Budgets, GuildBudget
-from guildhook.model import PluginState, SpentBudget
+from guildhook.model import PluginState, RaisedBudget, SpentBudget
 from samples import installed_plugin, shadow_of
 
 BUDGET = GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=3, guild_log_bytes_per_minute=50)
@@ -35,6 +35,12 @@ def test_a_budget_names_the_resource_that_is_used_up(spent, reason):
 def test_shadows_get_half_of_the_fuel_and_of_the_log(spent, reason):
     shadow = shadow_of(installed_plugin(), b"shadow")
     assert Budgets(lambda _guild: BUDGET, {shadow.guild_id: spent}).exceeded_for(shadow) == reason
+
+
+def test_a_raised_budget_is_never_lower():
+    raised = BUDGET.raised_by(RaisedBudget(fuel=99, sends=1000))
+    assert raised == GuildBudget(guild_fuel_per_minute=100, guild_sends_per_minute=1000, guild_log_bytes_per_minute=50)
+    assert BUDGET.raised_by(None) is BUDGET
 
 
 def test_the_use_of_a_batch_is_added_to_the_earlier_use_of_its_guild():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -125,6 +126,45 @@ def test_a_batch_begins_with_the_runs_that_are_due_and_the_intents_that_are_left
     assert handling.ready == [DueRun(message, plugin)]
     assert handling.take_unsent() == [left]
     assert (handling.take_unsent(), handling.outgoing) == ([], {"left": left})
+
+
+def test_messages_of_a_paused_guild_wait_with_their_intents_and_shadows_and_others_do_not():
+    theirs, ours = uuid4(), uuid4()
+    handling = create_handling(event(ours), event(theirs), event(theirs))
+    first, second, third = handling.batch.messages.values()
+    plugins = [installed_plugin(guild_id=guild) for guild in (ours, theirs)]
+    answered = [RecordedRun(second.id, plugins[1].id, second.sha256, (outgoing("left", message=second),))]
+    paused = replace(
+        snapshot(*plugins, shadow_of(plugins[1], b"shadow"), recorded=answered), paused={theirs: "it floods"}
+    )
+    handling.begin(paused, budgets())
+    assert handling.ready == [DueRun(first, plugins[0])]
+    assert (handling.shadows, handling.take_unsent()) == ([], [])
+    assert set(handling.postponed) == {second.id, third.id}
+    assert handling.postponed[third.id].reason == f"guild {theirs} is paused by an operator: it floods"
+    assert handling.skipped_records() == {}
+
+
+def test_a_paused_guilds_messages_that_no_plugin_takes_do_not_wait():
+    handling = create_handling(event(MESSAGE.guild_id))
+    handling.begin(replace(snapshot(), paused={MESSAGE.guild_id: "it floods"}), budgets())
+    assert handling.postponed == {}
+    assert list(handling.skipped_records().values()) == ["no enabled plugin of its guild takes it"]
+
+
+def test_a_message_waits_longer_each_time_while_its_guild_is_paused():
+    guild = uuid4()
+    waits = []
+    for receive_count in range(1, 10):
+        body = json.dumps(event(guild))
+        handling = Handling(read_batch([QueueRecord("0", body, datetime.now(UTC), receive_count)]), 100)
+        paused = replace(snapshot(installed_plugin(guild_id=guild)), paused={guild: "it floods"})
+        handling.begin(paused, budgets())
+        waits.append(handling.records_to_return(AT_ONCE)["0"].seconds)
+    # They are half jitter. A queue hands a message out ten times.
+    assert all(longest / 2 <= wait <= longest for wait, longest in zip(waits, (600, 1200, 2400, 4800), strict=False))
+    assert all(3600 <= wait <= 7200 for wait in waits[4:])
+    assert 6 * 3600 < sum(waits) < 13 * 3600
 
 
 def test_the_first_reason_of_a_message_stays_and_its_longest_wait_counts():

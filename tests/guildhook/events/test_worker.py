@@ -116,6 +116,11 @@ def records(*events):
     return [QueueRecord(str(i), json.dumps(body), datetime.now(UTC)) for i, body in enumerate(events)]
 
 
+def execute(system, statement, *parameters):
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        connection.execute(statement, parameters)
+
+
 def reasons(report):
     """Return the reasons why records come back, by their ids."""
     return {record_id: postponed.reason for record_id, postponed in report.failures.items()}
@@ -722,6 +727,48 @@ def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are
         connection.execute("UPDATE guild_budgets SET minute = minute - interval '1 minute'")
     assert worker.process(records(second), IN_TIME).failures == {}
     assert contents(system) == ["pong"] * 3
+
+
+def test_a_raised_budget_lets_a_guild_go_on_until_its_date_without_another_statement(
+    system, create_worker, store, statements
+):
+    worker = create_worker(store, budget_of=lambda _guild_id: GuildBudget(guild_sends_per_minute=1))
+    guild = system.add_guild()
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    execute(
+        system,
+        """INSERT INTO raised_budgets (guild_id, until, reason, sends_per_minute)
+           VALUES (%s, now() + interval '1 hour', 'a fair', 100)""",
+        guild.id,
+    )
+    three = records(*(event(guild.id, guild.channel_id) for _ in range(3)))
+    assert worker.process(three, IN_TIME).failures == {}
+    with statements.counting(store):
+        worker.process(records(event(guild.id, guild.channel_id)), IN_TIME)
+    assert statements.count == 3
+    execute(system, "UPDATE raised_budgets SET until = now() WHERE guild_id = %s", guild.id)
+    report = worker.process(records(event(guild.id, guild.channel_id)), IN_TIME)
+    assert [reason.rpartition("; ")[2] for reason in reasons(report).values()] == ["the limit is 1"]
+
+
+def test_a_paused_guild_waits_with_its_messages_and_others_do_not(system, worker):
+    theirs, ours = populate(system, 2)
+    paused = UUID(theirs["guild_id"])
+    execute(system, "INSERT INTO guild_pauses (guild_id, reason) VALUES (%s, 'it floods')", paused)
+    report = worker.process(records(theirs, ours), IN_TIME)
+    assert reasons(report) == {"0": f"guild {paused} is paused by an operator: it floods"}
+    assert {run.message.guild_id for run in report.runs} == {UUID(ours["guild_id"])}
+    execute(system, "DELETE FROM guild_pauses")
+    again = worker.process(records(theirs), IN_TIME)
+    assert (again.failures, {run.message.guild_id for run in again.runs}) == ({}, {paused})
+
+
+def test_a_plugin_that_an_operator_has_disabled_does_not_run(system, worker):
+    guild = system.add_guild()
+    plugin_id = install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    execute(system, "UPDATE plugins SET disabled_by_operator = 'it floods' WHERE id = %s", plugin_id)
+    report = worker.process(records(event(guild.id, guild.channel_id)), IN_TIME)
+    assert (report.runs, report.skipped) == ([], {"0": "no enabled plugin of its guild takes it"})
 
 
 def test_a_record_that_comes_back_waits_longer_each_time_and_at_least_as_long_as_the_server_asks(

@@ -48,7 +48,7 @@ export function AuditPage() {
           if (entries.length === 0) {
             return (
               <Empty title="Nothing has changed yet">
-                <p>Every change that an admin makes here is listed with the name of the admin and the time.</p>
+                <p>Every change by an admin or the operator is listed with the person’s name and the time.</p>
               </Empty>
             );
           }
@@ -90,6 +90,7 @@ function Entry({ guildId, entry, names }: { guildId: string; entry: AuditEntry; 
       </td>
       <td data-label="Who" title={entry.actor_id}>
         <Written text={entry.actor_name} />
+        {entry.actor_kind === 'operator' && ' (operator)'}
       </td>
       <td data-label="Change">{action(entry.action)}</td>
       <td data-label="Plugin">

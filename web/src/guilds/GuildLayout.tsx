@@ -7,6 +7,7 @@ import { Crumbs } from '../shell/Crumbs';
 import { Loaded } from '../shell/Loaded';
 import { PageTabs } from '../shell/PageTabs';
 import { Loading } from '../ui/Loading';
+import { Written } from '../ui/Written';
 
 const TABS = [
   { to: '', label: 'Plugins' },
@@ -24,6 +25,14 @@ export function GuildLayout() {
           <>
             <Crumbs steps={[{ to: '/', label: 'Guilds' }]} />
             <h1 className="name">{guild.name}</h1>
+            {guild.paused !== null && (
+              <div className="notice notice-warn">
+                <p className="notice-title">
+                  Paused by the operator: <Written text={guild.paused} />
+                </p>
+                <p>The plugins get no messages for now. Messages of the pause wait, and are answered later.</p>
+              </div>
+            )}
             <PageTabs label="Guild" below={`/guilds/${guild.id}`} tabs={TABS} />
             <Suspense fallback={<Loading what="the page" />}>
               <Outlet context={guild} />

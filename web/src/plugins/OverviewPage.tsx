@@ -30,6 +30,14 @@ export function OverviewPage() {
         Overview
       </PageHeading>
       <ChangeNotices changes={changes} hidesFields />
+      {plugin.disabled_by_operator !== null && (
+        <div className="notice notice-bad">
+          <p className="notice-title">
+            Disabled by the operator: <Written text={plugin.disabled_by_operator} />
+          </p>
+          <p>The plugin gets no messages, whatever is chosen below. Ask the operator of this installation.</p>
+        </div>
+      )}
       {plugin.quarantine && <QuarantineNotice plugin={plugin} />}
       {!plugin.live && (
         <div className="notice notice-warn">

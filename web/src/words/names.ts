@@ -128,10 +128,18 @@ export const CAUSES: Record<Cause, Words & { advice: string }> = {
 };
 
 const ACTIONS: Record<string, string> = {
+  'budget.raised': 'raised the guild’s budget',
+  'budget.reset': 'set the guild’s budget back',
+  'content.opened': 'looked at messages and logs',
   'guild.changed': 'changed the guild’s settings',
+  'guild.paused': 'paused the guild',
+  'guild.resumed': 'ended the guild’s pause',
   'plugin.created': 'created it',
   'plugin.changed': 'changed it',
   'plugin.deleted': 'deleted it',
+  'plugin.disabled': 'disabled it',
+  'plugin.enabled': 'let it run again',
+  'plugin.quarantined': 'quarantined it',
   'plugin.live': 'let a version go live',
   'plugin.rolled_back': 'rolled it back',
   'plugin.shadow': 'changed its shadow',

@@ -22,6 +22,10 @@ from guildhook.admin.routes import (
     versions,
 )
 from guildhook.admin.routes.operator import audit as operator_audit
+from guildhook.admin.routes.operator import compiles as operator_compiles
+from guildhook.admin.routes.operator import guilds as operator_guilds
+from guildhook.admin.routes.operator import plugins as operator_plugins
+from guildhook.admin.routes.operator import runs as operator_runs
 from guildhook.admin.services import AdminServices
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
@@ -37,6 +41,10 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(
         settings_versions.endpoints,
         runs.endpoints,
         trials.endpoints,
+        operator_guilds.endpoints,
+        operator_plugins.endpoints,
+        operator_runs.endpoints,
+        operator_compiles.endpoints,
         operator_audit.endpoints,
     )
     for endpoint in endpoints.declared

@@ -29,12 +29,21 @@ class NumberCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     number: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-CursorType = TypeVar("CursorType", TimeCursor, NumberCursor)
+class IdCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="i1"):
+    id: UUID
+
+
+class DigestCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="d1"):
+    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+AnyCursor = TimeCursor | NumberCursor | IdCursor | DigestCursor
+CursorType = TypeVar("CursorType", TimeCursor, NumberCursor, IdCursor, DigestCursor)
 Item = TypeVar("Item", bound=BaseModel)
 Record = TypeVar("Record")
 
 
-def encode(cursor: TimeCursor | NumberCursor) -> str:
+def encode(cursor: AnyCursor) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
@@ -57,7 +66,7 @@ def page(
     records: Sequence[Record],
     limit: int,
     item_of: Callable[[Record], Item],
-    cursor_of: Callable[[Record], TimeCursor | NumberCursor],
+    cursor_of: Callable[[Record], AnyCursor],
 ) -> tuple[list[Item], str | None]:
     """The items of a page, and the cursor of the next page if there is one.
 

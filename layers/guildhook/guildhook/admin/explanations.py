@@ -62,6 +62,9 @@ def _disabled_or_not_live(plugin: StoredPlugin, traces: MessageTraces) -> Iterat
     if traces.seen_at:
         enabled = _value_before(traces.changes, ("plugin.changed",), "enabled", "from", enabled)
         was_live = _value_before(traces.changes, _LIVE_ACTIONS, "from", None, was_live) not in (None, False)
+    if plugin.disabled_by_operator is not None:
+        text = f"It is disabled by the operator: {plugin.disabled_by_operator}."
+        yield Reason(cause=Cause.DISABLED, certain=traces.seen_at is None, text=text)
     if not enabled:
         yield Reason(cause=Cause.DISABLED, certain=known, text=f"It {is_or_was} disabled {when}.")
     if not was_live:

@@ -14,13 +14,13 @@ from guildhook.whole_numbers import with_whole_numbers
 
 # Names are shown in lists, logs and terminals. They are one line without invisible and control characters. The two
 # joiners U+200C and U+200D are allowed, because words and emoji contain them.
-_UNPRINTABLE: Final = (
+UNPRINTABLE: Final = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
 )
 
 
-def _printable(name: str) -> str:
-    found = re.search(f"[{_UNPRINTABLE}]", name)
+def printable(name: str) -> str:
+    found = re.search(f"[{UNPRINTABLE}]", name)
     if found:
         raise ValueError(f"has U+{ord(found[0]):04X}, which is not printable; use letters, digits, signs and spaces")
     return name
@@ -29,8 +29,8 @@ def _printable(name: str) -> str:
 PluginName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
-    AfterValidator(_printable),
-    Field(json_schema_extra={"pattern": rf"^[^{_UNPRINTABLE}]*[^{_UNPRINTABLE}\s][^{_UNPRINTABLE}]*$"}),
+    AfterValidator(printable),
+    Field(json_schema_extra={"pattern": rf"^[^{UNPRINTABLE}]*[^{UNPRINTABLE}\s][^{UNPRINTABLE}]*$"}),
 ]
 _UNPRINTABLE_IN_TEXT: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
 
@@ -175,6 +175,8 @@ class Guild(ResponseBody):
     plugins: int
     plugins_limit: int
     grantable: list[Permission]
+    paused: str | None
+    """The operator's reason why the guild's messages wait. Null if they do not."""
     budget: Budget
     etag: str
 
@@ -278,6 +280,8 @@ class Plugin(ResponseBody):
     name: str
     description: str
     enabled: bool
+    disabled_by_operator: str | None
+    """The operator's reason why it does not run, whatever `enabled` says. Null if it may run."""
     settings: Settings
     secrets: list[SecretInfo]
     permissions: list[Permission]

@@ -107,14 +107,18 @@ def guild(guild_id: UUID, name: str, record: StoredGuild, plugins_limit: int, bu
         name=name,
         plugins_limit=plugins_limit,
         grantable=list(Permission),
-        budget=from_record(
-            Budget,
-            record.budget or StoredBudget(),
-            fuel_limit=budget.guild_fuel_per_minute,
-            sends_limit=budget.guild_sends_per_minute,
-            log_bytes_limit=budget.guild_log_bytes_per_minute,
-        ),
+        budget=budget_view(record.budget, budget.raised_by(record.raised)),
         etag=etag_of(record.revision),
+    )
+
+
+def budget_view(used: StoredBudget | None, limits: GuildBudget) -> Budget:
+    return from_record(
+        Budget,
+        used or StoredBudget(),
+        fuel_limit=limits.guild_fuel_per_minute,
+        sends_limit=limits.guild_sends_per_minute,
+        log_bytes_limit=limits.guild_log_bytes_per_minute,
     )
 
 

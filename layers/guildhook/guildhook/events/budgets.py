@@ -1,12 +1,12 @@
 """The budget of a guild limits the use of its plugins in a minute, and their state, so that other guilds get theirs."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
 from guildhook.events.backoff import jittered
-from guildhook.model import InstalledPlugin, SpentBudget
+from guildhook.model import InstalledPlugin, RaisedBudget, SpentBudget
 
 _SPREAD_SECONDS: Final = 30
 """Messages that wait for the next minute return within so many seconds of its start, not all at once."""
@@ -27,6 +27,17 @@ class GuildBudget:
     """The bytes that all its plugins may log in a minute."""
     guild_state_bytes: int = 512 * 1024
     """The limit for the state of all its plugins together; every batch with a message of the guild reads all of it."""
+
+    def raised_by(self, raised: RaisedBudget | None) -> "GuildBudget":
+        """Return the budget with the limits that an operator has raised. None of them becomes lower."""
+        if raised is None:
+            return self
+        return replace(
+            self,
+            guild_fuel_per_minute=max(self.guild_fuel_per_minute, raised.fuel or 0),
+            guild_sends_per_minute=max(self.guild_sends_per_minute, raised.sends or 0),
+            guild_log_bytes_per_minute=max(self.guild_log_bytes_per_minute, raised.log_bytes or 0),
+        )
 
     def exceeded_by(self, spent: SpentBudget) -> str | None:
         """Return which limit is used up, as a sentence about the guild; None if the guild may go on."""

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from guildhook.events.backoff import Backoff
 from guildhook.events.quarantine import may_run
 from guildhook.model import FailedCompile, InstalledPlugin, Message, Outcome, PluginHealth, Refusal
 from guildhook.modules import UnavailableModule
@@ -48,6 +49,8 @@ class Postponed:
 
     reason: str
     seconds: float = 0
+    backoff: Backoff | None = None
+    """The rule for its pauses, if it is not that of a failure."""
 
 
 @dataclass(frozen=True, slots=True)

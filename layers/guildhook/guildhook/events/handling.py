@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -36,6 +36,9 @@ _ARRIVAL_SECONDS: Final = 10
 """A batch waits so long for modules that are fetched, so that a slow S3 does not delay its other plugins further."""
 _SHADOW_SECONDS: Final = 1
 """The time of all shadows of a batch together: the replies of live versions wait until these runs are recorded."""
+
+_PAUSE_OF_A_GUILD: Final = Backoff(first_seconds=600, longest_seconds=7_200)
+"""The pauses of a message whose guild is paused. The nine that the queue allows by default last 6 to 13 hours."""
 
 _OVERTAKEN: Final = Postponed("another delivery of the same message is under way")
 _BEING_DELETED: Final = Postponed("its plugin is being deleted")
@@ -163,9 +166,24 @@ class Handling:
     def begin(self, snapshot: Snapshot, budgets: Budgets) -> None:
         """Take from the snapshot the runs that are due, and the intents that earlier deliveries have not sent."""
         due = find_due_runs(self.batch.messages.values(), snapshot)
-        self.ready, self.shadows, self.skipped = due.live, due.shadows, due.skipped
-        self.unsent = [intent for run in snapshot.runs.values() for intent in run.pending]
+        unsent = [intent for run in snapshot.runs.values() for intent in run.pending]
+        guilds = {run.message.id: run.message.guild_id for run in due.live}
+        guilds |= {intent.message_id: intent.guild_id for intent in unsent}
+        waiting = self._wait_for_guilds(snapshot.paused, guilds)
+        self.ready = [run for run in due.live if run.message.id not in waiting]
+        self.shadows = [run for run in due.shadows if run.message.guild_id not in snapshot.paused]
+        self.skipped = due.skipped
+        self.unsent = [intent for intent in unsent if intent.message_id not in waiting]
         self.budgets = budgets
+
+    def _wait_for_guilds(self, paused: Mapping[UUID, str], guilds: Mapping[UUID, UUID]) -> set[UUID]:
+        """Postpone the messages whose guild is paused; `guilds` has the guild of each message. Return them."""
+        waiting = {message_id for message_id, guild_id in guilds.items() if guild_id in paused}
+        for message_id in waiting:
+            guild_id = guilds[message_id]
+            why = f"guild {guild_id} is paused by an operator: {paused[guild_id]}"
+            self.postpone([message_id], Postponed(why, backoff=_PAUSE_OF_A_GUILD))
+        return waiting
 
     def begin_again(self, lost: Sequence[DueRun], snapshot: Snapshot) -> list[DueRun]:
         """Return the runs again that lost a race for their plugin's state, with the state of the new snapshot.
@@ -185,7 +203,7 @@ class Handling:
         """Note that messages must come back. The first reason of each stays, and its longest wait counts."""
         for message_id in messages:
             before = self.postponed.get(message_id, why)
-            self.postponed[message_id] = Postponed(before.reason, max(before.seconds, why.seconds))
+            self.postponed[message_id] = replace(before, seconds=max(before.seconds, why.seconds))
 
     def note_attempt(self, runs: UnrecordedRuns) -> None:
         """Note which messages the attempt could not handle, before anything of it is recorded."""
@@ -232,7 +250,7 @@ class Handling:
         reasons += [(record, Postponed(ANOTHER_BODY)) for record in batch.second_bodies]
         malformed = {record_id: Postponed(reason) for record_id, reason in batch.malformed.items()}
         return malformed | {
-            record.id: Postponed(why.reason, max(why.seconds, backoff.seconds(record.receive_count)))
+            record.id: Postponed(why.reason, max(why.seconds, (why.backoff or backoff).seconds(record.receive_count)))
             for record, why in reasons
         }
 

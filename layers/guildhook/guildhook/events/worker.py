@@ -51,7 +51,7 @@ class BatchReport:
 
     failures: Mapping[str, Postponed]
     """The records that must come back, by their ids: a body is malformed, the infrastructure failed, or a guild is over
-    its budget.
+    its budget or paused.
     """
     skipped: Mapping[str, str]
     """The reasons why records were given to no plugin, by their ids."""
@@ -167,7 +167,11 @@ class Worker:
             handling.postpone(handling.batch.guilds, Postponed(str(error)))
             return False
         plugins = chain.from_iterable(snapshot.plugins.values())
-        budgets = Budgets(self._rules.budget_of, snapshot.spent, plugins, snapshot.minute_seconds_left)
+
+        def budget_of(guild_id: UUID) -> GuildBudget:
+            return self._rules.budget_of(guild_id).raised_by(snapshot.raised.get(guild_id))
+
+        budgets = Budgets(budget_of, snapshot.spent, plugins, snapshot.minute_seconds_left)
         handling.begin(snapshot, budgets)
         return True
 

@@ -5,6 +5,8 @@
 -- grant: SELECT ON guild_settings
 -- grant: SELECT ON plugins
 -- grant: SELECT ON guild_budgets
+-- grant: SELECT ON raised_budgets
+-- grant: SELECT ON guild_pauses
 SELECT jsonb_build_object(
     'keep_content', coalesce(settings.keep_content, FALSE),
     'revision', coalesce(settings.revision, 1),
@@ -14,7 +16,11 @@ SELECT jsonb_build_object(
             WHEN minute = date_trunc('minute', now()) THEN jsonb_build_object(
                 'fuel', fuel_used, 'sends', sends, 'log_bytes', log_bytes, 'delayed', delayed)
             ELSE '{}' END
-        FROM guild_budgets WHERE guild_budgets.guild_id = asked.guild_id))
+        FROM guild_budgets WHERE guild_budgets.guild_id = asked.guild_id),
+    'raised', (
+        SELECT jsonb_build_object('fuel', fuel_per_minute, 'sends', sends_per_minute, 'log_bytes', log_bytes_per_minute)
+        FROM raised_budgets AS raised WHERE raised.guild_id = asked.guild_id AND until > now()),
+    'paused', (SELECT reason FROM guild_pauses AS pause WHERE pause.guild_id = asked.guild_id))
 FROM (SELECT :'guild_id'::uuid AS guild_id) AS asked
 LEFT JOIN guild_settings AS settings ON settings.guild_id = asked.guild_id;
 

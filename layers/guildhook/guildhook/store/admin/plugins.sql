@@ -15,6 +15,7 @@ SELECT json_build_object(
     'name', plugin.name,
     'description', coalesce(plugin.description, ''),
     'enabled', plugin.enabled,
+    'disabled_by_operator', plugin.disabled_by_operator,
     'settings', CASE WHEN jsonb_typeof(plugin.config) = 'object' THEN plugin.config ELSE '{}' END,
     'permissions', plugin.permissions,
     'bot_messages', plugin.bot_messages,

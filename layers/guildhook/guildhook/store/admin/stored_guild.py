@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from guildhook.model import RaisedBudget
+
 
 class StoredBudget(msgspec.Struct, frozen=True, kw_only=True):
     """Use in this minute. `over_at` is the last time when the guild was over its budget, in whichever minute."""
@@ -22,3 +24,7 @@ class StoredGuild(msgspec.Struct, frozen=True, kw_only=True):
     plugins: int
     """The number of its plugins."""
     budget: StoredBudget | None
+    raised: RaisedBudget | None
+    """Limits that an operator has raised for some time."""
+    paused: str | None
+    """The operator's reason, if the guild's messages wait."""

@@ -77,6 +77,8 @@ class StoredPlugin(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     description: str
     enabled: bool
+    disabled_by_operator: str | None
+    """The operator's reason why no version of it runs."""
     settings: dict[str, Any]
     permissions: Any
     """Usually a list of texts."""

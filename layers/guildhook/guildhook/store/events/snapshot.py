@@ -1,7 +1,7 @@
 """The state of the database that a batch begins with, read from the JSON of one statement."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from guildhook.model import (
     OutgoingIntent,
     PluginHealth,
     PluginState,
+    RaisedBudget,
     Refusal,
     SendMessage,
     SpentBudget,
@@ -48,6 +49,10 @@ class Snapshot:
     minute_seconds_left: float
     shadow_runs: frozenset[ShadowKey] = frozenset()
     """Runs of shadows that an earlier delivery recorded."""
+    raised: Mapping[UUID, RaisedBudget] = field(default_factory=dict)
+    """Budgets that an operator has raised for some time, by guild."""
+    paused: Mapping[UUID, str] = field(default_factory=dict)
+    """The operator's reason for the pause of a guild, by guild."""
 
 
 def read_snapshot(
@@ -57,6 +62,8 @@ def read_snapshot(
     shadow_runs: Iterable[tuple[str, str]],
     spent: Iterable[Mapping[str, Any]],
     minute_seconds_left: float,
+    raised: Iterable[Mapping[str, Any]],
+    paused: Mapping[str, str],
 ) -> Snapshot:
     """Convert the columns of the statement's one row."""
     by_guild: dict[UUID, tuple[InstalledPlugin, ...]] = {}
@@ -68,11 +75,17 @@ def read_snapshot(
         spent={UUID(item["guild_id"]): _spent(item) for item in spent},
         minute_seconds_left=minute_seconds_left,
         shadow_runs=frozenset((UUID(message_id), UUID(version_id)) for message_id, version_id in shadow_runs),
+        raised={UUID(item["guild_id"]): _raised(item) for item in raised},
+        paused={UUID(guild_id): reason for guild_id, reason in paused.items()},
     )
 
 
 def _spent(item: Mapping[str, int]) -> SpentBudget:
     return SpentBudget(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
+
+
+def _raised(item: Mapping[str, int | None]) -> RaisedBudget:
+    return RaisedBudget(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
 
 
 def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:

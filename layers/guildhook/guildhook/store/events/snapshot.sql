@@ -15,6 +15,8 @@
 -- grant: SELECT ON plugin_state
 -- grant: SELECT ON plugin_health
 -- grant: SELECT ON guild_budgets
+-- grant: SELECT ON raised_budgets
+-- grant: SELECT ON guild_pauses
 SELECT
     -- # Enabled plugins of the batch's guilds, with their artifacts, state and health
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -73,7 +75,8 @@ SELECT
      LEFT JOIN plugin_health AS health
         ON health.plugin_id = plugin.id AND health.wasm_sha256 = running.wasm_sha256 AND NOT running.shadow
      LEFT JOIN guild_settings AS guild ON guild.guild_id = plugin.guild_id
-     WHERE plugin.guild_id = ANY(:'guild_ids') AND plugin.enabled) AS plugins,
+     WHERE plugin.guild_id = ANY(:'guild_ids') AND plugin.enabled
+        AND plugin.disabled_by_operator IS NULL) AS plugins,
     -- # Runs that earlier deliveries of the batch's messages recorded, with their pending intents
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'message_id', run.message_id,
@@ -104,4 +107,13 @@ SELECT
         'guild_id', guild_id, 'fuel', fuel_used, 'sends', sends, 'log_bytes', log_bytes)), '[]')
      FROM guild_budgets
      WHERE guild_id = ANY(:'guild_ids') AND minute = date_trunc('minute', now())) AS spent,
-    extract(epoch FROM date_trunc('minute', now()) + interval '1 minute' - now())::float AS seconds_left;
+    extract(epoch FROM date_trunc('minute', now()) + interval '1 minute' - now())::float AS seconds_left,
+    -- # Decisions of operators
+    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'guild_id', guild_id, 'fuel', fuel_per_minute, 'sends', sends_per_minute, 'log_bytes', log_bytes_per_minute)),
+        '[]')
+     FROM raised_budgets
+     WHERE guild_id = ANY(:'guild_ids') AND until > now()) AS raised,
+    (SELECT coalesce(jsonb_object_agg(guild_id, reason), '{}')
+     FROM guild_pauses
+     WHERE guild_id = ANY(:'guild_ids')) AS paused;

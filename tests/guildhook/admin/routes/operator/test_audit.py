@@ -43,3 +43,13 @@ def test_the_changes_come_in_pages(admin):
             break
         cursor = {"cursor": page["next_cursor"]}
     assert actions == ["number.2", "number.1", "number.0"]
+
+
+def test_a_change_outside_of_the_database_is_noted(admin):
+    operator = admin.operator()
+    noted = {"action": "dead_letters.requeued", "reason": "the chat server is back", "events": 3}
+    assert operator.post("/audit", noted).status == 204
+    entry = operator.get("/audit").ok()["items"][0]
+    assert (entry["action"], entry["guild_id"]) == ("dead_letters.requeued", None)
+    assert entry["detail"] == {"reason": "the chat server is back", "events": 3}
+    assert operator.post("/audit", {"action": "plugin.deleted", "reason": "x"}).status == 422
