@@ -88,6 +88,11 @@ def test_a_layer_has_the_locked_packages_and_nothing_else(layer):
 
 
 @pytest.mark.parametrize("layer", MACHINES)
+def test_a_layer_has_no_commands_which_would_name_the_python_that_installed_them(layer):
+    assert not (BUILD / layer / "python" / "bin").exists()
+
+
+@pytest.mark.parametrize("layer", MACHINES)
 def test_a_layer_is_for_its_architecture_and_python(layer):
     architecture, number = MACHINES[layer]
     libraries = [path for path in (BUILD / layer).rglob("*.so*") if path.is_file()]
