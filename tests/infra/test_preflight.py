@@ -109,7 +109,8 @@ def test_a_changed_parameter_brings_about_another_check(name, function):
 def test_the_check_of_concurrency_knows_the_reserved_concurrency_of_all_functions(name):
     stack = deployment(name)
     told = stack["AccountPreflight"]["Environment"]["Variables"]["GUILDHOOK_RESERVED_CONCURRENCY"]
-    reserved = [stack[function].get("ReservedConcurrentExecutions", 0) for function in FUNCTIONS]
+    functions = stack.of_type("AWS::Lambda::Function").values()
+    reserved = [function.get("ReservedConcurrentExecutions", 0) for function in functions]
     assert sum(map(int, told.split(","))) == sum(map(int, reserved))
 
 

@@ -75,5 +75,10 @@ def test_a_chat_server_with_ipv4_alone_is_named_in_a_network_of_ipv6(client):
         "ChatApiUrl http://chat.example.org:1: chat.example.org has no IPv6 address (no AAAA record), and the stack's "
         "network reaches the internet by IPv6 alone. Give it an IPv6 address, or use subnets of your own (SubnetIds), "
         "or peer its network with the stack's (VpcId): deploy with Preflight=off, peer them, deploy with "
-        "Preflight=required"
+        "Preflight=required; the stack's network lets this port out with ChatApiPort=1"
     )
+
+
+def test_a_password_in_the_url_is_not_shown(client):
+    finding = check_chat_api(client(), "https://me:s3c@ret@chat.example.org", "t0ken")
+    assert finding.sentence == ("ChatApiUrl https://chat.example.org: this is not a URL with a host and without a user")

@@ -203,3 +203,8 @@ def test_the_audience_of_cognito_is_the_client(audience, client_id, verdict):
     assert finding.verdict is verdict
     if verdict is Verdict.FAILED:
         assert finding.sentence.startswith("JwtAudience guildhook is not JwtClientId abc: access tokens of Cognito")
+
+
+def test_a_password_in_the_url_is_not_shown(client):
+    (finding,) = check_issuer(client(), "https://me:s3cret@login.example.org")
+    assert finding.sentence.startswith("JwtIssuer https://login.example.org: this is not a URL with a host")

@@ -1,5 +1,6 @@
 """GET requests of a preflight: to HTTPS alone, without redirects, with bounds for time and bytes."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 TOTAL_SECONDS: Final = 5
 """The time of one attempt at one address."""
 _CONNECT_SECONDS: Final = 2
-_MOST_ADDRESSES: Final = 6
+_MOST_ADDRESSES: Final = 4
 _PAUSES_SECONDS: Final = (0, 1)
 """The pauses before the attempts of a request that gets no answer."""
 _PORTS: Final = {"https": 443, "http": 80}
@@ -167,6 +168,11 @@ def reason_of(missing: MissingAnswer, *, in_ipv6_network: bool, more_ways: str =
     needs_ipv6 = missing.fault is AnswerFault.NO_CONNECTION and in_ipv6_network and not missing.has_ipv6
     text = _IPV6 if needs_ipv6 else _REASONS[missing.fault]
     return text.format(host=missing.host, port=missing.port, more=more_ways)
+
+
+def without_user(url: str) -> str:
+    """The URL for a sentence: without a user and a password, which an operator may have written into it."""
+    return re.sub(r"//.*@", "//", url)
 
 
 def may_pass_later(missing: MissingAnswer) -> bool:

@@ -5,12 +5,21 @@ from typing import Final
 import msgspec
 
 from guildhook.chat import refusal_code
-from guildhook.preflight.bounded_client import BoundedAnswer, BoundedClient, MissingAnswer, may_pass_later, reason_of
+from guildhook.preflight.bounded_client import (
+    AnswerFault,
+    BoundedAnswer,
+    BoundedClient,
+    MissingAnswer,
+    may_pass_later,
+    reason_of,
+    without_user,
+)
 from guildhook.preflight.findings import Finding, Verdict
 
 _CHECK: Final = "chat API"
 # docs/chat-api.md has this request, it changes nothing, and no user has this id.
 _QUESTION: Final = "/api/users/00000000-0000-0000-0000-000000000000/guilds"
+_ALWAYS_LET_OUT: Final = 443
 _MORE_WAYS: Final = (
     ", or peer its network with the stack's (VpcId): deploy with Preflight=off, peer them, deploy with "
     "Preflight=required"
@@ -19,11 +28,13 @@ _MORE_WAYS: Final = (
 
 def check_chat_api(client: BoundedClient, base_url: str, token: str, *, in_ipv6_network: bool = False) -> Finding:
     """Ask for the guilds of a user whom nobody is. The token is sent to `base_url` alone."""
-    subject = f"ChatApiUrl {base_url}"
+    subject = f"ChatApiUrl {without_user(base_url)}"
     match client.get(f"{base_url.rstrip('/')}{_QUESTION}", token):
         case MissingAnswer() as missing:
             verdict = Verdict.UNAVAILABLE if may_pass_later(missing) else Verdict.FAILED
             reason = reason_of(missing, in_ipv6_network=in_ipv6_network, more_ways=_MORE_WAYS)
+            if in_ipv6_network and missing.fault is AnswerFault.NO_CONNECTION and missing.port != _ALWAYS_LET_OUT:
+                reason = f"{reason}; the stack's network lets this port out with ChatApiPort={missing.port}"
             return Finding(_CHECK, verdict, f"{subject}: {reason}")
         case answer:
             verdict, reason = _judged(answer)

@@ -9,7 +9,14 @@ from urllib3.util import Url, parse_url
 
 from guildhook.admin.tokens import key_algorithms
 from guildhook.model import TokenAlgorithm
-from guildhook.preflight.bounded_client import BoundedAnswer, BoundedClient, MissingAnswer, may_pass_later, reason_of
+from guildhook.preflight.bounded_client import (
+    BoundedAnswer,
+    BoundedClient,
+    MissingAnswer,
+    may_pass_later,
+    reason_of,
+    without_user,
+)
 from guildhook.preflight.findings import Finding, Verdict
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
@@ -30,7 +37,7 @@ def check_issuer(
     is 443, if it is not the issuer's. `algorithm` is the one that the deployment accepts.
     """
     answer = client.get(f"{issuer.rstrip('/')}{_DISCOVERY}")
-    found = _document("discovery", f"JwtIssuer {issuer}", _DISCOVERY, answer, in_ipv6_network)
+    found = _document("discovery", f"JwtIssuer {without_user(issuer)}", _DISCOVERY, answer, in_ipv6_network)
     url = found if isinstance(found, Finding) else _keys_url(found, issuer, keys_host, client.allow_http)
     if isinstance(url, Finding):
         return [url]
