@@ -50,6 +50,9 @@ OWNER_APART = {
     "SubnetIds": "subnet-1,subnet-2",
     "SecurityGroupIds": "sg-1",
 }
+ORIGIN = {"OriginSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:origin-AbCdEf"}
+BY_ES256 = {**BY_TOKEN, **ORIGIN, "JwtAlgorithm": "ES256"}
+BY_EDDSA = {**OWNER_APART, **ORIGIN, "JwtAlgorithm": "EdDSA"}
 DEPLOYMENTS = {
     "a database of its own": CHAT,
     "by token": BY_TOKEN,
@@ -63,6 +66,9 @@ DEPLOYMENTS = {
         "SenderRuleArns": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/chat/messages",
         "SenderPrincipalArns": "arn:aws:iam::210987654321:role/chat",
     },
+    "RS256, behind a cache": {**BY_TOKEN, **ORIGIN},
+    "ES256": BY_ES256,
+    "EdDSA": BY_EDDSA,
 }
 """Parameters of stacks that operators may make."""
 

@@ -117,9 +117,9 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("OnMessage", OWN),
         ("CompilePlugin", OWN),
         ("Sweep", OWN),
-        (
-            "AdminApi",
-            {*OWN, *(f"page/{name}" for name in files(ROOT / "functions" / "admin_api" / "page"))},
+        *(
+            (function, {*OWN, *(f"page/{name}" for name in files(ROOT / "functions" / "admin_api" / "page"))})
+            for function in ("AdminApi", "AdminPage", "OperatorApi")
         ),
         ("TestRun", OWN),
         ("DeploySteps", OWN),

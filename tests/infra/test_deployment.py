@@ -4,13 +4,18 @@ import io
 import json
 import zipfile
 from collections.abc import Collection, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 
-from infra.templates import BY_TOKEN, OWNER_APART, transformed
+from admin_client import Client
+from guildhook_local.aws import create_secret
+from guildhook_local.function import created_function
+from guildhook_local.stack import ADMIN_API
+from infra.templates import BY_EDDSA, BY_ES256, BY_TOKEN, OWNER_APART, transformed
 
 
 def without_unknown(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,8 +69,11 @@ class Deployed:
         return self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
 
 
-@pytest.fixture(params=[BY_TOKEN, OWNER_APART], ids=["by token", "owner apart, in a VPC"])
-def deployed(aws, request):
+DEPLOYED = {"by token": BY_TOKEN, "owner apart, in a VPC": OWNER_APART, "ES256": BY_ES256, "EdDSA": BY_EDDSA}
+
+
+@contextmanager
+def deploying(aws, parameters):
     name, packages = f"guildhook-{uuid4().hex[:8]}", f"packages-{uuid4().hex}"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -74,15 +82,21 @@ def deployed(aws, request):
     s3.create_bucket(Bucket=packages, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket=packages, Key="code.zip", Body=archive.getvalue())
     cloudformation = aws.client("cloudformation")
-    template = without_unknown(transformed(request.param, packages))
+    template = without_unknown(transformed(parameters, packages))
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=json.dumps(template),
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in request.param.items()],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
     yield Deployed(aws, name)
     cloudformation.delete_stack(StackName=name)
+
+
+@pytest.fixture(params=DEPLOYED.values(), ids=DEPLOYED)
+def deployed(aws, request):
+    with deploying(aws, request.param) as deployed:
+        yield deployed
 
 
 def test_the_stack_is_created(deployed):
@@ -127,6 +141,22 @@ def test_the_same_key_seals_and_opens_secrets_of_plugins(deployed):
     assert deployed.function("OnMessage")["Environment"]["Variables"]["GUILDHOOK_SETTINGS_SECRET"] == secret
 
 
+def test_a_deployment_without_an_authorizer_answers_its_cache_alone(aws, shared_system):
+    secret, name = "s3cret-" * 8, f"origin-{uuid4().hex}"
+    create_secret(aws, name, {"origin_secret": secret})
+    arn = aws.client("secretsmanager").describe_secret(SecretId=name)["ARN"]
+    with deploying(aws, {**BY_EDDSA, "OriginSecretArn": arn}) as deployed:
+        for function in ("AdminApi", "AdminPage", "OperatorApi"):
+            declared = deployed.function(function)["Environment"]["Variables"]
+            given = {each: declared[each] for each in ("GUILDHOOK_JWT_ALGORITHM", "GUILDHOOK_ORIGIN_SECRET")}
+            with created_function(ADMIN_API, {**shared_system.environment, **given}) as handler:
+                for path in ("/", "/api/sign-in", "/api/guilds", "/api/operator/audit", "/api/subscribers"):
+                    assert Client(handler, None).get(path).kind == "closed-address"
+                cache = Client(handler, None, headers={"x-guildhook-origin": secret})
+                assert cache.get("/api/sign-in").ok()["algorithms"] == ["EdDSA"]
+                assert cache.get("/api/guilds").kind == "unauthorized"
+
+
 def test_the_bucket_is_encrypted(deployed):
     s3, bucket = deployed.client("s3"), deployed.resources["Artifacts"]
     (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -154,6 +184,8 @@ def test_every_log_group_has_a_retention(deployed):
             "compile_plugin",
             "migrate",
             "admin_api",
+            "admin_page",
+            "operator_api",
             "sweep",
             "test_run",
             "account_preflight",

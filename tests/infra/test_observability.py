@@ -27,6 +27,8 @@ REQUIRED = {
     "SweepFunction": "bots-Sweep-1",
     "MigrateFunction": "bots-Migrate-1",
     "AdminApiFunction": "bots-AdminApi-1",
+    "AdminPageFunction": "bots-AdminPage-1",
+    "OperatorApiFunction": "bots-OperatorApi-1",
     "TestRunFunction": "bots-TestRun-1",
     "OnMessageLogGroup": "/guildhook/bots/on_message",
     "EventQueue": "bots-Events-1",

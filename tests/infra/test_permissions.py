@@ -5,18 +5,21 @@ from typing import Any
 
 import pytest
 
-from infra.templates import ACCOUNT, BY_PASSWORD, CHAT, DEPLOYMENTS, OWNER_APART, REGION, Resolved, deployment
+from infra.templates import ACCOUNT, BY_PASSWORD, CHAT, DEPLOYMENTS, ORIGIN, OWNER_APART, REGION, Resolved, deployment
 
 FUNCTIONS = (
     "OnMessage",
     "CompilePlugin",
     "Migrate",
     "AdminApi",
+    "AdminPage",
+    "OperatorApi",
     "Sweep",
     "TestRun",
     "AccountPreflight",
     "NetworkPreflight",
 )
+ASKING_FOR_THE_HEADER = ("AdminApi", "AdminPage", "OperatorApi")
 TOKEN = ("rds-db:connect", DEPLOYMENTS["by token"]["DatabaseConnectArn"])
 PASSWORD = ("secretsmanager:GetSecretValue", BY_PASSWORD["DatabaseSecretArn"])
 
@@ -69,6 +72,8 @@ OWN = {
         ("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"]),
         ("secretsmanager:GetSecretValue", "SettingsKey"),
     },
+    "AdminPage": set(),
+    "OperatorApi": {("sqs:SendMessage", "Compiles.Arn")},
     "Sweep": {("sqs:SendMessage", "Events.Arn"), ("sqs:SendMessage", "Compiles.Arn")},
     "TestRun": {("s3:GetObject", "Artifacts.Arn/artifacts/*"), ("s3:ListBucket", "Artifacts.Arn")},
     "AccountPreflight": {
@@ -86,6 +91,8 @@ USERS = {
     "CompilePlugin": "guildhook_compile_plugin_v2",
     "Sweep": "guildhook_sweep_v2",
     "AdminApi": "guildhook_admin_api_v2",
+    "AdminPage": "guildhook_admin_api_v2",
+    "OperatorApi": "guildhook_admin_api_v2",
 }
 """The permissions for the database that the stack creates."""
 
@@ -170,27 +177,34 @@ def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps
         ("arm, traced", TOKEN, TRACES),
         ("snapshots", TOKEN, set()),
         ("sent to by others", TOKEN, set()),
+        ("RS256, behind a cache", TOKEN, set()),
+        ("ES256", TOKEN, set()),
+        ("EdDSA", PASSWORD, NETWORK),
     ],
 )
 def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function, database, more):
     owners = {
         "a database of its own": "Database.Outputs.OwnerSecretArn",
         "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
+        "EdDSA": OWNER_APART["MigrationSecretArn"],
     }
+    in_subnets = name in ("owner apart, in a VPC", "EdDSA")
     if function == "AccountPreflight":
         # It runs before the network exists, and reads the secrets that the other functions will read.
-        given = [owners[name]] if name == "owner apart, in a VPC" else []
+        given = [owners[name]] if in_subnets else []
         ways = {PASSWORD} & {database} | {("secretsmanager:GetSecretValue", secret) for secret in given}
         more = more - NETWORK
     elif function == "NetworkPreflight":
         ways = set()
     elif function == "TestRun":
         ways = set()
-        more = set() if name == "owner apart, in a VPC" else more
+        more = set() if in_subnets and function == "TestRun" else more
     elif function == "Migrate" and name in owners:
         ways = {("secretsmanager:GetSecretValue", owners[name])}
     else:
         ways = {database or ("rds-db:connect", f"Database.Outputs.UsersArn/{USERS[function]}")}
+    if function in ASKING_FOR_THE_HEADER and "OriginSecretArn" in DEPLOYMENTS[name]:
+        ways = ways | {("secretsmanager:GetSecretValue", ORIGIN["OriginSecretArn"])}
     assert allowed(deployment(name), function) == OWN[function] | log(function) | ways | more
 
 

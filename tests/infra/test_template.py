@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from guildhook.admin.api import ENDPOINTS
-from guildhook.admin.endpoints import OF_PEOPLE
+from guildhook.admin.endpoints import OF_PEOPLE, Access
 from guildhook.aws.functions import ANSWER_SECONDS, BODY_SECONDS, CONNECT_SECONDS
 from guildhook.configuration import MOST_COMPILE_TRIES, SweepConfiguration, WorkerConfiguration
 from guildhook.events.backoff import Backoff
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.queue_events import UnmarkedAuthors
-from guildhook.model import QuarantineRules
+from guildhook.model import QuarantineRules, TokenAlgorithm
 from guildhook.sandbox.compiling.child_process import CompileLimits
 from infra.templates import (
     BY_PASSWORD,
@@ -34,7 +34,9 @@ from project import ROOT
 
 PREFLIGHTS = {"AccountPreflight", "NetworkPreflight"}
 """Two functions of one folder."""
-FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "AdminApi", "Sweep", "TestRun", *PREFLIGHTS}
+OF_THE_API = {"AdminApi", "AdminPage", "OperatorApi"}
+"""Three functions of one folder."""
+FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "Sweep", "TestRun", *OF_THE_API, *PREFLIGHTS}
 WITH_DATABASE = FUNCTIONS - {"TestRun", *PREFLIGHTS}
 IN_THE_NETWORK = WITH_DATABASE | {"NetworkPreflight"}
 NOTHING_TO_DELETE = {
@@ -96,8 +98,13 @@ def test_the_functions_are_those_of_the_folder(stack):
     assert set(stack.of_type("AWS::Lambda::Function")) - {"DeploySteps"} == FUNCTIONS
     assert {path.parent.name for path in (ROOT / "functions").glob("*/app.py")} == {
         "preflight" if name in PREFLIGHTS else re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-        for name in {*FUNCTIONS, "DeploySteps"}
+        for name in {*FUNCTIONS, "DeploySteps"} - {"AdminPage", "OperatorApi"}
     }
+
+
+def test_the_functions_of_the_api_have_one_code():
+    declared = read_template()["Resources"]
+    assert {declared[name]["Properties"]["CodeUri"] for name in OF_THE_API} == {"functions/admin_api"}
 
 
 def test_every_function_keeps_its_log_for_a_time_and_in_a_place_of_its_own(stack):
@@ -249,8 +256,11 @@ def test_every_parameter_is_documented_with_its_default():
 def test_the_concurrency_that_an_account_needs_is_documented(stack):
     """Lambda keeps 100 units of concurrency unreserved."""
     reserved = sum(stack[name].get("ReservedConcurrentExecutions", 0) for name in FUNCTIONS)
-    text = (ROOT / "docs" / "deployment.md").read_text()
-    assert re.findall(r"ConcurrentExecutions` prints less than (\d+)\.", text) == [str(100 + reserved)]
+    text = " ".join((ROOT / "docs" / "deployment.md").read_text().split())
+    (documented,) = re.findall(
+        r"ConcurrentExecutions` prints less than (\d+)\. With `JwtAlgorithm=ES256` or `EdDSA` it is (\d+)\.", text
+    )
+    assert documented[0 if gateway_verifies(stack) else 1] == str(100 + reserved)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +282,11 @@ def test_the_concurrency_that_an_account_needs_is_documented(stack):
         ("OperatorClaim", ["groups", "https://example.org/roles"], ["", "a b"]),
         ("OperatorGroup", ["", "operators"], ["a b"]),
         ("JwtClientId", ["1h57kf5cpq17m0eml12EXAMPLE"], ["", "a b"]),
+        (
+            "OriginSecretArn",
+            ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:guildhook/origin-AbCdEf"],
+            ["origin", "s3cret-0123456789012345678901234567", "arn:aws:secretsmanager:eu-west-1:1:secret:origin"],
+        ),
         (
             "DatabaseUrl",
             ["", "postgresql://hook@db:5432/chat?connect_timeout=3&sslmode=verify-full"],
@@ -342,6 +357,8 @@ def test_no_rule_forbids_a_supported_deployment(name):
         ({**CHAT, "OperatorGroup": "staff"}, "OperatorAudience"),
         ({**CHAT, "OperatorAudience": CHAT["JwtAudience"], "OperatorGroup": "staff"}, "must differ from JwtAudience"),
         ({**CHAT, "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "Without DatabaseUrl"),
+        ({**BY_TOKEN, "JwtAlgorithm": "ES256"}, "OriginSecretArn"),
+        ({**CHAT, "JwtAlgorithm": "EdDSA", "OriginSecretArn": ""}, "OriginSecretArn"),
     ],
 )
 def test_parameters_that_do_not_fit_together_are_refused(parameters, said):
@@ -538,38 +555,103 @@ PAGES = {"/", "/assets/{file}", "/guilds/{proxy+}", "/signed-in", "/api.html"}
 """The routes of the admin page, whose files are in functions/admin_api."""
 
 
+def gateway_verifies(stack):
+    """True if the stack's issuer signs with RSA, which API Gateway can verify."""
+    return stack["AdminApi"]["Environment"]["Variables"]["GUILDHOOK_JWT_ALGORITHM"] == "RS256"
+
+
 def routes(stack):
-    """True for each route that requires a token, by method and path."""
+    """The authorizers and the function of each route, by method and path."""
     (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
     return {
-        (method.upper(), path): operation.get("security") == [{"Tokens": []}]
+        (method.upper(), path): (
+            operation.get("security", []),
+            re.search(r"functions/(\w+)\.Arn/", operation["x-amazon-apigateway-integration"]["uri"])[1],
+        )
         for path, methods in api["Body"]["paths"].items()
         for method, operation in methods.items()
     }
 
 
-def test_only_existing_routes_are_routed_and_those_of_guilds_want_a_token(stack):
-    answered = {(endpoint.method, endpoint.path): endpoint.access in OF_PEOPLE for endpoint in ENDPOINTS}
-    assert routes(stack) == answered | {("GET", path): False for path in PAGES}
-    assert all(wants for (_, path), wants in routes(stack).items() if path.startswith(("/api/guilds", "/api/operator")))
+def test_only_existing_routes_are_routed_each_to_its_function_and_with_the_authorizer_if_there_is_one(stack):
+    of_tokens = [{"Tokens": []}] if gateway_verifies(stack) else []
+    functions = {Access.ANYBODY: "AdminPage", Access.OPERATORS: "OperatorApi"}
+    answered = {
+        (endpoint.method, endpoint.path): (
+            of_tokens if endpoint.access in OF_PEOPLE else [],
+            functions.get(endpoint.access, "AdminApi"),
+        )
+        for endpoint in ENDPOINTS
+    }
+    assert routes(stack) == answered | {("GET", path): ([], "AdminPage") for path in PAGES}
+    guarded = [route for (_, path), route in routes(stack).items() if path.startswith(("/api/guilds", "/api/operator"))]
+    assert all(authorizers == of_tokens for authorizers, _ in guarded)
+
+
+def test_each_function_may_be_called_by_its_routes_alone(stack):
+    called = {
+        (permission["FunctionName"], permission["SourceArn"].partition("/*/")[2])
+        for permission in stack.of_type("AWS::Lambda::Permission").values()
+        if permission["Principal"] == "apigateway.amazonaws.com"
+    }
+    assert called == {
+        (function, re.sub(r"\{[\w+]+\}", "*", f"{method}{path}"))
+        for (method, path), (_, function) in routes(stack).items()
+    }
 
 
 def test_tokens_are_the_issuers_and_for_this_api(stack):
     (api,) = stack.of_type("AWS::ApiGatewayV2::Api").values()
-    scheme = api["Body"]["components"]["securitySchemes"]["Tokens"]["x-amazon-apigateway-authorizer"]
-    assert scheme["jwtConfiguration"] == {"issuer": CHAT["JwtIssuer"], "audience": [CHAT["JwtAudience"]]}
-    assert (scheme["type"], scheme["identitySource"]) == ("jwt", "$request.header.Authorization")
-    variables = stack["AdminApi"]["Environment"]["Variables"]
-    assert [variables[f"GUILDHOOK_JWT_{name}"] for name in ("ISSUER", "AUDIENCE", "CLIENT_ID")] == [
-        CHAT["JwtIssuer"],
-        CHAT["JwtAudience"],
-        CHAT["JwtClientId"],
-    ]
+    if gateway_verifies(stack):
+        scheme = api["Body"]["components"]["securitySchemes"]["Tokens"]["x-amazon-apigateway-authorizer"]
+        assert scheme["jwtConfiguration"] == {"issuer": CHAT["JwtIssuer"], "audience": [CHAT["JwtAudience"]]}
+        assert (scheme["type"], scheme["identitySource"]) == ("jwt", "$request.header.Authorization")
+    else:
+        # API Gateway would read the issuer's keys, and could verify nothing with them.
+        assert "components" not in api["Body"]
+        assert "authorizer" not in str(api["Body"])
+    assert not stack.of_type("AWS::ApiGatewayV2::Authorizer")
+    for function in OF_THE_API:
+        variables = stack[function]["Environment"]["Variables"]
+        assert [variables[f"GUILDHOOK_JWT_{name}"] for name in ("ISSUER", "AUDIENCE", "CLIENT_ID")] == [
+            CHAT["JwtIssuer"],
+            CHAT["JwtAudience"],
+            CHAT["JwtClientId"],
+        ]
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_all_who_verify_tokens_accept_one_algorithm_and_the_deploy_says_which(name):
+    stack, algorithm = deployment(name), DEPLOYMENTS[name].get("JwtAlgorithm", "RS256")
+    for function in OF_THE_API | PREFLIGHTS:
+        assert stack[function]["Environment"]["Variables"]["GUILDHOOK_JWT_ALGORITHM"] == algorithm
+    said = stack.outputs["TokensVerifiedBy"]["Value"]
+    assert f"({algorithm})" in said
+    assert said.startswith("API Gateway and the function") is gateway_verifies(stack)
+    assert ("X-Guildhook-Origin" in said) is ("OriginSecretArn" in DEPLOYMENTS[name])
+    assert read_template()["Parameters"]["JwtAlgorithm"]["AllowedValues"] == list(TokenAlgorithm)
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_without_an_authorizer_all_ask_for_the_header_and_sign_in_and_operators_have_concurrency_of_their_own(name):
+    stack, secret = deployment(name), DEPLOYMENTS[name].get("OriginSecretArn")
+    for function in OF_THE_API:
+        assert stack[function]["Environment"]["Variables"].get("GUILDHOOK_ORIGIN_SECRET") == secret
+    reserved = {
+        function: stack[function]["ReservedConcurrentExecutions"]
+        for function in OF_THE_API
+        if "ReservedConcurrentExecutions" in stack[function]
+    }
+    if gateway_verifies(stack):
+        assert reserved == {"AdminApi": 10}
+    else:
+        assert secret
+        assert reserved == {"AdminApi": 10, "AdminPage": 10, "OperatorApi": 2}
 
 
 def test_operators_have_an_audience_of_their_own_if_there_are_any(stack):
     names = [f"GUILDHOOK_OPERATOR_{name}" for name in ("AUDIENCE", "CLAIM", "GROUP")]
-    without = stack["AdminApi"]["Environment"]["Variables"]
+    without = stack["OperatorApi"]["Environment"]["Variables"]
     assert [without.get(name) for name in names] == [None, "groups", None]
     operators = {"OperatorAudience": "operators", "OperatorClaim": "roles", "OperatorGroup": "staff"}
     parameters = {**CHAT, **operators}
@@ -577,7 +659,7 @@ def test_operators_have_an_audience_of_their_own_if_there_are_any(stack):
     (api,) = deployed.of_type("AWS::ApiGatewayV2::Api").values()
     scheme = api["Body"]["components"]["securitySchemes"]["Tokens"]["x-amazon-apigateway-authorizer"]
     assert scheme["jwtConfiguration"]["audience"] == [CHAT["JwtAudience"], "operators"]
-    variables = deployed["AdminApi"]["Environment"]["Variables"]
+    variables = deployed["OperatorApi"]["Environment"]["Variables"]
     assert [variables[name] for name in names] == ["operators", "roles", "staff"]
 
 
