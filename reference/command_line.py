@@ -31,14 +31,18 @@ def page() -> str:
     )
 
 
-def _command(command: Any) -> Iterator[str]:
-    yield f"## guildhook {command.name}"
+def _command(command: Any, group: str = "guildhook", level: int = 2) -> Iterator[str]:
+    yield f"{'#' * level} {group} {command.name}"
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    usage = ["guildhook", command.name, *(["[OPTIONS]"] if options else []), *map(_argument, arguments)]
+    within = getattr(command, "commands", {})
+    usage = [group, command.name, *(["[OPTIONS]"] if options else []), *map(_argument, arguments)]
+    usage += ["COMMAND"] if within else []
     yield code(" ".join(usage))
     yield command.help
     yield table(("option", "meaning", "default"), [_option(option) for option in options])
+    for each in within.values():
+        yield from _command(each, f"{group} {command.name}", level + 1)
 
 
 def _argument(argument: Any) -> str:

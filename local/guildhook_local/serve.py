@@ -16,7 +16,7 @@ from guildhook_local.guard import BearerToken, EitherSecret, SecretCheck
 from guildhook_local.http_api import http_api
 from guildhook_local.output_files import replace_file
 from guildhook_local.sample import CHANNEL_ID
-from guildhook_local.sample_guilds import add_sample_guilds, install_sample_plugins, live_through_a_day
+from guildhook_local.sample_guilds import OLGA, PEOPLE, add_sample_guilds, install_sample_plugins, live_through_a_day
 from guildhook_local.stack import ADMIN_API, Stack, servers, stack
 from guildhook_local.web_server import bound
 
@@ -44,6 +44,11 @@ class Served:
     @property
     def chat_url(self) -> str:
         return self.system.chat.url
+
+    @property
+    def operator_token(self) -> str:
+        """A new access token of the sample's operator, for `guildhook admin`."""
+        return self.system.issuer.issue_operator(OLGA, PEOPLE[OLGA].name)
 
     @property
     def admin_link(self) -> str:

@@ -35,8 +35,8 @@ from project import ROOT
 BLOCKS = all_blocks()
 SHELL = [block for block in BLOCKS if block.language in {"sh", "console"}]
 MARKERS = {"serve", "aws", "docker", "toolchain", "long"}
-TOKEN = "docs/local.md"
-"""The document whose commands get an access token."""
+TOKEN = "TOKEN=$(curl"
+"""The block with this gets an access token."""
 
 Run = Callable[[str, Mapping[str, str]], str]
 
@@ -117,14 +117,19 @@ def test_commands_that_need_nothing_run(run, block):
 
 @pytest.mark.parametrize("block", marked("serve"), ids=by_id)
 def test_commands_for_the_served_system_run(run, served, block):
-    (token,) = [script(each) for each in marked("serve") if str(each).startswith(TOKEN)]
+    (token,) = [script(each) for each in marked("serve") if TOKEN in each.text]
     printed = {
         "http://127.0.0.1:8470": served.admin_url,
         "http://127.0.0.1:8471": served.chat_url,
         "the-key-of-the-link": served.admin_link.partition("=")[2],
+        "the-token-of-the-operator": served.operator_token,
     }
-    begin = reduce(lambda text, name: text.replace(name, printed[name]), printed, token)
-    commands = "" if str(block).startswith(TOKEN) else script(block)
+
+    def as_printed(commands: str) -> str:
+        return reduce(lambda text, name: text.replace(name, printed[name]), printed, commands)
+
+    begin = as_printed(token)
+    commands = "" if TOKEN in block.text else as_printed(script(block))
     asked = 'echo; curl --silent --fail "$API/plugins" --header "Authorization: Bearer $TOKEN"'
     output = run(f"{begin}{commands}{asked}\n", served.system.environment)
     plugins = {plugin["name"]: plugin for plugin in json.loads(output.splitlines()[-1])["items"]}
@@ -156,5 +161,8 @@ def test_commands_within_sentences_exist_with_their_options():
     lines = re.findall(r"`guildhook ([a-z]+)((?: [^`]*)?)`", texts)
     assert lines
     for name, arguments in lines:
-        options = {option for parameter in commands[name].params for option in parameter.opts}
+        found = [commands[name]]
+        if (of_group := re.match(r" ([a-z-]+)", arguments)) and hasattr(found[0], "commands"):
+            found.append(found[0].commands[of_group[1]])
+        options = {option for command in found for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"(?<= )--?[a-z][a-z-]*", arguments)) <= options, f"guildhook {name}{arguments}"

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import socket
@@ -102,7 +103,24 @@ def test_serve_lists_the_people_with_their_guilds(running):
         "Ada, who manages the guild Harbour",
         "Ben, who is a member of both guilds, and manages none",
         "Cleo, who manages the guild Lighthouse",
+        "Olga, who operates the installation with `guildhook admin`, and is a member of no guild",
     ]
+
+
+def test_serve_prints_what_the_commands_of_operators_need(running):
+    _, shown, _ = running
+    (export,) = shown["operator"]
+    environment = dict(part.split("=", 1) for part in export.split()[1:])
+    program = Path(sys.executable).parent / "guildhook"
+    ended = subprocess.run(
+        [program, "admin", "guilds", "--json"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    guilds = json.loads(ended.stdout)["items"]
+    assert [guild["plugins"] for guild in guilds] == [4, 1]
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import typer
 import typer.main
 from typer._completion_classes import completion_init
 from typer.completion import shell_complete
-from typer.core import TyperCommand
 
 from guildhook_local.built_environment import continue_in_built_environment
 from guildhook_local.cli import streams
+from guildhook_local.cli.admin import admin
 from guildhook_local.cli.check import check
 from guildhook_local.cli.compiled_modules import prune, public_keys, recompile
 from guildhook_local.cli.demo import demo
@@ -25,6 +25,7 @@ from guildhook_local.cli.run import run
 from guildhook_local.cli.schema import schema
 from guildhook_local.cli.serve import serve
 from guildhook_local.cli.visible_text import visible
+from guildhook_local.cli.whole_help import WholeHelpCommand, WholeHelpGroup
 
 NAME: Final = "guildhook"
 _COMPLETE: Final = "_GUILDHOOK_COMPLETE"
@@ -37,18 +38,12 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-class WholeHelpCommand(TyperCommand):
-    """A command whose line in the list of commands, and in completions, is its first sentence and not cut."""
-
-    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - the limit is the point
-        return (self.help or "").partition("\n")[0]
-
-
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
 )
 for command in (run, check, schema, demo, serve, preflight, migrate, recompile, prune, public_keys):
     app.command(cls=WholeHelpCommand)(command)
+app.add_typer(admin, name="admin", cls=WholeHelpGroup)
 
 
 def _show_version(wanted: bool) -> None:

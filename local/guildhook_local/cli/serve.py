@@ -90,6 +90,8 @@ def _show(out: TextIO, served: "Served", missing: Sequence[str]) -> None:
     _row(out, "AWS keys", f"{keys.access_key_id} {keys.secret_access_key}")
     for person in system.chat.people().values():
         _row(out, "sign in as", f"{visible(person.name)}, who {visible(person.about)}")
+    variables = f"GUILDHOOK_ADMIN_URL={served.admin_url} GUILDHOOK_ADMIN_TOKEN={served.operator_token}"
+    _row(out, "operator", f"export {variables}")
     for page in missing:
         label = typer.style(f"{'not built':<12}", fg=typer.colors.RED, bold=True)
         put(f"{label} {page}; `make page` does it, with Node 20 or newer", out)

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -97,6 +98,9 @@ def test_a_tail_shows_each_run_once_the_oldest_first(admin, operator, plugin):
         found += [run["id"] for run in page["items"]]
         cursor = page["cursor"]
     assert found == runs
+    since = (datetime.now(UTC) - timedelta(seconds=50)).isoformat()
+    again = operator.get("/tail", guild_id=admin.guild.id, since=since).ok()
+    assert ([run["id"] for run in again["items"]], again["cursor"]) == (runs, cursor)
     everywhere = operator.get("/tail", cursor=cursor_at(admin, 50)).ok()["items"]
     assert set(runs) <= {run["id"] for run in everywhere}
     assert {run["logs"] and 1 for run in everywhere} == {None}

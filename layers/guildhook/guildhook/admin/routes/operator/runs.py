@@ -85,11 +85,13 @@ def tail_runs(
     logs: Annotated[
         bool, Query(description="With the plugins' logs. They need guild_id, and the content of the guild open.")
     ] = False,
+    since: QueryTime = None,
     cursor: Cursor = None,
     limit: PageLimit = 100,
 ) -> Response[Any]:
-    """List the runs since the previous request, the oldest first. Without a cursor it begins now.
+    """List the runs since the previous request, the oldest first.
 
+    Without a cursor it begins at `since`, or now.
     A run appears some seconds after its batch was written; a run that is written later than that is in the list of
     runs alone. A cursor is good for an hour.
     """
@@ -99,7 +101,7 @@ def tail_runs(
         if guild_id is None:
             raise invalid([FieldError(pointer="guild_id", message="is missing; logs are shown of one guild")])
         _check_open(request, guild_id)
-    position = after or TimeCursor(store.current_time(), _LAST_ID)
+    position = after or TimeCursor(since or store.current_time(), _LAST_ID)
     runs = store.tail(guild_id, position.key, limit + 1, with_logs=logs)
     items, next_cursor = cursors.page(
         runs, limit, RunOverview.model_validate, lambda run: TimeCursor(run.created_at, run.id)
