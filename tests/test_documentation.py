@@ -100,6 +100,7 @@ def test_every_command_in_the_documents_exists(document):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"guildhook (?=[a-z]+ (?:--|[\w/]+\.wasm))([a-z]+)", text)) <= commands
 
 

@@ -1,28 +1,42 @@
 """docs/runbooks.md is read in a hurry, so its commands, resources and queries are checked."""
 
+import io
+import json
+import os
 import re
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
-from uuid import uuid4
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import typer
 from botocore import xform_name
 from botocore.session import Session
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from docs.blocks import DOCUMENTS
+import wat
+from docs.blocks import DOCUMENTS, all_blocks
 from emitted import texts
 from guildhook.store import Database
 from guildhook.store.migrations import migrate
-from guildhook_local.stack import MIGRATIONS
+from guildhook_local.aws import queue_arn
+from guildhook_local.cli.admin import admin
+from guildhook_local.http_api import http_api
+from guildhook_local.serve import admin_secret
+from guildhook_local.stack import MIGRATIONS, LocalGuild, stack
 from infra.templates import read_template
 from project import ROOT
 
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)[^\n]*\n(.*?)^```", RUNBOOKS, re.MULTILINE | re.DOTALL)
 SHELL = [block for language, block in BLOCKS if language == "sh"]
+LEVERS = [block for block in all_blocks() if "operator" in block.markers]
+GUILD_ID, PLUGIN_ID, RUN_ID = (UUID(f"6a1d0000-0000-4000-8000-{number:012}") for number in (1, 2, 3))
 SQL = [block for language, block in BLOCKS if language == "sql"]
 OF_THE_COMMAND_LINE = {"query", "output", "cli-binary-format"}
 NOT_OF_AN_API = {("logs", "tail"): {"since", "filter-pattern"}, ("s3", "rm"): {"recursive"}}
@@ -88,7 +102,9 @@ def test_resources_and_parameters_are_those_of_the_template():
 
 def test_variables_are_those_of_the_configuration():
     configuration = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= set(re.findall(r"`(GUILDHOOK_\w+)`", configuration))
+    of_the_command_line = {"GUILDHOOK_ADMIN_URL", "GUILDHOOK_ADMIN_TOKEN"}
+    known = set(re.findall(r"`(GUILDHOOK_\w+)`", configuration)) | of_the_command_line
+    assert set(re.findall(r"`(GUILDHOOK_\w+)`", RUNBOOKS)) <= known
 
 
 def test_queries_look_for_existing_log_messages():
@@ -108,6 +124,82 @@ def test_every_link_within_leads_to_a_heading():
         for text in re.findall(r"^#+ (.+)$", RUNBOOKS, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOKS)) <= headings
+
+
+def test_sql_is_left_for_what_no_lever_does():
+    assert [re.findall(r"(?:FROM|UPDATE) (\w+)", block)[0] for block in SQL] == [
+        "pg_stat_activity",
+        "plugin_settings_versions",
+        "plugins",
+        "pg_stat_activity",
+        "plugin_artifacts",
+    ]
+
+
+@pytest.fixture(scope="module")
+def operated(running):
+    """The environment of an operator of a stack that has the resources which the runbooks name."""
+    with stack(running) as system, http_api(system.admin_handler, admin_secret(system)) as url:
+        guild = system.add_guild(LocalGuild(GUILD_ID))
+        with psycopg.connect(system.database_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO plugins (id, guild_id, name, wasm_blob) VALUES (%s, %s, 'ping', %s)",
+                [PLUGIN_ID, guild.id, wat.SILENT],
+            )
+            connection.execute(
+                """INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used,
+                                            duration_us, host_calls, logs, seed, message_time)
+                   VALUES (%s, gen_random_uuid(), %s, %s, 'trap', '', 1, 1, 0, '[]', 1, now())""",
+                [RUN_ID, PLUGIN_ID, GUILD_ID],
+            )
+        add_deployed_stack(system.aws)
+        token = system.issuer.issue_operator(UUID(int=7), "Olga")
+        yield {**system.aws.environment, "GUILDHOOK_ADMIN_URL": url, "GUILDHOOK_ADMIN_TOKEN": token}
+
+
+def add_deployed_stack(aws):
+    """Add a stack `guildhook` with its queues, and the mapping that takes from one."""
+    template = {"Resources": {each: {"Type": "AWS::SQS::Queue"} for each in ("Events", "DeadLetters")}}
+    stacks, functions = aws.client("cloudformation"), aws.client("lambda")
+    stacks.create_stack(StackName="guildhook", TemplateBody=json.dumps(template))
+    queue = stacks.describe_stack_resource(StackName="guildhook", LogicalResourceId="Events")
+    url = queue["StackResourceDetail"]["PhysicalResourceId"]
+    role = aws.client("iam").create_role(RoleName="on_message", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", "")
+    functions.create_function(
+        FunctionName="on_message",
+        Role=role,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Code={"ZipFile": code.getvalue()},
+    )
+    functions.create_event_source_mapping(FunctionName="on_message", EventSourceArn=queue_arn(url))
+
+
+@pytest.mark.parametrize("block", LEVERS, ids=str)
+def test_levers_of_operators_work(operated, tmp_path, block):
+    (tmp_path / "token").write_text(operated["GUILDHOOK_ADMIN_TOKEN"])
+    script = block.text.replace("https://api.example.org", operated["GUILDHOOK_ADMIN_URL"])
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input=script.replace("--for-seconds 60", "--for-seconds 0"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path), **operated},
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_each_lever_of_a_runbook_is_in_a_block_that_runs():
+    text = "\n".join(block.text for block in LEVERS)
+    used = set(re.findall(r"guildhook admin (?:--token-file \S+ )?([a-z-]+)", text))
+    reads_only = {"guild", "plugin", "plugins", "audit"}
+    assert used == set(typer.main.get_command(admin).commands) - reads_only
 
 
 @pytest.mark.parametrize("statement", SQL, ids=range(len(SQL)))

@@ -34,7 +34,7 @@ from project import ROOT
 
 BLOCKS = all_blocks()
 SHELL = [block for block in BLOCKS if block.language in {"sh", "console"}]
-MARKERS = {"serve", "aws", "docker", "toolchain", "long"}
+MARKERS = {"serve", "operator", "aws", "docker", "toolchain", "long"}
 TOKEN = "TOKEN=$(curl"
 """The block with this gets an access token."""
 
