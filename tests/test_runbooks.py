@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -199,7 +200,8 @@ def test_each_lever_of_a_runbook_is_in_a_block_that_runs():
     text = "\n".join(block.text for block in LEVERS)
     used = set(re.findall(r"guildhook admin (?:--token-file \S+ )?([a-z-]+)", text))
     reads_only = {"guild", "plugin", "plugins", "audit"}
-    assert used == set(typer.main.get_command(admin).commands) - reads_only
+    commands: Any = typer.main.get_command(admin)
+    assert used == set(commands.commands) - reads_only
 
 
 @pytest.mark.parametrize("statement", SQL, ids=range(len(SQL)))

@@ -93,7 +93,7 @@ def deploying(aws, parameters):
     cloudformation.delete_stack(StackName=name)
 
 
-@pytest.fixture(params=DEPLOYED.values(), ids=DEPLOYED)
+@pytest.fixture(params=DEPLOYED.values(), ids=list(DEPLOYED))
 def deployed(aws, request):
     with deploying(aws, request.param) as deployed:
         yield deployed
