@@ -20,9 +20,17 @@ pages = {
 navigation = {
     "Try it": ["local"],
     "Guild admins and plugin authors": ["plugins", "api"],
-    "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "scaling"],
+    "Operators": ["deployment", "configuration", "upgrades", "observability", "runbooks", "privacy", "scaling"],
     "Developers of a chat server": ["chat-api"],
-    "How it works": ["architecture", "glossary", "reliability", "security", "performance", "decisions/index"],
+    "How it works": [
+        "architecture",
+        "glossary",
+        "reliability",
+        "security",
+        "privacy",
+        "performance",
+        "decisions/index",
+    ],
     "Reference": ["reference/*"],
     "Contributors": ["contributing", "hostile-plugins", "security-policy", "changelog"],
 }

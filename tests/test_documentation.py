@@ -155,6 +155,10 @@ PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*(?:/|\.(?:py|md|toml|yaml|wat|c|h|wa
 NOT_IN_THE_PROJECT = {
     ".aws-sam/",
     ".aws-sam/env.json",
+    "answer.json",
+    "artifacts/",
+    "exports/",
+    "uploads/",
     "ApiUrl/",
     "cases/NAME.wat",
     "docs/decisions.md",

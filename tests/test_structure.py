@@ -68,6 +68,7 @@ BORDERS = {
     },
     "preflight": {"admin", "aws", "chat", "configuration", "errors", "http_bodies", "http_deadlines", "model", "store"},
     "sweeper": {"aws", "configuration", "events", "stage", "store", "versions"},
+    "erasure": {"aws", "configuration", "errors", "store", "user_ids", "uuids"},
     "observability": {"admin", "errors", "events", "model", "modules", "store", "sweeper", "trials", "versions"},
 }
 """The rooms that each room may import from. A new import of the library is a decision, and a line here."""

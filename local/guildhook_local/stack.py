@@ -41,6 +41,7 @@ COMPILE_PLUGIN = FUNCTIONS / "compile_plugin"
 TEST_RUN = FUNCTIONS / "test_run"
 DEPLOY_STEPS = FUNCTIONS / "deploy_steps"
 PREFLIGHT = FUNCTIONS / "preflight"
+ERASE = FUNCTIONS / "erase"
 _TEST_RUN_FUNCTION = "test_run"
 _LOOPBACK = "127.0.0.1"
 
@@ -79,6 +80,7 @@ class Stack:
     sweep_handler: Handler
     admin_handler: Handler
     test_run_handler: Handler
+    erase_handler: Handler
     environment: Mapping[str, str]
     """The variables of the functions."""
     address: str
@@ -222,6 +224,7 @@ def stack(
             invoked_function(COMPILE_PLUGIN, variables) as compile_handler,
             invoked_function(SWEEP, variables) as sweep_handler,
             invoked_function(ADMIN_API, variables) as admin_handler,
+            invoked_function(ERASE, variables) as erase_handler,
         ):
             yield Stack(
                 database_url=database_url,
@@ -238,6 +241,7 @@ def stack(
                 sweep_handler=sweep_handler,
                 admin_handler=admin_handler,
                 test_run_handler=test_run_handler,
+                erase_handler=erase_handler,
                 environment=variables,
                 address=servers.address,
                 admitted=servers.admitted,

@@ -6,7 +6,7 @@ import pytest
 
 from guildhook.errors import UnknownEventError
 from guildhook_local.function import LambdaContext, invoked_function
-from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, PREFLIGHT, SWEEP, TEST_RUN
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, ERASE, MIGRATE, ON_MESSAGE, PREFLIGHT, SWEEP, TEST_RUN
 from samples import event, sqs_event
 
 (RECORD,) = sqs_event(event())["Records"]
@@ -66,6 +66,7 @@ UNKNOWN = {
     ADMIN_API: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
     TEST_RUN: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
     PREFLIGHT: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
+    ERASE: {**NEITHER_RECORDS_NOR_EMPTY, **EMPTY, **A_BATCH, **A_SCHEDULE},
 }
 
 

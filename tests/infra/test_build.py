@@ -126,6 +126,7 @@ def test_the_librarys_layer_has_the_library_and_nothing_else():
         ("OnMessageSource", {*OWN, "template.yaml"}),
         ("AccountPreflight", OWN),
         ("NetworkPreflight", OWN),
+        ("Erase", OWN),
         (
             "Migrate",
             {*OWN, *(f"migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql"))},

@@ -188,6 +188,7 @@ def test_every_log_group_has_a_retention(deployed):
             "operator_api",
             "sweep",
             "test_run",
+            "erase",
             "account_preflight",
             "network_preflight",
             "api",

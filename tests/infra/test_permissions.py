@@ -16,6 +16,7 @@ FUNCTIONS = (
     "OperatorApi",
     "Sweep",
     "TestRun",
+    "Erase",
     "AccountPreflight",
     "NetworkPreflight",
 )
@@ -83,6 +84,7 @@ OWN = {
         *ACCOUNT_WIDE,
     },
     "NetworkPreflight": {("secretsmanager:GetSecretValue", CHAT["ChatSecretArn"])},
+    "Erase": {("s3:PutObject", "Artifacts.Arn/exports/*")},
 }
 """The permissions of each function beside those for its log, the database, the VPC and traces."""
 
@@ -93,6 +95,7 @@ USERS = {
     "AdminApi": "guildhook_admin_api_v2",
     "AdminPage": "guildhook_admin_api_v2",
     "OperatorApi": "guildhook_admin_api_v2",
+    "Erase": "guildhook_erase_v2",
 }
 """The permissions for the database that the stack creates."""
 
@@ -216,7 +219,26 @@ def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_up
         for action, resource in allowed(stack, function)
         if action in ("s3:PutObject", "s3:DeleteObject")
     }
-    assert writers == {("CompilePlugin", "Artifacts.Arn/artifacts/*"), ("AdminApi", "Artifacts.Arn/uploads/*")}
+    assert writers == {
+        ("CompilePlugin", "Artifacts.Arn/artifacts/*"),
+        ("AdminApi", "Artifacts.Arn/uploads/*"),
+        ("Erase", "Artifacts.Arn/exports/*"),
+    }
+
+
+def test_nobody_but_a_person_invokes_the_function_that_erases():
+    for name in DEPLOYMENTS:
+        stack = deployment(name)
+        assert not any(
+            action == "lambda:InvokeFunction" and resource in ("Erase.Arn", "*")
+            for function in FUNCTIONS
+            for action, resource in allowed(stack, function)
+        )
+        invoking = [
+            *stack.of_type("AWS::Lambda::Permission").values(),
+            *stack.of_type("AWS::Lambda::EventSourceMapping").values(),
+        ]
+        assert "Erase" not in {str(each["FunctionName"]).partition(".")[0] for each in invoking}
 
 
 def test_a_test_run_has_no_way_to_the_database_and_to_no_secret():

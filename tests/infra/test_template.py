@@ -36,7 +36,7 @@ PREFLIGHTS = {"AccountPreflight", "NetworkPreflight"}
 """Two functions of one folder."""
 OF_THE_API = {"AdminApi", "AdminPage", "OperatorApi"}
 """Three functions of one folder."""
-FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "Sweep", "TestRun", *OF_THE_API, *PREFLIGHTS}
+FUNCTIONS = {"OnMessage", "CompilePlugin", "Migrate", "Sweep", "TestRun", "Erase", *OF_THE_API, *PREFLIGHTS}
 WITH_DATABASE = FUNCTIONS - {"TestRun", *PREFLIGHTS}
 IN_THE_NETWORK = WITH_DATABASE | {"NetworkPreflight"}
 NOTHING_TO_DELETE = {
@@ -194,6 +194,7 @@ def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(stack):
     assert stack["Artifacts"]["BucketEncryption"]
     rules = stack["Artifacts"]["LifecycleConfiguration"]["Rules"]
     assert {"Id": "uploads", "Status": "Enabled", "Prefix": "uploads/", "ExpirationInDays": 1} in rules
+    assert {"Id": "exports", "Status": "Enabled", "Prefix": "exports/", "ExpirationInDays": 7} in rules
 
 
 @pytest.mark.parametrize(("policy", "resources"), [("ArtifactsPolicy", {"Artifacts"}), ("QueuePolicy", QUEUES)])
@@ -504,6 +505,7 @@ def test_a_test_run_is_in_a_security_group_of_its_own_or_in_no_network():
                 "COMPILE_ROLE": "guildhook_compile_plugin_v2",
                 "SWEEP_ROLE": "guildhook_sweep_v2",
                 "ADMIN_ROLE": "guildhook_admin_api_v2",
+                "ERASE_ROLE": "guildhook_erase_v2",
             },
         ),
         (

@@ -61,6 +61,7 @@ VALUES: dict[str, Any] = {
     "kind": "send_message",
     "state": "pending",
     "content": "from before",
+    "actor_kind": "admin",
     "logs": Jsonb(["a line"]),
     "memories": Jsonb([[1, None]]),
     "entries": Jsonb({"key": "value"}),

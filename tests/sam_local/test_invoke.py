@@ -110,9 +110,16 @@ def test_a_wrong_environment_ends_the_start_with_one_line(system, sam):
             },
         ),
         ("Migrate", "migrate", {"applied": []}),
+        (
+            "Erase",
+            "erase-find",
+            {"action": "find", "done": True, "cursor": None, "found": {}, "exported": {}, "erased": {}, "mentions": []},
+        ),
     ],
 )
 def test_the_other_functions_take_the_events_of_the_samples(system, guild, sam, function, event, answer):
     invocation = sam.invoke(function, EVENTS / f"{event}.json")
     assert invocation.answer, invocation.log
-    assert json.loads(invocation.answer) == answer
+    # The answer of Erase also has its files, and copies with their dates.
+    answered = json.loads(invocation.answer)
+    assert {name: answered[name] for name in answer} == answer

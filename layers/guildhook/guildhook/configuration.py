@@ -216,6 +216,9 @@ class MigrateConfiguration(DatabaseConfiguration):
     database_admin_role: Annotated[
         _Role | None, Variable("name of the role that admin_api connects as, if it has one of its own")
     ] = None
+    database_erase_role: Annotated[
+        _Role | None, Variable("name of the role that erase connects as, if it has one of its own")
+    ] = None
 
     @property
     def database_roles(self) -> dict[str, str]:
@@ -225,8 +228,20 @@ class MigrateConfiguration(DatabaseConfiguration):
             "compile_plugin": self.database_compile_role or self.database_role,
             "sweep": self.database_sweep_role or self.database_role,
             "admin_api": self.database_admin_role or self.database_role,
+            "erase": self.database_erase_role or self.database_role,
         }
         return {function: role for function, role in roles.items() if role}
+
+
+_KeepRunsDays = Annotated[
+    int,
+    msgspec.Meta(ge=_LEAST_KEEP_RUNS_DAYS),
+    Variable(
+        "days after which runs and the messages that they sent are deleted",
+        "This is at least 29, since an event may come back that late. `erase` reports it, and deletes nothing by it.",
+    ),
+]
+_KEEP_RUNS_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,14 +258,7 @@ class SweepConfiguration(DatabaseConfiguration):
     give_up_after_hours: Annotated[
         _Positive, Variable("hours after which messages that are still pending are refused as `EXPIRED`")
     ] = 24
-    keep_runs_days: Annotated[
-        int,
-        msgspec.Meta(ge=_LEAST_KEEP_RUNS_DAYS),
-        Variable(
-            "days after which runs and the messages that they sent are deleted",
-            "This is at least 29, since an event may come back that late.",
-        ),
-    ] = 30
+    keep_runs_days: _KeepRunsDays = _KEEP_RUNS_DAYS
     keep_usage_days: Annotated[_Positive, Variable("days after which counts of runs are deleted")] = 90
     keep_audit_days: Annotated[_Positive, Variable("days after which entries of the audit log are deleted")] = 365
 
@@ -563,6 +571,17 @@ class PreflightConfiguration(Configuration):
         return sum(map(int, numbers))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureConfiguration(DatabaseConfiguration):
+    artifact_bucket: _ArtifactBucket
+    keep_runs_days: _KeepRunsDays = _KEEP_RUNS_DAYS
+    log_days: Annotated[_Positive, Variable("days after which the functions' logs are deleted, for reports")] = 30
+    backup_days: Annotated[
+        _Count | None,
+        Variable("days after which backups of the database are deleted, for reports", "The default is: not known."),
+    ] = None
+
+
 CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "on_message": WorkerConfiguration,
     "compile_plugin": CompileFunctionConfiguration,
@@ -572,6 +591,7 @@ CONFIGURATIONS: Final[Mapping[str, type[Configuration]]] = {
     "test_run": TrialConfiguration,
     "deploy_steps": DeployStepsConfiguration,
     "preflight": PreflightConfiguration,
+    "erase": ErasureConfiguration,
 }
 """By function."""
 

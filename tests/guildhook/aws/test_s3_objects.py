@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from guildhook.aws.access import AwsAccess
-from guildhook.aws.s3_objects import ObjectReader, bucket_url
+from guildhook.aws.s3_objects import ObjectReader, ObjectWriter, bucket_url
 from guildhook.errors import InfrastructureError
 from http_server import Answer, http_server
 
@@ -55,6 +55,25 @@ def test_the_request_is_signed_as_s3_wants_it(aws):
     assert reader.get("nothing", 10) is None
     with pytest.raises(InfrastructureError, match="HTTP 404 NoSuchBucket"):
         ObjectReader(aws.access, "elsewhere").get("nothing", 10)
+
+
+def test_an_object_is_written_and_written_over(aws):
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="writing", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    writer = ObjectWriter(aws.access, "writing")
+    for body in (b"first", BODY):
+        writer.put("a b/ü", body)
+    assert ObjectReader(aws.access, "writing").get("a b/ü", len(BODY) + 1) == BODY
+    with pytest.raises(InfrastructureError, match="HTTP 404 NoSuchBucket: there is no such bucket"):
+        ObjectWriter(aws.access, "elsewhere").put("a", b"")
+
+
+def test_a_refusal_to_write_names_the_permission(environment):
+    with http_server(error("AccessDenied", 403)) as server:
+        environment["AWS_ENDPOINT_URL"] = server.url
+        writer = ObjectWriter(AwsAccess(environment), "bucket")
+        with pytest.raises(InfrastructureError, match=r"may not write it; it needs s3:PutObject$"):
+            writer.put("exports/a", BODY)
 
 
 def test_a_temporary_fault_is_retried(environment):

@@ -21,7 +21,7 @@ from guildhook.store.migrations import migrate
 from guildhook.store.role import PRIVILEGES, union
 from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.poller import EventSourceMapping
-from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
+from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, ERASE, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
 from samples import event, failed_records, http_request, sqs_event
 from versions import upload
@@ -205,6 +205,33 @@ def test_the_role_of_admin_api_allows_every_operation(function, system, query):
     assert admin("GET", "/plugins")["items"] == []
 
 
+def test_the_role_of_erase_allows_every_action(function, system, query):
+    guild = system.add_guild()
+    system.install(guild, "counter", COUNTER, {"SEND_MESSAGES"})
+    author = "6a1d0000-0000-4000-8000-00000000000a"
+    message = event(guild.id, guild.channel_id, content="!count", author={"id": author, "bot": False})
+    assert failed_records(function(ON_MESSAGE)(sqs_event(message), CONTEXT)) == []
+    query(f"UPDATE plugin_state SET entries = jsonb_build_object('{author}', '1')")
+    erase = function(ERASE)
+    found = {"plugin_runs": 1, "plugin_intents": 1, "plugin_state.entries": 1}
+    assert erase({"action": "find", "user_id": author}, CONTEXT)["found"] == found
+    assert erase({"action": "export", "user_id": author}, CONTEXT)["files"]
+    assert erase({"action": "erase", "user_id": author, "confirm": author}, CONTEXT)["erased"] == found
+    of_guild = {"guild_id": str(guild.id)}
+    assert erase({"action": "find", **of_guild}, CONTEXT)["found"]["plugins"] == 1
+    assert erase({"action": "export", **of_guild}, CONTEXT)["files"]
+    erased = erase({"action": "erase", **of_guild, "confirm": str(guild.id)}, CONTEXT)["erased"]
+    assert erased == {
+        "plugins.enabled": 1,
+        "plugins": 1,
+        "plugin_settings_versions": 1,
+        "plugin_state": 1,
+        "plugin_usage": 1,
+        "guild_budgets": 1,
+    }
+    assert query("SELECT count(*) FROM plugins") == [(0,)]
+
+
 ALL = "SELECT, INSERT, UPDATE, DELETE"
 GRANTED = {
     "on_message": {
@@ -269,6 +296,24 @@ GRANTED = {
         "admin_requests": "SELECT, INSERT, UPDATE",
         "_yoyo_migration": "SELECT (migration_id)",
     },
+    "erase": {
+        "plugins": "SELECT (bot_messages, config, created_at, description, enabled, guild_id, id, name, permissions, "
+        "revision, updated_at, wasm_sha256), UPDATE (enabled, revision, updated_at), DELETE",
+        "plugin_versions": "SELECT (created_at, created_by, id, number, plugin_id, reasons, settings_schema, state, "
+        "wasm_bytes, wasm_sha256), UPDATE (created_by), DELETE",
+        "plugin_secrets": "SELECT (name, plugin_id, updated_at)",
+        "plugin_settings_versions": "SELECT, UPDATE (actor_id, actor_name)",
+        "plugin_runs": "SELECT, DELETE",
+        "plugin_shadow_runs": "SELECT, DELETE",
+        "plugin_intents": "SELECT",
+        "plugin_state": "SELECT, UPDATE (entries, updated_at, version)",
+        "plugin_health": "SELECT",
+        "plugin_usage": "SELECT, DELETE",
+        "plugin_audit": "SELECT, UPDATE (actor_id, actor_name), DELETE",
+        "guild_settings": "SELECT, DELETE",
+        "guild_budgets": "SELECT, DELETE",
+        "admin_requests": "SELECT, DELETE",
+    },
 }
 """Everything that the functions may do, to be seen at a glance. It grows with the statements, and never shrinks."""
 
@@ -306,7 +351,7 @@ FORBIDDEN_TO_ALL = [
     "DELETE FROM channels",
     "DELETE FROM guilds",
     "UPDATE channels SET guild_id = NULL",
-    "UPDATE plugin_audit SET actor_name = ''",
+    "UPDATE plugin_audit SET action = ''",
     "UPDATE plugin_intents SET content = ''",
     "INSERT INTO _yoyo_migration (migration_hash) VALUES ('')",
     "COPY plugins TO PROGRAM 'true'",
@@ -324,10 +369,12 @@ CHANGE_PLUGINS = [
     "UPDATE guild_settings SET keep_content = TRUE",
     "INSERT INTO plugin_audit (guild_id, actor_id, actor_name, action, detail) SELECT id, '', '', '', '{}' FROM guilds",
 ]
+RENAME_ACTORS = ["UPDATE plugin_audit SET actor_name = ''", "UPDATE plugin_settings_versions SET actor_id = ''"]
 CHANGE_ARTIFACTS = ["UPDATE plugin_artifacts SET artifact_sha256 = ''", "DELETE FROM plugin_refusals"]
 FORBIDDEN: Mapping[str, list[str]] = {
     "on_message": [
         *CHANGE_PLUGINS,
+        *RENAME_ACTORS,
         *CHANGE_ARTIFACTS,
         "UPDATE plugins SET live_version_id = NULL",
         "UPDATE plugin_versions SET state = 'ready'",
@@ -338,6 +385,7 @@ FORBIDDEN: Mapping[str, list[str]] = {
     ],
     "compile_plugin": [
         *CHANGE_PLUGINS,
+        *RENAME_ACTORS,
         "UPDATE plugins SET live_version_id = NULL",
         "UPDATE plugin_versions SET created_by = ''",
         "DELETE FROM plugin_versions",
@@ -345,8 +393,15 @@ FORBIDDEN: Mapping[str, list[str]] = {
         "SELECT * FROM plugin_runs",
         "SELECT * FROM plugin_audit",
     ],
-    "sweep": [*CHANGE_PLUGINS, *CHANGE_ARTIFACTS, "SELECT * FROM plugin_secrets", "SELECT * FROM plugin_state"],
+    "sweep": [
+        *CHANGE_PLUGINS,
+        *RENAME_ACTORS,
+        *CHANGE_ARTIFACTS,
+        "SELECT * FROM plugin_secrets",
+        "SELECT * FROM plugin_state",
+    ],
     "admin_api": [
+        *RENAME_ACTORS,
         *CHANGE_ARTIFACTS,
         "UPDATE plugin_versions SET wasm_blob = ''",
         "DELETE FROM plugin_audit",
@@ -354,6 +409,19 @@ FORBIDDEN: Mapping[str, list[str]] = {
         "DELETE FROM plugin_runs",
         "UPDATE plugin_state SET entries = '{}'",
         "INSERT INTO plugin_intents (key, run_id) VALUES (gen_random_uuid(), gen_random_uuid())",
+    ],
+    "erase": [
+        *(statement for statement in CHANGE_PLUGINS if statement != "DELETE FROM plugins"),
+        *CHANGE_ARTIFACTS,
+        "SELECT wasm_blob FROM plugins",
+        "SELECT wasm_blob FROM plugin_versions",
+        "SELECT sealed FROM plugin_secrets",
+        "SELECT * FROM plugin_artifacts",
+        "UPDATE plugins SET live_version_id = NULL",
+        "UPDATE plugin_versions SET state = 'ready'",
+        "UPDATE plugin_settings_versions SET settings = '{}'",
+        "UPDATE plugin_runs SET message = ''",
+        "INSERT INTO plugin_state (plugin_id, version, entries) VALUES (gen_random_uuid(), 1, '{}')",
     ],
 }
 
@@ -490,6 +558,7 @@ LIMITS = {
     "compile_plugin": ("45s", "10s", "10s", "1s"),
     "sweep": ("1min", "10s", "10s", "1s"),
     "admin_api": ("10s", "5s", "10s", "1s"),
+    "erase": ("1min", "10s", "10s", "1s"),
 }
 SETTINGS = (
     "statement_timeout",

@@ -17,6 +17,7 @@ import wat
 from guildhook.store import statements as module
 from guildhook.store.admin import AdminStore
 from guildhook.store.compiling import CompileStore
+from guildhook.store.erasure import ErasureStore
 from guildhook.store.events import EventStore
 from guildhook.store.operator import OperatorStore
 from guildhook.store.statements import parse_statements, read_statements
@@ -24,7 +25,7 @@ from guildhook.store.upkeep import UpkeepStore
 from guildhook_local.direct_install import install_plugin
 from versions import add_version
 
-CLIENTS = [EventStore, CompileStore, UpkeepStore, AdminStore, OperatorStore]
+CLIENTS = [EventStore, CompileStore, UpkeepStore, AdminStore, OperatorStore, ErasureStore]
 STATEMENTS = [
     pytest.param(statement, id=f"{client.__name__}-{name}")
     for client in CLIENTS
@@ -39,9 +40,13 @@ SAMPLES = {
     "action": "plugin.changed",
     "actor_id": "ada",
     "actor_name": "Ada",
+    "after_actor": "ada",
     "after_sha256": rf"\x{'00' * 32}",
     "after_at": "2026-01-25T12:00:00Z",
     "after_id": SOME_ID,
+    "after_number": "1",
+    "after_run": f"{SOME_ID}/2026-01-25 12:00:00+00/{SOME_ID}",
+    "after_save": f"{SOME_ID}/1",
     "base": "1",
     "before": "100",
     "before_at": "2100-01-25T12:00:00Z",
@@ -71,6 +76,7 @@ SAMPLES = {
     "hours": "24",
     "imports": "[]",
     "keep_content": "true",
+    "key": "s3cret",
     "kind": "plugin",
     "keys": f"{{{SOME_ID}}}",
     "limit": "10",
@@ -92,8 +98,10 @@ SAMPLES = {
     "outcome": "ok",
     "passed_over": "[]",
     "pause_seconds": "60",
+    "pattern": "ada",
     "pauses": "{10, 20}",
     "permissions": "[]",
+    "person": "ada",
     "public_key": rf"\x{'04' * 32}",
     "reason": "too large",
     "reasons": '["too large"]',

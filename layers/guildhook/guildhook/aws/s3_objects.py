@@ -1,18 +1,16 @@
-"""Objects of S3: their URLs, and reading them."""
+"""Objects of S3: their URLs, reading and writing them."""
 
 import re
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
 from guildhook.aws.access import AwsAccess, AwsError
-from guildhook.aws.requests import AwsService
+from guildhook.aws.requests import AwsResponse, AwsService
 from guildhook.errors import InfrastructureError
 
 _REMEDIES: Final = {
-    "AccessDenied": "this function's role may not read it; it needs s3:GetObject, and s3:ListBucket to tell missing "
-    "objects",
+    "AccessDenied": "this function's role may not {use} it; it needs {permissions}",
     "NoSuchBucket": "there is no such bucket",
     "PermanentRedirect": "the bucket is in another region ({region})",
     "AuthorizationHeaderMalformed": "the bucket is in another region ({region})",
@@ -42,23 +40,46 @@ class ObjectReader:
             url = f"{bucket_url(self._access, self._bucket)}/{quote(key)}"
             answer = self._service.request("GET", url, max_bytes)
         except AwsError as error:
-            raise self._failed(key, str(error)) from None
+            raise _failed(self._bucket, key, str(error)) from None
         if answer.status == HTTPStatus.OK:
             return answer.body
-        code = _code(answer.body)
-        if code == "NoSuchKey":
+        if _code(answer.body) == "NoSuchKey":
             return None
-        raise self._failed(key, f"HTTP {answer.status} {code}{_remedy(code, answer.headers)}")
+        raise _failed(
+            self._bucket, key, _refusal(answer, "read", "s3:GetObject, and s3:ListBucket to tell missing objects")
+        )
 
-    def _failed(self, key: str, why: str) -> InfrastructureError:
-        return InfrastructureError(f"S3 object {key} of bucket {self._bucket} (GUILDHOOK_ARTIFACT_BUCKET): {why}")
+
+class ObjectWriter:
+    """Safe for use from several threads."""
+
+    def __init__(self, access: AwsAccess, bucket: str) -> None:
+        self._access = access
+        self._bucket = bucket
+        self._service = AwsService(access, "s3")
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object, over another one with this key. Raises InfrastructureError."""
+        try:
+            # A repeated request writes the same object again.
+            url = f"{bucket_url(self._access, self._bucket)}/{quote(key)}"
+            answer = self._service.request("PUT", url, 0, body=body)
+        except AwsError as error:
+            raise _failed(self._bucket, key, str(error)) from None
+        if answer.status != HTTPStatus.OK:
+            raise _failed(self._bucket, key, _refusal(answer, "write", "s3:PutObject"))
+
+
+def _failed(bucket: str, key: str, why: str) -> InfrastructureError:
+    return InfrastructureError(f"S3 object {key} of bucket {bucket} (GUILDHOOK_ARTIFACT_BUCKET): {why}")
+
+
+def _refusal(answer: AwsResponse, use: str, permissions: str) -> str:
+    code, region = _code(answer.body), answer.headers.get("x-amz-bucket-region", "not said which")
+    remedy = _REMEDIES[code].format(region=region, use=use, permissions=permissions) if code in _REMEDIES else ""
+    return f"HTTP {answer.status} {code}{': ' if remedy else ''}{remedy}"
 
 
 def _code(body: bytes) -> str:
     found = _ERROR_CODE.search(body)
     return found[1].decode() if found else ""
-
-
-def _remedy(code: str, headers: Mapping[str, str]) -> str:
-    region = headers.get("x-amz-bucket-region", "not said which")
-    return f": {_REMEDIES[code].format(region=region)}" if code in _REMEDIES else ""

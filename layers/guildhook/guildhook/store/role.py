@@ -15,6 +15,7 @@ from psycopg import sql
 from guildhook.errors import MigrationError
 from guildhook.store.admin import AdminStore
 from guildhook.store.compiling import CompileStore
+from guildhook.store.erasure import ErasureStore
 from guildhook.store.events import EventStore
 from guildhook.store.operator import OperatorStore
 from guildhook.store.session import Session
@@ -30,6 +31,8 @@ _CLIENTS: Final[Mapping[str, tuple[type[Session], ...]]] = {
     "sweep": (UpkeepStore,),
     # It makes the changes that admins and operators ask for, and can hide none of them: the audit log is only added to.
     "admin_api": (AdminStore, OperatorStore),
+    # It deletes rows of persons and guilds, and replaces names of persons. It reads neither wasm nor sealed secrets.
+    "erase": (ErasureStore,),
 }
 """The clients by function. test_run has no database."""
 
