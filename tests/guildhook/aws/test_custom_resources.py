@@ -130,6 +130,22 @@ def test_a_failed_deploy_is_rolled_back_to_properties_that_have_passed_although_
     assert back["PhysicalResourceId"] == before["PhysicalResourceId"]
 
 
+def test_a_deploy_that_passes_and_fails_later_is_rolled_back_although_the_former_properties_would_fail_now(ask_check):
+    before, _ = ask_check(request_type="Create", url="a")
+    passed, was_done = ask_check(physical_id=before["PhysicalResourceId"], url="b")
+    assert was_done
+    fails = failing(PreflightError("it is gone"))
+    back, was_done = ask_check(fails, physical_id=passed["PhysicalResourceId"], url="a")
+    assert (back["Status"], was_done) == ("SUCCESS", False)
+    assert back["PhysicalResourceId"] == before["PhysicalResourceId"]
+    # Only the properties of the time before are known.
+    third, was_done = ask_check(physical_id=passed["PhysicalResourceId"], url="c")
+    assert was_done
+    assert ask_check(fails, physical_id=third["PhysicalResourceId"], url="a")[0]["Status"] == "FAILED"
+    assert ask_check(fails, physical_id=third["PhysicalResourceId"], url="b")[0]["Status"] == "SUCCESS"
+    assert len(third["PhysicalResourceId"]) <= 1_024
+
+
 def test_a_check_that_failed_at_first_is_made_again(ask_check):
     failed, _ = ask_check(failing(PreflightError("it is down")), request_type="Create", url="a")
     passed, was_done = ask_check(physical_id=failed["PhysicalResourceId"], url="a")

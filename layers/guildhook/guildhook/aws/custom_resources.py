@@ -59,8 +59,8 @@ def provide(event: Any, work: Mapping[str, Callable[[], Attributes]], *, is_chec
     """Answer a request for a resource: the `work` of its type creates or updates it, and there is nothing to delete.
 
     The work returns the resource's attributes, and an error that it raises is answered as a failure with its reason.
-    With `is_check` the id of the resource names the properties that the work has succeeded with. A request for the same
-    properties, with which a deploy is rolled back, is answered without the work.
+    With `is_check` the id of the resource names the properties that the work has succeeded with, now and the time
+    before. A request for either, with which a deploy is rolled back, is answered without the work.
     Raises ValueError if the event is not a request, and InfrastructureError if the answer cannot be delivered: Lambda
     then invokes the function again.
     """
@@ -72,12 +72,19 @@ def provide(event: Any, work: Mapping[str, Callable[[], Attributes]], *, is_chec
 
 
 def _checked(request: ResourceRequest, work: Mapping[str, Callable[[], Attributes]]) -> ResourceAnswer:
-    passed = f"{request.stack_id}/{request.logical_resource_id}/{_digest(request.resource_properties)}"
-    if request.physical_resource_id == passed:
+    if request.request_type == "Delete":
         return _success(request, {})
+    place, asked = f"{request.stack_id}/{request.logical_resource_id}/", _digest(request.resource_properties)
+    former = request.physical_resource_id or ""
+    passed = former.removeprefix(place).split("/") if former.startswith(place) else []
+    if asked in passed[:1]:
+        return _success(request, {})
+    if asked in passed:  # A later step of the deploy that passed has failed.
+        return msgspec.structs.replace(_success(request, {}), physical_resource_id=place + asked)
     answer = _answer(request, work)
-    has_passed = answer.status == "SUCCESS" and request.request_type != "Delete"
-    return msgspec.structs.replace(answer, physical_resource_id=passed) if has_passed else answer
+    if answer.status != "SUCCESS":
+        return answer
+    return msgspec.structs.replace(answer, physical_resource_id=place + "/".join([asked, *passed[:1]]))
 
 
 def _digest(properties: Mapping[str, Any]) -> str:
