@@ -3,6 +3,8 @@
 CREATE FUNCTION forget_guild() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     DELETE FROM guild_budgets WHERE guild_id = OLD.id;
+    DELETE FROM guild_pauses WHERE guild_id = OLD.id;
+    DELETE FROM raised_budgets WHERE guild_id = OLD.id;
     DELETE FROM guild_settings WHERE guild_id = OLD.id;
     DELETE FROM plugin_audit WHERE guild_id = OLD.id;
     RETURN NULL;
