@@ -188,6 +188,13 @@ def test_the_group_in_a_token_for_admins_makes_no_operator(issuer):
         issuer.verifier.verify_operator(issuer.token(**{OPERATORS.claim: ["operators"]}), OPERATORS)
 
 
+def test_a_token_for_both_audiences_is_no_operators_since_the_admin_page_may_hold_it(issuer):
+    token = issuer.token(aud=[AUDIENCE, OPERATORS.audience], **{OPERATORS.claim: ["operators"]})
+    assert issuer.verifier.verify(token).id == ADA
+    with pytest.raises(InvalidTokenError, match="operators need one for theirs alone"):
+        issuer.verifier.verify_operator(token, OPERATORS)
+
+
 def test_clocks_may_differ_by_half_a_minute(issuer):
     now = int(time.time())
     assert issuer.verifier.verify(issuer.token(iat=now + 15, nbf=now + 15)).id == ADA
@@ -469,6 +476,7 @@ def test_a_key_set_is_a_list_of_not_too_many(issuer, keys):
         rsa_jwk(RSA, "rsa", alg="ES256"),
         rsa_jwk(RSA, "rsa", alg="EdDSA"),
         rsa_jwk(RSA, "rsa", alg="HS256"),
+        rsa_jwk(RSA, "rsa", alg="none"),
         json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(RSA)) | {"kid": "rsa"},  # a private key
     ],
 )

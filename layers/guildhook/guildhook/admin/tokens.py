@@ -173,8 +173,13 @@ class TokenVerifier:
         return Actor(_subject(claims), _name(claims))
 
     def verify_operator(self, token: str, rule: OperatorRule) -> Actor:
-        """The operator whom the token names. Raises NotOperatorError, and as `verify` does."""
+        """The operator whom the token names. Raises NotOperatorError, and as `verify` does.
+
+        A token for the admins' audience as well is refused, since the admin page may hold it.
+        """
         claims = self._checked_claims(token, rule.audience)
+        if self._audience in _audiences(claims):
+            raise InvalidTokenError("the token is for the admins' audience too; operators need one for theirs alone")
         if not rule.admits(claims):
             raise NotOperatorError(f"the token's claim {rule.claim} does not contain the group of operators")
         return Actor(_subject(claims), _name(claims))
@@ -227,11 +232,15 @@ class TokenVerifier:
 
 
 def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
-    found = claims.get("aud", claims.get("client_id"))
-    if audience not in (found if isinstance(found, list) else [found]):
+    if audience not in _audiences(claims):
         raise InvalidTokenError("the token is for another audience")
     if claims.get("token_use", "access") != "access":
         raise InvalidTokenError("this is an identity token; send the access token")
+
+
+def _audiences(claims: Mapping[str, Any]) -> list[Any]:
+    found = claims.get("aud", claims.get("client_id"))
+    return found if isinstance(found, list) else [found]
 
 
 def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
@@ -245,8 +254,8 @@ def _keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
             continue
         try:
             key = jwt.PyJWK(item)
-        except (jwt.PyJWTError, TypeError):
-            continue  # PyJWT does not know this kind of key, or the key is malformed.
+        except (jwt.PyJWTError, TypeError, NotImplementedError):
+            continue  # PyJWT does not know this kind of key, or the key is malformed, or for tokens without signatures.
         if _is_public(key):
             keys[item["kid"]] = key
     return keys
