@@ -474,7 +474,7 @@ def test_wasm_is_not_erased_with_its_author(system, guilds, database):
 
 def test_a_missing_variable_ends_the_start_with_one_line(system):
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_ARTIFACT_BUCKET"}
-    command = [sys.executable, ERASE / "app.py"]
+    command = [sys.executable, str(ERASE / "app.py")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (
