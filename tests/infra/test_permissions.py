@@ -206,7 +206,7 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
         ways = {("secretsmanager:GetSecretValue", owners[name])}
     else:
         ways = {database or ("rds-db:connect", f"Database.Outputs.UsersArn/{USERS[function]}")}
-    if function in ASKING_FOR_THE_HEADER and "OriginSecretArn" in DEPLOYMENTS[name]:
+    if function in (*ASKING_FOR_THE_HEADER, "AccountPreflight") and "OriginSecretArn" in DEPLOYMENTS[name]:
         ways = ways | {("secretsmanager:GetSecretValue", ORIGIN["OriginSecretArn"])}
     assert allowed(deployment(name), function) == OWN[function] | log(function) | ways | more
 

@@ -135,6 +135,15 @@ _ChatSecret = Annotated[
         "The token is printable ASCII. It is kept for five minutes, and read again if the chat server answers 401.",
     ),
 ]
+_OriginSecret = Annotated[
+    _Text | None,
+    Variable(
+        "name or ARN of a secret in Secrets Manager, JSON with `origin_secret`, which the cache in front of the "
+        "API sends as the header `X-Guildhook-Origin`",
+        "It is 32 to 256 visible ASCII characters. A request without it is refused. `earlier_origin_secret` is "
+        "accepted as well, for a rotation. Without the variable no header is needed.",
+    ),
+]
 _JwtIssuer = Annotated[
     _Text,
     Variable(
@@ -428,15 +437,7 @@ class AdminConfiguration(GuildConfiguration):
     jwt_scope: Annotated[
         _Text, Variable("scopes that the admin page asks the identity provider for, with spaces between them")
     ] = "openid profile"
-    origin_secret: Annotated[
-        _Text | None,
-        Variable(
-            "name or ARN of a secret in Secrets Manager, JSON with `origin_secret`, which the cache in front of the "
-            "API sends as the header `X-Guildhook-Origin`",
-            "It is 32 to 256 visible ASCII characters. A request without it is refused. `earlier_origin_secret` is "
-            "accepted as well, for a rotation. Without the variable no header is needed.",
-        ),
-    ] = None
+    origin_secret: _OriginSecret = None
     operator_audience: Annotated[
         _Text | None,
         Variable(
@@ -538,6 +539,7 @@ class PreflightConfiguration(Configuration):
     chat_api_url: _ChatApiUrl
     chat_secret: _ChatSecret
     database_secret: _DatabaseSecret = None
+    origin_secret: _OriginSecret = None
     migration_secret: Annotated[
         _Text | None, Variable("name or ARN of the secret that `migrate` reads, if it has one of its own")
     ] = None

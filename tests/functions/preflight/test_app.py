@@ -68,6 +68,7 @@ def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret):
             AWS_ENDPOINT_URL_LAMBDA=lambda_api.url,
             GUILDHOOK_DATABASE_SECRET=secret(password="s3cret"),
             GUILDHOOK_MIGRATION_SECRET=secret(username="owner", password="s3cret"),
+            GUILDHOOK_ORIGIN_SECRET=secret(origin_secret="s3cret" * 6),
             GUILDHOOK_RESERVED_CONCURRENCY="10,7,2,1,5,10",
             GUILDHOOK_STACK="guildhook",
             GUILDHOOK_AVAILABILITY_ZONES="eu-central-1a,eu-central-1b",
@@ -76,7 +77,7 @@ def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret):
     verdicts = {check: finding.verdict for check, finding in findings.items()}
     assert verdicts.pop("audience") is Verdict.UNCHECKED
     assert verdicts == dict.fromkeys(
-        ("discovery", "keys", "chat secret", "database secret", "concurrency", "zones"), Verdict.PASSED
+        ("discovery", "keys", "chat secret", "database secret", "origin secret", "concurrency", "zones"), Verdict.PASSED
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from guildhook.aws.access import AwsAccess
 from guildhook.chat import ServiceToken
 from guildhook.preflight import Verdict, check_chat_secret, check_database_secret, read_token
+from guildhook.preflight.secret_checks import check_origin_secret
 
 
 @pytest.fixture
@@ -61,6 +62,13 @@ def test_a_database_secret_needs_a_password(aws, secret):
     finding = check_database_secret(aws.access, name, "DatabaseSecretArn")
     assert finding.verdict is Verdict.FAILED
     assert finding.sentence.startswith(f"DatabaseSecretArn {name}: its text is not JSON of the form")
+    assert "s3cret" not in finding.sentence
+
+
+@pytest.mark.parametrize(("origin", "verdict"), [("s3cret" * 6, Verdict.PASSED), ("s3cret", Verdict.FAILED)])
+def test_the_secret_of_a_cache_is_long_enough(aws, secret, origin, verdict):
+    finding = check_origin_secret(aws.access, secret(json.dumps({"origin_secret": origin})))
+    assert finding.verdict is verdict
     assert "s3cret" not in finding.sentence
 
 

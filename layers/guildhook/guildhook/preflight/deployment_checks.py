@@ -8,7 +8,12 @@ from guildhook.preflight.bounded_client import BoundedClient
 from guildhook.preflight.chat_api_check import check_chat_api
 from guildhook.preflight.findings import Finding
 from guildhook.preflight.issuer_checks import check_audience, check_issuer
-from guildhook.preflight.secret_checks import check_chat_secret, check_database_secret, read_token
+from guildhook.preflight.secret_checks import (
+    check_chat_secret,
+    check_database_secret,
+    check_origin_secret,
+    read_token,
+)
 
 
 def check_account(configuration: PreflightConfiguration, client: BoundedClient) -> list[Finding]:
@@ -25,6 +30,8 @@ def check_account(configuration: PreflightConfiguration, client: BoundedClient) 
     ):
         if name:
             findings.append(check_database_secret(configuration.aws, name, parameter))
+    if configuration.origin_secret:
+        findings.append(check_origin_secret(configuration.aws, configuration.origin_secret))
     if configuration.reserved_in_all:
         findings.append(ask_concurrency(account, configuration.reserved_in_all, configuration.stack))
     if configuration.availability_zones:

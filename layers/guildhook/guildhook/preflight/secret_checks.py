@@ -4,6 +4,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from guildhook.admin.origin import OriginSecrets
 from guildhook.aws.access import AwsAccess
 from guildhook.aws.secrets_manager import SecretsManager
 from guildhook.chat import ServiceToken
@@ -13,8 +14,10 @@ from guildhook.store.database import Credentials
 
 _CHAT: Final = "chat secret"
 _DATABASE: Final = "database secret"
+_ORIGIN: Final = "origin secret"
 _CHAT_FORM: Final = '{"chat_api_token": "…"}'
 _DATABASE_FORM: Final = '{"password": "…"}'
+_ORIGIN_FORM: Final = '{"origin_secret": "32 to 256 visible characters"}'
 
 Content = TypeVar("Content")
 
@@ -32,6 +35,11 @@ def check_database_secret(access: AwsAccess, name: str, parameter: str) -> Findi
     """`parameter` is the one that names the secret."""
     found = _read(access, _DATABASE, parameter, name, Credentials, _DATABASE_FORM)
     return found if isinstance(found, Finding) else _passed(_DATABASE, parameter, name)
+
+
+def check_origin_secret(access: AwsAccess, name: str) -> Finding:
+    found = _read(access, _ORIGIN, "OriginSecretArn", name, OriginSecrets, _ORIGIN_FORM)
+    return found if isinstance(found, Finding) else _passed(_ORIGIN, "OriginSecretArn", name)
 
 
 def read_token(access: AwsAccess, name: str) -> ServiceToken | Finding:
