@@ -93,6 +93,15 @@ def test_a_certificate_of_an_unknown_authority_is_refused(client, tls, monkeypat
         assert secure.get(f"https://chat.example.org:{port_of(server)}/").fault is AnswerFault.CERTIFICATE
 
 
+def test_a_server_without_tls_is_told_from_one_with_a_bad_certificate(client):
+    with http_server(Answer()) as server:
+        missing = client().get(f"https://127.0.0.1:{port_of(server)}/", "t0ken")
+    assert missing.fault is AnswerFault.NO_TLS
+    reason = reason_of(missing, in_ipv6_network=False)
+    assert reason.startswith(f"127.0.0.1 does not speak TLS on port {port_of(server)}")
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("reach", [Reach.INTERNET, Reach.NETWORK])
 @pytest.mark.parametrize("address", [HERE, "169.254.169.254", "::1", "fd00:ec2::254"])
 def test_a_forbidden_address_is_never_connected_to(client, reach, address):

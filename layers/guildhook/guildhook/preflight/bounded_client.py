@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class AnswerFault(Enum):
     NO_ADDRESS = "no address"
     FORBIDDEN_ADDRESS = "forbidden address"
     NO_CONNECTION = "no connection"
+    NO_TLS = "no tls"
     CERTIFICATE = "certificate"
     BROKEN = "broken"
     TOO_LARGE = "too large"
@@ -115,8 +117,9 @@ class BoundedClient:
                 return _get(parts, address, port, host, headers)
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
                 continue
-            except urllib3.exceptions.SSLError:
-                fault = AnswerFault.CERTIFICATE
+            except urllib3.exceptions.SSLError as error:
+                is_of_certificate = isinstance(error.args[0], (ssl.SSLCertVerificationError, ssl.CertificateError))
+                fault = AnswerFault.CERTIFICATE if is_of_certificate else AnswerFault.NO_TLS
             except EndlessAnswerError:
                 fault = AnswerFault.TOO_LARGE
             except urllib3.exceptions.HTTPError:
@@ -155,6 +158,7 @@ _REASONS: Final = {
     AnswerFault.FORBIDDEN_ADDRESS: "{host} resolves to an address of this machine or of a network that a preflight "
     "must not enter; give it a public address",
     AnswerFault.NO_CONNECTION: "{host} accepts no connection on port {port}; start it, or open its firewall",
+    AnswerFault.NO_TLS: "{host} does not speak TLS on port {port}; correct the port, or set up HTTPS there",
     AnswerFault.CERTIFICATE: "the certificate of {host} is not valid, not for this name or not of a public authority; "
     "replace it",
     AnswerFault.BROKEN: f"{{host}} gave no whole answer within {TOTAL_SECONDS} s; look at its log, and try again",
