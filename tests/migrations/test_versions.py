@@ -72,6 +72,8 @@ VALUES: dict[str, Any] = {
 }
 """The value of a column of this name, in every table; other columns get a value of their type."""
 BY_TABLE = {
+    ("guild_pauses", "reason"): "it floods",
+    ("raised_budgets", "reason"): "an event",
     ("plugin_refusals", "reason"): "it is bad",
     ("plugin_compile_failures", "reason"): "the machine is busy",
     ("plugin_refusals", "wasm_sha256"): b"\2" * 32,

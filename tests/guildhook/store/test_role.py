@@ -312,6 +312,8 @@ GRANTED = {
         "plugin_audit": "SELECT, UPDATE (actor_id, actor_name), DELETE",
         "guild_settings": "SELECT, DELETE",
         "guild_budgets": "SELECT, DELETE",
+        "guild_pauses": "SELECT, DELETE",
+        "raised_budgets": "SELECT, DELETE",
         "admin_requests": "SELECT, DELETE",
     },
 }

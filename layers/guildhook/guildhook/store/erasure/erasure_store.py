@@ -67,6 +67,8 @@ class ErasureStore(Session):
         ExportSource("plugin_shadow_runs", "shadow_runs_of_guild"),
         ExportSource("guild_settings", "settings_of_guild"),
         ExportSource("guild_budgets", "budget_of_guild"),
+        ExportSource("guild_pauses", "pause_of_guild"),
+        ExportSource("raised_budgets", "raised_budget_of_guild"),
         ExportSource("plugin_audit", "audit_of_guild"),
     )
     names_of_person: ClassVar = (

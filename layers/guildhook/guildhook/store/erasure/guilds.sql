@@ -14,6 +14,8 @@
 -- grant: SELECT ON plugin_health
 -- grant: SELECT ON guild_settings
 -- grant: SELECT ON guild_budgets
+-- grant: SELECT ON guild_pauses
+-- grant: SELECT ON raised_budgets
 -- grant: SELECT ON plugin_audit
 WITH plugin AS MATERIALIZED (
     SELECT id FROM plugins WHERE guild_id = :'guild_id'
@@ -43,6 +45,10 @@ UNION ALL
 SELECT 'guild_settings', count(*) FROM guild_settings WHERE guild_id = :'guild_id'
 UNION ALL
 SELECT 'guild_budgets', count(*) FROM guild_budgets WHERE guild_id = :'guild_id'
+UNION ALL
+SELECT 'guild_pauses', count(*) FROM guild_pauses WHERE guild_id = :'guild_id'
+UNION ALL
+SELECT 'raised_budgets', count(*) FROM raised_budgets WHERE guild_id = :'guild_id'
 UNION ALL
 SELECT 'plugin_audit', count(*) FROM plugin_audit WHERE guild_id = :'guild_id';
 
@@ -152,6 +158,18 @@ LIMIT :'limit';
 -- name: budget_of_guild
 -- grant: SELECT ON guild_budgets
 SELECT guild_id::text, to_jsonb(budget) FROM guild_budgets AS budget
+WHERE guild_id = :'guild_id' AND :'after_id'::text IS NULL
+LIMIT :'limit';
+
+-- name: pause_of_guild
+-- grant: SELECT ON guild_pauses
+SELECT guild_id::text, to_jsonb(pause) FROM guild_pauses AS pause
+WHERE guild_id = :'guild_id' AND :'after_id'::text IS NULL
+LIMIT :'limit';
+
+-- name: raised_budget_of_guild
+-- grant: SELECT ON raised_budgets
+SELECT guild_id::text, to_jsonb(raised) FROM raised_budgets AS raised
 WHERE guild_id = :'guild_id' AND :'after_id'::text IS NULL
 LIMIT :'limit';
 
@@ -271,11 +289,21 @@ SELECT 'plugin_audit', count(*) FROM deleted;
 -- name: erase_settings_of_guild
 -- grant: SELECT, DELETE ON guild_settings
 -- grant: SELECT, DELETE ON guild_budgets
+-- grant: SELECT, DELETE ON guild_pauses
+-- grant: SELECT, DELETE ON raised_budgets
 WITH settings AS (
     DELETE FROM guild_settings WHERE guild_id = :'guild_id' RETURNING guild_id
 ), budget AS (
     DELETE FROM guild_budgets WHERE guild_id = :'guild_id' RETURNING guild_id
+), pause AS (
+    DELETE FROM guild_pauses WHERE guild_id = :'guild_id' RETURNING guild_id
+), raised AS (
+    DELETE FROM raised_budgets WHERE guild_id = :'guild_id' RETURNING guild_id
 )
 SELECT 'guild_settings', count(*) FROM settings
 UNION ALL
-SELECT 'guild_budgets', count(*) FROM budget;
+SELECT 'guild_budgets', count(*) FROM budget
+UNION ALL
+SELECT 'guild_pauses', count(*) FROM pause
+UNION ALL
+SELECT 'raised_budgets', count(*) FROM raised;
