@@ -62,6 +62,7 @@ VALUES: dict[str, Any] = {
     "state": "pending",
     "content": "from before",
     "actor_kind": "admin",
+    "disabled_by_operator": None,
     "logs": Jsonb(["a line"]),
     "memories": Jsonb([[1, None]]),
     "entries": Jsonb({"key": "value"}),
@@ -227,6 +228,8 @@ def sealer(system) -> Sealer:
 def handles_messages(system, url):
     """Check that the current functions handle a message and a pending send in this database."""
     system.chat.add_channel(GUILD, CHANNEL)
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM guild_pauses")  # messages of a paused guild wait
     environment = {**system.environment, "GUILDHOOK_DATABASE_URL": url}
     with (
         created_function(COMPILE_PLUGIN, environment) as compile_plugin,
