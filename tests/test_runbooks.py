@@ -44,6 +44,7 @@ NOT_OF_AN_API = {
     ("logs", "tail"): {"since", "filter-pattern"},
     ("s3", "cp"): {"recursive"},
     ("s3", "rm"): {"recursive"},
+    ("cloudformation", "deploy"): {"stack-name", "template-file", "capabilities"},
 }
 """Commands that the AWS CLI makes of several requests, and their options."""
 

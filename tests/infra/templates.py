@@ -53,6 +53,13 @@ OWNER_APART = {
 ORIGIN = {"OriginSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:origin-AbCdEf"}
 BY_ES256 = {**BY_TOKEN, **ORIGIN, "JwtAlgorithm": "ES256"}
 BY_EDDSA = {**OWNER_APART, **ORIGIN, "JwtAlgorithm": "EdDSA"}
+TAKEN_UP = {
+    **CHAT,
+    "ExistingNetwork": "guildhook-Network-1",
+    "ExistingDatabase": "guildhook-Database-1",
+    "ExistingBucket": "guildhook-artifacts-1",
+    "ExistingSettingsKey": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:SettingsKey-1-AbCdEf",
+}
 DEPLOYMENTS = {
     "a database of its own": CHAT,
     "by token": BY_TOKEN,
@@ -60,6 +67,7 @@ DEPLOYMENTS = {
     "owner apart, in a VPC": OWNER_APART,
     "arm, traced": {**BY_TOKEN, "Architecture": "arm64", "Tracing": "Active"},
     "snapshots": {**BY_TOKEN, "SnapStart": "PublishedVersions"},
+    "taken up": TAKEN_UP,
     "sent to by others": {
         **BY_TOKEN,
         "SenderTopicArns": f"arn:aws:sns:{REGION}:210987654321:chat,arn:aws:sns:{REGION}:{ACCOUNT}:chat.fifo",
@@ -212,6 +220,8 @@ class _Resolver:
         if function == "Fn::Sub":
             return self._substituted(argument)
         values = self.value(argument)
+        if function == "Fn::ImportValue":
+            return f"export {values}"
         if function == "Fn::FindInMap":
             return self._mappings[values[0]][values[1]][str(values[2])]
         if function == "Fn::Select" and (isinstance(values[1], str) or int(values[0]) >= len(values[1])):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from infra.templates import CHAT, deployment, read_template, resolve
+from infra.templates import CHAT, deployment, read_template, referred, resolve, transformed
 from infra.test_permissions import USERS
 from project import ROOT
 
@@ -39,7 +39,7 @@ def test_every_template_of_infra_is_a_nested_stack():
     assert used == {f"infra/{path.name}" for path in (ROOT / "infra").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("name", ["a database of its own", "by token"])
+@pytest.mark.parametrize("name", ["a database of its own", "taken up", "by token"])
 def test_a_nested_stack_is_given_its_declared_parameters(name):
     for stack, properties in nested(deployment(name)):
         declared = read_template(properties["TemplateURL"])["Parameters"]
@@ -55,6 +55,41 @@ def test_the_root_reads_only_existing_outputs_of_nested_stacks():
     assert asked
     for stack, output in asked:
         assert output in read_template(templates[stack])["Outputs"], f"{stack}.{output}"
+
+
+def test_the_stack_reads_what_it_makes_or_takes_up_in_one_place():
+    """`UsedNetwork` and `UsedDatabase` have each output, and the others read it there."""
+    template = read_template()
+    read = [
+        f"{name}.{path}"
+        for name, resource in template["Resources"].items()
+        for path in referred(resource, {})
+        if path.startswith(("Network.Outputs.", "Database.Outputs.")) and name not in ("UsedNetwork", "UsedDatabase")
+    ]
+    assert read == []
+    made, taken = (deployment(name) for name in ("a database of its own", "taken up"))
+    for kind in ("Network", "Database"):
+        outputs = read_template(f"infra/{kind.lower()}.yaml")["Outputs"]
+        assert made[f"Used{kind}"]["Parameters"] == {output: f"{kind}.Outputs.{output}" for output in outputs}
+        exports = {output: each["Export"]["Name"] for output, each in outputs.items() if "Export" in each}
+        assert exports == {output: {"Fn::Sub": "${AWS::StackName}-" + output} for output in exports}
+        # An export cannot be empty, which this output is without a proxy.
+        assert set(outputs) - set(exports) == ({"ProxyName"} if kind == "Database" else set())
+        given = {output: f"export guildhook-{kind}-1-{output}" if output in exports else "" for output in outputs}
+        assert taken[f"Used{kind}"]["Parameters"] == given
+        read = read_template(f"infra/used_{kind.lower()}.yaml")
+        assert {output: each["Value"] for output, each in read["Outputs"].items()} == {
+            output: {"Ref": output} for output in outputs
+        }
+
+
+def test_a_new_database_may_be_in_a_network_that_is_taken_up():
+    parameters = {**CHAT, "ExistingNetwork": "guildhook-Network-1"}
+    stack = resolve(transformed(parameters), parameters)
+    assert "Network" not in stack.resources
+    assert stack["UsedNetwork"]["Parameters"]["VpcId"] == "export guildhook-Network-1-VpcId"
+    assert stack["Database"]["Parameters"]["VpcId"] == "UsedNetwork.Outputs.VpcId"
+    assert stack["UsedDatabase"]["Parameters"]["Address"] == "Database.Outputs.Address"
 
 
 def test_nobody_comes_in_from_outside_and_there_is_no_nat(network):

@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from infra.templates import ACCOUNT, BY_PASSWORD, CHAT, DEPLOYMENTS, ORIGIN, OWNER_APART, REGION, Resolved, deployment
+from infra.templates import (
+    ACCOUNT,
+    BY_PASSWORD,
+    CHAT,
+    DEPLOYMENTS,
+    ORIGIN,
+    OWNER_APART,
+    REGION,
+    TAKEN_UP,
+    Resolved,
+    deployment,
+)
 
 FUNCTIONS = (
     "OnMessage",
@@ -88,6 +99,16 @@ OWN = {
 }
 """The permissions of each function beside those for its log, the database, the VPC and traces."""
 
+BUCKET = f"arn:aws:s3:::{TAKEN_UP['ExistingBucket']}"
+TAKEN_UP_ARNS = {
+    "SettingsKey": TAKEN_UP["ExistingSettingsKey"],
+    "Artifacts.Arn": BUCKET,
+    "Artifacts.Arn/artifacts/*": f"{BUCKET}/artifacts/*",
+    "Artifacts.Arn/uploads/*": f"{BUCKET}/uploads/*",
+    "Artifacts.Arn/exports/*": f"{BUCKET}/exports/*",
+}
+"""The resources of OWN that a stack may take up."""
+
 USERS = {
     "OnMessage": "guildhook_on_message_v2",
     "CompilePlugin": "guildhook_compile_plugin_v2",
@@ -136,7 +157,7 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
 
 
 LOG_GROUP = "arn:aws:logs:eu-central-1:123456789012:log-group:"
-CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:Database.Outputs.ClusterId"
+CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:UsedDatabase.Outputs.ClusterId"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +169,16 @@ CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:Database.Outputs.Cluste
             | {
                 (action, f"{LOG_GROUP}{name}")
                 for action in ("logs:CreateLogGroup", "logs:PutRetentionPolicy")
-                for name in ("/aws/rds/cluster/Database.Outputs.ClusterId/*", "/aws/rds/proxy/guildhook-*")
+                for name in ("/aws/rds/cluster/UsedDatabase.Outputs.ClusterId/*", "/aws/rds/proxy/guildhook-*")
+            },
+        ),
+        (
+            "taken up",
+            {("rds:ModifyDBCluster", CLUSTER)}
+            | {
+                (action, f"{LOG_GROUP}{name}")
+                for action in ("logs:CreateLogGroup", "logs:PutRetentionPolicy")
+                for name in ("/aws/rds/cluster/UsedDatabase.Outputs.ClusterId/*", "/aws/rds/proxy/guildhook-*")
             },
         ),
         (
@@ -183,11 +213,13 @@ def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps
         ("RS256, behind a cache", TOKEN, set()),
         ("ES256", TOKEN, set()),
         ("EdDSA", PASSWORD, NETWORK),
+        ("taken up", None, NETWORK),
     ],
 )
 def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function, database, more):
     owners = {
-        "a database of its own": "Database.Outputs.OwnerSecretArn",
+        "a database of its own": "UsedDatabase.Outputs.OwnerSecretArn",
+        "taken up": "UsedDatabase.Outputs.OwnerSecretArn",
         "owner apart, in a VPC": OWNER_APART["MigrationSecretArn"],
         "EdDSA": OWNER_APART["MigrationSecretArn"],
     }
@@ -205,10 +237,12 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
     elif function == "Migrate" and name in owners:
         ways = {("secretsmanager:GetSecretValue", owners[name])}
     else:
-        ways = {database or ("rds-db:connect", f"Database.Outputs.UsersArn/{USERS[function]}")}
+        ways = {database or ("rds-db:connect", f"UsedDatabase.Outputs.UsersArn/{USERS[function]}")}
     if function in (*ASKING_FOR_THE_HEADER, "AccountPreflight") and "OriginSecretArn" in DEPLOYMENTS[name]:
         ways = ways | {("secretsmanager:GetSecretValue", ORIGIN["OriginSecretArn"])}
-    assert allowed(deployment(name), function) == OWN[function] | log(function) | ways | more
+    own = {(action, TAKEN_UP_ARNS.get(resource, resource)) for action, resource in OWN[function]}
+    wanted = own if name == "taken up" else OWN[function]
+    assert allowed(deployment(name), function) == wanted | log(function) | ways | more
 
 
 def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_upload():

@@ -22,6 +22,7 @@ from infra.templates import (
     CHAT,
     DEPLOYMENTS,
     OWNER_APART,
+    TAKEN_UP,
     broken_rules,
     deployment,
     read_template,
@@ -59,6 +60,12 @@ SOURCES = [
 
 @pytest.fixture(params=DEPLOYMENTS)
 def stack(request):
+    return deployment(request.param)
+
+
+@pytest.fixture(params=[name for name in DEPLOYMENTS if name != "taken up"])
+def maker(request):
+    """A stack that makes a bucket."""
     return deployment(request.param)
 
 
@@ -182,17 +189,17 @@ def test_the_compiler_has_the_time_and_memory_that_it_may_use(stack):
     assert stack["CompilePlugin"]["MemorySize"] * 1024**2 > 2 * limits.memory_bytes
 
 
-def test_an_upload_asks_for_its_compiling(stack):
-    (notice,) = stack["Artifacts"]["NotificationConfiguration"]["QueueConfigurations"]
+def test_an_upload_asks_for_its_compiling(maker):
+    (notice,) = maker["Artifacts"]["NotificationConfiguration"]["QueueConfigurations"]
     assert notice["Queue"] == "Compiles.Arn"
     assert notice["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
-    assert stack.resources["Artifacts"]["DependsOn"] == "QueuePolicy"
+    assert maker.resources["Artifacts"]["DependsOn"] == "QueuePolicy"
 
 
-def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(stack):
-    assert set(stack["Artifacts"]["PublicAccessBlockConfiguration"].values()) == {True}
-    assert stack["Artifacts"]["BucketEncryption"]
-    rules = stack["Artifacts"]["LifecycleConfiguration"]["Rules"]
+def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(maker):
+    assert set(maker["Artifacts"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert maker["Artifacts"]["BucketEncryption"]
+    rules = maker["Artifacts"]["LifecycleConfiguration"]["Rules"]
     assert {"Id": "uploads", "Status": "Enabled", "Prefix": "uploads/", "ExpirationInDays": 1} in rules
     assert {"Id": "exports", "Status": "Enabled", "Prefix": "exports/", "ExpirationInDays": 7} in rules
 
@@ -201,7 +208,9 @@ def test_the_bucket_is_closed_and_encrypted_and_keeps_no_uploads(stack):
 def test_buckets_and_queues_deny_requests_without_tls(stack, policy, resources):
     (denied,) = [s for s in stack[policy]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
     assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
-    assert {resource.split(".")[0] for resource in denied["Resource"]} == resources
+    bucket = f"arn:aws:s3:::{TAKEN_UP['ExistingBucket']}"
+    made = {resource.replace(bucket, "Artifacts.Arn").split(".")[0] for resource in denied["Resource"]}
+    assert made == resources
 
 
 def senders(name):
@@ -308,6 +317,14 @@ def test_the_concurrency_that_an_account_needs_is_documented(stack):
         ("VpcCidr", ["10.42.0.0/16"], ["10.42.0.0", "10.0.0.0/8", "10.42.0.0/28"]),
         ("AvailabilityZones", ["", "us-east-1a", "us-gov-west-1b"], ["use1-az3", "us-east-1", "us-east-1-bos-1a"]),
         ("SubnetIds", ["", "subnet-0a1b"], ["vpc-0a1b"]),
+        ("ExistingNetwork", ["", "guildhook-Network-1ABC"], ["arn:aws:cloudformation:eu-west-1:1:stack/a/b", "-a"]),
+        ("ExistingDatabase", ["", "guildhook-Database-1ABC"], ["guildhook.Database"]),
+        ("ExistingBucket", ["", "guildhook-artifacts-1abc"], ["s3://guildhook", "Guildhook"]),
+        (
+            "ExistingSettingsKey",
+            ["", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:SettingsKey-1a-AbCdEf"],
+            ["SettingsKey"],
+        ),
         (
             "SenderTopicArns",
             ["", "arn:aws:sns:eu-west-1:123456789012:chat", "arn:aws:sns:eu-west-1:123456789012:chat.fifo"],
@@ -360,6 +377,9 @@ def test_no_rule_forbids_a_supported_deployment(name):
         ({**CHAT, "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "Without DatabaseUrl"),
         ({**BY_TOKEN, "JwtAlgorithm": "ES256"}, "OriginSecretArn"),
         ({**CHAT, "JwtAlgorithm": "EdDSA", "OriginSecretArn": ""}, "OriginSecretArn"),
+        ({**BY_TOKEN, "ExistingNetwork": "guildhook-Network-1"}, "take the place of DatabaseUrl"),
+        ({**TAKEN_UP, "ExistingNetwork": ""}, "needs ExistingNetwork"),
+        ({**TAKEN_UP, "ExistingSettingsKey": ""}, "needs ExistingSettingsKey"),
     ],
 )
 def test_parameters_that_do_not_fit_together_are_refused(parameters, said):
@@ -405,7 +425,7 @@ def test_every_change_that_a_parameter_or_a_resource_brings_to_the_function_asks
         "ChatApiUrl",
         "LogLevel",
         "DatabaseUrl",
-        "Database.Outputs.Address",
+        "UsedDatabase.Outputs.Address",
         "SigningPublicKeys.PublicKeys",
     } <= needed
     assert needed - referred(parts["OnMessagePublished"], template["Conditions"]) == set()
@@ -444,7 +464,7 @@ def test_the_cluster_is_protected_when_nothing_of_the_deploy_is_left_to_fail():
     assert later == {"AWS::Lambda::Permission"}
     assert stack["DatabaseProtected"]["ServiceToken"] == "DeploySteps.Arn"
     cluster = stack["DeploySteps"]["Environment"]["Variables"]["GUILDHOOK_PROTECTED_CLUSTER"]
-    assert cluster == stack["DatabaseProtected"]["Cluster"] == "Database.Outputs.ClusterId"
+    assert cluster == stack["DatabaseProtected"]["Cluster"] == "UsedDatabase.Outputs.ClusterId"
 
 
 def test_a_database_of_the_operators_is_not_protected_by_the_stack():
@@ -469,12 +489,29 @@ def test_resources_that_cannot_be_recreated_outlive_the_stack():
     assert {resources[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
 
+def test_what_an_earlier_stack_left_takes_the_place_of_what_this_one_would_make():
+    stack = deployment("taken up")
+    assert not {"Network", "Database", "Artifacts", "SettingsKey"} & set(stack.resources)
+    for name in ("OnMessage", "CompilePlugin", "AdminApi", "TestRun"):
+        variables = stack[name]["Environment"]["Variables"]
+        assert variables["GUILDHOOK_ARTIFACT_BUCKET"] == TAKEN_UP["ExistingBucket"]
+        assert variables.get("GUILDHOOK_SETTINGS_SECRET", "") in ("", TAKEN_UP["ExistingSettingsKey"])
+    assert stack["ArtifactsPolicy"]["Bucket"] == stack.outputs["ArtifactBucket"]["Value"] == TAKEN_UP["ExistingBucket"]
+    # All that does not exist twice is as in a stack that makes everything.
+    made = deployment("a database of its own")
+    assert set(made.resources) - set(stack.resources) == {"Network", "Database", "Artifacts", "SettingsKey"}
+    for name in WITH_DATABASE:
+        assert stack[name]["VpcConfig"] == made[name]["VpcConfig"]
+        url = "GUILDHOOK_DATABASE_URL"
+        assert stack[name]["Environment"]["Variables"][url] == made[name]["Environment"]["Variables"][url]
+
+
 def test_the_functions_are_in_the_network_of_their_database():
     in_own_network = deployment("a database of its own")
     for name in IN_THE_NETWORK:
         assert in_own_network[name]["VpcConfig"] == {
-            "SubnetIds": ["Network.Outputs.SubnetIds"],
-            "SecurityGroupIds": ["Network.Outputs.FunctionsGroup"],
+            "SubnetIds": ["UsedNetwork.Outputs.SubnetIds"],
+            "SecurityGroupIds": ["UsedNetwork.Outputs.FunctionsGroup"],
             "Ipv6AllowedForDualStack": True,
         }
         given = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
@@ -484,8 +521,8 @@ def test_the_functions_are_in_the_network_of_their_database():
 
 def test_a_test_run_is_in_a_security_group_of_its_own_or_in_no_network():
     assert deployment("a database of its own")["TestRun"]["VpcConfig"] == {
-        "SubnetIds": ["Network.Outputs.SubnetIds"],
-        "SecurityGroupIds": ["Network.Outputs.TestRunGroup"],
+        "SubnetIds": ["UsedNetwork.Outputs.SubnetIds"],
+        "SecurityGroupIds": ["UsedNetwork.Outputs.TestRunGroup"],
     }
     # In the operator's subnets it would have the functions' way to the operator's database.
     assert "VpcConfig" not in deployment("owner apart, in a VPC")["TestRun"]
@@ -496,11 +533,11 @@ def test_a_test_run_is_in_a_security_group_of_its_own_or_in_no_network():
     [
         (
             "a database of its own",
-            {"URL": "postgresql://{user}@Database.Outputs.Address", "IAM": "true"},
+            {"URL": "postgresql://{user}@UsedDatabase.Outputs.Address", "IAM": "true"},
             {
-                "URL": "Database.Outputs.OwnerUrl",
+                "URL": "UsedDatabase.Outputs.OwnerUrl",
                 "IAM": "false",
-                "SECRET": "Database.Outputs.OwnerSecretArn",
+                "SECRET": "UsedDatabase.Outputs.OwnerSecretArn",
                 "ROLE": "guildhook_on_message_v2",
                 "COMPILE_ROLE": "guildhook_compile_plugin_v2",
                 "SWEEP_ROLE": "guildhook_sweep_v2",
@@ -679,8 +716,8 @@ def test_a_log_of_access_has_neither_paths_nor_queries_nor_tokens(stack):
     }
 
 
-def test_an_upload_is_sent_by_a_form_from_any_origin(stack):
-    (rule,) = stack["Artifacts"]["CorsConfiguration"]["CorsRules"]
+def test_an_upload_is_sent_by_a_form_from_any_origin(maker):
+    (rule,) = maker["Artifacts"]["CorsConfiguration"]["CorsRules"]
     assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], ["*"])
 
 
