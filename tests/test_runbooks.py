@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -213,6 +214,41 @@ def test_each_lever_of_a_runbook_is_in_a_block_that_runs():
 def test_statements_run(migrated_database, statement):
     with psycopg.connect(migrated_database) as connection:
         connection.execute(statement)
+
+
+def data_api_statement(tmp_path: Path, statement: str) -> str:
+    """The statement that the documented function `sql` sends to the Data API."""
+    (function,) = (block for block in SHELL if block.startswith("sql() {"))
+    definition = function[: function.index("\n}\n") + 3]
+    sent = tmp_path / "sent"
+    # It keeps the argument of --sql, and answers as the Data API does.
+    aws = """aws() { while [ "$1" != --sql ]; do shift; done; printf %s "$2" >"$SENT"; echo '{"records": []}'; }"""
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f'{aws}\n{definition}\nsql "$STATEMENT"'],
+        env={**os.environ, "SENT": str(sent), "STATEMENT": statement, "cluster_arn": "a", "owner": "b"},
+        check=True,
+    )
+    return sent.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="the documented function needs jq")
+@pytest.mark.parametrize("statements", SQL, ids=range(len(SQL)))
+def test_statements_run_by_the_data_api_too(migrated_database, tmp_path, statements):
+    """It takes one statement at a time, and knows only simple types: a query's result is one column of text."""
+    for statement in filter(None, map(str.strip, statements.split(";"))):
+        sent = data_api_statement(tmp_path, statement)
+        # The Data API takes a colon before a name for a parameter, unless it is a cast or quoted.
+        assert re.findall(r"(?<!:):[A-Za-z_]", re.sub(r"'[^']*'", "", sent)) == []
+        with psycopg.connect(migrated_database) as connection:
+            cursor = connection.execute(sent)  # type: ignore[call-overload]  # it is the document's
+            types = [connection.adapters.types[column.type_code].name for column in cursor.description or ()]
+        assert types in ([], ["text"], ["uuid"]), statement
+
+
+def test_the_documented_statements_need_no_more_than_the_clusters_output():
+    assert "DatabaseCluster" in read_template()["Outputs"]
+    # Opened by the runbook alone: a deploy changes nothing about it.
+    assert "EnableHttpEndpoint" not in read_template("infra/database.yaml")["Resources"]["Cluster"]["Properties"]
 
 
 def test_a_database_is_copied_back_over_another(migrated_database, running):
