@@ -138,6 +138,7 @@ def test_sql_is_left_for_what_no_lever_does():
         "pg_stat_activity",
         "plugin_settings_versions",
         "plugins",
+        "guilds",
         "pg_stat_activity",
         "plugin_artifacts",
     ]

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -243,6 +243,10 @@ def handles_messages(system, url):
         assert compile_plugin({"action": "prune"}, CONTEXT) == {"pruned": 0}
 
 
+MADE_NULLABLE = {("plugin_audit", "guild_id")}
+"""Columns that newer versions leave empty, in rows that earlier versions select by that column, and so never read."""
+
+
 def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
     with psycopg.connect(at_version, autocommit=True) as connection:
         schema = read_schema(connection)
@@ -253,7 +257,11 @@ def test_a_version_that_is_still_running_reads_and_writes_as_before(at_version):
     for table, columns in schema.columns.items():
         added = {name: column for name, column in newest.columns[table].items() if name not in columns}
         # No type, default or NOT NULL of an earlier column changed.
-        assert columns.items() <= newest.columns[table].items()
+        kept = {
+            name: replace(column, required=False) if (table, name) in MADE_NULLABLE else column
+            for name, column in columns.items()
+        }
+        assert kept.items() <= newest.columns[table].items()
         # Earlier statements do not name new columns, so these need defaults.
         assert [n for n, c in added.items() if c.required and c.default is None and not c.generated] == []
     for old, new in ((schema.constraints, newest.constraints), (schema.unique_indexes, newest.unique_indexes)):
