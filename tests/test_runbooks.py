@@ -241,7 +241,7 @@ def test_statements_run_by_the_data_api_too(migrated_database, tmp_path, stateme
         # The Data API takes a colon before a name for a parameter, unless it is a cast or quoted.
         assert re.findall(r"(?<!:):[A-Za-z_]", re.sub(r"'[^']*'", "", sent)) == []
         with psycopg.connect(migrated_database) as connection:
-            cursor = connection.execute(sent)  # type: ignore[call-overload]  # it is the document's
+            cursor = connection.execute(sent)
             types = [connection.adapters.types[column.type_code].name for column in cursor.description or ()]
         assert types in ([], ["text"], ["uuid"]), statement
 

@@ -77,8 +77,8 @@ def test_the_stack_reads_what_it_makes_or_takes_up_in_one_place():
         assert set(outputs) - set(exports) == ({"ProxyName"} if kind == "Database" else set())
         given = {output: f"export guildhook-{kind}-1-{output}" if output in exports else "" for output in outputs}
         assert taken[f"Used{kind}"]["Parameters"] == given
-        read = read_template(f"infra/used_{kind.lower()}.yaml")
-        assert {output: each["Value"] for output, each in read["Outputs"].items()} == {
+        used = read_template(f"infra/used_{kind.lower()}.yaml")["Outputs"]
+        assert {output: each["Value"] for output, each in used.items()} == {
             output: {"Ref": output} for output in outputs
         }
 
