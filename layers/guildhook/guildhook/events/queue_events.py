@@ -157,7 +157,7 @@ def parse_event(
 
     `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
     """
-    raw, repaired = _parsed(body)
+    raw, repaired = without_envelopes(body)
     match raw:
         case {"type": str(type_)} if type_ == _DELIVERY_DUE:
             due = _converted(raw, _DeliveryDue, _DELIVERY_DUE)
@@ -208,8 +208,11 @@ def _skipped_by_heading(raw: Any, *, repaired: bool) -> SkippedMessage | None:
     return SkippedMessage(event.message.id, event.guild_id, skip, _unknown_type(event.message), repaired)
 
 
-def _parsed(body: str) -> tuple[Any, bool]:
-    """The event without its envelopes, and True if a half surrogate was replaced in it."""
+def without_envelopes(body: str) -> tuple[Any, bool]:
+    """The event without those of SNS and EventBridge, and True if a half surrogate was replaced in it.
+
+    Raises MalformedEventError for a body that is not JSON.
+    """
     event, repaired = _parse_json(body)
     for _ in range(_MAX_WRAPPERS):
         match event:

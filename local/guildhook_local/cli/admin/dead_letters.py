@@ -1,12 +1,13 @@
 """Moves dead letters back into their queue. SQS moves all or none, so the wanted ones are chosen here."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guildhook.events.malformed_events import MalformedEventError
+from guildhook.events.queue_events import without_envelopes
 from guildhook.uuids import canonical_spelling
 
 _AT_ONCE: Final = 10
@@ -135,8 +136,8 @@ def _letter(message: Mapping[str, Any]) -> DeadLetter:
 
 def _guild_of(body: str) -> str | None:
     try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
+        event, _ = without_envelopes(body)
+    except MalformedEventError:
         return None
     guild_id = event.get("guild_id") if isinstance(event, dict) else None
     return canonical_spelling(guild_id) if isinstance(guild_id, str) else None

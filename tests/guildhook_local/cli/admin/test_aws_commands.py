@@ -63,6 +63,18 @@ def test_dead_letters_of_a_guild_are_moved_and_others_stay(admin, requeue, lette
     assert (entry["action"], entry["detail"]) == ("dead_letters.requeued", {"reason": "a test", "events": 12})
 
 
+def test_the_guild_of_a_dead_letter_is_found_in_the_envelopes_of_sns_and_eventbridge(requeue, letters):
+    theirs = uuid4()
+    of_rule = json.dumps({"detail-type": "message.created", "source": "chat", "detail": event(theirs)})
+    wanted = [
+        of_rule,
+        *(json.dumps({"Type": "Notification", "Message": body}) for body in (of_rule, json.dumps(event(theirs)))),
+    ]
+    letters.add(*wanted, json.dumps({"Type": "Notification", "Message": json.dumps(event(uuid4()))}))
+    assert requeue("--guild", theirs)[1]["moved"] == 3
+    assert sorted(letters.received()) == sorted(wanted)
+
+
 def test_all_dead_letters_are_moved_without_a_filter_and_a_second_time_there_are_none(requeue, letters, queues):
     letters.add(json.dumps(event()), "no JSON")
     assert requeue()[1]["moved"] == 2
