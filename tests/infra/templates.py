@@ -165,6 +165,30 @@ def referred(value: Any, conditions: Mapping[str, Any]) -> set[str]:
     return set()
 
 
+def needs(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, tuple[set[str], set[str]]]:
+    """For each resource that exists under the parameters: the resources that its properties refer to, and those that it
+    waits for besides."""
+    resolver = _Resolver(template, parameters)
+
+    def live(value: Any) -> Any:
+        match value:
+            case {"Fn::If": [condition, yes, no]}:
+                return live(yes if resolver.exists({"Condition": condition}) else no)
+            case dict():
+                return {key: live(each) for key, each in value.items()}
+            case list():
+                return [live(each) for each in value]
+        return value
+
+    found = {}
+    for name, resource in template["Resources"].items():
+        if resolver.exists(resource):
+            names = {path.split(".")[0] for path in referred(live(resource.get("Properties", {})), {})}
+            after = resource.get("DependsOn", [])
+            found[name] = names & set(template["Resources"]), {after} if isinstance(after, str) else set(after)
+    return found
+
+
 _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
     "Fn::Equals": lambda sides: str(sides[0]) == str(sides[1]),
     "Fn::EachMemberEquals": lambda values: all(each == values[1] for each in values[0]),

@@ -1,10 +1,11 @@
 """Tests the parameters and outputs of the nested stacks, and the rules of the network and the database."""
 
 import re
+from graphlib import TopologicalSorter
 
 import pytest
 
-from infra.templates import CHAT, deployment, read_template, referred, resolve, transformed
+from infra.templates import CHAT, DEPLOYMENTS, deployment, needs, read_template, referred, resolve, transformed
 from infra.test_permissions import USERS
 from project import ROOT
 
@@ -90,6 +91,26 @@ def test_a_new_database_may_be_in_a_network_that_is_taken_up():
     assert stack["UsedNetwork"]["Parameters"]["VpcId"] == "export guildhook-Network-1-VpcId"
     assert stack["Database"]["Parameters"]["VpcId"] == "UsedNetwork.Outputs.VpcId"
     assert stack["UsedDatabase"]["Parameters"]["Address"] == "Database.Outputs.Address"
+
+
+def test_the_preflight_checks_the_zones_of_a_network_that_the_stack_makes():
+    for name, made in (("a database of its own", True), ("taken up", False)):
+        stack = deployment(name)
+        assert ("Zones" in stack["AccountPreflightPassed"]) is made
+        assert ("GUILDHOOK_AVAILABILITY_ZONES" in stack["AccountPreflight"]["Environment"]["Variables"]) is made
+
+
+@pytest.mark.parametrize("preflight", ["required", "off"])
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_resource_needs_itself_or_an_absent_one(name, preflight):
+    parameters = {**DEPLOYMENTS[name], "Preflight": preflight}
+    template = transformed(parameters)
+    needed = needs(template, parameters)
+    assert {each: names - set(needed) for each, (names, _) in needed.items() if names - set(needed)} == {}
+    # CloudFormation ignores a DependsOn of a declared resource whose condition does not hold.
+    waits = {each: names | (after & set(needed)) for each, (names, after) in needed.items()}
+    assert set().union(*(after for _, after in needed.values())) <= set(template["Resources"])
+    TopologicalSorter(waits).prepare()  # or it raises CycleError
 
 
 def test_nobody_comes_in_from_outside_and_there_is_no_nat(network):
