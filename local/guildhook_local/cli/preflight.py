@@ -44,6 +44,9 @@ def preflight(
     database_secret: Annotated[
         str | None, typer.Option(metavar="ARN", help="Check this secret (DatabaseSecretArn or MigrationSecretArn).")
     ] = None,
+    origin_secret: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Check this secret of the cache in front (OriginSecretArn).")
+    ] = None,
     reserve: Annotated[
         int | None, typer.Option(min=1, metavar="UNITS", help="Check that this much concurrency can be reserved.")
     ] = None,
@@ -83,7 +86,7 @@ def preflight(
         *_issuer(internet, issuer, keys_host, algorithm, ipv6_only),
         *_audience(issuer, audience, client_id),
         *_chat(context.obj, network, chat_api_url, chat_token_file, chat_secret, ipv6_only),
-        *_account(context.obj, database_secret, reserve, stack, zones),
+        *_account(context.obj, database_secret, origin_secret, reserve, stack, zones),
     ]
     if not findings:
         raise CommandError(ExitStatus.USAGE, "there is nothing to check; give --issuer, --chat-api-url or another part")
@@ -150,17 +153,20 @@ def _check_token(url: str | None, token_file: str | None, secret: str | None) ->
 def _account(
     environment: Mapping[str, str],
     database_secret: str | None,
+    origin_secret: str | None,
     reserve: int | None,
     stack: str | None,
     zones: str | None,
 ) -> "Iterator[Finding]":
     from guildhook.aws.access import AwsAccess  # noqa: PLC0415
     from guildhook.aws.account import Account  # noqa: PLC0415
-    from guildhook.preflight import ask_concurrency, ask_zones, check_database_secret  # noqa: PLC0415
+    from guildhook.preflight import ask_concurrency, ask_zones, check_database_secret, check_origin_secret  # noqa: PLC0415
 
     access = AwsAccess(environment)
     if database_secret is not None:
         yield check_database_secret(access, database_secret, "DatabaseSecretArn")
+    if origin_secret is not None:
+        yield check_origin_secret(access, origin_secret)
     if reserve is not None:
         yield ask_concurrency(Account(access), reserve, stack)
     if zones is not None:

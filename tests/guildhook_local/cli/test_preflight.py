@@ -94,13 +94,13 @@ def test_the_network_of_the_stack_can_be_tried(as_json, server, token_file):
 
 def test_secrets_are_read_with_the_environments_credentials(as_json, aws, environment, server):
     environment.update(aws.environment)
-    content = {"chat_api_token": SERVICE_TOKEN, "password": "s3cret"}
+    content = {"chat_api_token": SERVICE_TOKEN, "password": "s3cret", "origin_secret": "s3cret" * 6}
     client = aws.client("secretsmanager")
     arn = client.create_secret(Name=f"preflight/{uuid4()}", SecretString=json.dumps(content))["ARN"]
-    secrets = ("--chat-secret", arn, "--database-secret", arn)
+    secrets = ("--chat-secret", arn, "--database-secret", arn, "--origin-secret", arn)
     status, result = as_json("preflight", *secrets, "--chat-api-url", server.url, *LOCAL)
     assert status == 0
-    assert verdicts(result) == dict.fromkeys(("chat secret", "chat API", "database secret"), "passed")
+    assert verdicts(result) == dict.fromkeys(("chat secret", "chat API", "database secret", "origin secret"), "passed")
     status, result = as_json("preflight", "--chat-secret", "no such", "--chat-api-url", server.url, *LOCAL)
     assert (status, verdicts(result)) == (3, {"chat secret": "unavailable"})
 

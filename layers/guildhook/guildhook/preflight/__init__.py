@@ -11,7 +11,13 @@ from guildhook.preflight.chat_api_check import check_chat_api
 from guildhook.preflight.deployment_checks import check_account, check_network
 from guildhook.preflight.findings import Finding, Verdict, raise_for
 from guildhook.preflight.issuer_checks import check_audience, check_issuer
-from guildhook.preflight.secret_checks import check_chat_secret, check_database_secret, passed_chat_secret, read_token
+from guildhook.preflight.secret_checks import (
+    check_chat_secret,
+    check_database_secret,
+    check_origin_secret,
+    passed_chat_secret,
+    read_token,
+)
 
 __all__ = [
     "BoundedClient",
@@ -28,6 +34,7 @@ __all__ = [
     "check_database_secret",
     "check_issuer",
     "check_network",
+    "check_origin_secret",
     "check_zones",
     "passed_chat_secret",
     "raise_for",

@@ -92,10 +92,14 @@ class DeadLetters:
         return PassOfLetters(matching, others)
 
     def _received(self) -> Iterator[Sequence[DeadLetter]]:
-        """Yield each letter once, until no more come."""
+        """Yield each letter once, until no more come.
+
+        In a long pass, letters that were seen come back between those that were not. The pass ends when as many have
+        come back, one after the other, as there are.
+        """
         seen: set[str] = set()
-        empty = 0
-        while empty < _EMPTY_ANSWERS:
+        empty = again = 0
+        while empty < _EMPTY_ANSWERS and again <= len(seen):
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=_AT_ONCE,
@@ -103,8 +107,10 @@ class DeadLetters:
                 WaitTimeSeconds=_WAIT_SECONDS,
                 MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
             )
-            letters = [letter for letter in map(_letter, answer.get("Messages", ())) if letter.id not in seen]
-            empty = 0 if letters else empty + 1
+            received = [_letter(message) for message in answer.get("Messages", ())]
+            letters = [letter for letter in received if letter.id not in seen]
+            empty = 0 if received else empty + 1
+            again = 0 if letters else again + len(received)
             seen.update(letter.id for letter in letters)
             if letters:
                 yield letters
