@@ -72,11 +72,9 @@ def test_the_stack_reads_what_it_makes_or_takes_up_in_one_place():
     for kind in ("Network", "Database"):
         outputs = read_template(f"infra/{kind.lower()}.yaml")["Outputs"]
         assert made[f"Used{kind}"]["Parameters"] == {output: f"{kind}.Outputs.{output}" for output in outputs}
-        exports = {output: each["Export"]["Name"] for output, each in outputs.items() if "Export" in each}
-        assert exports == {output: {"Fn::Sub": "${AWS::StackName}-" + output} for output in exports}
-        # An export cannot be empty, which this output is without a proxy.
-        assert set(outputs) - set(exports) == ({"ProxyName"} if kind == "Database" else set())
-        given = {output: f"export guildhook-{kind}-1-{output}" if output in exports else "" for output in outputs}
+        exports = {output: each["Export"]["Name"] for output, each in outputs.items()}
+        assert exports == {output: {"Fn::Sub": "${AWS::StackName}-" + output} for output in outputs}
+        given = {output: f"export guildhook-{kind}-1-{output}" for output in outputs}
         assert taken[f"Used{kind}"]["Parameters"] == given
         used = read_template(f"infra/used_{kind.lower()}.yaml")["Outputs"]
         assert {output: each["Value"] for output, each in used.items()} == {
@@ -266,7 +264,7 @@ def test_without_a_proxy_the_functions_connect_to_the_cluster():
     assert sources == {"sg-functions"}
     assert alone.outputs["Address"]["Value"] == "Cluster.Endpoint.Address:5432/guildhook?sslmode=require"
     assert alone.outputs["UsersArn"]["Value"].endswith(":dbuser:Cluster.DBClusterResourceId")
-    assert alone.outputs["ProxyName"]["Value"] == ""
+    assert alone.outputs["ProxyName"]["Value"] == "none"
 
 
 @pytest.mark.parametrize(
