@@ -11,6 +11,7 @@ from guildhook.configuration import (
     AdminConfiguration,
     CompileFunctionConfiguration,
     CompilerConfiguration,
+    DeployStepsConfiguration,
     PreflightConfiguration,
     SweepConfiguration,
     TrialConfiguration,
@@ -351,3 +352,11 @@ def test_operators_have_an_audience_of_their_own(environment):
     ):
         with pytest.raises(ConfigurationError, match="GUILDHOOK_OPERATOR_"):
             load_configuration(AdminConfiguration, environment | wrong)
+
+
+def test_sam_local_leaves_a_variable_out_by_an_empty_text():
+    environment = {"GUILDHOOK_PROTECTED_CLUSTER": "", "GUILDHOOK_LOG_RETENTION_DAYS": ""}
+    configuration = load_configuration(DeployStepsConfiguration, {**environment, "AWS_SAM_LOCAL": "true"})
+    assert (configuration.protected_cluster, configuration.log_retention_days) == (None, 30)
+    with pytest.raises(ConfigurationError, match=r"PROTECTED_CLUSTER.*LOG_RETENTION_DAYS"):
+        load_configuration(DeployStepsConfiguration, environment)

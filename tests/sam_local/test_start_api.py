@@ -26,5 +26,6 @@ def test_page_and_api_are_served_by_http_on_python_3_13(sam):
         assert asset.data == (sam.template.parent / "AdminApi" / "page" / script.lstrip("/")).read_bytes()
         assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
-        (container,) = containers(log.read_text())
-        assert "python3.13" in processes(container)
+        of_page, of_api = containers(log.read_text())
+        assert "python3.13" in processes(of_page)
+        assert "python3.13" in processes(of_api)

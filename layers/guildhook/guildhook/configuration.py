@@ -606,7 +606,13 @@ Overridden = TypeVar("Overridden", Limits, GuildBudget)
 
 def load_configuration(kind: type[ConfigurationType], environment: Mapping[str, str]) -> ConfigurationType:
     """Raises ConfigurationError that names every variable that is missing or malformed, and shows no secret."""
-    given = {name[len(_PREFIX) :]: value for name, value in environment.items() if name.startswith(_PREFIX)}
+    # sam local sets a variable to an empty text where the template leaves it out.
+    in_sam_local = environment.get("AWS_SAM_LOCAL") == "true"
+    given = {
+        name[len(_PREFIX) :]: value
+        for name, value in environment.items()
+        if name.startswith(_PREFIX) and (value or not in_sam_local)
+    }
     values: dict[str, Any] = {"aws": AwsAccess(environment)}
     problems: list[str] = []
     for described in variables(kind):

@@ -29,6 +29,7 @@ MIGRATIONS: Final = (
     "20261130000030_add_version_warnings",
     "20261201000000_add_operators_to_audit",
     "20261201000001_add_levers",
+    "20261201000002_index_operators",
     "20261201000100_add_run_authors",
     "20261201000101_index_people",
     "20261201000102_forget_deleted_guilds",
