@@ -47,6 +47,8 @@ class Process:
 
     def kill(self) -> None:
         self.killed = True
+        # A process that compiles would outlive this one for ever if it is stopped.
+        self.signal_compiles(signal.SIGKILL)
         self._process.kill()
 
     def limit(self, kind: int, value: int) -> None:
