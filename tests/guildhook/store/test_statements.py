@@ -220,6 +220,14 @@ def test_parts_that_two_statements_of_admins_share_are_the_same_in_both():
     assert saved.findall(one["go_live"]) == saved.findall(one["restore_settings"])
 
 
+def test_a_plugin_is_the_same_in_both_lists_of_operators():
+    one = {name: b" ".join(statement.query.split()).decode() for name, statement in OperatorStore.statements.items()}
+    shown = re.compile(r"SELECT jsonb_build_object\( 'id', plugin\.id.*?'pauses', health\.pauses\) END")
+    in_all, in_failing = (shown.findall(one[name]) for name in ("operated_plugins", "failing_plugins"))
+    assert len(in_all) == 1
+    assert in_all == in_failing
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_each_statement_is_used_by_its_client(client):
     used = set(re.findall(r"\"(\w+)\"", getsource(client)))
