@@ -185,7 +185,7 @@ class _Judge:
 
 
 def _comparable(result: RunResult) -> RunResult:
-    return msgspec.structs.replace(result, duration_us=0)
+    return msgspec.structs.replace(result, duration_us=0, cpu_us=0)
 
 
 def state_bytes(state: Mapping[str, str]) -> int:

@@ -21,6 +21,8 @@ from guildhook.model import Message
 from guildhook.sandbox import Engine, Limits, LoadedPlugin, Sandbox, inspect
 from guildhook.sandbox.compiling.child_process import CompileLimits
 
+FUEL_PER_MS = 1_700_000
+"""The fuel that a millisecond of CPU time is charged as."""
 CHANNEL = UUID("6a1d0000-0000-4000-8000-000000000003")
 """Where the cases send to."""
 _PLUGIN_ID = UUID("6a1d0000-0000-4000-8000-000000000009")
@@ -53,6 +55,10 @@ class Ending:
     sends: int = 0
     kept_keys: int = 0
     """In the state that the run leaves behind."""
+    cpu_ms: float = 0
+    """The CPU time of the run."""
+    charged_ms: float = 0
+    """The CPU time that the guild's budget is charged for the run."""
     steps: list[Step] = field(default_factory=list)
     """Those that were made; the last one decided."""
 
@@ -81,9 +87,13 @@ def attempt(
             return ending
         plugin = LoadedPlugin(_PLUGIN_ID, module, frozenset(permissions), Limits(**limits))
         with _step(ending, "run"):
-            result = Sandbox(engine).run(plugin, _MESSAGE, settings, _TIME, 1)
+            sandbox, cpu_before = Sandbox(engine), time.thread_time()
+            result = sandbox.run(plugin, _MESSAGE, settings, _TIME, 1)
+            ending.cpu_ms = (time.thread_time() - cpu_before) * 1000
     ending.outcome, ending.detail, ending.logs = result.outcome.value, result.detail, result.logs
     ending.sends = len(result.intents)
+    # Versions that measure no CPU time are tried as well.
+    ending.charged_ms = getattr(result, "charged_fuel", result.fuel_used) / FUEL_PER_MS
     ending.kept_keys = len(getattr(result, "state", None) or ())  # versions without state are tried as well
     return ending
 

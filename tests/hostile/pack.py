@@ -57,6 +57,9 @@ class Case:
             faults.append(f"sends {ending.sends} messages instead of {expected_sends}")
         if ending.kept_keys != expected_keys:
             faults.append(f"keeps a state of {ending.kept_keys} keys instead of {expected_keys}")
+        # The run's own measurement leaves out the call of the sandbox.
+        if ending.charged_ms + 1 < ending.cpu_ms:
+            faults.append(f"takes {ending.cpu_ms:.1f} ms of CPU time and is charged {ending.charged_ms:.1f} ms")
         if any(not character.isprintable() for character in ending.detail):
             faults.append("the detail has control characters")
         return faults

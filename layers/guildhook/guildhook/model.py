@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha1, sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -118,6 +118,10 @@ class HostFunctionCall(msgspec.Struct, frozen=True, gc=False):
     """The reason for which the call was denied, or None if it was not."""
 
 
+FUEL_PER_CPU_MICROSECOND: Final = 1_700
+"""The fuel that a microsecond of CPU time is charged as. A loop of simple instructions uses at least so much."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """The result of one run. `detail` says why it did not end ok, and is empty if it did."""
 
@@ -136,6 +140,18 @@ class RunResult(msgspec.Struct, frozen=True):
     """All host calls in their order: at most one more than the limit. A call that ended the run is the last one, and
     is denied.
     """
+    cpu_us: int = 0
+    """The CPU time of the thread that ran it. Unlike `duration_us` it does not grow while the machine is busy."""
+
+    @property
+    def charged_fuel(self) -> int:
+        """The fuel that the run takes from its guild's minute: its fuel or its CPU time, whichever is larger.
+
+        Some instructions take a hundred times the time of others for the same fuel. wasmtime forgets the fuel of the
+        innermost functions if a run ends at its deadline or by a memory fault
+        (https://github.com/bytecodealliance/wasmtime/issues/13802).
+        """
+        return max(self.fuel_used, self.cpu_us * FUEL_PER_CPU_MICROSECOND)
 
 
 class MemoryType(msgspec.Struct, frozen=True):

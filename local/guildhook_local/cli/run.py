@@ -132,6 +132,7 @@ def _as_json(result: RunResult) -> dict[str, Any]:
         "detail": result.detail,
         "fuel_used": result.fuel_used,
         "duration_us": result.duration_us,
+        "cpu_us": result.cpu_us,
         "host_calls": result.host_calls,
         "host_call_bytes": result.host_call_bytes,
         "state": result.state,
@@ -153,7 +154,7 @@ def _show(result: RunResult, limits: Limits) -> None:
     colour = typer.colors.GREEN if result.outcome is Outcome.OK else typer.colors.RED
     put(f"{typer.style(result.outcome, fg=colour, bold=True)} {visible(result.detail)}".rstrip(" "))
     put(
-        f"{result.fuel_used:,} of {limits.fuel:,} fuel, {result.duration_us:,} µs, "
+        f"{result.fuel_used:,} of {limits.fuel:,} fuel, {result.duration_us:,} µs ({result.cpu_us:,} µs of CPU), "
         f"{result.host_calls} of {limits.host_calls} host calls, "
         f"{result.host_call_bytes:,} of {limits.host_call_bytes:,} bytes in them"
     )

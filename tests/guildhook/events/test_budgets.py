@@ -14,7 +14,7 @@ HALF = "half of its budget is used, and the rest is reserved for live versions"
     ("spent", "reason"),
     [
         (SpentBudget(fuel=99, sends=2, log_bytes=49), None),
-        (SpentBudget(fuel=100), "its plugins used 100 fuel in a minute; the limit is 100"),
+        (SpentBudget(fuel=100), "its plugins were charged 100 fuel in a minute; the limit is 100"),
         (SpentBudget(sends=4), "its plugins sent 4 messages in a minute; the limit is 3"),
         (SpentBudget(log_bytes=50), "its plugins logged 50 bytes in a minute; the limit is 50"),
     ],
@@ -49,7 +49,7 @@ def test_the_use_of_a_batch_is_added_to_the_earlier_use_of_its_guild():
     budgets.spend(plugin.guild_id, SpentBudget(fuel=39, sends=1, log_bytes=1))
     assert budgets.exceeded_for(plugin) is None
     budgets.spend(plugin.guild_id, SpentBudget(fuel=1))
-    assert budgets.exceeded_for(plugin) == "its plugins used 100 fuel in a minute; the limit is 100"
+    assert budgets.exceeded_for(plugin) == "its plugins were charged 100 fuel in a minute; the limit is 100"
     assert budgets.exceeded_for(stranger) is None
 
 

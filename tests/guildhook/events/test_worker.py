@@ -729,6 +729,19 @@ def test_a_guild_over_its_budget_is_delayed_until_the_next_minute_and_others_are
     assert contents(system) == ["pong"] * 3
 
 
+def test_a_guild_is_charged_the_cpu_time_of_runs_whose_fuel_wasmtime_forgets(system, create_worker, store):
+    guild = system.add_guild()
+    loop = "(loop $again (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))"
+    code = f"(local $left i32) (local.set $left (i32.const 15_000_000)) {loop} (drop (i32.load (i32.const -8)))"
+    install(system, guild, "forgotten", wat.plugin(wat.on_message(code)))
+    worker = create_worker(store, budget_of=lambda _guild_id: GuildBudget(guild_fuel_per_minute=500_000))
+    report = worker.process(records(*(event(guild.id, guild.channel_id) for _ in range(2))), IN_TIME)
+    (run,) = report.runs
+    assert run.result.fuel_used < 1_000
+    assert list(report.failures) == ["1"]
+    assert "its plugins were charged" in report.failures["1"].reason
+
+
 def test_a_raised_budget_lets_a_guild_go_on_until_its_date_without_another_statement(
     system, create_worker, store, statements
 ):

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import msgspec
 import pytest
 from wasmtime import wat2wasm
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook.model import Outcome, SendMessage, idempotency_key
+from guildhook.model import FUEL_PER_CPU_MICROSECOND, Outcome, RunResult, SendMessage, idempotency_key
 from guildhook.sandbox import LoadedPlugin, Sandbox
 from object_growth import object_growth
 from resource_limits import little_data, little_memory
@@ -108,6 +109,25 @@ def test_an_endless_loop_with_fuel_ends_at_the_deadline(run):
     result = run(wat.LOOPS, limits=limits(fuel=10**15, deadline_ms=20))
     assert result.outcome is Outcome.DEADLINE
     assert re.fullmatch(r"ran for \d+ ms; the limit is 20 ms", result.detail)
+
+
+def test_a_run_is_charged_its_fuel_or_its_cpu_time():
+    cheap = RunResult(Outcome.OK, "", fuel_used=2, duration_us=9_000, host_calls=0, logs=(), intents=(), cpu_us=1_000)
+    dear = msgspec.structs.replace(cheap, fuel_used=100_000_000)
+    assert (cheap.charged_fuel, dear.charged_fuel) == (1_700_000, 100_000_000)
+
+
+@pytest.mark.parametrize("end", ["(i32.load (i32.const -8))", "(i32.div_u (i32.const 1) (local.get $left))"])
+def test_a_run_whose_fuel_wasmtime_forgets_is_charged_all_the_same(run, end):
+    loop = "(loop $again (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))"
+    result = run(
+        wat.plugin(wat.on_message(f"(local $left i32) (local.set $left (i32.const 15_000_000)) {loop} (drop {end})"))
+    )
+    assert result.outcome is Outcome.TRAP
+    assert result.fuel_used < 1_000
+    # No machine counts to 15 million in half a millisecond.
+    assert result.cpu_us > 500
+    assert result.charged_fuel == result.cpu_us * FUEL_PER_CPU_MICROSECOND
 
 
 def test_a_start_function_has_the_same_limits(run):

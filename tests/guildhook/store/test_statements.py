@@ -147,6 +147,8 @@ def variables(database) -> dict[str, str]:
         "detail": "why",
         "fuel_used": 1,
         "duration_us": 1,
+        "cpu_us": 1,
+        "charged_fuel": 1_700,
         "host_calls": 0,
         "logs": ["a line"],
         "seed": 1,

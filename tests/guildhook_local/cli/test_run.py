@@ -25,6 +25,7 @@ def test_run_shows_the_sends_of_the_plugin(as_json):
         "detail",
         "fuel_used",
         "duration_us",
+        "cpu_us",
         "host_calls",
         "host_call_bytes",
         "state",

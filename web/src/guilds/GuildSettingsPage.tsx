@@ -9,7 +9,7 @@ import { Bar } from '../ui/Bar';
 import { ProblemNotice } from '../ui/ProblemNotice';
 import { Switch } from '../ui/Switch';
 import { Time } from '../ui/Time';
-import { bytes, count, short, whole } from '../words/format';
+import { bytes, count, duration, short, whole } from '../words/format';
 import { useGuild } from './GuildLayout';
 
 export function GuildSettingsPage() {
@@ -60,7 +60,8 @@ export function GuildSettingsPage() {
         <h3>Budget of this minute</h3>
         <p className="muted">
           All plugins of the guild share this budget. When it is used up, further messages wait for the next minute. No
-          message is lost.
+          message is lost. A run takes its fuel from the budget, or its processor time if that is worth more: a
+          millisecond is worth {short(guild.budget.fuel_per_cpu_ms)} fuel.
         </p>
         <BudgetBars budget={guild.budget} />
       </section>
@@ -93,7 +94,7 @@ function BudgetBars({ budget }: { budget: Budget }) {
           label="Fuel"
           value={budget.fuel}
           limit={budget.fuel_limit}
-          text={`${short(budget.fuel)} of ${short(budget.fuel_limit)}`}
+          text={`${short(budget.fuel)} of ${short(budget.fuel_limit)}, at most ${duration((1_000 * budget.fuel_limit) / budget.fuel_per_cpu_ms)} of processor time`}
         />
         <Bar
           label="Messages sent"

@@ -13,6 +13,7 @@ interface Ran {
   fuel_used: number;
   fuel_limit: number | null;
   duration_us: number;
+  cpu_us: number | null;
   host_calls: number;
   calls: readonly HostCall[];
   logs: readonly string[];
@@ -49,6 +50,12 @@ export function Result({ run, children }: { run: Ran; children?: ReactNode }) {
             <dt>Time</dt>
             <dd>{duration(run.duration_us)}</dd>
           </div>
+          {run.cpu_us !== null && (
+            <div>
+              <dt>Processor time</dt>
+              <dd>{duration(run.cpu_us)}</dd>
+            </div>
+          )}
           <div>
             <dt>Calls</dt>
             <dd>

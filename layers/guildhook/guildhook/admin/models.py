@@ -156,7 +156,10 @@ class Budget(ResponseBody):
     """The budget of a guild for a minute, and the part of this minute's that is spent."""
 
     fuel: int
+    """A run is charged its fuel or its CPU time, whichever is larger."""
     fuel_limit: int
+    fuel_per_cpu_ms: int
+    """The fuel that a millisecond of CPU time is charged as."""
     sends: int
     sends_limit: int
     log_bytes: int
@@ -440,6 +443,8 @@ class RunSummary(ResponseBody):
     fuel_used: int
     fuel_limit: int | None
     duration_us: int
+    cpu_us: int | None
+    """The CPU time of the run. Null for a run before the release that measures it."""
     host_calls: int
     denied_calls: int
     intents: int
@@ -470,6 +475,7 @@ class UsageHour(ResponseBody):
     runs: int
     fuel_used: int
     duration_us: int
+    cpu_us: int
 
 
 class Usage(ResponseBody):
@@ -513,6 +519,7 @@ class TestRun(ResponseBody):
     fuel_used: int
     fuel_limit: int
     duration_us: int
+    cpu_us: int
     host_calls: int
     calls: list[HostCall]
     logs: list[str]

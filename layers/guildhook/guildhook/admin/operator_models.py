@@ -154,6 +154,8 @@ class RunOverview(ResponseBody):
     detail: str
     fuel_used: int
     duration_us: int
+    cpu_us: int | None
+    """Null for a run before the release that measures it."""
     log_lines: int
     created_at: UtcTime
     logs: list[str] | None

@@ -27,7 +27,7 @@ from guildhook.admin.models import (
     Version,
 )
 from guildhook.events.budgets import GuildBudget
-from guildhook.model import DeliveryState, Outcome, Permission, RunResult
+from guildhook.model import FUEL_PER_CPU_MICROSECOND, DeliveryState, Outcome, Permission, RunResult
 from guildhook.sandbox import Limits
 from guildhook.store.admin import (
     StoredBudget,
@@ -117,6 +117,7 @@ def budget_view(used: StoredBudget | None, limits: GuildBudget) -> Budget:
         Budget,
         used or StoredBudget(),
         fuel_limit=limits.guild_fuel_per_minute,
+        fuel_per_cpu_ms=1_000 * FUEL_PER_CPU_MICROSECOND,
         sends_limit=limits.guild_sends_per_minute,
         log_bytes_limit=limits.guild_log_bytes_per_minute,
     )

@@ -20,7 +20,9 @@ class GuildBudget:
     """
 
     guild_fuel_per_minute: int = 20_000_000_000
-    """The fuel that all its plugins may use in a minute: about twelve seconds of a CPU."""
+    """The fuel that all its plugins may be charged in a minute. A run is charged its fuel, or 1,700 for a
+    microsecond of CPU time if that is more. So the default is at most 11.8 s of a worker, whatever the plugins do.
+    """
     guild_sends_per_minute: int = 300
     """The messages that all its plugins may send in a minute."""
     guild_log_bytes_per_minute: int = 1024 * 1024
@@ -42,7 +44,7 @@ class GuildBudget:
     def exceeded_by(self, spent: SpentBudget) -> str | None:
         """Return which limit is used up, as a sentence about the guild; None if the guild may go on."""
         if spent.fuel >= self.guild_fuel_per_minute:
-            return f"its plugins used {spent.fuel} fuel in a minute; the limit is {self.guild_fuel_per_minute}"
+            return f"its plugins were charged {spent.fuel} fuel in a minute; the limit is {self.guild_fuel_per_minute}"
         if spent.sends >= self.guild_sends_per_minute:
             return f"its plugins sent {spent.sends} messages in a minute; the limit is {self.guild_sends_per_minute}"
         if spent.log_bytes >= self.guild_log_bytes_per_minute:

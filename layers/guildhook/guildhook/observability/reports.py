@@ -12,7 +12,7 @@ from uuid import UUID
 from guildhook.events.batch import QueueRecord, Subject
 from guildhook.events.quarantine import is_failure
 from guildhook.events.worker import BatchReport
-from guildhook.model import Artifact, DeliveryState, Outcome, OutgoingIntent, Refusal, run_id
+from guildhook.model import Artifact, DeliveryState, Outcome, OutgoingIntent, Refusal, RunResult, run_id
 from guildhook.modules import CacheEvent
 from guildhook.observability.metrics import Metric
 from guildhook.observability.telemetry import Telemetry
@@ -75,7 +75,7 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
         telemetry.add(Metric.RUN_FUEL, result.fuel_used)
         telemetry.add(Metric.RUN_DURATION, result.duration_us)
         if every_run:
-            spent = {"fuel_used": result.fuel_used, "duration_us": result.duration_us}
+            spent = _spent(result)
             logger.debug("plugin ran", extra={**ids.of_run(run), "outcome": result.outcome, **spent})
         if result.outcome is not Outcome.OK:
             failure = {"outcome": result.outcome, "detail": result.detail}
@@ -209,8 +209,7 @@ def report_trial(
     telemetry.annotate(**ids)
     if trial.result:
         telemetry.add(Metric.TRIALS, 1)
-        spent = {"fuel_used": trial.result.fuel_used, "duration_us": trial.result.duration_us}
-        logger.info("trial", extra={**ids, "outcome": trial.result.outcome, **spent})
+        logger.info("trial", extra={**ids, "outcome": trial.result.outcome, **_spent(trial.result)})
     else:
         telemetry.add(Metric.TRIALS_FAILED, 1)
         logger.warning("no trial", extra={**ids, "failure": trial.failure, "detail": trial.detail})
@@ -235,3 +234,7 @@ def report_request(telemetry: Telemetry, request: "RequestReport") -> None:
     else:
         logger.info("request answered", extra=extra)
     telemetry.annotate(operation=request.operation, status=request.status)
+
+
+def _spent(result: RunResult) -> dict[str, int]:
+    return {"fuel_used": result.fuel_used, "duration_us": result.duration_us, "cpu_us": result.cpu_us}

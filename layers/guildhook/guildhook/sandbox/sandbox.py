@@ -70,8 +70,8 @@ class Sandbox:
         """Run the plugin for the message.
 
         A run uses no network, database or file, never waits, and does not change `state`. Equal arguments give equal
-        results, except for `duration_us` and runs that end at the deadline. The result has intents and a new state
-        only if the outcome is `ok`. Raises InfrastructureError if the machine has no memory for the run.
+        results, except for `duration_us`, `cpu_us` and runs that end at the deadline. The result has intents and a
+        new state only if the outcome is `ok`. Raises InfrastructureError if the machine has no memory for the run.
         """
         with self._turn:
             if self._in_batch:
@@ -102,6 +102,7 @@ class Sandbox:
         state: Mapping[str, str],
     ) -> RunResult:
         payload = message.payload.encode()
+        cpu_before = time.thread_time_ns()
         run, outcome, detail, fuel_left = self._enter(plugin, payload, message, settings, now, seed, state)
         return RunResult(
             outcome=outcome,
@@ -114,6 +115,7 @@ class Sandbox:
             host_call_bytes=run.bytes_passed,
             state=run.new_state if outcome is Outcome.OK else None,
             calls=tuple(run.calls),
+            cpu_us=-((cpu_before - time.thread_time_ns()) // 1000),
         )
 
     def _enter(

@@ -33,5 +33,6 @@ MIGRATIONS: Final = (
     "20261201000100_add_run_authors",
     "20261201000101_index_people",
     "20261201000102_forget_deleted_guilds",
+    "20261201000300_add_cpu_time",
 )
 """The names are in the order in which the migrations are applied."""

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 import wat
 from guildhook.errors import InfrastructureError, UnwritableError
 from guildhook.model import (
+    FUEL_PER_CPU_MICROSECOND,
     Causality,
     Delivery,
     DeliveryState,
@@ -541,6 +542,17 @@ def test_fuel_sends_and_log_are_counted_by_guild_in_this_minute(store, database,
         began, snapshot = minute(), spend()
     assert snapshot.spent == {guild: SpentBudget(fuel=40, sends=1, log_bytes=5)}
     assert 0 < snapshot.minute_seconds_left <= 60
+
+
+def test_cpu_time_is_recorded_and_charged_where_it_is_worth_more_than_the_fuel(store, database, channel, shadowed):
+    live, shadow = shadowed
+    dear = msgspec.structs.replace(OK, logs=("line",), cpu_us=2_000)
+    save(store, record(live, channel, dear), record(live, channel), shadow_runs=[record(shadow, channel, dear)])
+    assert database.execute("SELECT fuel_used, cpu_us FROM plugin_runs").fetchall() == [(10, 2_000)]
+    assert database.execute("SELECT fuel_used, cpu_us FROM plugin_shadow_runs").fetchall() == [(10, 2_000)]
+    assert database.execute("SELECT runs, fuel_used, cpu_us FROM plugin_usage").fetchall() == [(2, 20, 2_000)]
+    charged = 2 * 2_000 * FUEL_PER_CPU_MICROSECOND + 10
+    assert database.execute("SELECT fuel_used FROM guild_budgets").fetchall() == [(charged,)]
 
 
 def test_the_use_of_an_earlier_minute_does_not_count(store, database, guild, channel, installed):

@@ -17,6 +17,7 @@ SELECT jsonb_build_object(
     'fuel_used', run.fuel_used,
     'fuel_limit', run.fuel_limit,
     'duration_us', run.duration_us,
+    'cpu_us', run.cpu_us,
     'host_calls', run.host_calls,
     'denied_calls', (SELECT count(*) FROM jsonb_array_elements(run.calls) AS made(call) WHERE call ->> 1 IS NOT NULL),
     'intents', jsonb_array_length(run.sends),
@@ -32,7 +33,8 @@ SELECT jsonb_build_object(
     ) ELSE '{}' END
 FROM (
     SELECT FALSE AS shadow, id, message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-           duration_us, host_calls, coalesce(calls, '[]') AS calls, logs, message, seed, message_time, created_at,
+           duration_us, cpu_us, host_calls, coalesce(calls, '[]') AS calls, logs, message, seed, message_time,
+           created_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'kind', intent.kind, 'channel_id', intent.channel_id, 'content', intent.content,
                 'state', intent.state, 'detail', intent.detail) ORDER BY intent.position), '[]')
@@ -40,7 +42,7 @@ FROM (
     FROM plugin_runs
     UNION ALL
     SELECT TRUE, id, message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-           duration_us, host_calls, calls, logs, message, seed, message_time, created_at, intents
+           duration_us, cpu_us, host_calls, calls, logs, message, seed, message_time, created_at, intents
     FROM plugin_shadow_runs
 ) AS run
 WHERE run.plugin_id = :'plugin_id' AND run.guild_id = :'guild_id'
@@ -60,7 +62,7 @@ LIMIT :'limit';
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_usage
 SELECT jsonb_build_object('hour', total.hour, 'outcome', total.outcome, 'runs', total.runs,
-                          'fuel_used', total.fuel_used, 'duration_us', total.duration_us)
+                          'fuel_used', total.fuel_used, 'duration_us', total.duration_us, 'cpu_us', total.cpu_us)
 FROM plugin_usage AS total
 JOIN plugins AS plugin ON plugin.id = total.plugin_id
 WHERE plugin.id = :'plugin_id' AND plugin.guild_id = :'guild_id'

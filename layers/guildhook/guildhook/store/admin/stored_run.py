@@ -44,6 +44,7 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     fuel_used: int
     fuel_limit: int | None
     duration_us: int
+    cpu_us: int | None
     host_calls: int
     denied_calls: int
     intents: int
@@ -66,6 +67,7 @@ class StoredUsage(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     fuel_used: int
     duration_us: int
+    cpu_us: int
 
 
 class MessageTraces(msgspec.Struct, frozen=True, kw_only=True):

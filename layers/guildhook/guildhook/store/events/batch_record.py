@@ -48,8 +48,8 @@ class RunRecord:
         log_bytes = sum(len(line.encode()) for line in self.result.logs)
         if self.plugin.shadow:
             # A shadow sends nothing; the content of its intents is stored with its log, and counts like it.
-            return SpentBudget(fuel=self.result.fuel_used, log_bytes=log_bytes + self.content_bytes)
-        return SpentBudget(fuel=self.result.fuel_used, sends=len(self.result.intents), log_bytes=log_bytes)
+            return SpentBudget(fuel=self.result.charged_fuel, log_bytes=log_bytes + self.content_bytes)
+        return SpentBudget(fuel=self.result.charged_fuel, sends=len(self.result.intents), log_bytes=log_bytes)
 
     @property
     def content_bytes(self) -> int:
@@ -192,6 +192,8 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "detail": result.detail,
         "fuel_used": result.fuel_used,
         "duration_us": result.duration_us,
+        "cpu_us": result.cpu_us,
+        "charged_fuel": spent.fuel,
         "host_calls": result.host_calls,
         "logs": list(result.logs),
         "seed": run.seed,

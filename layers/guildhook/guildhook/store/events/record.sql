@@ -20,8 +20,8 @@ given AS MATERIALIZED (
     SELECT given.*
     FROM jsonb_to_recordset(:'runs') AS given(
         id UUID, message_id UUID, plugin_id UUID, guild_id UUID, event_channel_id UUID, outcome TEXT, detail TEXT,
-        fuel_used BIGINT, duration_us BIGINT, host_calls INTEGER, logs JSONB, seed BIGINT,
-        message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
+        fuel_used BIGINT, charged_fuel BIGINT, duration_us BIGINT, cpu_us BIGINT, host_calls INTEGER, logs JSONB,
+        seed BIGINT, message_time TIMESTAMPTZ, message_sha256 TEXT, root_message_id UUID, hops INTEGER,
         version_id UUID, fuel_limit BIGINT, calls JSONB, message TEXT, author_id TEXT,
         sends BIGINT, log_bytes BIGINT, memorable BOOLEAN, wrote_state BOOLEAN, intents JSONB)
     JOIN plugins ON plugins.id = given.plugin_id
@@ -56,22 +56,22 @@ written AS MATERIALIZED (
 -- A run that another delivery recorded first is left alone, and returned as `lost`. A run that wrote state cannot be
 -- left alone, since its state is saved above. It is inserted without ON CONFLICT, and the error undoes the statement.
 run_with_state AS (
-    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-                             logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
-                             calls, message, author_id)
-    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-           logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
-           calls, message, author_id
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, cpu_us,
+                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops, version_id,
+                             fuel_limit, calls, message, author_id)
+    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, cpu_us,
+           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id,
+           fuel_limit, calls, message, author_id
     FROM accepted
     WHERE memorable AND wrote_state
     RETURNING id, message_id, plugin_id
 ), run_without_state AS (
-    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-                             logs, seed, message_time, message_sha256, root_message_id, hops, version_id, fuel_limit,
-                             calls, message, author_id)
-    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, host_calls,
-           logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id, fuel_limit,
-           calls, message, author_id
+    INSERT INTO plugin_runs (id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, cpu_us,
+                             host_calls, logs, seed, message_time, message_sha256, root_message_id, hops, version_id,
+                             fuel_limit, calls, message, author_id)
+    SELECT id, message_id, plugin_id, guild_id, outcome, detail, fuel_used, duration_us, cpu_us,
+           host_calls, logs, seed, message_time, decode(message_sha256, 'hex'), root_message_id, hops, version_id,
+           fuel_limit, calls, message, author_id
     FROM accepted
     WHERE memorable AND NOT wrote_state
     -- The id is derived from message and plugin, so a conflict may be found on either key.
@@ -101,17 +101,17 @@ shadowed AS MATERIALIZED (
     SELECT shadowed.*
     FROM jsonb_to_recordset(:'shadow_runs') AS shadowed(
         message_id UUID, plugin_id UUID, guild_id UUID, version_id UUID, outcome TEXT, detail TEXT, fuel_used BIGINT,
-        fuel_limit BIGINT, duration_us BIGINT, host_calls INTEGER, calls JSONB, logs JSONB, intents JSONB, seed BIGINT,
-        message_time TIMESTAMPTZ, message TEXT, author_id TEXT, log_bytes BIGINT, memorable BOOLEAN)
+        charged_fuel BIGINT, fuel_limit BIGINT, duration_us BIGINT, cpu_us BIGINT, host_calls INTEGER, calls JSONB,
+        logs JSONB, intents JSONB, seed BIGINT, message_time TIMESTAMPTZ, message TEXT, author_id TEXT, log_bytes BIGINT, memorable BOOLEAN)
     JOIN plugins ON plugins.id = shadowed.plugin_id
     ORDER BY shadowed.plugin_id, shadowed.message_id
     FOR KEY SHARE OF plugins SKIP LOCKED
 ), shadow_run AS (
     INSERT INTO plugin_shadow_runs (message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-                                    duration_us, host_calls, calls, logs, intents, seed, message_time, message,
+                                    duration_us, cpu_us, host_calls, calls, logs, intents, seed, message_time, message,
                                     author_id)
     SELECT message_id, plugin_id, guild_id, version_id, outcome, detail, fuel_used, fuel_limit,
-           duration_us, host_calls, calls, logs, intents, seed, message_time, message, author_id
+           duration_us, cpu_us, host_calls, calls, logs, intents, seed, message_time, message, author_id
     FROM shadowed
     -- The shadow of a stale plugin runs again when its live version does.
     WHERE memorable AND plugin_id NOT IN (SELECT plugin_id FROM stale)
@@ -127,31 +127,33 @@ passed_over AS MATERIALIZED (
     ORDER BY passed_over.plugin_id
     FOR KEY SHARE OF plugins SKIP LOCKED
 ), usage AS (
-    INSERT INTO plugin_usage AS total (plugin_id, hour, outcome, runs, fuel_used, duration_us)
-    SELECT plugin_id, date_trunc('hour', now()), outcome, sum(runs), sum(fuel_used), sum(duration_us)
+    INSERT INTO plugin_usage AS total (plugin_id, hour, outcome, runs, fuel_used, duration_us, cpu_us)
+    SELECT plugin_id, date_trunc('hour', now()), outcome, sum(runs), sum(fuel_used), sum(duration_us), sum(cpu_us)
     FROM (
-        SELECT plugin_id, outcome, 1 AS runs, fuel_used, duration_us FROM accepted
+        SELECT plugin_id, outcome, 1 AS runs, fuel_used, duration_us, cpu_us FROM accepted
         UNION ALL
-        SELECT plugin_id, 'quarantined', messages, 0, 0 FROM passed_over
+        SELECT plugin_id, 'quarantined', messages, 0, 0, 0 FROM passed_over
     ) AS counted
     GROUP BY plugin_id, outcome
     ORDER BY plugin_id, outcome
     ON CONFLICT (plugin_id, hour, outcome) DO UPDATE SET
         runs = total.runs + excluded.runs,
         fuel_used = total.fuel_used + excluded.fuel_used,
-        duration_us = total.duration_us + excluded.duration_us
+        duration_us = total.duration_us + excluded.duration_us,
+        cpu_us = total.cpu_us + excluded.cpu_us
 ),
 
 -- # Budgets, by guild and minute
+-- The column fuel_used has the fuel that runs are charged.
 budget AS (
     INSERT INTO guild_budgets AS budget (guild_id, minute, fuel_used, sends, log_bytes, delayed, over_at, over_reason)
     SELECT guild_id, date_trunc('minute', now()), sum(fuel_used), sum(sends), sum(log_bytes), sum(delayed),
            CASE WHEN sum(delayed) > 0 THEN now() END, max(reason)
     FROM (
         -- A run that lost a race has used its fuel all the same.
-        SELECT guild_id, fuel_used, 0 AS sends, 0 AS log_bytes, 0 AS delayed, NULL AS reason FROM given
+        SELECT guild_id, charged_fuel AS fuel_used, 0 AS sends, 0 AS log_bytes, 0 AS delayed, NULL AS reason FROM given
         UNION ALL
-        SELECT guild_id, fuel_used, 0, log_bytes, 0, NULL FROM shadowed
+        SELECT guild_id, charged_fuel, 0, log_bytes, 0, NULL FROM shadowed
         UNION ALL
         SELECT guild_id, 0, sends, log_bytes, 0, NULL FROM accepted
         UNION ALL

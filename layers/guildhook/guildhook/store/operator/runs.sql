@@ -7,7 +7,8 @@
 SELECT jsonb_build_object(
     'id', run.id, 'guild_id', run.guild_id, 'plugin_id', run.plugin_id, 'plugin_name', plugin.name,
     'message_id', run.message_id, 'outcome', run.outcome, 'detail', run.detail, 'fuel_used', run.fuel_used,
-    'duration_us', run.duration_us, 'log_lines', jsonb_array_length(run.logs), 'created_at', run.created_at,
+    'duration_us', run.duration_us, 'cpu_us', run.cpu_us, 'log_lines', jsonb_array_length(run.logs),
+    'created_at', run.created_at,
     'logs', NULL)
 FROM plugins AS plugin
 CROSS JOIN LATERAL (
@@ -34,7 +35,8 @@ LIMIT :'limit';
 SELECT jsonb_build_object(
     'id', run.id, 'guild_id', run.guild_id, 'plugin_id', run.plugin_id, 'plugin_name', plugin.name,
     'message_id', run.message_id, 'outcome', run.outcome, 'detail', run.detail, 'fuel_used', run.fuel_used,
-    'duration_us', run.duration_us, 'log_lines', jsonb_array_length(run.logs), 'created_at', run.created_at,
+    'duration_us', run.duration_us, 'cpu_us', run.cpu_us, 'log_lines', jsonb_array_length(run.logs),
+    'created_at', run.created_at,
     'logs', CASE WHEN :'with_logs' THEN run.logs END)
 FROM plugin_runs AS run
 JOIN plugins AS plugin ON plugin.id = run.plugin_id

@@ -77,6 +77,7 @@ class OperatedRun(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     fuel_used: int
     duration_us: int
+    cpu_us: int | None
     log_lines: int
     created_at: datetime
     logs: list[str] | None
