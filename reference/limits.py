@@ -89,7 +89,8 @@ def page() -> str:
             _constants(schema, ["_MAX_JSON_LEVELS"]),
             _constants(plugins, ["_MOST_SECRETS", "_MOST_SECRET_BYTES"]),
             _constants(
-                stored_settings, ["MOST_SETTINGS_VERSIONS", "MOST_SETTINGS_VERSION_BYTES", "GUILD_SETTINGS_BYTES"]
+                stored_settings,
+                ["MOST_READ_BYTES", "MOST_SETTINGS_VERSIONS", "MOST_SETTINGS_VERSION_BYTES", "GUILD_SETTINGS_BYTES"],
             ),
         ),
         "## The admin API",

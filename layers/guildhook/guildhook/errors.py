@@ -29,8 +29,12 @@ class UnloadableArtifactError(InfrastructureError):
     """A file is not native code that this engine loads. It is damaged, or another engine wrote it."""
 
 
-class UnwritableError(InfrastructureError):
-    """Postgres refuses one of several writes, and would accept the others without it."""
+class RefusedStatementError(InfrastructureError):
+    """Postgres refuses a statement for a part of what it is about, and would execute it for the other parts."""
+
+
+class OverLimitError(RefusedStatementError):
+    """A save would exceed a limit that Postgres keeps. The text is a sentence for the guild's admins."""
 
 
 class TimeLimitError(InfrastructureError):

@@ -18,7 +18,7 @@ import pytest
 import wat
 from artifacts import publish
 from guildhook.chat import RestChatApi
-from guildhook.errors import InfrastructureError, UnwritableError
+from guildhook.errors import InfrastructureError, RefusedStatementError
 from guildhook.events.backoff import Backoff
 from guildhook.events.batch import ANOTHER_BODY, QueueRecord
 from guildhook.events.budgets import GuildBudget
@@ -565,7 +565,7 @@ class RefusingStore(EventStore):
 
     def record(self, batch: Any, rules: Any) -> Any:
         if any(run.plugin.id == self._refused for run in batch.runs):
-            raise UnwritableError("no such time")
+            raise RefusedStatementError("no such time")
         return super().record(batch, rules)
 
 
@@ -576,6 +576,50 @@ def test_a_run_that_postgres_does_not_take_brings_back_its_message_and_stops_no_
     report = create_worker(RefusingStore(system.database, odd)).process(records(*bodies), IN_TIME)
     assert reasons(report) == {"0": "no such time"}
     assert contents(system) == ["pong"] * 3
+
+
+class UnreadableStore(EventStore):
+    """A store whose database cannot put the rows of one guild into a snapshot."""
+
+    def __init__(self, database: Database, guild_id: UUID) -> None:
+        super().__init__(database)
+        self._refused = guild_id
+
+    def snapshot(self, guild_ids: Any, message_ids: Any, engine: str) -> Any:
+        if self._refused in guild_ids:
+            raise RefusedStatementError("too large")
+        return super().snapshot(guild_ids, message_ids, engine)
+
+
+def test_a_guild_that_cannot_be_read_waits_alone(system, create_worker):
+    bodies = populate(system, 3)
+    refused = UUID(bodies[1]["guild_id"])
+    quiet = event(uuid4(), uuid4())
+    report = create_worker(UnreadableStore(system.database, refused)).process(records(*bodies, quiet), IN_TIME)
+    assert reasons(report) == {"1": "too large"}
+    assert report.skipped == {"3": "no enabled plugin of its guild takes it"}
+    assert contents(system) == ["pong"] * 2
+
+
+def test_a_guild_that_cannot_be_read_waits_also_if_it_is_alone(system, create_worker):
+    (body,) = populate(system, 1)
+    report = create_worker(UnreadableStore(system.database, UUID(body["guild_id"]))).process(records(body), IN_TIME)
+    assert reasons(report) == {"0": "too large"}
+    assert report.skipped == {}
+
+
+def test_a_refused_row_costs_other_guilds_one_statement_each(system, create_worker, statements):
+    bodies = populate(system, 3)
+    guilds = [LocalGuild(UUID(body["guild_id"]), UUID(body["message"]["channel_id"])) for body in bodies]
+    odd = install(system, guilds[0], "odd", PING)
+    for guild in guilds[1:]:
+        install(system, guild, "second", PING)
+    create_worker(EventStore(system.database)).process(records(*populate(system, 1)), IN_TIME)  # compiles it
+    store = RefusingStore(system.database, odd)
+    with statements.counting(store):
+        assert reasons(create_worker(store).process(records(*bodies), IN_TIME)) == {"0": "no such time"}
+    # The snapshot, the runs of two guilds, three of four runs of the guild at fault, and the results.
+    assert statements.count == 7
 
 
 def test_state_of_a_message_that_was_recorded_without_state_meanwhile_comes_back_alone(system, create_worker, counting):
@@ -990,7 +1034,7 @@ def test_a_shadow_run_that_postgres_refuses_is_left_out(system, create_worker, s
     class Particular(EventStore):
         def record(self, batch, rules):
             if batch.shadow_runs:
-                raise UnwritableError("no room for shadows")
+                raise RefusedStatementError("no room for shadows")
             return super().record(batch, rules)
 
     report = create_worker(Particular(system.database)).process(

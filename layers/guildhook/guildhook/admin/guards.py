@@ -27,7 +27,7 @@ from guildhook.admin.request_report import RequestReport
 from guildhook.admin.responses import respond_with_problem
 from guildhook.admin.services import AdminServices
 from guildhook.admin.tokens import Actor, InvalidTokenError, NotOperatorError
-from guildhook.errors import InfrastructureError, UnsealableError
+from guildhook.errors import InfrastructureError, OverLimitError, UnsealableError
 
 MAX_BODY_BYTES: Final = 256 * 1024
 """The size of a request's body."""
@@ -245,6 +245,8 @@ def _problem_of(error: Exception) -> tuple[ProblemError, Exception | None]:
             return ProblemError("not-json", f"send the body with Content-Type: {JSON}"), None
         case UnsealableError():
             return ProblemError("cannot-run", f"{error}; set it again"), None
+        case OverLimitError():
+            return ProblemError("limit-reached", f"{error}; make some smaller, or delete some"), None
         case InfrastructureError():
             detail = "the database, the chat server or another service does not answer; try again"
             return ProblemError("unavailable", detail, operators_detail=str(error)), None

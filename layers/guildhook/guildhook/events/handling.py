@@ -164,8 +164,12 @@ class Handling:
         return min(time.monotonic() + _ARRIVAL_SECONDS, self.latest_start)
 
     def begin(self, snapshot: Snapshot, budgets: Budgets) -> None:
-        """Take from the snapshot the runs that are due, and the intents that earlier deliveries have not sent."""
-        due = find_due_runs(self.batch.messages.values(), snapshot)
+        """Take from the snapshot the runs that are due, and the intents that earlier deliveries have not sent.
+
+        Messages that are postponed already are those whose guilds could not be read.
+        """
+        known = [message for message in self.batch.messages.values() if message.id not in self.postponed]
+        due = find_due_runs(known, snapshot)
         unsent = [intent for run in snapshot.runs.values() for intent in run.pending]
         guilds = {run.message.id: run.message.guild_id for run in due.live}
         guilds |= {intent.message_id: intent.guild_id for intent in unsent}

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from guildhook.errors import InfrastructureError, UnwritableError
+from guildhook.errors import InfrastructureError, RefusedStatementError
 from guildhook.events.backoff import Backoff, doubled, jittered
 from guildhook.events.batch import QueueRecord, Subject, read_batch
 from guildhook.events.budgets import Budgets, GuildBudget
@@ -24,7 +24,15 @@ from guildhook.modules import CacheEvent, ModuleCache
 from guildhook.plugin_settings.sealing import Sealer
 from guildhook.sandbox import Limits, LoadedModule, Sandbox
 from guildhook.stage import Stage
-from guildhook.store.events import BatchRecord, EventStore, QuarantinedPlugin, RecordedBatch, RunRecord, Snapshot
+from guildhook.store.events import (
+    BatchRecord,
+    EventStore,
+    QuarantinedPlugin,
+    RecordedBatch,
+    RunRecord,
+    Snapshot,
+    joined_snapshot,
+)
 
 _RACES: Final = 20
 """A batch tries so often to write a plugin's state. Then other batches go first, and the queue keeps the message."""
@@ -161,10 +169,8 @@ class Worker:
 
     def _read_snapshot(self, handling: Handling) -> bool:
         """Read everything about the batch's guilds and messages with one statement."""
-        try:
-            snapshot = self._snapshot(handling.batch.guilds)
-        except InfrastructureError as error:
-            handling.postpone(handling.batch.guilds, Postponed(str(error)))
+        snapshot = self._snapshot_or_postponed(handling, handling.batch.guilds)
+        if snapshot is None:
             return False
         plugins = chain.from_iterable(snapshot.plugins.values())
 
@@ -174,6 +180,23 @@ class Worker:
         budgets = Budgets(budget_of, snapshot.spent, plugins, snapshot.minute_seconds_left)
         handling.begin(snapshot, budgets)
         return True
+
+    def _snapshot_or_postponed(self, handling: Handling, guilds: Mapping[UUID, UUID]) -> Snapshot | None:
+        """Read the snapshot of messages and their guilds, and postpone the messages for which that fails.
+
+        If PostgreSQL refuses the statement, each guild is tried alone, so that only the guild at fault waits.
+        """
+        try:
+            return self._snapshot(guilds)
+        except InfrastructureError as error:
+            apart = set(guilds.values()) if isinstance(error, RefusedStatementError) else set()
+            if len(apart) <= 1:
+                handling.postpone(guilds, Postponed(str(error)))
+                return None
+        messages = [{message: guild for message, guild in guilds.items() if guild == each} for each in apart]
+        parts = [self._snapshot_or_postponed(handling, each) for each in messages]
+        read = [part for part in parts if part]
+        return joined_snapshot(read) if read else None
 
     def _find_modules(self, handling: Handling) -> None:
         """Find the modules of live versions. No module of a shadow is fetched while live versions wait."""
@@ -207,7 +230,7 @@ class Worker:
                 time.sleep(jittered(doubled(_FIRST_RACE_PAUSE_SECONDS, race, _LONGEST_RACE_PAUSE_SECONDS)))
                 messages = {run.message.id: run.message.guild_id for run in due}
                 due = handling.begin_again(due, self._snapshot(messages))
-            except UnwritableError as error:
+            except RefusedStatementError as error:
                 self._record_apart(handling, due, error)
                 return
             except InfrastructureError as error:
@@ -220,19 +243,23 @@ class Worker:
         with self._stage("record"):
             try:
                 return self._store.record(record, self._rules.quarantine)
-            except UnwritableError:
+            except RefusedStatementError:
                 if not record.shadow_runs:
                     raise
                 # The refused row may be a shadow's, and live versions must not suffer from that.
                 return self._store.record(replace(record, shadow_runs=()), self._rules.quarantine)
 
-    def _record_apart(self, handling: Handling, due: Sequence[DueRun], error: UnwritableError) -> None:
-        """Run and record one by one, so that a row that PostgreSQL refuses brings back only its own message."""
+    def _record_apart(self, handling: Handling, due: Sequence[DueRun], error: RefusedStatementError) -> None:
+        """Run and record guild by guild, and a guild's runs one by one, so that a row that PostgreSQL refuses brings
+        back only its own message, and costs other guilds one statement each.
+        """
         if len(due) == 1:
             handling.postpone(messages_of(due), Postponed(str(error)))
             return
-        for run in due:
-            self._run_and_record(handling, [run])
+        guilds = dict.fromkeys(run.message.guild_id for run in due)
+        apart = [[run for run in due if run.message.guild_id == guild] for guild in guilds]
+        for part in apart if len(guilds) > 1 else [[run] for run in due]:
+            self._run_and_record(handling, part)
 
     def _deliver(self, handling: Handling) -> None:
         """Send the intents that are recorded, and record the results with one write."""

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 
-from guildhook.errors import InfrastructureError, TimeLimitError, UnwritableError
+from guildhook.errors import InfrastructureError, OverLimitError, RefusedStatementError, TimeLimitError
 from guildhook.store.database import Credentials, Database
 
 _OLDEST_VERSION = 160_000
@@ -22,6 +22,14 @@ _MIGRATION_MISSING = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InvalidColumnReference,  # ON CONFLICT names columns that no constraint has.
 )
+_REFUSALS: Final = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,  # such as the size of a JSON array
+    psycopg.errors.OutOfMemory,
+)
+_KEPT_LIMITS: Final = ("guild_settings_bytes",)
+"""The limits that triggers keep, by the names of constraints in their errors. Their messages quote numbers alone."""
 _ENDED_BY_TIME: Final = (
     psycopg.errors.QueryCanceled,  # statement_timeout
     psycopg.errors.LockNotAvailable,  # lock_timeout
@@ -80,9 +88,11 @@ def connect(database: Database, deadline: float = math.inf) -> Connection:
 
 
 def failed(database: Database, error: psycopg.Error) -> InfrastructureError:
+    if isinstance(error, psycopg.errors.CheckViolation) and error.diag.constraint_name in _KEPT_LIMITS:
+        return OverLimitError(error.diag.message_primary)
     kind = InfrastructureError
-    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
-        kind = UnwritableError
+    if isinstance(error, _REFUSALS):
+        kind = RefusedStatementError
     elif isinstance(error, _ENDED_BY_TIME):
         kind = TimeLimitError
     return kind(f"{_name(database)}: {_reason(error)}")

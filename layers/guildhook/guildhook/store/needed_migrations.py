@@ -34,5 +34,6 @@ MIGRATIONS: Final = (
     "20261201000101_index_people",
     "20261201000102_forget_deleted_guilds",
     "20261201000300_add_cpu_time",
+    "20261201000301_bound_settings_of_guilds",
 )
 """The names are in the order in which the migrations are applied."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 
-from guildhook.errors import InfrastructureError, TimeLimitError
+from guildhook.errors import InfrastructureError, RefusedStatementError, TimeLimitError
 from guildhook.store.connection import Connection, connect, failed, no_time_left
 from guildhook.store.database import Database
 from guildhook.store.statements import Statement
@@ -65,12 +65,13 @@ class Session:
 
         After a failure on a connection that was open before, the statement is executed again on a new connection: when
         Lambda thaws a process, the other side has often closed the connection. Other statements are not repeated, since
-        the server may have executed them before the connection broke, and neither are those that ran out of time.
+        the server may have executed them before the connection broke, and neither are those that ran out of time or
+        were refused.
         """
         reused = self._connection is not None
         try:
             return self.write(statement, parameters)
-        except TimeLimitError:
+        except (TimeLimitError, RefusedStatementError):
             raise
         except InfrastructureError:
             if not reused:

@@ -2,8 +2,10 @@ import json
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 import wat
+from guildhook.store.admin import MOST_READ_BYTES
 from guildhook_local.direct_install import install_plugin
 
 
@@ -86,6 +88,23 @@ def test_the_secrets_of_a_plugin_are_bounded_together(client, plugin):
     # A replaced value no longer counts.
     client.put(f"{path}/secrets/a", {"value": "x" * 4_096}, '"3"').ok()
     client.put(f"{path}/secrets/c", {"value": "x" * 1_000}, '"4"').ok()
+
+
+def test_the_settings_and_secrets_of_a_guild_are_bounded_together(admin, client, plugin):
+    path = f"/plugins/{plugin['id']}"
+    admin.execute(
+        "INSERT INTO plugins (guild_id, name, wasm_blob, config) VALUES (%s, 'large', '', %s)",
+        admin.guild.id,
+        Jsonb({"a": "x" * (MOST_READ_BYTES - 100)}),
+    )
+    for answer in (
+        client.patch(path, {"settings": {"a": "x" * 100}}, '"1"'),
+        client.put(f"{path}/secrets/a", {"value": "x" * 100}, '"1"'),
+    ):
+        assert answer.kind == "limit-reached"
+        assert f"the limit is {MOST_READ_BYTES}; make some smaller, or delete some" in answer.body["detail"]
+    assert client.get(path).ok()["settings"] == {}
+    client.patch(path, {"settings": {"a": "x"}}, '"1"').ok()
 
 
 def test_a_plugin_has_a_bounded_number_of_secrets(admin, client, plugin):

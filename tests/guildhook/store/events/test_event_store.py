@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 import wat
-from guildhook.errors import InfrastructureError, UnwritableError
+from guildhook.errors import InfrastructureError, RefusedStatementError
 from guildhook.model import (
     FUEL_PER_CPU_MICROSECOND,
     Causality,
@@ -27,6 +27,7 @@ from guildhook.model import (
     SpentBudget,
 )
 from guildhook.store import Database
+from guildhook.store.connection import failed
 from guildhook.store.events import BatchRecord, DelayedMessage, EventStore, Judgement, QuarantinedPlugin, RecordedBatch
 from guildhook_local.direct_install import install_plugin
 from run_records import NOW, OK, record, save, sending
@@ -61,6 +62,24 @@ def test_columns_of_any_json_grant_nothing_by_accident(store, database, guild, v
     database.execute("UPDATE plugins SET permissions = %s, config = %s", [Jsonb(value), Jsonb([value])])
     (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
     assert (plugin.permissions, plugin.settings) == (frozenset(), {})
+
+
+def test_a_shadow_has_the_settings_secrets_and_state_of_its_plugin(store, database, guild, shadowed):
+    live, _ = shadowed
+    database.execute("UPDATE plugins SET config = %s", [Jsonb({"numbers": [1, 2.5]})])
+    database.execute("INSERT INTO plugin_secrets (plugin_id, name, sealed) VALUES (%s, 'key', 'sealed')", [live.id])
+    state = [live.id, Jsonb({"a": "b"})]
+    database.execute("INSERT INTO plugin_state (plugin_id, version, entries) VALUES (%s, 3, %s)", state)
+    for plugin in store.snapshot([guild], [], "engine").plugins[guild]:
+        assert plugin.settings == {"numbers": [1, 2.5]}
+        assert plugin.sealed == {"key": b"sealed"}
+        assert plugin.state == PluginState(3, {"a": "b"})
+
+
+def test_a_shadow_of_a_plugin_without_a_live_version_has_its_settings(store, database, guild, shadowed):
+    database.execute("UPDATE plugins SET config = %s, wasm_blob = ''", [Jsonb({"a": 1})])
+    (plugin,) = store.snapshot([guild], [], "engine").plugins[guild]
+    assert (plugin.shadow, plugin.settings) == (True, {"a": 1})
 
 
 def test_a_run_with_nothing_to_say_is_only_counted(store, database, channel, installed):
@@ -222,9 +241,15 @@ def test_pending_intents_are_in_the_order_of_their_messages(store, guild, channe
     assert list(found) == [run.key for run in runs]
 
 
+def test_a_statement_beyond_a_limit_of_postgres_is_refused(database):
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as error:
+        database.execute("SELECT array_fill(0, ARRAY[2000000000])")
+    assert isinstance(failed(Database("postgresql://nobody@nowhere/none"), error.value), RefusedStatementError)
+
+
 def test_a_run_that_postgres_refuses_is_told_from_a_fault_of_postgres(store, channel, installed):
     odd = record(installed, channel, msgspec.structs.replace(OK, logs=("a\0b",)))
-    with pytest.raises(UnwritableError, match="UntranslatableCharacter"):
+    with pytest.raises(RefusedStatementError, match="UntranslatableCharacter"):
         save(store, odd)
 
 
@@ -342,7 +367,7 @@ def test_state_of_a_run_that_is_recorded_already_undoes_the_whole_write(store, d
     message = uuid4()
     save(store, record(installed, channel, msgspec.structs.replace(OK, logs=("first",)), message))
     again, bystander = remembering(installed, channel, {"a": "1"}, message), record(installed, channel)
-    with pytest.raises(UnwritableError, match="UniqueViolation"):
+    with pytest.raises(RefusedStatementError, match="UniqueViolation"):
         save(store, bystander, again, states={installed.id: PluginState(0, {"a": "1"})})
     assert state_of(store, guild) == PluginState()
     assert database.execute("SELECT sum(runs) FROM plugin_usage").fetchone() == (1,)

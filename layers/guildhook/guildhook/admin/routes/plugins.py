@@ -80,7 +80,7 @@ def get_plugin(request: CurrentRequest, guild_id: PathId, plugin_id: PathId) -> 
     return show(request, plugin_id)
 
 
-@endpoints.add("PATCH", "/{plugin_id}", "changePlugin", Plugin)
+@endpoints.add("PATCH", "/{plugin_id}", "changePlugin", Plugin, conflicts=True)
 def change_plugin(
     request: CurrentRequest, guild_id: PathId, plugin_id: PathId, if_match: IfMatch, body: PluginChange
 ) -> Response[Any]:

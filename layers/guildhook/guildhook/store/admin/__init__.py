@@ -25,6 +25,7 @@ from guildhook.store.admin.stored_run import (
 )
 from guildhook.store.admin.stored_settings import (
     GUILD_SETTINGS_BYTES,
+    MOST_READ_BYTES,
     MOST_SETTINGS_VERSION_BYTES,
     MOST_SETTINGS_VERSIONS,
     StoredDifference,
@@ -33,6 +34,7 @@ from guildhook.store.admin.stored_settings import (
 
 __all__ = [
     "GUILD_SETTINGS_BYTES",
+    "MOST_READ_BYTES",
     "MOST_SETTINGS_VERSIONS",
     "MOST_SETTINGS_VERSION_BYTES",
     "AdminStore",

@@ -9,6 +9,10 @@ MOST_SETTINGS_VERSIONS: Final = 50
 """The saved settings that are kept of a plugin. The oldest are deleted first."""
 MOST_SETTINGS_VERSION_BYTES: Final = 128 * 1024
 """The size of settings that are kept, as Postgres writes JSON. Of larger ones, only their save is kept."""
+MOST_READ_BYTES: Final = 1024 * 1024
+"""The size of the current settings and secrets of all plugins of a guild, as every batch with a message of the guild
+reads them. A save that would exceed it is refused. Secrets count twice, and spaces after commas and colons count.
+"""
 GUILD_SETTINGS_BYTES: Final = 16 * 1024 * 1024
 """The size of all saved settings of a guild. The oldest are deleted first."""
 

@@ -9,7 +9,7 @@ from guildhook.store.events.batch_record import (
     RunRecord,
 )
 from guildhook.store.events.event_store import EventStore
-from guildhook.store.events.snapshot import RecordedRun, RunKey, Snapshot
+from guildhook.store.events.snapshot import RecordedRun, RunKey, Snapshot, joined_snapshot
 
 __all__ = [
     "BatchRecord",
@@ -22,4 +22,5 @@ __all__ = [
     "RunKey",
     "RunRecord",
     "Snapshot",
+    "joined_snapshot",
 ]

@@ -1,6 +1,7 @@
 """The state of the database that a batch begins with, read from the JSON of one statement."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -67,7 +68,10 @@ def read_snapshot(
 ) -> Snapshot:
     """Convert the columns of the statement's one row."""
     by_guild: dict[UUID, tuple[InstalledPlugin, ...]] = {}
-    for plugin in (_plugin(item, engine) for item in plugins):
+    by_id: dict[str, InstalledPlugin] = {}
+    for item in plugins:
+        plugin = _plugin(item, engine, by_id.get(item["id"]))
+        by_id[item["id"]] = plugin
         by_guild[plugin.guild_id] = (*by_guild.get(plugin.guild_id, ()), plugin)
     return Snapshot(
         plugins=by_guild,
@@ -80,6 +84,19 @@ def read_snapshot(
     )
 
 
+def joined_snapshot(parts: Sequence[Snapshot]) -> Snapshot:
+    """Return one snapshot of all guilds from at least one that were read one after the other."""
+    return Snapshot(
+        plugins={guild_id: plugins for part in parts for guild_id, plugins in part.plugins.items()},
+        runs={key: run for part in parts for key, run in part.runs.items()},
+        spent={guild_id: spent for part in parts for guild_id, spent in part.spent.items()},
+        minute_seconds_left=parts[-1].minute_seconds_left,
+        shadow_runs=frozenset().union(*(part.shadow_runs for part in parts)),
+        raised={guild_id: raised for part in parts for guild_id, raised in part.raised.items()},
+        paused={guild_id: reason for part in parts for guild_id, reason in part.paused.items()},
+    )
+
+
 def _spent(item: Mapping[str, int]) -> SpentBudget:
     return SpentBudget(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
 
@@ -88,27 +105,33 @@ def _raised(item: Mapping[str, int | None]) -> RaisedBudget:
     return RaisedBudget(fuel=item["fuel"], sends=item["sends"], log_bytes=item["log_bytes"])
 
 
-def _plugin(item: Mapping[str, Any], engine: str) -> InstalledPlugin:
+def _plugin(item: Mapping[str, Any], engine: str, live: InstalledPlugin | None) -> InstalledPlugin:
+    """`live` is the live version of the plugin if the item is a shadow beside it."""
     wasm_sha256 = bytes.fromhex(item["wasm_sha256"])
-    settings, permissions = item["settings"], item["permissions"]
+    permissions = item["permissions"]
     return InstalledPlugin(
         id=UUID(item["id"]),
         guild_id=UUID(item["guild_id"]),
+        settings=live.settings if live else _settings(item["settings"]),
         # The columns hold JSON of any shape. Anything but an object sets nothing; anything but a list grants nothing.
-        settings=settings if isinstance(settings, dict) else {},
         permissions=frozenset(p for p in permissions if isinstance(p, str))
         if isinstance(permissions, list)
         else frozenset(),
         wasm_sha256=wasm_sha256,
         compiled=_compiled(wasm_sha256, engine, item["artifact"], item["refusal"], item["failure"]),
         bot_messages=item["bot_messages"],
-        state=PluginState(**item["state"]) if item["state"] else PluginState(),
+        state=live.state if live else PluginState(**item["state"]) if item["state"] else PluginState(),
         health=PluginHealth(**item["health"]) if item["health"] else PluginHealth(),
         version_id=UUID(item["version_id"]) if item["version_id"] else None,
-        sealed={name: bytes.fromhex(sealed) for name, sealed in item["sealed"].items()},
+        sealed=live.sealed if live else {name: bytes.fromhex(sealed) for name, sealed in item["sealed"].items()},
         keep_content=item["keep_content"],
         shadow=item["shadow"],
     )
+
+
+def _settings(text: str) -> Mapping[str, Any]:
+    settings = json.loads(text)
+    return settings if isinstance(settings, dict) else {}
 
 
 def _compiled(

@@ -1,7 +1,8 @@
 -- The read that a batch begins with.
 
 -- name: snapshot
--- One row, whose columns are arrays of objects.
+-- One row, whose columns are arrays of objects. Settings are text: an array of numbers takes six times its size as
+-- jsonb. A shadow has the settings, secrets and state of the live version, so that they are read once.
 -- grant: SELECT ON guild_settings
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_versions
@@ -22,17 +23,17 @@ SELECT
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', plugin.id,
         'guild_id', plugin.guild_id,
-        'settings', plugin.config,
+        'settings', CASE WHEN NOT running.beside THEN plugin.config::text END,
         'permissions', plugin.permissions,
         'bot_messages', plugin.bot_messages,
         'version_id', running.version_id,
         'shadow', running.shadow,
         'wasm_sha256', encode(running.wasm_sha256, 'hex'),
         'keep_content', coalesce(guild.keep_content, FALSE),
-        'sealed', (
+        'sealed', CASE WHEN NOT running.beside THEN (
             SELECT coalesce(jsonb_object_agg(secret.name, encode(secret.sealed, 'hex')), '{}')
             FROM plugin_secrets AS secret
-            WHERE secret.plugin_id = plugin.id),
+            WHERE secret.plugin_id = plugin.id) END,
         'artifact', CASE WHEN artifact.signature IS NOT NULL THEN jsonb_build_object(
             'sha256', encode(artifact.artifact_sha256, 'hex'),
             'size', artifact.artifact_bytes,
@@ -45,7 +46,7 @@ SELECT
             'reason', failure.reason,
             'due', coalesce(failure.next_try_at <= now(), FALSE),
             'given_up', failure.next_try_at IS NULL) END,
-        'state', CASE WHEN state.plugin_id IS NOT NULL THEN jsonb_build_object(
+        'state', CASE WHEN state.plugin_id IS NOT NULL AND NOT running.beside THEN jsonb_build_object(
             'version', state.version, 'entries', state.entries) END,
         'health', CASE WHEN health.plugin_id IS NOT NULL THEN jsonb_build_object(
             'failing', health.failures_in_a_row > 0 OR health.quarantined_at IS NOT NULL,
@@ -58,11 +59,12 @@ SELECT
         SELECT (
             SELECT version.id FROM plugin_versions AS version
             WHERE version.id = plugin.live_version_id AND version.wasm_sha256 = plugin.wasm_sha256
-            ) AS version_id, plugin.wasm_sha256, FALSE AS shadow
+            ) AS version_id, plugin.wasm_sha256, FALSE AS shadow, FALSE AS beside
         WHERE plugin.wasm_sha256 <> sha256('')
         UNION ALL
         -- The version that shadows it.
-        SELECT version.id, version.wasm_sha256, TRUE FROM plugin_versions AS version
+        SELECT version.id, version.wasm_sha256, TRUE, plugin.wasm_sha256 <> sha256('')
+        FROM plugin_versions AS version
         WHERE version.id = plugin.shadow_version_id AND version.plugin_id = plugin.id AND version.state = 'ready'
      ) AS running
      LEFT JOIN plugin_artifacts AS artifact
