@@ -65,9 +65,11 @@ def compile_within(engine: Engine, limits: CompileLimits, wasm: bytes) -> bytes:
     finally:
         # The first start needs more: wasmtime reserves gigabytes of address space for an instance, and uses little.
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
-    if len(artifact) > limits.artifact_bytes:
+    most = limits.most_artifact_bytes(len(wasm))
+    if len(artifact) > most:
         raise InvalidPluginError(
-            f"its native code has {len(artifact)} bytes; the limit is {limits.artifact_bytes}; make it smaller"
+            f"its native code has {len(artifact)} bytes; the limit for an upload of {len(wasm)} bytes is {most}; make "
+            "it smaller, and put no data at high addresses"
         )
     return artifact
 

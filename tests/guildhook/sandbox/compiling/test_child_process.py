@@ -78,8 +78,17 @@ def test_a_compile_that_grows_too_large_twice_is_refused(python):
 def test_an_artifact_that_is_too_large_is_refused():
     # The memory's image includes the bytes between the two segments.
     sparse = '(core module (memory 100) (data (i32.const 0) "a") (data (i32.const 6_000_000) "a"))'
-    with pytest.raises(InvalidPluginError, match=r"its native code has \d+ bytes; the limit is 5000000"):
-        compile_in_child(wat.plugin(wat.on_message(""), lowered=sparse), replace(LIMITS, artifact_bytes=5_000_000))
+    wasm = wat.plugin(wat.on_message(""), lowered=sparse)
+    for limits, most in [
+        (LIMITS, 2 * MIB + 8 * len(wasm)),
+        (replace(LIMITS, artifact_factor=10_000_000, artifact_bytes=5_000_000), 5_000_000),
+    ]:
+        reason = (
+            rf"its native code has \d+ bytes; the limit for an upload of {len(wasm)} bytes is {most}; make it smaller"
+        )
+        with pytest.raises(InvalidPluginError, match=reason):
+            compile_in_child(wasm, limits)
+    compile_in_child(wasm, replace(LIMITS, artifact_factor=10_000_000))
 
 
 def test_a_first_start_is_measured_in_cpu_time():
@@ -192,6 +201,12 @@ def test_the_child_sees_nothing_of_the_environment(monkeypatch):
     # Python fails to start with this variable, so a child that inherited it would fail.
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     assert compile_in_child(wat.SILENT, LIMITS)
+
+
+def test_the_child_leaves_no_bytecode_that_a_full_disk_could_cut_off(python):
+    python("printf '%s ' \"$@\" >&2; exit 1")
+    with pytest.raises(InfrastructureError, match=" -B "):
+        compile_in_child(wat.SILENT, LIMITS)
 
 
 def test_a_child_that_cannot_start_is_a_fault_of_the_infrastructure(monkeypatch):

@@ -38,6 +38,10 @@ _NO_MEMORY_FOR_A_THREAD: Final = 127
 """glibc ends a process with this status if it cannot allocate the data of a new thread."""
 
 
+_SMALL_ARTIFACT_BYTES: Final = 2 * 1024**2
+"""Native code of this size is accepted for any upload."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompileLimits:
     cpu_seconds: int = 120
@@ -47,7 +51,14 @@ class CompileLimits:
     memory_bytes: int = 1024**3
     """The address space of the process that compiles."""
     artifact_bytes: int = 64 * 1024**2
-    """The size of the native code. A few bytes of wasm can declare a large memory with a byte at its end."""
+    """The size of the native code."""
+    artifact_factor: int = 8
+    """The size of the native code for each byte of the upload, beyond 2 MiB. A few bytes of wasm can declare a large
+    memory with a byte at its end; toolchains need two to four bytes for each.
+    """
+
+    def most_artifact_bytes(self, wasm_bytes: int) -> int:
+        return min(self.artifact_bytes, _SMALL_ARTIFACT_BYTES + self.artifact_factor * wasm_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +193,9 @@ def _run(
     """Raises OSError and subprocess.TimeoutExpired."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     return subprocess.run(  # noqa: S603 - this Python, with our own arguments
-        [sys.executable, "-P", "-m", "guildhook.sandbox", msgspec.json.encode(ChildJob(limits, start)).decode()],
+        # -B: where no more can be written, CPython leaves bytecode that is cut off, and later imports of it fail
+        # (https://github.com/python/cpython/issues/126606).
+        [sys.executable, "-B", "-P", "-m", "guildhook.sandbox", msgspec.json.encode(ChildJob(limits, start)).decode()],
         input=wasm,
         stdout=output,
         stderr=subprocess.PIPE,
