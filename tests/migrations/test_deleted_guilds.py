@@ -127,6 +127,10 @@ def test_a_deleted_guild_leaves_no_row_and_prune_leaves_no_object(system):
             "VALUES (%s, 'engine', 1, 'busy', now() - interval '31 days')",
             [sha256(b"slow").digest()],
         )
+        connection.execute(
+            "INSERT INTO plugin_compile_reservations VALUES (%s, 'engine', now() - interval '1 second')",
+            [sha256(b"killed").digest()],
+        )
         connection.execute("UPDATE plugin_artifacts SET created_at = now() - interval '31 days'")
         connection.execute("DELETE FROM guilds WHERE id = %s", [guild.id])
         assert system.compile_handler({"action": "prune"}, CONTEXT) == {"pruned": 1}

@@ -17,6 +17,8 @@ READS_THROUGH = {
     "20260301000000_add_plugin_artifacts": {"plugins"},
     "20261124000000_add_artifact_objects": {"plugin_artifacts"},
     "20261124000001_add_causality": {"plugin_runs", "plugin_usage"},
+    # An update locks the rows that it changes, and the function that compiles is the only one to write refusals.
+    "20261201000303_tell_refused_starts": {"plugin_refusals"},
 }
 """Tables that a step reads from beginning to end while it has them locked, by step."""
 

@@ -283,7 +283,13 @@ def test_a_guild_that_the_chat_server_deletes_takes_everything_along(migrated_da
         connection.execute("DELETE FROM guilds")
         left = {table for table, rows in read_rows(connection, schema).items() if rows}
     # These rows remain: those of wasm, which other guilds may have and prune deletes, and the last minute of a person.
-    assert left == {"plugin_artifacts", "plugin_refusals", "plugin_compile_failures", "admin_requests"}
+    assert left == {
+        "plugin_artifacts",
+        "plugin_refusals",
+        "plugin_compile_failures",
+        "plugin_compile_reservations",
+        "admin_requests",
+    }
 
 
 CHAT_SERVER = """

@@ -190,7 +190,9 @@ class RefusalKind(StrEnum):
     """The ground for a refusal. Each holds on every machine; the last three depend on the limits of a compile."""
 
     PLUGIN = "plugin"
-    """The inspection, the compiler's validation, the size of the native code, or the first start."""
+    """The inspection, the compiler's validation, or the size of the native code."""
+    START = "start"
+    """The first start, under the limits that the operator has set. It is tried again if it is asked for again."""
     CPU_SECONDS = "cpu_seconds"
     """The compile, or the first start, used up its CPU time."""
     MEMORY = "memory"

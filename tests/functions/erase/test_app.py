@@ -357,7 +357,15 @@ def test_an_export_of_a_guild_goes_on_within_the_runs_of_its_plugins(system, gui
     assert str(guilds[1].id) not in json.dumps(rows)
 
 
-OF_NO_GUILD = {"guilds", "channels", "plugin_artifacts", "plugin_refusals", "plugin_compile_failures", "admin_requests"}
+OF_NO_GUILD = {
+    "guilds",
+    "channels",
+    "plugin_artifacts",
+    "plugin_refusals",
+    "plugin_compile_failures",
+    "plugin_compile_reservations",
+    "admin_requests",
+}
 """Tables with rows of the chat server, of programs and of persons."""
 
 

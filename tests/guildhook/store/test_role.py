@@ -260,6 +260,7 @@ GRANTED = {
         "plugin_artifacts": ALL,
         "plugin_refusals": ALL,
         "plugin_compile_failures": ALL,
+        "plugin_compile_reservations": ALL,
     },
     "sweep": {
         "plugins": "SELECT, UPDATE (live_version_id, previous_version_id, revision)",

@@ -100,6 +100,7 @@ SAMPLES = {
     "pause_seconds": "60",
     "pattern": "ada",
     "pauses": "{10, 20}",
+    "seconds": "360",
     "permissions": "[]",
     "person": "ada",
     "public_key": rf"\x{'04' * 32}",

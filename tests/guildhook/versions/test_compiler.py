@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 import wat
 from artifacts import signed_off
-from guildhook.errors import InfrastructureError
-from guildhook.model import Artifact, Refusal
+from guildhook.errors import FailedCompileError, InfrastructureError
+from guildhook.model import Artifact, Refusal, RefusalKind
 from guildhook.modules import (
     ArtifactBucket,
     ArtifactSigner,
@@ -97,9 +97,52 @@ def test_a_plugin_that_starts_only_under_higher_limits_is_compiled_for_the_guild
 
 
 def test_an_artifact_takes_the_place_of_a_refusal(compiler, store, query, engine):
-    store.add_refusal(digest(wat.SILENT), engine.fingerprint, Refusal("the compiler was busy"))
+    store.add_refusal(digest(wat.SILENT), engine.fingerprint, Refusal("it did not start", RefusalKind.START))
     compiler.compile(wat.SILENT)
     assert query("SELECT * FROM plugin_refusals") == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RefusalKind if kind is not RefusalKind.START])
+def test_refused_wasm_is_not_compiled_again_for_anybody(compiler, store, query, engine, kind):
+    refusal = Refusal("as before", kind)
+    store.add_refusal(digest(wat.SILENT), engine.fingerprint, refusal)
+    assert compiler.compile(wat.SILENT) == refusal
+    assert query("SELECT * FROM plugin_artifacts") == []
+
+
+def test_a_refusal_by_another_engine_or_of_an_old_release_is_no_verdict(compiler, store, query, engine):
+    store.add_refusal(digest(wat.SILENT), "another engine", Refusal("as before"))
+    store.add_refusal(digest(wat.TRAPS), engine.fingerprint, Refusal("as before"))
+    query("UPDATE plugin_refusals SET kind = NULL WHERE engine <> 'another engine'")
+    assert isinstance(compiler.compile(wat.TRAPS), Artifact)
+    assert isinstance(compiler.compile(wat.SILENT), Artifact)
+
+
+def test_wasm_is_compiled_once_at_a_time(compiler, store, query, engine):
+    assert store.reserve(digest(wat.SILENT), engine.fingerprint, 60)
+    assert not store.reserve(digest(wat.SILENT), engine.fingerprint, 60)
+    with pytest.raises(FailedCompileError, match="another request compiles the same file now") as error:
+        compiler.compile(wat.SILENT)
+    assert error.value.seconds == 30
+    assert query("SELECT * FROM plugin_compile_failures") == []
+    assert isinstance(compiler.compile(wat.TRAPS), Artifact)
+    store.release(digest(wat.SILENT), engine.fingerprint)
+    assert isinstance(compiler.compile(wat.SILENT), Artifact)
+
+
+def test_a_reservation_ends_with_its_compile_however_that_ends_and_by_time(system, compiler, store, query, engine):
+    nowhere = replace(compiler, bucket=ArtifactBucket(system.aws.access, "no-such-bucket"))
+    with pytest.raises(InfrastructureError, match="no-such-bucket"):
+        nowhere.compile(wat.SILENT)
+    assert query("SELECT * FROM plugin_compile_reservations") == []
+    assert store.reserve(digest(wat.SILENT), engine.fingerprint, 0)
+    assert isinstance(compiler.compile(wat.SILENT), Artifact)
+    assert query("SELECT * FROM plugin_compile_reservations") == []
+
+
+def test_wasm_that_another_request_has_compiled_meanwhile_is_not_compiled_again(compiler, store, engine):
+    artifact = compiler.compile(wat.SILENT)
+    assert compiler.compile(wat.SILENT) == artifact
 
 
 def test_the_object_is_there_before_postgres_vouches_for_it(system, compiler, engine, store):

@@ -29,4 +29,4 @@ def start_once(engine: Engine, module: LoadedModule, limits: Limits) -> None:
     if outcome in (Outcome.DEADLINE, Outcome.INTERNAL):
         raise InfrastructureError(f"its first start ended as {outcome}: {detail}")
     if outcome is not Outcome.OK:
-        raise InvalidPluginError(f"it does not start: {outcome}: {detail}")
+        raise InvalidPluginError(f"it does not start: {outcome}: {detail}", RefusalKind.START)

@@ -35,5 +35,7 @@ MIGRATIONS: Final = (
     "20261201000102_forget_deleted_guilds",
     "20261201000300_add_cpu_time",
     "20261201000301_bound_settings_of_guilds",
+    "20261201000302_add_compile_reservations",
+    "20261201000303_tell_refused_starts",
 )
 """The names are in the order in which the migrations are applied."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from guildhook.errors import FailedCompileError, InfrastructureError, InvalidPluginError, UnloadableArtifactError
 from guildhook.model import Artifact, Refusal, RefusalKind
@@ -15,6 +16,10 @@ from guildhook.stage import Stage
 from guildhook.store.compiling import CompileStore
 
 _PRUNED_AT_ONCE = 1_000
+_RESERVED_SECONDS: Final = 360
+"""The longest time of a compile, which is the timeout of the function."""
+_NEXT_LOOK_SECONDS: Final = 30
+"""A request waits so long while another one compiles the same wasm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,19 @@ class Compiler:
             raise FailedCompileError(reason, seconds) from None
 
     def _compile(self, digest: bytes, wasm: bytes) -> Artifact | Refusal:
+        """Raises InfrastructureError."""
+        refusal = self.store.refusal(digest, self.engine.fingerprint)
+        if refusal and refusal.kind is not RefusalKind.START:
+            return refusal
+        if not self.store.reserve(digest, self.engine.fingerprint, _RESERVED_SECONDS):
+            raise FailedCompileError("another request compiles the same file now", _NEXT_LOOK_SECONDS)
+        try:
+            # Another request may have ended between the caller's look and the reservation.
+            return self.published(digest) or self._compile_reserved(digest, wasm)
+        finally:
+            self.store.release(digest, self.engine.fingerprint)
+
+    def _compile_reserved(self, digest: bytes, wasm: bytes) -> Artifact | Refusal:
         """Raises InfrastructureError."""
         try:
             with self.stage("compile"):

@@ -40,6 +40,24 @@ VALUES (:'wasm_sha256', :'engine', :'reason', :'kind')
 ON CONFLICT (wasm_sha256, engine) DO UPDATE
 SET reason = excluded.reason, kind = excluded.kind, created_at = now();
 
+-- name: refusal
+-- grant: SELECT ON plugin_refusals
+SELECT reason, kind FROM plugin_refusals
+WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine' AND kind IS NOT NULL;
+
+-- name: reserve
+-- Returns a row if nobody compiles the wasm. A reservation that its process has not released ends by time.
+-- grant: SELECT, INSERT, UPDATE ON plugin_compile_reservations
+INSERT INTO plugin_compile_reservations AS reservation (wasm_sha256, engine, until)
+VALUES (:'wasm_sha256', :'engine', now() + make_interval(secs => :'seconds'))
+ON CONFLICT (wasm_sha256, engine) DO UPDATE SET until = excluded.until
+WHERE reservation.until <= now()
+RETURNING TRUE;
+
+-- name: release
+-- grant: SELECT, DELETE ON plugin_compile_reservations
+DELETE FROM plugin_compile_reservations WHERE wasm_sha256 = :'wasm_sha256' AND engine = :'engine';
+
 -- name: add_failure
 -- The pauses are those after the first try, the second and so on. There is none after the last try.
 -- grant: SELECT, INSERT, UPDATE ON plugin_compile_failures
@@ -121,9 +139,14 @@ DELETE FROM plugin_artifacts
 WHERE (wasm_sha256, engine) IN (SELECT * FROM unnest(:'digests'::bytea[], :'engines'::text[]));
 
 -- name: forget_stale_failures
+-- With reservations of processes that were killed.
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_versions
 -- grant: SELECT, DELETE ON plugin_compile_failures
+-- grant: SELECT, DELETE ON plugin_compile_reservations
+WITH ended AS (
+    DELETE FROM plugin_compile_reservations WHERE until < now()
+)
 DELETE FROM plugin_compile_failures AS failure
 WHERE tried_at < now() - make_interval(days => :'days')
     AND NOT EXISTS (SELECT FROM plugins AS plugin WHERE plugin.wasm_sha256 = failure.wasm_sha256)

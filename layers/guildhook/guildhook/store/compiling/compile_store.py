@@ -46,6 +46,20 @@ class CompileStore(Session):
         parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "reason": _storable(refusal.reason)}
         self.write("add_refusal", {**parameters, "kind": refusal.kind})
 
+    def refusal(self, wasm_sha256: bytes, engine: str) -> Refusal | None:
+        for reason, kind in self.repeatable("refusal", {"wasm_sha256": wasm_sha256, "engine": engine}):
+            return Refusal(reason, RefusalKind(kind))
+        return None
+
+    def reserve(self, wasm_sha256: bytes, engine: str, seconds: float) -> bool:
+        """Reserve a compile for the caller. Returns False while it is reserved for another one."""
+        parameters = {"wasm_sha256": wasm_sha256, "engine": engine, "seconds": float(seconds)}
+        return bool(self.write("reserve", parameters))
+
+    def release(self, wasm_sha256: bytes, engine: str) -> None:
+        """End a reservation before its time."""
+        self.write("release", {"wasm_sha256": wasm_sha256, "engine": engine})
+
     def add_failure(self, wasm_sha256: bytes, engine: str, reason: str, pauses: Sequence[float]) -> float | None:
         """Count a compile that failed through no fault of the plugin. `pauses` are those after each try but the last.
 
@@ -90,7 +104,7 @@ class CompileStore(Session):
         self.write("forget_stale_refusals", {"engine": engine, "days": days})
 
     def forget_stale_failures(self, days: int) -> None:
-        """Delete failed compiles, older than `days`, of wasm that no plugin has."""
+        """Delete failed compiles, older than `days`, of wasm that no plugin has, and reservations that have ended."""
         self.write("forget_stale_failures", {"days": days})
 
     def begin(self, version_id: UUID, *, stored: bool) -> UncheckedVersion | None:
