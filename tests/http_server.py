@@ -49,6 +49,10 @@ def http_server(
     *answers: Answer, between: Callable[[], object] = lambda: None, tls: ssl.SSLContext | None = None
 ) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            with suppress(ssl.SSLError):  # the client may refuse the certificate
+                super().handle()
+
         def do_GET(self) -> None:
             self._answer()
 
@@ -80,7 +84,8 @@ def http_server(
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if tls:
-        listening.socket = tls.wrap_socket(listening.socket, server_side=True)
+        # Each connection's own thread shakes hands, as it reads: a client that is silent must not hold up accept().
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
     scheme = "https" if tls else "http"
     server = Server(f"{scheme}://127.0.0.1:{listening.server_port}", list(answers), between)
     with serving(listening):
