@@ -33,6 +33,8 @@ def create(environment: Mapping[str, str]) -> Function:
     """Raises ConfigurationError."""
     telemetry = create_telemetry(environment)
     configuration = load_configuration(WorkerConfiguration, environment)
+    if configuration.metrics_by_version:
+        telemetry = telemetry.by_version(environment.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"))
     worker = _worker(configuration, telemetry)
     events = Queue(configuration.aws, configuration.event_queue_url, "GUILDHOOK_EVENT_QUEUE_URL")
 

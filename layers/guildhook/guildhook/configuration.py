@@ -407,6 +407,13 @@ class WorkerConfiguration(GuildConfiguration):
         _Seconds,
         Variable("seconds until one run of a quarantined plugin is tried, at the most", "The default is a day."),
     ] = QuarantineRules().longest_pause_seconds
+    metrics_by_version: Annotated[
+        bool,
+        Variable(
+            "`true` if some metrics have the dimension `version` besides, for a canary, else `false`",
+            "`AWS_LAMBDA_FUNCTION_VERSION`, which Lambda sets, is its value.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         GuildConfiguration.__post_init__(self)

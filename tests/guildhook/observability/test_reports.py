@@ -8,6 +8,7 @@ import pytest
 import wat
 from artifacts import publish
 from guildhook.model import run_id
+from guildhook.observability.metrics import BY_VERSION
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
@@ -166,3 +167,29 @@ def test_counts_have_one_value_a_batch_and_measurements_one_a_run(system, guild,
     (metrics,) = (line for line in invoked.metrics if "records" in line)
     assert (metrics["runs_ok"], metrics["runs_trap"], metrics["deliveries_delivered"]) == ([3.0], [3.0], [3.0])
     assert (len(metrics["run_fuel"]), len(metrics["run_duration"]), len(metrics["queue_delay"])) == (6, 6, 3)
+
+
+def test_shares_that_a_canary_compares_have_a_value_in_every_batch_that_counts(system, guild, on_message):
+    system.install(guild, "bad", wat.TRAPS)
+    (trapped,) = (line for line in on_message([event(guild.id, guild.channel_id)]).metrics if "records" in line)
+    assert (trapped["runs_ok"], trapped["runs_trap"]) == ([0.0], [1.0])
+    assert "deliveries_delivered" not in trapped
+    install_sender(system, guild)
+    with http_server(Answer(b'{"error": "BLOCKED"}', 403)) as chat:
+        invoked = on_message([event(guild.id, guild.channel_id)], GUILDHOOK_CHAT_API_URL=chat.url)
+    (refused,) = (line for line in invoked.metrics if "records" in line)
+    assert (refused["deliveries_delivered"], refused["deliveries_refused"]) == ([0.0], [1.0])
+
+
+def test_metrics_that_a_canary_compares_are_counted_by_version_where_there_is_one(system, guild, on_message):
+    install_sender(system, guild)
+    body = event(guild.id, guild.channel_id)
+    variables = {"GUILDHOOK_METRICS_BY_VERSION": "true", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
+    (line,) = (line for line in on_message([body], **variables).metrics if "records" in line)
+    of_all, of_version = line["_aws"]["CloudWatchMetrics"]
+    assert (of_all["Dimensions"], of_version["Dimensions"]) == ([["service"]], [["service", "version"]])
+    assert (of_version["Namespace"], line["version"]) == ("guildhook", "7")
+    assert {metric["Name"] for metric in of_version["Metrics"]} == BY_VERSION
+    assert all(metric in of_all["Metrics"] for metric in of_version["Metrics"])
+    (line,) = (line for line in on_message([body], AWS_LAMBDA_FUNCTION_VERSION="7").metrics if "records" in line)
+    assert [directive["Dimensions"] for directive in line["_aws"]["CloudWatchMetrics"]] == [[["service"]]]

@@ -22,7 +22,7 @@ class Metric(StrEnum):
     QUEUE_DELAY = "queue_delay"
     """The time from a record's first sending to the start of its batch. A record that comes back waits longer."""
     RUNS_OK = "runs_ok"
-    """Runs with the outcome `ok`."""
+    """Runs with the outcome `ok`. The value is 0 for a batch in which all runs failed."""
     RUNS_TRAP = "runs_trap"
     """Runs with the outcome `trap`."""
     RUNS_OUT_OF_FUEL = "runs_out_of_fuel"
@@ -60,9 +60,9 @@ class Metric(StrEnum):
     MODULES_DISCARDED = "modules_discarded"
     """Artifacts without a valid signature, that did not match their digest, or that could not be loaded."""
     DELIVERIES_DELIVERED = "deliveries_delivered"
-    """Messages sent."""
+    """Messages sent. The value is 0 for a batch in which none of them was."""
     DELIVERIES_REFUSED = "deliveries_refused"
-    """Messages that the chat server refused for good."""
+    """Messages that the chat server refused for good. The value is 0 for a batch in which it refused none."""
     DELIVERIES_PENDING = "deliveries_pending"
     """Messages that are tried again later."""
     CHAT_CIRCUIT_OPEN = "chat_circuit_open"
@@ -100,6 +100,18 @@ class Metric(StrEnum):
     def unit(self) -> MetricUnit:
         return _UNITS.get(self, MetricUnit.Count)
 
+
+BY_VERSION: Final = frozenset(
+    {
+        Metric.RECORDS,
+        Metric.RECORDS_FAILED,
+        Metric.RUNS_OK,
+        Metric.RUN_FUEL,
+        Metric.DELIVERIES_DELIVERED,
+        Metric.DELIVERIES_REFUSED,
+    }
+)
+"""The metrics that a canary compares between two versions of `on_message`."""
 
 _UNITS: Final = {
     Metric.QUEUE_DELAY: MetricUnit.Milliseconds,

@@ -67,7 +67,10 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
     logger = telemetry.logger
     for event, count in report.modules.items():
         telemetry.add(Metric(f"modules_{event}"), count)
-    for outcome, count in Counter(run.result.outcome for run in report.runs).items():
+    outcomes = Counter(run.result.outcome for run in report.runs)
+    if outcomes:
+        outcomes[Outcome.OK] += 0  # CloudWatch cannot compare a share whose metric has no value at all
+    for outcome, count in outcomes.items():
         telemetry.add(Metric(f"runs_{outcome}"), count)
     every_run = logger.log_level <= logging.DEBUG
     for run in report.runs:
@@ -102,7 +105,11 @@ def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None
 
 def _report_deliveries(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
     logger = telemetry.logger
-    for state, count in Counter(delivery.state for delivery in report.deliveries).items():
+    states = Counter(delivery.state for delivery in report.deliveries)
+    if states:
+        for compared in (DeliveryState.DELIVERED, DeliveryState.REFUSED):
+            states[compared] += 0
+    for state, count in states.items():
         telemetry.add(Metric(f"deliveries_{state}"), count)
     every_delivery = logger.log_level <= logging.DEBUG
     for delivery in report.deliveries:

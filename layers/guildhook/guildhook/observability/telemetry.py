@@ -4,16 +4,19 @@ import logging
 import sys
 from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from guildhook.errors import ConfigurationError
-from guildhook.observability.metrics import Metric
+from guildhook.observability.metrics import BY_VERSION, Metric
 from guildhook.observability.tracing import Annotation, Tracing
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.metrics.provider.cloudwatch_emf.types import CloudWatchEMFOutput
 
 Handler = Callable[[Any, Any], Any]
 
@@ -25,7 +28,28 @@ _TRUTHS: Final = frozenset({"1", "Y", "YES", "T", "TRUE", "ON", "0", "N", "NO", 
 
 
 class _InvocationMetrics(EphemeralMetrics):
-    """Powertools warns of an invocation without metrics, but an invocation may have nothing to count."""
+    """Powertools warns of an invocation without metrics, but an invocation may have nothing to count. It also adds a
+    dimension to all metrics or to none, but only a few are needed by version, each of which costs.
+    """
+
+    def __init__(self, *, service: str, version: str | None = None) -> None:
+        super().__init__(namespace=_NAME, service=service)
+        self._version = version
+
+    def serialize_metric_set(
+        self,
+        metrics: dict[str, Any] | None = None,
+        dimensions: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> "CloudWatchEMFOutput":
+        line: Any = super().serialize_metric_set(metrics, dimensions, metadata)
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        compared = [metric for metric in directive["Metrics"] if metric["Name"] in BY_VERSION]
+        if self._version is not None and compared:
+            by_version = {**directive, "Dimensions": [["service", "version"]], "Metrics": compared}
+            line["_aws"]["CloudWatchMetrics"].append(by_version)
+            line["version"] = self._version
+        return line  # type: ignore[no-any-return]
 
     def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
         if self.metric_set:
@@ -37,6 +61,10 @@ class Telemetry:
     logger: Logger
     metrics: EphemeralMetrics
     tracing: Tracing
+
+    def by_version(self, version: str) -> "Telemetry":
+        """The same with the dimension `version` besides, for the metrics that a canary compares."""
+        return replace(self, metrics=_InvocationMetrics(service=str(self.metrics.service), version=version))
 
     def handler(self, function: Handler, correlation_id_path: str | None = None) -> Handler:
         """Decorates a Lambda handler: its log carries the invocation's ids, its metrics are written when it ends, and
@@ -79,7 +107,7 @@ def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     logger = Logger(service=_NAME, level=level, utc=True, logger_handler=_STDOUT)
     # This changes the service in each line; the logger keeps its name.
     logger.append_keys(service=service)
-    return Telemetry(logger, _InvocationMetrics(namespace=_NAME, service=service), Tracing(service, environment))
+    return Telemetry(logger, _InvocationMetrics(service=service), Tracing(service, environment))
 
 
 class _StdoutHandler(logging.StreamHandler[TextIO]):
