@@ -49,6 +49,9 @@ NOT_OF_AN_API = {
 }
 """Commands that the AWS CLI makes of several requests, and their options."""
 
+SERVICES = {"s3api": "s3", "deploy": "codedeploy"}
+"""Services that the AWS CLI calls by another name than the API."""
+
 RENAMED = {("sns", "subscribe"): {"Endpoint": "notification-endpoint"}}
 """Options that the AWS CLI calls by another name than the API."""
 
@@ -65,7 +68,7 @@ def options(service: str, operation: str) -> tuple[set[str], ...]:
     """Return the options of an operation, and those of them that are required."""
     if (service, operation) in NOT_OF_AN_API:
         return NOT_OF_AN_API[service, operation], set()
-    model = Session().get_service_model("s3" if service == "s3api" else service)
+    model = Session().get_service_model(SERVICES.get(service, service))
     names = {xform_name(name, "-"): name for name in model.operation_names}
     request = model.operation_model(names[operation]).input_shape
     members, required = (request.members, request.required_members) if request else ((), ())

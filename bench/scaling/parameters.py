@@ -107,6 +107,9 @@ class Installation:
     alarm_metrics: int = 23
     """That the alarms watch, those of a database of the stack's own left out."""
     database_alarm_metrics: int = 2
+    canary_metrics: int = 6
+    """That are counted by version besides, with a canary."""
+    canary_alarm_metrics: int = 16
     secrets: int = 3
     """The chat server's token and the key of settings; with a database of its own, the owner's password besides."""
     polled_queues: int = 2

@@ -67,6 +67,7 @@ DEPLOYMENTS = {
     "owner apart, in a VPC": OWNER_APART,
     "arm, traced": {**BY_TOKEN, "Architecture": "arm64", "Tracing": "Active"},
     "snapshots": {**BY_TOKEN, "SnapStart": "PublishedVersions"},
+    "canary": {**BY_TOKEN, "CanaryPercent": "10"},
     "taken up": TAKEN_UP,
     "sent to by others": {
         **BY_TOKEN,

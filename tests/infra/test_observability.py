@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from emitted import emitted, texts
+from guildhook.observability.metrics import BY_VERSION
 from infra.templates import CHAT, broken_rules, read_template, resolve
 from project import ROOT
 
@@ -37,10 +38,17 @@ REQUIRED = {
     "DeadCompileQueue": "bots-DeadCompiles-1",
     "HttpApiId": "a1b2c3d4e5",
 }
-EVERYTHING = {**REQUIRED, "AlarmTopicArn": TOPIC, "DatabaseCluster": "bots-cluster", "DatabaseProxy": "bots-proxy"}
+EVERYTHING = {
+    **REQUIRED,
+    "AlarmTopicArn": TOPIC,
+    "DatabaseCluster": "bots-cluster",
+    "DatabaseProxy": "bots-proxy",
+    "CanaryVersion": "7",
+}
 DOCUMENTED = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    ("AWS/Lambda", "FunctionName"): {"Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+    ("AWS/Lambda", "FunctionName"): {"Errors", "Invocations", "Throttles", "Duration", "ConcurrentExecutions"},
+    ("AWS/Lambda", "FunctionName, Resource, ExecutedVersion"): {"Errors", "Invocations"},
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     ("AWS/SQS", "QueueName"): {
         "ApproximateAgeOfOldestMessage",
@@ -97,15 +105,16 @@ def shown(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def watched(alarm: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     metrics = [metric["MetricStat"]["Metric"] for metric in alarm.get("Metrics", ()) if "MetricStat" in metric]
     for metric in metrics or [alarm]:
-        (dimension,) = metric["Dimensions"]
-        yield metric["Namespace"], metric["MetricName"], dimension["Name"]
+        dimensions = ", ".join(dimension["Name"] for dimension in metric["Dimensions"])
+        yield metric["Namespace"], metric["MetricName"], dimensions
 
 
 def check_metrics(metrics: Iterator[tuple[str, str, str]]) -> None:
     own = emitted()
     for namespace, name, dimension in metrics:
         if namespace == "guildhook":
-            assert (name in own, dimension) == (True, "service"), name
+            assert name in (BY_VERSION if dimension == "service, version" else own), name
+            assert dimension in ("service", "service, version")
         else:
             assert name in DOCUMENTED[namespace, dimension]
 
@@ -153,11 +162,74 @@ def test_alarms_tell_the_topic_when_they_go_off_and_when_they_are_over():
         assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & set(alarm)
 
 
-def test_there_are_alarms_of_a_database_only_where_the_stack_has_one():
+CANARY = {"canary-errors", "canary-records-failing", "canary-runs-failing", "canary-sends-refused"}
+
+
+def test_there_are_alarms_of_a_database_and_a_canary_only_where_the_stack_has_one():
     assert {name for name in alarms(EVERYTHING) if name not in alarms(REQUIRED)} == {
         "database-at-capacity",
         "database-connections-wait",
+        *CANARY,
     }
+
+
+def values(expression: str, **metrics: float | None) -> float:
+    """The value of a metric math expression in one period; a metric of None has no data, and neither has a quotient of
+    zero. As in CloudWatch, the value is then missing, which the alarms take for 0."""
+    python = re.sub(r"\bAND\b", "and", expression)
+    python = re.sub(r"^IF\((.*), 100 \* (.*), 0\)$", r"(100 * \2) if (\1) else 0", python, flags=re.DOTALL)
+    try:
+        return float(eval(python, {"__builtins__": {}}, metrics))
+    except (TypeError, ZeroDivisionError):
+        return 0
+
+
+def goes_off(name: str, **metrics: float | None) -> bool:
+    alarm = alarms(EVERYTHING)[name]
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["TreatMissingData"] == "notBreaching"
+    return values(alarm["Metrics"][0]["Expression"], **metrics) >= alarm["Threshold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics", "rolls_back"),
+    [
+        ("a version that does not start", {"newerrors": 3, "newinvocations": 3, "errors": 3, "invocations": 40}, True),
+        ("one crash", {"newerrors": 1, "newinvocations": 3, "errors": 1, "invocations": 40}, False),
+        ("all crash alike", {"newerrors": 10, "newinvocations": 10, "errors": 100, "invocations": 100}, False),
+        ("the shift is over", {"newerrors": 9, "newinvocations": 9, "errors": 9, "invocations": 9}, False),
+        ("nothing is handled", {"newerrors": None, "newinvocations": None, "errors": 0, "invocations": 9}, False),
+        ("only the new fails", {"newfailed": 20, "newrecords": 20, "failed": 20, "records": 200}, True),
+        ("the database is away", {"newfailed": 20, "newrecords": 20, "failed": 200, "records": 200}, False),
+        ("a guild is paused", {"newfailed": 3, "newrecords": 20, "failed": 20, "records": 200}, False),
+        ("too few events", {"newfailed": 19, "newrecords": 19, "failed": 19, "records": 200}, False),
+        ("all traffic is new", {"newfailed": 90, "newrecords": 200, "failed": 90, "records": 200}, False),
+        ("every plugin traps", {"newok": 0, "newruns": 50, "ok": 440, "runs": 500}, True),
+        ("a third traps", {"newok": 30, "newruns": 50, "ok": 460, "runs": 500}, True),
+        ("one guild's plugin traps", {"newok": 40, "newruns": 50, "ok": 400, "runs": 500}, False),
+        ("too few runs", {"newok": 0, "newruns": 49, "ok": 440, "runs": 500}, False),
+        ("all is refused", {"newrefused": 20, "newdelivered": 0, "refused": 20, "delivered": 180}, True),
+        ("a bot may not write", {"newrefused": 4, "newdelivered": 16, "refused": 40, "delivered": 160}, False),
+        ("too few sends", {"newrefused": 19, "newdelivered": 0, "refused": 19, "delivered": 180}, False),
+    ],
+)
+def test_a_canary_is_rolled_back_if_the_new_version_alone_is_bad(name, metrics, rolls_back):
+    ids = {name: {each["Id"] for each in alarms(EVERYTHING)[name]["Metrics"][1:]} for name in CANARY}
+    (alarm,) = (name for name, known in ids.items() if known == set(metrics))
+    assert goes_off(alarm, **metrics) is rolls_back
+
+
+def test_the_alarms_of_a_canary_look_at_the_new_version_and_at_all():
+    for name in CANARY:
+        metrics = [each["MetricStat"]["Metric"] for each in alarms(EVERYTHING)[name]["Metrics"][1:]]
+        dimensions = [{each["Name"]: each["Value"] for each in metric["Dimensions"]} for metric in metrics]
+        service, function = {"service": "bots"}, {"FunctionName": "bots-OnMessage-1"}
+        of_all = function if name == "canary-errors" else service
+        new = {"Resource": "bots-OnMessage-1:live", "ExecutedVersion": "7"} if of_all is function else {"version": "7"}
+        assert dimensions == [{**of_all, **new}] * 2 + [of_all] * 2
+        # The new version has had this time when it gets all messages.
+        periods = {each["MetricStat"]["Period"] for each in alarms(EVERYTHING)[name]["Metrics"][1:]}
+        assert periods == {60 * read_template()["Parameters"]["CanaryMinutes"]["MinValue"]}
 
 
 def test_a_budget_tells_the_topic_before_it_is_exceeded():

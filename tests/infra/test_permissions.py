@@ -153,9 +153,19 @@ def test_every_function_has_a_role_of_its_own_that_nothing_else_may_take(name, f
     assert stack[function]["Role"] == f"{function}Role.Arn"
     (trusted,) = stack[f"{function}Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
-    assert set(stack.of_type("AWS::IAM::Role")) - {"DeployStepsRole"} == {f"{each}Role" for each in FUNCTIONS}
+    others = {"DeployStepsRole", "CanaryRole"}
+    assert set(stack.of_type("AWS::IAM::Role")) - others == {f"{each}Role" for each in FUNCTIONS}
 
 
+VERSIONS = {
+    ("lambda:PublishVersion", "OnMessage.Arn"),
+    ("lambda:ListVersionsByFunction", "OnMessage.Arn"),
+    ("lambda:ListAliases", "OnMessage.Arn"),
+    # The function itself is OnMessage.Arn, and cannot be deleted.
+    ("lambda:DeleteFunction", "OnMessage.Arn:*"),
+    ("lambda:GetFunctionConfiguration", "OnMessage.Arn"),
+    ("lambda:GetFunctionConfiguration", "OnMessage.Arn:*"),
+}
 LOG_GROUP = "arn:aws:logs:eu-central-1:123456789012:log-group:"
 CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:UsedDatabase.Outputs.ClusterId"
 
@@ -181,16 +191,8 @@ CLUSTER = "arn:aws:rds:eu-central-1:123456789012:cluster:UsedDatabase.Outputs.Cl
                 for name in ("/aws/rds/cluster/UsedDatabase.Outputs.ClusterId/*", "/aws/rds/proxy/guildhook-*")
             },
         ),
-        (
-            "snapshots",
-            {
-                ("lambda:PublishVersion", "OnMessage.Arn"),
-                ("lambda:ListVersionsByFunction", "OnMessage.Arn"),
-                # The function itself is OnMessage.Arn, and cannot be deleted.
-                ("lambda:DeleteFunction", "OnMessage.Arn:*"),
-                ("lambda:GetFunctionConfiguration", "OnMessage.Arn:*"),
-            },
-        ),
+        ("snapshots", VERSIONS),
+        ("canary", VERSIONS),
     ],
 )
 def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps):
@@ -209,6 +211,7 @@ def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps
         ("owner apart, in a VPC", PASSWORD, NETWORK),
         ("arm, traced", TOKEN, TRACES),
         ("snapshots", TOKEN, set()),
+        ("canary", TOKEN, set()),
         ("sent to by others", TOKEN, set()),
         ("RS256, behind a cache", TOKEN, set()),
         ("ES256", TOKEN, set()),
@@ -243,6 +246,22 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
     own = {(action, TAKEN_UP_ARNS.get(resource, resource)) for action, resource in OWN[function]}
     wanted = own if name == "taken up" else OWN[function]
     assert allowed(deployment(name), function) == wanted | log(function) | ways | more
+
+
+def test_codedeploy_may_shift_messages_between_versions_and_nothing_else():
+    stack = deployment("canary")
+    (trusted,) = stack["CanaryRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "codedeploy.amazonaws.com"}
+    assert trusted["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    (policy,) = stack["CanaryRole"]["Policies"]
+    assert {(action, resource) for _, action, resource in statements(policy["PolicyDocument"])} == {
+        *(
+            (f"lambda:{action}", resource)
+            for action in ("GetAlias", "UpdateAlias", "GetProvisionedConcurrencyConfig")
+            for resource in ("OnMessage.Arn", "OnMessage.Arn:*")
+        ),
+        ("cloudwatch:DescribeAlarms", "*"),
+    }
 
 
 def test_only_compile_plugin_writes_artifacts_and_only_admin_api_lets_anybody_upload():

@@ -442,12 +442,54 @@ def test_every_change_of_the_code_or_the_template_asks_for_a_version(tmp_path):
     assert files == {**code, "template.yaml": (ROOT / "template.yaml").read_bytes()}
 
 
-def test_without_snapshots_the_queue_calls_the_function_itself():
+def test_without_versions_the_queue_calls_the_function_itself():
     """A changed parameter takes effect at once, which it does not behind an alias."""
     stack = deployment("by token")
     assert stack["MessageCreated"]["FunctionName"] == "OnMessage.Arn"
     absent = {"OnMessagePublished", "OnMessageLive", "OnMessageSource", "DeploySteps", "DeployStepsRole"}
+    absent |= {"Canary", "CanarySteps", "CanaryGroup", "CanaryRole"}
     assert not absent & set(stack.resources)
+    assert stack["OnMessage"]["Environment"]["Variables"]["GUILDHOOK_METRICS_BY_VERSION"] == "false"
+
+
+def test_a_canary_is_of_published_versions_with_the_large_disk():
+    stack, without = deployment("canary"), deployment("by token")
+    assert stack["MessageCreated"]["FunctionName"] == "OnMessageLive"
+    assert stack["OnMessageLive"]["FunctionVersion"] == "OnMessagePublished.Version"
+    assert stack["OnMessage"]["SnapStart"] == {"ApplyOn": "None"}
+    assert stack["OnMessage"]["EphemeralStorage"] == without["OnMessage"]["EphemeralStorage"]
+    assert stack["OnMessage"]["Environment"]["Variables"]["GUILDHOOK_METRICS_BY_VERSION"] == "true"
+
+
+def test_a_canary_gets_its_share_for_its_time_and_is_rolled_back_by_every_alarm_of_its_own():
+    parameters = {**BY_TOKEN, "CanaryPercent": "25", "CanaryMinutes": "60"}
+    stack = resolve(transformed(parameters), parameters)
+    assert stack["CanarySteps"]["TrafficRoutingConfig"] == {
+        "Type": "TimeBasedCanary",
+        "TimeBasedCanary": {"CanaryPercentage": "25", "CanaryInterval": "60"},
+    }
+    group = stack["CanaryGroup"]
+    assert (group["ApplicationName"], group["DeploymentConfigName"]) == ("Canary", "CanarySteps")
+    assert group["ServiceRoleArn"] == "CanaryRole.Arn"
+    # Without IgnorePollAlarmFailure, CodeDeploy also stops if it cannot read the alarms.
+    assert set(group["AlarmConfiguration"]) == {"Enabled", "Alarms"}
+    assert group["AutoRollbackConfiguration"]["Enabled"] is group["AlarmConfiguration"]["Enabled"] is True
+    events = {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"}
+    assert set(group["AutoRollbackConfiguration"]["Events"]) == events
+    observed = stack["Observability"]["Parameters"]
+    assert observed["CanaryVersion"] == stack["OnMessageLive"]["FunctionVersion"]
+    made = resolve(read_template("infra/observability.yaml"), {**observed, "CanaryVersion": "7"})
+    named = {alarm["AlarmName"] for alarm in made.of_type("AWS::CloudWatch::Alarm").values()}
+    watched = {alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]}
+    assert watched == {name for name in named if name.startswith("guildhook-canary-")} != set()
+
+
+@pytest.mark.parametrize(("name", "policy"), [("snapshots", False), ("canary", True)])
+def test_codedeploy_moves_the_alias_of_a_canary_after_the_alarms_know_the_new_version(name, policy):
+    live = deployment(name).resources["OnMessageLive"]
+    named = {"ApplicationName": "Canary", "DeploymentGroupName": "CanaryGroup"}
+    assert live["UpdatePolicy"] == ({"CodeDeployLambdaAliasUpdate": named} if policy else {})
+    assert live["DependsOn"] == "Observability"
 
 
 def test_the_cluster_is_protected_when_nothing_of_the_deploy_is_left_to_fail():

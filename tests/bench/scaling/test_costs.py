@@ -3,9 +3,11 @@ import pytest
 from bench.scaling.costs import bill, of_a_mean_day
 from bench.scaling.log import LogBytes, measure
 from bench.scaling.model import Scenario, simulate
-from bench.scaling.parameters import Installation
+from bench.scaling.parameters import Installation, Prices
 from emitted import emitted
+from guildhook.observability.metrics import BY_VERSION
 from infra.templates import read_template
+from project import ROOT
 
 FEW = 6_000
 LOG = LogBytes(a_batch=800, a_message=40)
@@ -81,9 +83,22 @@ def test_metrics_and_alarms_are_those_of_the_code_and_the_template():
     functions = 6  # each says how often it starts
     assert Installation().metrics == len(emitted()) + functions
     resources = read_template("infra/observability.yaml")["Resources"].values()
-    counted = {True: 0, False: 0}
+    counted = {None: 0, "database": 0, "HasCanary": 0}
     for resource in resources:
         if resource["Type"] == "AWS::CloudWatch::Alarm":
             metrics = [metric for metric in resource["Properties"].get("Metrics", ()) if "MetricStat" in metric]
-            counted["Condition" in resource] += len(metrics) or 1
-    assert counted == {False: Installation().alarm_metrics, True: Installation().database_alarm_metrics}
+            condition = resource.get("Condition")
+            counted[condition if condition in counted else "database"] += len(metrics) or 1
+    assert counted == {
+        None: Installation().alarm_metrics,
+        "database": Installation().database_alarm_metrics,
+        "HasCanary": Installation().canary_alarm_metrics,
+    }
+    assert len(BY_VERSION) == Installation().canary_metrics
+
+
+def test_the_cost_of_a_canary_is_documented():
+    installation, prices = Installation(), Prices()
+    usd = installation.canary_metrics * prices.metric_month
+    usd += installation.canary_alarm_metrics * prices.alarm_metric_month
+    assert f"**It costs** {usd:.2f} USD a month" in (ROOT / "docs" / "deployment.md").read_text()

@@ -94,8 +94,47 @@ def test_the_version_before_stays_for_a_roll_back_and_older_ones_cost_nothing_mo
         aws.client("lambda").publish_version(FunctionName=function)
         change(aws, function, sends)
     assert publish(aws, function) == "4"
-    versions = aws.client("lambda").list_versions_by_function(FunctionName=function)["Versions"]
-    assert {each["Version"] for each in versions} == {"$LATEST", "3", "4"}
+    assert versions(aws, function) == {"3", "4"}
+
+
+def point(aws, function, version, **weights):
+    client = aws.client("lambda")
+    routing = {"AdditionalVersionWeights": {name.removeprefix("v"): weight for name, weight in weights.items()}}
+    known = {alias["Name"] for alias in client.list_aliases(FunctionName=function)["Aliases"]}
+    setting = client.update_alias if "live" in known else client.create_alias
+    setting(FunctionName=function, Name="live", FunctionVersion=version, RoutingConfig=routing)
+
+
+def versions(aws, function):
+    listed = aws.client("lambda").list_versions_by_function(FunctionName=function)["Versions"]
+    return {each["Version"] for each in listed} - {"$LATEST"}
+
+
+def test_a_deploy_that_is_rolled_back_finds_the_version_that_is_live(aws, function):
+    """CloudFormation then need not change the alias, and CodeDeploy shifts nothing."""
+    point(aws, function, publish(aws, function, "Create"))
+    change(aws, function, "60")
+    assert publish(aws, function) == "2"
+    change(aws, function, "300")
+    assert publish(aws, function) == "1"
+    assert versions(aws, function) == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    ("alias", "weights", "kept"),
+    [
+        ("1", {}, {"1", "4", "5"}),
+        ("2", {"v1": 0.1}, {"1", "2", "4", "5"}),  # while traffic shifts, the alias has a second version by its weight
+        ("4", {}, {"4", "5"}),
+    ],
+)
+def test_a_version_that_receives_messages_is_kept_however_old_it_is(aws, function, alias, weights, kept):
+    for sends in ("1", "2", "3", "4"):
+        aws.client("lambda").publish_version(FunctionName=function)
+        change(aws, function, sends)
+    point(aws, function, alias, **weights)
+    assert publish(aws, function) == "5"
+    assert versions(aws, function) == kept
 
 
 def test_a_function_that_is_not_there_is_named_in_the_reason(aws):

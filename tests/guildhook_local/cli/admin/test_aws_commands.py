@@ -130,9 +130,9 @@ def queue_of(operated, name, resource):
     return found["StackResourceDetail"]["PhysicalResourceId"]
 
 
-@pytest.fixture
-def deployed(operated, stack_name):
-    """The name of a stack, and its event source mapping."""
+@pytest.fixture(params=["function", "alias"])
+def deployed(operated, stack_name, request):
+    """The name of a stack, and its event source mapping, of the function itself or of an alias."""
     name = stack_name
     role = operated.aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     url = queue_of(operated, name, "Events")
@@ -144,8 +144,13 @@ def deployed(operated, stack_name):
     functions.create_function(
         FunctionName=name, Role=role, Runtime="python3.13", Handler="app.handler", Code={"ZipFile": code.getvalue()}
     )
+    called = name
+    if request.param == "alias":
+        version = functions.publish_version(FunctionName=name)["Version"]
+        alias = functions.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+        called = alias["AliasArn"]
     mapping = functions.create_event_source_mapping(
-        FunctionName=name, EventSourceArn=attributes["Attributes"]["QueueArn"]
+        FunctionName=called, EventSourceArn=attributes["Attributes"]["QueueArn"]
     )
     yield name, mapping["UUID"]
     functions.delete_event_source_mapping(UUID=mapping["UUID"])
