@@ -1,11 +1,13 @@
 """Tests the rules that template.yaml must keep."""
 
+import json
 import re
 import subprocess
 from dataclasses import fields
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from guildhook.admin.api import ENDPOINTS
 from guildhook.admin.endpoints import OF_PEOPLE, Access
@@ -22,6 +24,7 @@ from infra.templates import (
     CHAT,
     DEPLOYMENTS,
     OWNER_APART,
+    REGION,
     TAKEN_UP,
     broken_rules,
     deployment,
@@ -348,6 +351,11 @@ def test_the_concurrency_that_an_account_needs_is_documented(stack):
             ["", "arn:aws:iam::123456789012:role/chat/server", "arn:aws:iam::123456789012:root"],
             ["*", "arn:aws:iam::123456789012:role/*", "123456789012", "arn:aws:sts::123456789012:assumed-role/chat/i"],
         ),
+        (
+            "PermissionsBoundaryArn",
+            ["", "arn:aws:iam::123456789012:policy/team/boundary", "arn:aws:iam::aws:policy/PowerUserAccess"],
+            ["boundary", "arn:aws:iam::123456789012:role/boundary", "*"],
+        ),
         ("AlarmTopicArn", ["", "arn:aws:sns:eu-west-1:123456789012:alarms"], ["alarms"]),
         ("Release", ["1", "2026-11-25.a"], ["", "a b"]),
     ],
@@ -385,6 +393,68 @@ def test_no_rule_forbids_a_supported_deployment(name):
 def test_parameters_that_do_not_fit_together_are_refused(parameters, said):
     (description,) = broken_rules(parameters)
     assert said in description
+
+
+@pytest.mark.parametrize("given", ["", "arn:aws:iam::123456789012:policy/boundary"])
+@pytest.mark.parametrize("name", ["a database of its own", "owner apart, in a VPC"])
+def test_every_role_has_the_boundary_if_there_is_one(name, given):
+    parameters = {**DEPLOYMENTS[name], "PermissionsBoundaryArn": given, "CanaryPercent": "10", "DatabaseProxy": "true"}
+    stack = resolve(transformed(parameters), parameters)  # with all that SAM makes
+    roles = stack.of_type("AWS::IAM::Role")
+    assert {"CanaryRole", "DeployStepsRole", "AccountPreflightRole", "NetworkPreflightRole"} <= set(roles)
+    assert {role.get("PermissionsBoundary", "") for role in roles.values()} == {given}
+    nested = stack.of_type("AWS::CloudFormation::Stack").values()
+    with_roles = [each for each in nested if "AWS::IAM::" in (ROOT / each["TemplateURL"]).read_text()]
+    assert bool(with_roles) is ("Database" in stack.resources)
+    for each in with_roles:
+        made = resolve(read_template(each["TemplateURL"]), each["Parameters"]).of_type("AWS::IAM::Role")
+        assert {role.get("PermissionsBoundary", "") for role in made.values()} == {given}
+
+
+def granted(value: Any) -> set[str]:
+    """The actions of the allowing statements in a policy, under any parameters."""
+    match value:
+        case {"Effect": "Allow", "Action": actions, "Resource": _}:
+            return {actions} if isinstance(actions, str) else set(actions)
+        case dict() | list():
+            parts = value.values() if isinstance(value, dict) else value
+            return set().union(*(granted(part) for part in parts))
+    return set()
+
+
+def test_the_boundary_that_is_shipped_has_the_actions_of_all_roles_and_no_others():
+    used: set[str] = set()
+    for template in TEMPLATES:
+        for resource in read_template(template)["Resources"].values():
+            if resource["Type"].startswith("AWS::IAM::"):
+                assert not str(resource["Properties"].get("ManagedPolicyArns", "")).count("iam::aws")
+                used |= granted(resource["Properties"])
+    (statement,) = json.loads((ROOT / "infra" / "boundary.json").read_text())["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", "*")
+    assert statement["Action"] == sorted(used)
+
+
+def test_the_types_without_tags_are_documented():
+    """cfn-lint has the schemas of CloudFormation, which say what it can tag."""
+    kinds = {
+        resource["Type"]
+        for name in ("a database of its own", "canary")
+        for resource in transformed(DEPLOYMENTS[name])["Resources"].values()
+    }
+    for template in TEMPLATES[1:]:
+        kinds |= {resource["Type"] for resource in read_template(template)["Resources"].values()}
+    tagging = {
+        kind: PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema.get("tagging", {})
+        for kind in kinds
+        if not kind.startswith("Custom::")
+    }
+    text = (ROOT / "docs" / "deployment.md").read_text().partition("\n## Tags\n")[2].partition("\n## ")[0]
+    row, rest = re.search(r"^\| (`AWS::[^|]*) \|", text, re.MULTILINE), text.rpartition("\n\n")[2]
+    assert row
+    never = {kind for kind, how in tagging.items() if not how.get("taggable")}
+    assert set(re.findall(r"AWS::\w+::\w+", row[1])) == never
+    later = {kind for kind, how in tagging.items() if how.get("taggable") and not how.get("tagOnCreate")}
+    assert set(re.findall(r"AWS::\w+::\w+", rest)) == later
 
 
 def test_no_parameter_and_no_variable_is_a_secret(stack):
