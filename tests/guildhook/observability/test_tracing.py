@@ -60,7 +60,7 @@ def test_compiling_and_sweeping_have_subsegments_for_their_stages(system, daemon
     digest = sha256(wat.SILENT).hexdigest()
     invoke(COMPILE_PLUGIN, traced, sqs_event({"wasm_sha256": digest}))
     found = daemon.take()
-    assert stages(found) == ["check", "fetch", "compile", "upload"]
+    assert stages(found) == ["check", "fetch", "check", "compile", "upload"]
     assert found[0]["annotations"] == {**COLD, "event_id": "record-0", "wasm_sha256": digest}
     invoke(SWEEP, traced, {})
     found = daemon.take()
