@@ -129,7 +129,7 @@ containers: .venv-sam/stamp
 	else echo "no Docker Engine answers, or there is no Node: no function is run in a container"; fi
 
 lock: .venv-lock/stamp ## resolve requirements/*.in again
-	@for name in runtime runtime-interface local build dev bench docs sam policy lock; do \
+	@for name in runtime runtime-interface local build release dev bench docs sam policy lock; do \
 	  .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	    --custom-compile-command 'make lock' requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done

@@ -1,6 +1,7 @@
 """The first run of a plugin, by where its module is found, against the least that each level costs."""
 
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -10,7 +11,6 @@ from secrets import token_urlsafe
 from uuid import uuid4
 
 import urllib3
-from backports import zstd
 
 from bench import builds
 from bench.messages import CHANNEL, LIMITS, MESSAGE
@@ -29,6 +29,11 @@ from guildhook.modules import (
 )
 from guildhook.sandbox import Engine, LoadedModule, LoadedPlugin, Sandbox
 from guildhook_local.aws import aws_server, create_bucket, create_secret
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 ROUNDS = 15
 COMPILES = 3

@@ -22,13 +22,22 @@ MOST_BYTES = 130 * 1000 * 1000
 OWN = {"app.py", "function.py"}
 FUNCTIONS = [name for name, each in read_template()["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
 LIBRARY = ROOT / "layers" / "guildhook" / "guildhook"
-IMPORTS = """
+IMPORTS = '''
 import ast, importlib, pkgutil, sys
 from pathlib import Path
 
+class ThisPython(ast.NodeTransformer):
+    """Leaves out the branches for other Pythons."""
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        if ast.unparse(node.test).startswith("sys.version_info"):
+            return node.body if eval(ast.unparse(node.test)) else node.orelse
+        return node
+
 def import_all(name):
     module = importlib.import_module(name)
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+    for node in ast.walk(ThisPython().visit(ast.parse(Path(module.__file__).read_text()))):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 importlib.import_module(alias.name)
@@ -48,7 +57,7 @@ for folder in sys.argv[3:]:
     import_all("function")
     assert sys.modules.pop("function").__file__.startswith(folder)
     sys.path.remove(folder)
-"""
+'''
 """Imports every module of the library and of the functions, and what they import inside of functions. Takes the folders
 of both layers, and then those of the functions."""
 MACHINES = {"DependenciesLayer": ("x86_64", 62), "DependenciesArmLayer": ("aarch64", 183)}

@@ -1,5 +1,6 @@
 """The S3 bucket: a compressed object for each compiled (wasm, engine), and the uploads that wait for a compile."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -31,7 +32,10 @@ def artifact_key(wasm_sha256: bytes, engine: str) -> str:
 
 
 def compress(native: bytes) -> bytes:
-    from backports import zstd  # noqa: PLC0415
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
 
     return zstd.compress(native, _LEVEL)
 
@@ -107,7 +111,10 @@ class ArtifactBucket:
 
 
 def _decompressed(data: bytes, size: int) -> Iterator[bytes]:
-    from backports import zstd  # noqa: PLC0415
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
 
     decompressor, left = zstd.ZstdDecompressor(), size
     while not decompressor.eof:
