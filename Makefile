@@ -17,7 +17,7 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-central-1 .venv-sam/bin/sam
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve page test test-times api-test page-test browser screenshots hostile fuzz chaos bench simulate
-.PHONY: lint types format docs reference structure openapi plugins toolchains lock sam sam-check sam-build sam-local containers clean
+.PHONY: lint types format docs reference structure openapi plugins toolchains lock sam sam-check sam-build sam-local containers release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +66,7 @@ lint: .venv/dev.stamp web/node_modules/.package-lock.json ## check rules and for
 
 types: .venv/dev.stamp web/node_modules/.package-lock.json ## check types with mypy and, for the page, TypeScript; needs Node 20
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.ini bench docs plugins reference tests wasi
+	$(BIN)/mypy --config-file tests/mypy.ini bench docs plugins reference release tests wasi
 	@# One at a time: every function's module is called app.
 	@for app in functions/*/app.py; do echo $(BIN)/mypy $$app; $(BIN)/mypy $$app || exit 1; done
 	cd web && npm run --silent types
@@ -111,6 +111,12 @@ sam-check: .aws-sam/stamp .venv-policy/stamp ## do the same without the tests
 
 sam-build: .aws-sam/stamp ## build the functions and layers into .aws-sam
 
+release: .venv-release/stamp ## make an archive to deploy without a build, its bill of materials and checksums in dist/; needs Python 3.13
+	@# A build without bytecode is made anew, with it.
+	@[ -e .aws-sam/build/GuildhookLayer/python/guildhook/__pycache__ ] || rm -f .aws-sam/stamp
+	BYTECODE=required $(MAKE) --no-print-directory .aws-sam/stamp
+	.venv-release/bin/python -m release
+
 sam-local: .venv/dev.stamp containers ## test the functions in containers and on the runtime emulator, as Lambda runs them
 	GUILDHOOK_DOCKER=required $(BIN)/pytest --numprocesses=auto --dist=worksteal tests/sam_local tests/emulator
 
@@ -143,7 +149,7 @@ lock: .venv-lock/stamp ## resolve requirements/*.in again
 	@cp .venv-lock/layers-x86_64.txt requirements/layers.txt
 
 clean: ## remove the files that these commands created
-	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock site web/node_modules plugins/*/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-sam .venv-policy .venv-lock .venv-release dist site web/node_modules plugins/*/node_modules functions/admin_api/page local/guildhook_local/chat_page .bench bench.json .aws-sam .mypy_cache .pytest_cache .ruff_cache
 
 # Times do not tell from which sources the admin page was built (web/page_sources.py), so a digest decides. It is recorded
 # last: a build that ends early leaves none.
@@ -189,16 +195,22 @@ plugins/%/node_modules/.package-lock.json: plugins/%/package.json plugins/%/pack
 	$(BIN)/python $(PIP_INSTALL) -r requirements/bench.txt
 	@touch $@
 
-# The stamp is outside of the folder that `sam build` replaces. The SAM CLI's Python provides pip.
+# The stamp is outside of the folder that `sam build` replaces. The SAM CLI's Python provides pip, and bytecode is made by
+# the python3.13 beside PYTHON, or by that of PATH.
 .aws-sam/stamp: .venv-sam/stamp functions/admin_api/page/index.html template.yaml requirements/layers.txt $(shell find functions layers infra migrations -type f -not -name '*.pyc' -not -path '*/page/*')
 	@mkdir -p .aws-sam
-	MAKEFLAGS= PYTHON=python3 PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
+	MAKEFLAGS= PYTHON=python3 PATH="$(CURDIR)/.venv-sam/bin:$(if $(findstring /,$(PYTHON)),$(dir $(PYTHON)):)$$PATH" $(SAM) build >.aws-sam/log 2>&1 || { cat .aws-sam/log; exit 1; }
 	@grep '^guildhook: ' .aws-sam/log || true
 	@touch $@
 
 .venv-sam/stamp: requirements/sam.txt
 	$(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python $(PIP_INSTALL) -r requirements/sam.txt
+	@touch $@
+
+.venv-release/stamp: requirements/release.txt requirements/build.txt
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python $(PIP_INSTALL) -r requirements/release.txt -r requirements/build.txt
 	@touch $@
 
 .venv-docs/stamp: requirements/docs.txt

@@ -137,3 +137,10 @@ def test_sam_build_shows_on_the_terminal_that_there_is_no_bytecode(tmp_path, art
     assert (done.returncode == 0) == (not bytecode)
     assert f"{shim} does not run as CPython 3.13 and may be a shim." in done.stderr
     assert (NOTICE in done.stderr) == (not bytecode)
+
+
+def test_make_compiles_with_the_python313_beside_the_python_that_is_named():
+    """The packages are installed by the SAM CLI's Python, which may be another one."""
+    command = ["make", "--dry-run", "--always-make", ".aws-sam/stamp", "PYTHON=/opt/other/bin/python3.13"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f'PYTHON=python3 PATH="{ROOT}/.venv-sam/bin:/opt/other/bin/:$PATH"' in done.stdout

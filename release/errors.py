@@ -1,0 +1,2 @@
+class ReleaseError(Exception):
+    """No release can be made; the text names the reason and the way out."""
