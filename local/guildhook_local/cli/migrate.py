@@ -2,6 +2,7 @@
 
 import typer
 
+from guildhook_local.cli.ending import CommandError, ExitStatus
 from guildhook_local.cli.parameters import AsJson
 from guildhook_local.cli.streams import put, put_json
 
@@ -13,6 +14,12 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     from guildhook.store.migrations import migrate as apply_migrations  # noqa: PLC0415
     from guildhook_local.stack import MIGRATIONS  # noqa: PLC0415
 
+    # The package of a release has the command alone, and a database without steps would be called up to date.
+    if not MIGRATIONS.is_dir():
+        raise CommandError(
+            ExitStatus.UNAVAILABLE,
+            f"there is no folder {MIGRATIONS}: run the command in a checkout of this version, or invoke Migrate",
+        )
     configuration = load_configuration(MigrateConfiguration, context.obj)
     applied = apply_migrations(configuration.database, MIGRATIONS, configuration.database_roles)
     if as_json:

@@ -20,3 +20,10 @@ def test_migrate_does_not_show_a_malformed_url(failure, environment):
     assert status == 2
     assert line.startswith("wrong environment: GUILDHOOK_DATABASE_URL: not a PostgreSQL URL")
     assert "s3cret" not in line
+
+
+def test_migrate_without_the_migrations_does_not_call_a_database_up_to_date(failure, monkeypatch, tmp_path):
+    monkeypatch.setattr("guildhook_local.stack.MIGRATIONS", tmp_path / "migrations")
+    status, line = failure("migrate")
+    assert status == 3
+    assert f"there is no folder {tmp_path / 'migrations'}: run the command in a checkout" in line
