@@ -47,7 +47,7 @@ def main() -> None:
 
 def _documents() -> Iterator[File]:
     yield File("README.md", (_ROOT / "release" / "README.md").read_bytes())
-    for name in ("LICENSE", "CHANGELOG.md", "samconfig.toml"):
+    for name in ("LICENSE", "CHANGELOG.md", "samconfig.toml", "infra/boundary.json"):
         yield File(name, (_ROOT / name).read_bytes())
     for path in sorted((_ROOT / "docs").rglob("*.md")):
         yield File(path.relative_to(_ROOT).as_posix(), path.read_bytes())
