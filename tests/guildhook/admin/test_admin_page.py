@@ -34,7 +34,7 @@ def test_all_paths_of_the_page_itself_are_its_index(page, path):
     response = page.answer(path)
     assert (response.status_code, response.body) == (200, INDEX.encode())
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "public, max-age=0, s-maxage=60, must-revalidate"
 
 
 def test_assets_never_change(page):
@@ -87,6 +87,8 @@ def test_nothing_else_is_served(page, path):
     with pytest.raises(ProblemError) as raised:
         page.answer(path)
     assert raised.value.status == 404
+    # A deploy may bring the file within seconds.
+    assert raised.value.headers["Cache-Control"] == "public, max-age=10"
 
 
 def test_a_page_that_is_not_built_names_the_command_that_builds_it(tmp_path):
@@ -94,6 +96,7 @@ def test_a_page_that_is_not_built_names_the_command_that_builds_it(tmp_path):
     with pytest.raises(ProblemError, match="make page") as raised:
         page.answer("/")
     assert raised.value.status == 503
+    assert "Cache-Control" not in raised.value.headers
 
 
 def test_the_page_is_compressed_for_browsers_that_accept_it(page):

@@ -30,7 +30,10 @@ _TYPES: Final[Mapping[str, str]] = {
 # The page has a router of its own for these paths. The server answers each of them with the index.
 _OWN_ROUTES: Final = re.compile(r"/|/signed-in|/guilds(?:/[^/]+)*/?")
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
-_REVALIDATED: Final = "no-cache"
+# A browser asks again each time. A cache in front of the API asks once a minute for everybody.
+_REVALIDATED: Final = "public, max-age=0, s-maxage=60, must-revalidate"
+# So short that a file of a version that is being deployed is not missed for long.
+_MISSING: Final = "public, max-age=10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class AdminPage:
         return ProblemError(
             "not-found",
             f"the page has no file {name[:100]!r}; an older version may have had it: reload the page",
+            headers={"Cache-Control": _MISSING},
         )
 
 

@@ -14,6 +14,11 @@ from guildhook.store.needed_migrations import MIGRATIONS
 
 endpoints = Endpoints("service", Access.ANYBODY, "/api")
 
+# A cache in front of the API answers strangers for this time, so that few of their requests come here.
+_HEALTH_SECONDS = 10
+_SIGN_IN_SECONDS = 60
+_DOCUMENT_SECONDS = 300
+
 
 @endpoints.add("GET", "/health", "getHealth", Health)
 def health(request: CurrentRequest) -> Response[Any]:
@@ -24,18 +29,21 @@ def health(request: CurrentRequest) -> Response[Any]:
         operators_detail = f"migrations are missing: {', '.join(missing)}"
         raise ProblemError("unavailable", "the database is not up to date", operators_detail=operators_detail)
     # A newer version of guildhook may have applied more migrations.
-    return respond(Health(status="ok", version=__version__, migration=max(applied)))
+    return _cached(respond(Health(status="ok", version=__version__, migration=max(applied))), _HEALTH_SECONDS)
 
 
 @endpoints.add("GET", "/sign-in", "getSignIn", SignIn)
 def sign_in(request: CurrentRequest) -> Response[Any]:
     """Read the identity provider to sign in with, and the limit on uploads."""
-    return respond(request.services.sign_in)
+    return _cached(respond(request.services.sign_in), _SIGN_IN_SECONDS)
 
 
 @endpoints.add("GET", "/openapi.json", "getOpenApi", Document)
 def openapi(request: CurrentRequest) -> Response[Any]:
     """Read this document."""
-    response = respond(Document(request.services.document()))
-    response.headers["Cache-Control"] = "public, max-age=300"
+    return _cached(respond(Document(request.services.document())), _DOCUMENT_SECONDS)
+
+
+def _cached(response: Response[Any], seconds: int) -> Response[Any]:
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
     return response
