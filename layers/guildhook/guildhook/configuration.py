@@ -550,6 +550,14 @@ class PreflightConfiguration(Configuration):
     migration_secret: Annotated[
         _Text | None, Variable("name or ARN of the secret that `migrate` reads, if it has one of its own")
     ] = None
+    domain_name: Annotated[_Text | None, Variable("name of the operator's own under which people use the page")] = None
+    certificate: Annotated[
+        _Text | None, Variable("ARN of the certificate for `GUILDHOOK_DOMAIN_NAME`, in AWS Certificate Manager")
+    ] = None
+    certificate_region: Annotated[
+        _Text | None,
+        Variable("region that the certificate must be in", "CloudFront takes certificates of us-east-1 alone."),
+    ] = None
     reserved_concurrency: Annotated[
         _Text | None,
         Variable("concurrency that each of the functions reserves, with commas between them"),

@@ -56,6 +56,15 @@ def preflight(
     zones: Annotated[
         str | None, typer.Option(metavar="ZONE,ZONE", help="Check these zones (AvailabilityZones).")
     ] = None,
+    certificate: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Check this certificate (CertificateArn) for --domain.")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name that --certificate must be for (DomainName).")
+    ] = None,
+    cloudfront: Annotated[
+        bool, typer.Option("--cloudfront", help="Expect --certificate in us-east-1, as Cache=CloudFront does.")
+    ] = False,
     ipv6_only: Annotated[
         bool, typer.Option("--ipv6-only", help="Connect as the stack's own network does, by IPv6 alone.")
     ] = False,
@@ -69,15 +78,17 @@ def preflight(
 ) -> None:
     """Check an identity provider, a chat API and an AWS account before a deploy.
 
-    Each option for a parameter of the deployment adds its check. Secrets, --reserve and --zones are looked up with the
-    credentials of the environment. The exit status is 1 if a check failed, and 3 if none failed but a server did not
-    answer.
+    Each option for a parameter of the deployment adds its check. Secrets, --reserve, --zones and --certificate are
+    looked up with the credentials of the environment. The exit status is 1 if a check failed, and 3 if none failed but
+    a server did not answer.
     """
     # Only here: other commands need no HTTP client.
     from guildhook.preflight import BoundedClient, Reach  # noqa: PLC0415
 
     if audience is not None and issuer is None:
         raise CommandError(ExitStatus.USAGE, "--audience needs --issuer, whose tokens it is in")
+    if (certificate is None) != (domain is None):
+        raise CommandError(ExitStatus.USAGE, "--certificate and --domain are used together")
     internet, network = (
         BoundedClient(Reach.MACHINE if allow_local else reach, allow_http=allow_http, ipv6_only=ipv6_only)
         for reach in (Reach.INTERNET, Reach.NETWORK)
@@ -87,6 +98,7 @@ def preflight(
         *_audience(issuer, audience, client_id),
         *_chat(context.obj, network, chat_api_url, chat_token_file, chat_secret, ipv6_only),
         *_account(context.obj, database_secret, origin_secret, reserve, stack, zones),
+        *_certificate(context.obj, certificate, domain, cloudfront),
     ]
     if not findings:
         raise CommandError(ExitStatus.USAGE, "there is nothing to check; give --issuer, --chat-api-url or another part")
@@ -171,6 +183,24 @@ def _account(
         yield ask_concurrency(Account(access), reserve, stack)
     if zones is not None:
         yield ask_zones(Account(access), zones.split(","))
+
+
+def _certificate(
+    environment: Mapping[str, str], certificate: str | None, domain: str | None, is_cloudfront: bool
+) -> "Iterator[Finding]":
+    """Raises CommandError."""
+    from guildhook.aws.access import AwsAccess, AwsError  # noqa: PLC0415
+    from guildhook.aws.account import Account  # noqa: PLC0415
+    from guildhook.preflight import CLOUDFRONT_REGION, ask_certificate  # noqa: PLC0415
+
+    if certificate is None or domain is None:
+        return
+    access = AwsAccess(environment)
+    try:
+        region = CLOUDFRONT_REGION if is_cloudfront else access.region
+    except AwsError as error:
+        raise CommandError(ExitStatus.USAGE, f"--certificate: {error}") from None
+    yield ask_certificate(Account(access), certificate, domain, region)
 
 
 def _status(findings: "Collection[Finding]") -> ExitStatus:

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from certificates import self_signed
 from guildhook.configuration import PreflightConfiguration, load_configuration
 from guildhook.preflight import BoundedClient, Reach, Verdict, check_account, check_network, raise_for
 from guildhook_local.function import LambdaContext, created_function
@@ -60,7 +61,17 @@ def provide(environment, resource_type, request_type="Create", **fields):
     return json.loads(upload.body)
 
 
-def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret):
+@pytest.fixture
+def certificate(aws):
+    """The ARN of a certificate for plugins.example.org, issued in eu-central-1."""
+    acm = aws.client("acm")
+    certificate, key = self_signed("plugins.example.org")
+    arn = acm.import_certificate(Certificate=certificate, PrivateKey=key)["CertificateArn"]
+    yield arn
+    acm.delete_certificate(CertificateArn=arn)
+
+
+def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret, certificate):
     limits = {"AccountLimit": {"UnreservedConcurrentExecutions": 135}}
     with http_server(Answer(json.dumps(limits).encode())) as lambda_api:
         findings = checked(
@@ -72,12 +83,25 @@ def test_an_account_with_all_that_a_deploy_needs_passes(checked, secret):
             GUILDHOOK_RESERVED_CONCURRENCY="10,7,2,1,5,10",
             GUILDHOOK_STACK="guildhook",
             GUILDHOOK_AVAILABILITY_ZONES="eu-central-1a,eu-central-1b",
+            GUILDHOOK_DOMAIN_NAME="plugins.example.org",
+            GUILDHOOK_CERTIFICATE=certificate,
+            GUILDHOOK_CERTIFICATE_REGION="eu-central-1",
         )
     raise_for(list(findings.values()))
     verdicts = {check: finding.verdict for check, finding in findings.items()}
     assert verdicts.pop("audience") is Verdict.UNCHECKED
     assert verdicts == dict.fromkeys(
-        ("discovery", "keys", "chat secret", "database secret", "origin secret", "concurrency", "zones"), Verdict.PASSED
+        (
+            "discovery",
+            "keys",
+            "chat secret",
+            "database secret",
+            "origin secret",
+            "certificate",
+            "concurrency",
+            "zones",
+        ),
+        Verdict.PASSED,
     )
 
 

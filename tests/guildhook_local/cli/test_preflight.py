@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import pytest
 
+from certificates import self_signed
 from http_server import Answer, http_server
 from samples import SERVICE_TOKEN
 
@@ -113,9 +114,22 @@ def test_the_account_is_asked_with_the_environments_credentials(as_json, aws, en
     assert (status, verdicts(result)) == (1, {"concurrency": "failed", "zones": "passed"})
 
 
+def test_a_certificate_is_looked_up_in_the_region_that_it_must_be_in(as_json, aws, environment):
+    environment.update(aws.environment)
+    certificate, key = self_signed("plugins.example.org")
+    arn = aws.client("acm").import_certificate(Certificate=certificate, PrivateKey=key)["CertificateArn"]
+    options = ("--certificate", arn, "--domain", "plugins.example.org")
+    assert verdicts(as_json("preflight", *options)[1]) == {"certificate": "passed"}
+    status, result = as_json("preflight", *options, "--cloudfront")
+    assert (status, verdicts(result)) == (1, {"certificate": "failed"})
+    assert "CloudFront needs one in us-east-1" in result["findings"][0]["sentence"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (("--certificate", "a"), "--certificate and --domain are used together"),
+        (("--domain", "a"), "--certificate and --domain are used together"),
         ((), "there is nothing to check; give --issuer, --chat-api-url or another part"),
         (("--audience", "a"), "--audience needs --issuer, whose tokens it is in"),
         (("--chat-api-url", "https://a"), "--chat-api-url needs the token: --chat-token-file or --chat-secret"),

@@ -65,8 +65,9 @@ class AwsAccess:
         """botocore's credentials; None without any. Raises BotoCoreError if an endpoint does not give them."""
         return self._credential_resolver().load_credentials()
 
-    def client(self, service: str, config: Any) -> Any:
-        """A client of boto3 with botocore's `config`. Raises BotoCoreError without a region.
+    def client(self, service: str, config: Any, region: str | None = None) -> Any:
+        """A client of boto3 with botocore's `config`, of the environment's region unless another one is given. Raises
+        BotoCoreError without a region.
 
         Without credentials in the environment it uses those of a profile or of the machine, as the AWS CLI does.
         """
@@ -76,7 +77,7 @@ class AwsAccess:
         # botocore would take proxies and certificates from the environment of the process.
         return boto3.Session(botocore_session=self._session()).client(
             service,
-            region_name=self._region,
+            region_name=region or self._region,
             endpoint_url=self.endpoint(service.upper()),
             verify=self.environment.get("AWS_CA_BUNDLE") or True,
             config=config.merge(Config(proxies={})),

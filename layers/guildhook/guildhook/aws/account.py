@@ -1,4 +1,4 @@
-"""Questions about the account that a deploy asks: its concurrency, its zones, and a stack's own functions."""
+"""Questions about the account that a deploy asks: its concurrency, zones and certificates, and a stack's functions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,15 @@ class Zone:
     is_available: bool
     is_ordinary: bool
     """False for local zones and the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate of AWS Certificate Manager."""
+
+    is_issued: bool
+    names: frozenset[str]
+    """In lower case. `*.` at the beginning stands for one label."""
 
 
 class Account:
@@ -49,6 +58,12 @@ class Account:
         ]
         return sorted(found, key=lambda zone: zone.name)
 
+    def certificate(self, arn: str, region: str) -> Certificate:
+        """Raises InfrastructureError, also if there is no such certificate."""
+        found = self._ask("acm", "describe_certificate", region, CertificateArn=arn)["Certificate"]
+        names = {found["DomainName"], *found.get("SubjectAlternativeNames", ())}
+        return Certificate(found["Status"] == "ISSUED", frozenset(name.lower() for name in names))
+
     def _functions(self, stack: str) -> list[str]:
         names: list[str] = []
         page: dict[str, str] = {}
@@ -66,14 +81,14 @@ class Account:
                 return names
             page = {"NextToken": answer["NextToken"]}
 
-    def _ask(self, service: str, operation: str, **parameters: str) -> Any:
+    def _ask(self, service: str, operation: str, region: str | None = None, /, **parameters: str) -> Any:
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
         from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
         try:
-            return getattr(self._access.client(service, config), operation)(**parameters)
+            return getattr(self._access.client(service, config, region), operation)(**parameters)
         except (BotoCoreError, ClientError) as error:
             raise InfrastructureError(f"{service} of AWS: {' '.join(str(error).split())}") from None
         except ResponseParserError:

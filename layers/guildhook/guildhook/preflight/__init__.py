@@ -7,6 +7,7 @@ operator. It quotes parameters, and nothing that a server has sent.
 from guildhook.preflight.account_checks import ask_concurrency, ask_zones, check_concurrency, check_zones
 from guildhook.preflight.addresses import Reach
 from guildhook.preflight.bounded_client import BoundedClient
+from guildhook.preflight.certificate_checks import CLOUDFRONT_REGION, ask_certificate, check_certificate
 from guildhook.preflight.chat_api_check import check_chat_api
 from guildhook.preflight.deployment_checks import check_account, check_network
 from guildhook.preflight.findings import Finding, Verdict, raise_for
@@ -20,14 +21,17 @@ from guildhook.preflight.secret_checks import (
 )
 
 __all__ = [
+    "CLOUDFRONT_REGION",
     "BoundedClient",
     "Finding",
     "Reach",
     "Verdict",
+    "ask_certificate",
     "ask_concurrency",
     "ask_zones",
     "check_account",
     "check_audience",
+    "check_certificate",
     "check_chat_api",
     "check_chat_secret",
     "check_concurrency",

@@ -5,6 +5,7 @@ from guildhook.configuration import PreflightConfiguration
 from guildhook.model import TokenAlgorithm
 from guildhook.preflight.account_checks import ask_concurrency, ask_zones
 from guildhook.preflight.bounded_client import BoundedClient
+from guildhook.preflight.certificate_checks import ask_certificate
 from guildhook.preflight.chat_api_check import check_chat_api
 from guildhook.preflight.findings import Finding
 from guildhook.preflight.issuer_checks import check_audience, check_issuer
@@ -32,6 +33,12 @@ def check_account(configuration: PreflightConfiguration, client: BoundedClient) 
             findings.append(check_database_secret(configuration.aws, name, parameter))
     if configuration.origin_secret:
         findings.append(check_origin_secret(configuration.aws, configuration.origin_secret))
+    if configuration.certificate and configuration.domain_name and configuration.certificate_region:
+        findings.append(
+            ask_certificate(
+                account, configuration.certificate, configuration.domain_name, configuration.certificate_region
+            )
+        )
     if configuration.reserved_in_all:
         findings.append(ask_concurrency(account, configuration.reserved_in_all, configuration.stack))
     if configuration.availability_zones:
