@@ -53,6 +53,17 @@ OWNER_APART = {
 ORIGIN = {"OriginSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:origin-AbCdEf"}
 BY_ES256 = {**BY_TOKEN, **ORIGIN, "JwtAlgorithm": "ES256"}
 BY_EDDSA = {**OWNER_APART, **ORIGIN, "JwtAlgorithm": "EdDSA"}
+BY_CLOUDFRONT = {**BY_TOKEN, "Cache": "CloudFront"}
+DOMAIN = {
+    "DomainName": "plugins.example.org",
+    "CertificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/7f0d5c9c-0000-4000-8000-000000000001",
+    "HostedZoneId": "Z0123456789ABCDEFGHIJ",
+}
+DOMAIN_OF_CLOUDFRONT = {
+    **DOMAIN,
+    "CertificateArn": f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/7f0d5c9c-0000-4000-8000-000000000001",
+}
+WEB_ACL = f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/guildhook/7f0d5c9c-0000-4000-8000-000000000001"
 TAKEN_UP = {
     **CHAT,
     "ExistingNetwork": "guildhook-Network-1",
@@ -78,6 +89,16 @@ DEPLOYMENTS = {
     "RS256, behind a cache": {**BY_TOKEN, **ORIGIN},
     "ES256": BY_ES256,
     "EdDSA": BY_EDDSA,
+    "a domain": {**BY_TOKEN, **DOMAIN},
+    "CloudFront": BY_CLOUDFRONT,
+    "CloudFront, a given secret": {**BY_CLOUDFRONT, **ORIGIN},
+    "EdDSA, CloudFront, a domain": {
+        **OWNER_APART,
+        **DOMAIN_OF_CLOUDFRONT,
+        "Cache": "CloudFront",
+        "WebAclArn": WEB_ACL,
+        "JwtAlgorithm": "EdDSA",
+    },
 }
 """Parameters of stacks that operators may make."""
 

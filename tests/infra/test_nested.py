@@ -36,11 +36,12 @@ def nested(root):
 
 
 def test_every_template_of_infra_is_a_nested_stack():
-    used = {properties["TemplateURL"] for _, properties in nested(deployment("a database of its own"))}
+    deployments = map(deployment, ("a database of its own", "CloudFront"))
+    used = {properties["TemplateURL"] for each in deployments for _, properties in nested(each)}
     assert used == {f"infra/{path.name}" for path in (ROOT / "infra").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("name", ["a database of its own", "taken up", "by token"])
+@pytest.mark.parametrize("name", ["a database of its own", "taken up", "by token", "CloudFront"])
 def test_a_nested_stack_is_given_its_declared_parameters(name):
     for stack, properties in nested(deployment(name)):
         declared = read_template(properties["TemplateURL"])["Parameters"]
@@ -51,8 +52,9 @@ def test_a_nested_stack_is_given_its_declared_parameters(name):
 
 def test_the_root_reads_only_existing_outputs_of_nested_stacks():
     text = (ROOT / "template.yaml").read_text()
-    templates = {stack: properties["TemplateURL"] for stack, properties in nested(deployment("a database of its own"))}
-    asked = re.findall(r"!GetAtt (\w+)\.Outputs\.(\w+)", text)
+    deployments = map(deployment, ("a database of its own", "CloudFront"))
+    templates = {stack: properties["TemplateURL"] for each in deployments for stack, properties in nested(each)}
+    asked = re.findall(r"(?:!GetAtt |\$\{)(\w+)\.Outputs\.(\w+)", text)
     assert asked
     for stack, output in asked:
         assert output in read_template(templates[stack])["Outputs"], f"{stack}.{output}"

@@ -217,6 +217,9 @@ def test_deploy_steps_has_the_permissions_of_its_steps_and_no_others(name, steps
         ("ES256", TOKEN, set()),
         ("EdDSA", PASSWORD, NETWORK),
         ("taken up", None, NETWORK),
+        ("a domain", TOKEN, set()),
+        ("CloudFront", TOKEN, set()),
+        ("CloudFront, a given secret", TOKEN, set()),
     ],
 )
 def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function, database, more):
@@ -243,6 +246,10 @@ def test_a_function_has_the_permissions_of_its_task_and_no_others(name, function
         ways = {database or ("rds-db:connect", f"UsedDatabase.Outputs.UsersArn/{USERS[function]}")}
     if function in (*ASKING_FOR_THE_HEADER, "AccountPreflight") and "OriginSecretArn" in DEPLOYMENTS[name]:
         ways = ways | {("secretsmanager:GetSecretValue", ORIGIN["OriginSecretArn"])}
+    elif function in ASKING_FOR_THE_HEADER and "Cache" in DEPLOYMENTS[name]:
+        ways = ways | {("secretsmanager:GetSecretValue", "OriginSecret")}
+    if function == "AccountPreflight" and "CertificateArn" in DEPLOYMENTS[name]:
+        ways = ways | {("acm:DescribeCertificate", DEPLOYMENTS[name]["CertificateArn"])}
     own = {(action, TAKEN_UP_ARNS.get(resource, resource)) for action, resource in OWN[function]}
     wanted = own if name == "taken up" else OWN[function]
     assert allowed(deployment(name), function) == wanted | log(function) | ways | more
