@@ -40,7 +40,7 @@ SHELL = [block for language, block in BLOCKS if language == "sh"]
 LEVERS = [block for block in all_blocks() if "operator" in block.markers]
 GUILD_ID, PLUGIN_ID, RUN_ID = (UUID(f"6a1d0000-0000-4000-8000-{number:012}") for number in (1, 2, 3))
 SQL = [block for language, block in BLOCKS if language == "sql"]
-OF_THE_COMMAND_LINE = {"query", "output", "cli-binary-format", "cli-read-timeout"}
+OF_THE_COMMAND_LINE = {"query", "output", "region", "cli-binary-format", "cli-read-timeout"}
 NOT_OF_AN_API = {
     ("logs", "tail"): {"since", "filter-pattern"},
     ("s3", "cp"): {"recursive"},

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.scaling import log, plots, tables
-from bench.scaling.costs import bill, of_a_mean_day
+from bench.scaling.costs import bill, edge_bill, of_a_mean_day, stranger_costs
 from bench.scaling.model import Scenario, SimulationResult, simulate
-from bench.scaling.parameters import MIB, Deployment, Workload
+from bench.scaling.parameters import MIB, Deployment, PageUse, Prices, Workload
 from guildhook_local.output_files import replace_file
 from guildhook_local.stack import servers, stack
 
@@ -86,7 +86,15 @@ def _costs() -> dict[str, str]:
         written = log.measure(system)
     scenarios = [of_a_mean_day(Scenario(guilds)) for guilds in BILLED]
     bills = [bill(scenario, simulate(scenario), written) for scenario in scenarios]
-    return {"costs": tables.costs(bills), "months": tables.months(bills)}
+    return {"costs": tables.costs(bills), "months": tables.months(bills), **_edge()}
+
+
+def _edge() -> dict[str, str]:
+    use, prices = PageUse(), Prices()
+    return {
+        "edge": tables.edge(edge_bill(guilds, use, prices) for guilds in BILLED),
+        "strangers": tables.strangers(stranger_costs(use, prices)),
+    }
 
 
 def _middle(deployment: Deployment) -> SimulationResult:

@@ -1,10 +1,11 @@
 """The costs of an installation: the fixed costs of a month, and the costs of a million messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.scaling.log import LogBytes
 from bench.scaling.model import Scenario, SimulationResult
+from bench.scaling.parameters import PageUse, Prices
 
 HOURS = 730
 DAYS = HOURS / 24
@@ -67,6 +68,43 @@ def bill(scenario: Scenario, outcome: SimulationResult, log: LogBytes) -> Bill:
             outcome,
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeBill:
+    """The cost of CloudFront in front of the admin page."""
+
+    guilds: int
+    visits_a_month: float
+    cloudfront: float
+    """USD a month."""
+    web_acl: float
+    """USD a month besides."""
+
+
+def edge_bill(guilds: int, use: PageUse, prices: Prices) -> EdgeBill:
+    visits = guilds * use.visits_per_guild_month
+    requests = visits * (use.page_files + use.api_requests)
+    gigabytes = visits * (use.page_bytes + use.api_requests * use.answer_bytes) / GB
+    return EdgeBill(
+        guilds=guilds,
+        visits_a_month=visits,
+        cloudfront=requests * (prices.edge_request + prices.edge_function) + gigabytes * prices.edge_gb,
+        web_acl=prices.web_acl_month + prices.web_acl_rule_month + requests * prices.web_acl_request,
+    )
+
+
+def stranger_costs(use: PageUse, prices: Prices) -> Mapping[str, float]:
+    """USD for a million requests without a token, by the part that answers them."""
+    function = prices.lambda_request + use.refusal_seconds * use.memory_mb / 1024 * prices.lambda_gb_second
+    edge = prices.edge_request + prices.edge_function + use.refusal_bytes / GB * prices.edge_gb
+    million = 1e6
+    return {
+        "without CloudFront: API Gateway and a function": million * (prices.api_request + function),
+        "CloudFront's cache or function": million * edge,
+        "CloudFront, API Gateway and a function": million * (edge + prices.api_request + function),
+        "the web ACL, which refuses": million * prices.web_acl_request,
+    }
 
 
 class _Million:

@@ -139,6 +139,26 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class PageUse:
+    """The use of the admin page. These are assumptions, but for the size of the page, which a test compares."""
+
+    visits_per_guild_month: float = 20
+    """Each downloads all files of the page."""
+    page_files: int = 55
+    page_bytes: int = 1_070_000
+    """All files, compressed."""
+    api_requests: int = 100
+    """In a visit."""
+    answer_bytes: int = 3_000
+    """An answer of the API, with its headers."""
+    refusal_bytes: int = 700
+    """A refusal of CloudFront's function, with its headers."""
+    refusal_seconds: float = 0.001
+    """The time of a function for a request without a token, rounded up to what Lambda bills."""
+    memory_mb: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """US dollars in us-east-1, x86, before free tiers and discounts, November 2026. They drift, and other regions cost
     up to a third more: look them up, each at its page below aws.amazon.com.
@@ -162,6 +182,16 @@ class Prices:
     metric_month: float = 0.30
     alarm_metric_month: float = 0.10
     dashboard_month: float = 3
+    # cloudfront/pricing, to Europe and North America: HTTPS requests, data to the internet, CloudFront Functions
+    edge_request: float = 1.0e-6
+    edge_gb: float = 0.085
+    edge_function: float = 0.10e-6
+    # api-gateway/pricing
+    api_request: float = 1.0e-6
+    # waf/pricing: a web ACL with one rule
+    web_acl_month: float = 5
+    web_acl_rule_month: float = 1
+    web_acl_request: float = 0.60e-6
     # xray/pricing
     trace: float = 5e-6
     # secrets-manager/pricing

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.scaling.costs import Bill, Part
+from bench.scaling.costs import Bill, EdgeBill, Part
 from bench.scaling.model import SimulationResult
 
 
@@ -62,6 +62,19 @@ def months(bills: Iterable[Bill]) -> str:
          f"{bill.usd_a_month([*bill.parts, *bill.database, bill.proxy]):,.0f}")
         for bill in bills
     ])  # fmt: skip
+
+
+def edge(bills: Iterable[EdgeBill]) -> str:
+    headings = ("guilds", "visits of the page a month", "CloudFront, USD a month", "a web ACL besides")
+    return _table(headings, [
+        (f"{bill.guilds:,}", _number(bill.visits_a_month), f"{bill.cloudfront:,.2f}", f"{bill.web_acl:,.2f}")
+        for bill in bills
+    ])  # fmt: skip
+
+
+def strangers(usd_a_million: Mapping[str, float]) -> str:
+    headings = ("a million requests are answered by", "USD")
+    return _table(headings, [(name, _usd(usd)) for name, usd in usd_a_million.items()])
 
 
 def _parts(bills: Sequence[Sequence[Part]]) -> list[tuple[str, ...]]:

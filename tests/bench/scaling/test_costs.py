@@ -1,9 +1,11 @@
+import gzip
+
 import pytest
 
-from bench.scaling.costs import bill, of_a_mean_day
+from bench.scaling.costs import GB, bill, edge_bill, of_a_mean_day, stranger_costs
 from bench.scaling.log import LogBytes, measure
 from bench.scaling.model import Scenario, simulate
-from bench.scaling.parameters import Installation, Prices
+from bench.scaling.parameters import Installation, PageUse, Prices
 from emitted import emitted
 from guildhook.observability.metrics import BY_VERSION
 from infra.templates import read_template
@@ -102,3 +104,27 @@ def test_the_cost_of_a_canary_is_documented():
     usd = installation.canary_metrics * prices.metric_month
     usd += installation.canary_alarm_metrics * prices.alarm_metric_month
     assert f"**It costs** {usd:.2f} USD a month" in (ROOT / "docs" / "deployment.md").read_text()
+
+
+def test_cloudfront_is_paid_by_requests_and_bytes():
+    use = PageUse(visits_per_guild_month=10, page_files=0, page_bytes=0, api_requests=1, answer_bytes=int(GB))
+    paid = edge_bill(100, use, Prices(edge_request=2e-6, edge_function=1e-6, edge_gb=0.5, web_acl_request=4e-6))
+    assert (paid.guilds, paid.visits_a_month) == (100, 1_000)
+    assert paid.cloudfront == pytest.approx(1_000 * 3e-6 + 1_000 * 0.5)
+    assert paid.web_acl == pytest.approx(6 + 1_000 * 4e-6)
+
+
+def test_a_request_that_reaches_a_function_costs_more_than_one_that_cloudfront_answers():
+    alone, edge, through, refused = stranger_costs(PageUse(), Prices()).values()
+    assert refused < edge < alone < through
+    assert through == pytest.approx(alone + edge)
+
+
+def test_the_size_of_the_page_is_that_of_the_built_one():
+    page = ROOT / "functions" / "admin_api" / "page"
+    files = [path for path in page.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")]
+    if not files:
+        pytest.skip("the page is not built; `make page` builds it, with Node 20.19 or newer")
+    assert len(files) == pytest.approx(PageUse().page_files, rel=0.2)
+    size = sum(len(gzip.compress(path.read_bytes())) for path in files)
+    assert size == pytest.approx(PageUse().page_bytes, rel=0.2)
