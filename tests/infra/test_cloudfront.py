@@ -16,7 +16,6 @@ from infra.templates import ACCOUNT, WEB_ACL, deployment, read_template, resolve
 from project import ROOT
 
 PARAMETERS = {
-    "ServiceName": "guildhook",
     "ApiHost": "6a1d0000.execute-api.eu-central-1.amazonaws.com",
     "OriginSecretArn": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:origin-AbCdEf",
     "Release": "1",
@@ -255,6 +254,8 @@ def test_the_api_gets_the_secret_and_a_new_release_reads_it_anew():
         "HeaderValue": f"{{{{resolve:secretsmanager:{PARAMETERS['OriginSecretArn']}:SecretString:origin_secret}}}}",
     }
     assert configuration(Release="origin-2") != configuration(Release="origin-1")
+    # CloudFront takes 128 characters, and Release may have 64.
+    assert len(configuration(Release="r" * 64)["Comment"]) <= 128
 
 
 def test_a_domain_and_a_web_acl_are_there_if_they_are_given():
