@@ -27,6 +27,7 @@ navigation = {
         "upgrades",
         "observability",
         "runbooks",
+        "restore",
         "privacy",
         "scaling",
     ],

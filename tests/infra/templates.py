@@ -149,9 +149,9 @@ def resolve(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resol
     return Resolved(*parts)
 
 
-def broken_rules(parameters: Mapping[str, str]) -> list[str]:
-    """The errors of CloudFormation for parameters of template.yaml that contradict each other."""
-    template = read_template()
+def broken_rules(parameters: Mapping[str, Any], name: str = "template.yaml") -> list[str]:
+    """The errors of CloudFormation for parameters of a template that contradict each other."""
+    template = read_template(name)
     resolver = _Resolver(template, parameters)
     return [
         assertion["AssertDescription"]
