@@ -101,6 +101,23 @@ def sends(*messages: tuple[str, str], then: str = "") -> bytes:
     return plugin(on_message(code + then, data))
 
 
+def tells_settings(channel: str) -> bytes:
+    """Sends its settings, as the host gives them, to the channel."""
+    return plugin(
+        on_message(
+            f"""(call $settings (i32.const 8))
+            (call $send (i32.const 64) (i32.const {len(channel.encode())})
+              (i32.load (i32.const 8)) (i32.load (i32.const 12)) (i32.const 16))""",
+            f'(import "host" "settings" (func $settings (param i32))) {_data(64, channel)}',
+        ),
+        imports="""(import "guildhook:plugin/settings@1.1.0" (instance $settings
+            (export "get" (func (result string)))))""",
+        lowered="""(core func $settings (canon lower (func $settings "get")
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))""",
+        exported='(export "settings" (func $settings))',
+    )
+
+
 _STATE_IMPORTS = """
   (import "guildhook:plugin/state@1.2.0" (instance $state
     (export "get" (func (param "key" string) (result (option string))))

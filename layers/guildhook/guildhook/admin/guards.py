@@ -244,7 +244,7 @@ def _problem_of(error: Exception) -> tuple[ProblemError, Exception | None]:
         case RequestUnsupportedContentType():
             return ProblemError("not-json", f"send the body with Content-Type: {JSON}"), None
         case UnsealableError():
-            return ProblemError("cannot-run", f"{error}; set it again"), None
+            return ProblemError("cannot-run", str(error)), None
         case OverLimitError():
             return ProblemError("limit-reached", f"{error}; make some smaller, or delete some"), None
         case InfrastructureError():

@@ -75,7 +75,10 @@ def _open(ring: Mapping[bytes, bytes], plugin_id: UUID, name: str, sealed: bytes
     header, nonce = sealed[:_HEADER_BYTES], sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
     key = ring.get(header)
     if key is None or len(nonce) < _NONCE_BYTES:
-        raise UnsealableError(f"secret {name!r} of plugin {plugin_id} was sealed with a key that is gone; set it again")
+        raise UnsealableError(
+            f"secret {name!r} of plugin {plugin_id} was sealed with a key that is gone; set it again, or let the "
+            "operator add that key to earlier_settings_keys (docs/restore.md)"
+        )
     try:
         value = _aes(key).decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], _context(header, plugin_id, name))
     except InvalidTag:

@@ -107,6 +107,7 @@ def test_a_secret_that_opens_no_more_is_named(admin, client, path, plugin):
     answer = client.post(f"{path}/test-runs", {"version": number, "message": {"content": "hi"}})
     assert answer.kind == "cannot-run"
     assert "token" in answer.body["detail"]
+    assert answer.body["detail"].count("set it again") == 1
 
 
 @pytest.fixture
