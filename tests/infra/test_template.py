@@ -702,7 +702,7 @@ def test_the_functions_and_migrate_have_their_own_ways_into_the_database(name, f
     assert found == {**as_itself, "Migrate": migrate, "TestRun": {}}
 
 
-PAGES = {"/", "/assets/{file}", "/guilds/{proxy+}", "/signed-in", "/api.html"}
+PAGES = {"/", "/assets/{file}", "/guilds/{proxy+}", "/signed-in", "/api.html", "/licenses.md"}
 """The routes of the admin page, whose files are in functions/admin_api."""
 
 
