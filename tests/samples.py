@@ -123,6 +123,17 @@ def event(guild_id: object = None, channel_id: object = None, **message: Any) ->
     }
 
 
+def deletion_of(created: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The event of the deletion of a message, from its message-created event; `fields` replace others."""
+    return {
+        "type": "message.deleted",
+        "guild_id": created["guild_id"],
+        "channel_id": created["message"]["channel_id"],
+        "message_id": created["message"]["id"],
+        **fields,
+    }
+
+
 def sqs_event(*bodies: str | dict[str, Any]) -> dict[str, Any]:
     """A batch as Lambda hands it over; the records are called record-0, record-1, …"""
     return {

@@ -54,6 +54,7 @@ def create(environment: Mapping[str, str]) -> Function:
         return {
             "requeued": swept.requeued,
             "given_up": len(swept.given_up),
+            "messages_forgotten": swept.forgotten,
             "runs_deleted": swept.runs,
             "usage_deleted": swept.usage,
             "audit_deleted": swept.audit,

@@ -61,8 +61,8 @@ class ChatServer:
     honours_keys = True
     """True if sends with the same key create one message, as docs/chat-api.md requires."""
 
-    def __init__(self, service_token: str, on_message_created: Callable[[Mapping[str, Any]], None]) -> None:
-        """`on_message_created` gets the event of every message, as it goes onto the queue."""
+    def __init__(self, service_token: str, on_event: Callable[[Mapping[str, Any]], None]) -> None:
+        """`on_event` gets the event of every message that is created or deleted, as it goes onto the queue."""
         self.service_token = service_token
         """The only one that it takes; may be replaced at any time."""
         self.url = ""
@@ -72,7 +72,7 @@ class ChatServer:
         self.session = BrowserSession()
         """The session of the browsers that may use its pages."""
         self.issuer = Issuer(self.people, self.session)
-        self._on_message_created = on_message_created
+        self._on_event = on_event
         self._changed = threading.Condition()
         self._guilds: dict[UUID, str] = {}
         self._channels: dict[UUID, Channel] = {}
@@ -131,6 +131,18 @@ class ChatServer:
         author = {"id": str(user_id), "username": person.username, "display_name": person.name, "bot": False}
         time = {} if created_at is None else {"created_at": created_at.isoformat()}
         return self._create(channel_id, {"author": author, "content": content, **time})
+
+    def delete(self, message_id: str) -> bool:
+        """Delete a message. False if there is none."""
+        with self._changed:
+            message = self._messages.pop(message_id, None)
+        if message is None:
+            return False
+        channel_id = message["channel_id"]
+        guild_id = str(self._channels[UUID(channel_id)].guild_id)
+        deleted = {"guild_id": guild_id, "channel_id": channel_id, "message_id": message_id}
+        self._on_event({"type": "message.deleted", **deleted})
+        return True
 
     def date_replies(self, since: datetime) -> None:
         """Date each message that a bot has sent since then right after the message that it goes back to."""
@@ -248,11 +260,10 @@ class ChatServer:
         with self._changed:
             return JSONResponse([m for m in self._messages.values() if m["channel_id"] == channel_id])
 
-    async def _delete_message(self, request: Request) -> Response:
+    def _delete_message(self, request: Request) -> Response:
         message_id = str(request.path_params["message_id"])
-        with self._changed:
-            if self._messages.pop(message_id, None) is None:
-                return _error(404, "MESSAGE_NOT_FOUND", f"There is no message {message_id}.")
+        if not self.delete(message_id):
+            return _error(404, "MESSAGE_NOT_FOUND", f"There is no message {message_id}.")
         return Response(status_code=204)
 
     async def _list_channels(self, request: Request) -> Response:
@@ -312,7 +323,7 @@ class ChatServer:
         }
         # The event first: a message that someone sees has its event on the queue.
         guild_id = str(self._channels[channel_id].guild_id)
-        self._on_message_created({"type": "message.created", "guild_id": guild_id, "message": message})
+        self._on_event({"type": "message.created", "guild_id": guild_id, "message": message})
         with self._changed:
             self._messages[message["id"]] = message
             if key:

@@ -8,7 +8,7 @@ import urllib3
 
 from guildhook_local.chat_server import Fault
 from guildhook_local.issuer import Person
-from samples import SERVICE_TOKEN
+from samples import SERVICE_TOKEN, deletion_of
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_errors_have_a_status_and_a_code(request_, place):
         assert (response.status, response.json()["error"]) == (status, code)
 
 
-def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_server, place):
+def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_server, place, events):
     guild, channel = place
     user = uuid4()
     chat_server.add_member(guild, user)
@@ -89,6 +89,8 @@ def test_channels_messages_and_members_can_be_listed_and_removed(request_, chat_
     ]
     assert request_("GET", f"/api/messages/channel/{channel}").json() == [message]
     assert request_("DELETE", f"/api/messages/{message['id']}").status == 204
+    assert events[-1] == deletion_of({"guild_id": str(guild), "message": message})
+    assert len(events) == 2
     assert request_("GET", f"/api/messages/channel/{channel}").json() == []
     kick = f"/api/guilds/{guild}/members/{user}"
     assert [request_("DELETE", kick).status for _ in range(2)] == [204, 404]

@@ -41,6 +41,7 @@ def add_guild(database):
     database.execute("INSERT INTO guild_settings (guild_id) VALUES (%s)", [guild_id])
     database.execute("INSERT INTO guild_pauses (guild_id, reason) VALUES (%s, 'a')", [guild_id])
     database.execute("INSERT INTO raised_budgets (guild_id, until, reason) VALUES (%s, now(), 'a')", [guild_id])
+    database.execute("INSERT INTO deleted_messages (guild_id, message_id) VALUES (%s, gen_random_uuid())", [guild_id])
     database.execute(
         "INSERT INTO plugin_audit (guild_id, actor_id, actor_name, action, detail) VALUES (%s, 'a', 'A', 'b', '{}')",
         [guild_id],
@@ -49,7 +50,7 @@ def add_guild(database):
 
 
 def guilds_of(database):
-    tables = ("guild_budgets", "guild_pauses", "guild_settings", "plugin_audit", "raised_budgets")
+    tables = ("deleted_messages", "guild_budgets", "guild_pauses", "guild_settings", "plugin_audit", "raised_budgets")
     return [
         {guild_id for (guild_id,) in database.execute(f"SELECT guild_id FROM {table}").fetchall()} for table in tables
     ]
@@ -65,7 +66,7 @@ def test_a_chat_server_needs_no_privileges_on_the_tables_of_guildhook(role, migr
         chat_server.execute("CREATE TEMPORARY TABLE mine (LIKE guilds)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             chat_server.execute("CREATE TRIGGER t AFTER DELETE ON mine FOR EACH ROW EXECUTE FUNCTION forget_guild()")
-    assert guilds_of(database) == [{other}] * 5
+    assert guilds_of(database) == [{other}] * 6
 
 
 def test_a_transaction_that_deletes_a_guild_holds_up_no_batch(migrated_database, database):
@@ -74,7 +75,7 @@ def test_a_transaction_that_deletes_a_guild_holds_up_no_batch(migrated_database,
     with psycopg.connect(migrated_database) as chat_server:
         chat_server.execute("DELETE FROM guilds WHERE id = %s", [guild_id])
         database.execute(SPEND, [guild_id])
-    assert guilds_of(database) == [set()] * 5
+    assert guilds_of(database) == [set()] * 6
 
 
 def test_a_transaction_that_is_rolled_back_deletes_nothing(migrated_database, database):
@@ -82,7 +83,7 @@ def test_a_transaction_that_is_rolled_back_deletes_nothing(migrated_database, da
     with psycopg.connect(migrated_database) as chat_server:
         chat_server.execute("DELETE FROM guilds WHERE id = %s", [guild_id])
         chat_server.rollback()
-    assert guilds_of(database) == [{guild_id}] * 5
+    assert guilds_of(database) == [{guild_id}] * 6
 
 
 def test_a_role_that_may_not_add_the_trigger_is_told_the_grant_that_it_needs(role, empty_database):
@@ -104,7 +105,7 @@ def test_a_role_that_may_not_add_the_trigger_is_told_the_grant_that_it_needs(rol
         assert migrate(Database(url), MIGRATIONS)[0] == "20261201000102_forget_deleted_guilds"
         guild_id = add_guild(connection)
         connection.execute("DELETE FROM guilds WHERE id = %s", [guild_id])
-        assert guilds_of(connection) == [set()] * 5
+        assert guilds_of(connection) == [set()] * 6
 
 
 def test_a_deleted_guild_leaves_no_row_and_prune_leaves_no_object(system):

@@ -73,6 +73,8 @@ VALUES: dict[str, Any] = {
 }
 """The value of a column of this name, in every table; other columns get a value of their type."""
 BY_TABLE = {
+    # Another message was deleted in the chat.
+    ("deleted_messages", "message_id"): RUN,
     ("guild_pauses", "reason"): "it floods",
     ("raised_budgets", "reason"): "an event",
     ("plugin_refusals", "reason"): "it is bad",

@@ -34,10 +34,12 @@ class SweepReport:
     """Messages with intents that are due."""
     given_up: list[ExpiredIntent] = field(default_factory=list)
     """Intents that are refused now."""
+    forgotten: int = 0
+    """Messages that were deleted in the chat, and whose runs are deleted now."""
     runs: int = 0
     """Runs deleted, those of shadows included."""
     usage: int = 0
-    """Counts of runs, budgets and requests deleted."""
+    """Counts of runs, budgets and requests deleted, and notes of messages that were deleted in the chat."""
     audit: int = 0
     """Entries of the audit log deleted."""
     abandoned: int = 0
@@ -75,11 +77,14 @@ def sweep(
     with stage("versions"):
         _sweep_versions(store, compiles, in_time, swept)
     with stage("forget"):
+        _forget_messages(store, in_time, swept)
         while in_time() and (forgotten := store.forget_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
         while in_time() and (forgotten := store.forget_usage(configuration.keep_usage_days, _AT_ONCE)):
             swept.usage += forgotten
         while in_time() and (forgotten := store.forget_budgets(configuration.keep_usage_days, _AT_ONCE)):
+            swept.usage += forgotten
+        while in_time() and (forgotten := store.forget_deletions(configuration.keep_runs_days, _AT_ONCE)):
             swept.usage += forgotten
         while in_time() and (forgotten := store.forget_shadow_runs(configuration.keep_runs_days, _AT_ONCE)):
             swept.runs += forgotten
@@ -87,6 +92,15 @@ def sweep(
             swept.audit += forgotten
         while in_time() and (forgotten := store.forget_requests(_REQUESTS_HOURS, _AT_ONCE)):
             swept.usage += forgotten
+
+
+def _forget_messages(store: UpkeepStore, in_time: Callable[[], bool], swept: SweepReport) -> None:
+    while in_time():
+        messages, runs = store.forget_messages(_AT_ONCE)
+        swept.forgotten += messages
+        swept.runs += runs
+        if not messages:
+            return
 
 
 def _sweep_versions(

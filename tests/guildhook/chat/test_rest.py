@@ -105,6 +105,13 @@ def test_a_detail_from_the_server_can_be_stored_in_postgres(text):
     assert "\0" not in answer.detail
 
 
+def test_the_id_of_a_sent_message_is_kept_in_the_spelling_by_which_it_is_found():
+    message_id = uuid4()
+    with answering(201, {}, json.dumps({"id": f"{{{message_id}}}".upper()}).encode()) as url:
+        answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))
+    assert answer.detail == str(message_id)
+
+
 def test_the_body_of_a_429_can_ask_for_a_pause_everywhere():
     with answering(429, {}, b'{"message": "slow down", "retry_after": 64.57, "global": true}') as url:
         answer = send(RestChatApi(url, FixedToken()), outgoing(uuid4()))

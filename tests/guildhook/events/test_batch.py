@@ -4,9 +4,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from guildhook.events.batch import QueueRecord, read_batch
+from guildhook.events.batch import DELETED, QueueRecord, Subject, read_batch
 from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
-from samples import event
+from samples import deletion_of, event
 
 NOW = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
 
@@ -76,6 +76,28 @@ def test_a_second_body_with_the_same_message_id_comes_back_to_be_compared_with_t
     assert json.loads(message.payload)["content"] == "first"
     assert ids(batch, message.id) == ["0"]
     assert [record.id for record in batch.second_bodies] == ["1"]
+    assert batch.skipped == {}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0)])
+def test_everything_else_about_a_deleted_message_is_skipped(order):
+    message = event()
+    due = DeliveryDue(UUID(message["guild_id"]), UUID(message["message"]["id"]))
+    deletion = deletion_of(message)
+    bodies = [message, json.loads(due.to_json()), deletion, deletion]
+    batch = read_batch([records(*bodies)[i] for i in order])
+    assert (batch.messages, batch.guilds, batch.malformed) == ({}, {}, {})
+    assert batch.skipped == {"0": DELETED, "1": DELETED}
+    ((subject, deletions),) = batch.deletions.items()
+    assert subject == Subject(due.message_id, due.guild_id)
+    assert {record.id for record in deletions} == {"2", "3"}
+    assert set(batch.subjects) == {"0", "1", "2", "3"}
+
+
+def test_a_message_is_not_deleted_by_another_guild():
+    message = event()
+    batch = read_batch(records(message, deletion_of(message, guild_id=str(uuid4()))))
+    assert list(batch.messages) == [UUID(message["message"]["id"])]
     assert batch.skipped == {}
 
 

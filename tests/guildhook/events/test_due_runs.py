@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from guildhook.events.batch import ANOTHER_BODY
+from guildhook.events.batch import ANOTHER_BODY, DELETED
 from guildhook.events.checks import DueRun
 from guildhook.events.due_runs import find_due_runs, needed_modules
 from guildhook.model import Causality, Refusal
@@ -68,6 +68,18 @@ def test_a_message_that_was_recorded_with_another_body_is_due_for_nobody():
     neighbour = installed_plugin(b"neighbour")
     due = find_due_runs([MESSAGE], snapshot(LIVE, neighbour, SHADOW, recorded=[changed]))
     assert (due.live, due.shadows, due.skipped) == ([], [], {MESSAGE.id: ANOTHER_BODY})
+
+
+@pytest.mark.parametrize("runs", [(), (recorded(),)])
+def test_a_message_that_was_deleted_in_the_chat_is_due_for_nobody(runs):
+    read = replace(snapshot(LIVE, SHADOW, recorded=runs), deleted=frozenset({(MESSAGE.guild_id, MESSAGE.id)}))
+    due = find_due_runs([MESSAGE], read)
+    assert (due.live, due.shadows, due.skipped) == ([], [], {MESSAGE.id: DELETED})
+
+
+def test_a_message_of_another_guild_is_not_deleted():
+    read = replace(snapshot(LIVE), deleted=frozenset({(uuid4(), MESSAGE.id)}))
+    assert [run.message for run in find_due_runs([MESSAGE], read).live] == [MESSAGE]
 
 
 def test_a_run_that_did_not_keep_its_body_agrees_with_every_body():

@@ -13,13 +13,14 @@ from guildhook.events.queue_events import (
     MAX_HOPS,
     DeliveryDue,
     Event,
+    MessageDeleted,
     SkippedMessage,
     UnknownEvent,
     UnmarkedAuthors,
     parse_event,
 )
 from guildhook.model import Causality
-from samples import TIME, event
+from samples import TIME, deletion_of, event
 
 SENT = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -330,6 +331,15 @@ def test_a_delivery_that_is_due_is_read_as_it_was_written():
     assert parse_event(due.to_json(), SENT) == due
 
 
+@pytest.mark.parametrize("wrap", [lambda body: body, sns, eventbridge])
+def test_a_deleted_message_is_read_in_every_spelling_of_its_ids(wrap):
+    ids = {name: uuid4() for name in ("guild_id", "channel_id", "message_id")}
+    deleted = MessageDeleted(ids["guild_id"], ids["message_id"])
+    for spelling in (str, lambda each: each.hex, lambda each: f"{{{each}}}", lambda each: f"URN:UUID:{each}"):
+        body = {"type": "message.deleted", **{name: spelling(each) for name, each in ids.items()}, "deleted_at": 7}
+        assert parse_event(json.dumps(wrap(body)), SENT) == deleted
+
+
 def without(*path):
     raw = event()
     target = raw
@@ -371,6 +381,11 @@ MALFORMED = [
     (json.dumps(event(created_at="9999-12-31T23:59:59-23:00")), 'is "9999-12-31T23:59:59-23:00"; a time in the years'),
     ('{"type": "guildhook.delivery_due", "guild_id": "x"}', 'guildhook.delivery_due event: guild_id is "x"; a UUID'),
     ('{"type": "guildhook.delivery_due"}', "guild_id is missing; a UUID is wanted"),
+    (json.dumps(deletion_of(event(), guild_id=None)), "message.deleted event: guild_id is null; a UUID is wanted"),
+    (json.dumps(deletion_of(event(), message_id="4711")), 'message.deleted event: message_id is "4711"; a UUID is'),
+    (json.dumps(deletion_of(event(), channel_id=7)), "message.deleted event: channel_id is 7; a UUID is wanted"),
+    ('{"type": "message.deleted"}', "message.deleted event: guild_id is missing; a UUID is wanted"),
+    (json.dumps({**event(), "type": "message.deleted"}), "channel_id is missing; a UUID is wanted"),
     (json.dumps({**event(), "message": "hello there"}), "message is a text of 11 characters; an object is wanted"),
     (json.dumps(event(author="hello")), "message.author is a text of 5 characters; an object is wanted"),
     (json.dumps(event(content=5)), "message.content is 5; a text is wanted"),
@@ -418,7 +433,7 @@ def test_every_field_of_a_wrong_type_is_named_with_its_value(path, value, shown)
 @pytest.mark.parametrize(
     ("type_", "shown"),
     [
-        ("message.deleted", '"message.deleted"'),
+        ("message.edited", '"message.edited"'),
         ("guild/member:added", '"guild/member:added"'),
         ("", "a text of 0 characters"),
         ("some secret words", "a text of 17 characters"),

@@ -20,7 +20,7 @@ from artifacts import publish
 from guildhook.chat import RestChatApi
 from guildhook.errors import InfrastructureError, RefusedStatementError
 from guildhook.events.backoff import Backoff
-from guildhook.events.batch import ANOTHER_BODY, QueueRecord
+from guildhook.events.batch import ANOTHER_BODY, DELETED, QueueRecord
 from guildhook.events.budgets import GuildBudget
 from guildhook.events.delivery import CircuitBreaker, Sender
 from guildhook.events.queue_events import DeliveryDue, UnmarkedAuthors
@@ -33,7 +33,7 @@ from guildhook.store.events import EventStore, Snapshot
 from guildhook_local.chat_server import Fault
 from guildhook_local.stack import LocalGuild
 from project import ROOT
-from samples import FixedToken, event, limits
+from samples import FixedToken, deletion_of, event, limits
 
 IN_TIME = float("inf")
 RULES = WorkerRules(
@@ -170,6 +170,38 @@ def test_a_batch_without_a_message_for_plugins_asks_the_database_nothing(system,
     assert list(report.failures) == ["1"]
 
 
+def test_deletions_of_messages_cost_one_statement_a_batch(system, worker, store, statements):
+    created, answered = populate_uncompiled(system, 1), populate(system, 1)
+    guild_id = created[0]["guild_id"]
+    counts = {}
+    for name, bodies in [
+        ("deletions", [deletion_of(event(guild_id)) for _ in range(10)]),
+        ("without plugins", [deletion_of(event()) for _ in range(2)]),
+        ("with a message", [*answered, deletion_of(event(guild_id))]),
+        ("of a message in the batch", [created[0], deletion_of(created[0])]),
+    ]:
+        with statements.counting(store):
+            report = worker.process(records(*bodies), IN_TIME)
+        assert report.failures == {}
+        counts[name] = statements.count
+    assert counts == {"deletions": 1, "without plugins": 1, "with a message": 4, "of a message in the batch": 1}
+    assert [reply["content"] for reply in system.chat.replies()] == ["pong"]
+
+
+def test_a_reply_to_a_message_that_is_deleted_while_it_waits_is_not_sent(system, create_worker, worker, store, query):
+    guild = system.add_guild()
+    install(system, guild, "ping", PING, {"SEND_MESSAGES"})
+    asked = event(guild.id, guild.channel_id)
+    due = DeliveryDue(guild.id, UUID(asked["message"]["id"])).to_json()
+    out_of_reach = create_worker(store, chat_url="http://127.0.0.1:1")
+    assert list(out_of_reach.process(records(asked), IN_TIME).failures) == ["0"]
+    assert worker.process(records(deletion_of(asked)), IN_TIME).failures == {}
+    report = worker.process(records(asked, json.loads(due)), IN_TIME)
+    assert (report.failures, report.skipped) == ({}, {"0": DELETED, "1": DELETED})
+    assert query("SELECT state FROM plugin_intents") == [("pending",)]
+    assert system.chat.replies() == []
+
+
 def test_a_message_that_another_delivery_recorded_first_comes_back_and_is_not_sent(
     system, create_worker, worker, store
 ):
@@ -291,13 +323,14 @@ class FailingStore(EventStore):
         ("wasm", {"0", "1"}),
         ("record", {"0", "1"}),
         ("settle", {"0"}),
+        ("note_deletions", {"2"}),
     ],
 )
 def test_exactly_the_records_whose_statement_failed_come_back(system, create_worker, statement, failed):
     (replying,) = populate_uncompiled(system, 1)
     quiet = system.add_guild()
     system.install(quiet, "silent", wat.SILENT)
-    batch = records(replying, event(quiet.id, quiet.channel_id))
+    batch = records(replying, event(quiet.id, quiet.channel_id), deletion_of(event(quiet.id)))
     report = create_worker(FailingStore(system.database, statement)).process(batch, IN_TIME)
     assert reasons(report) == dict.fromkeys(failed, "the database is gone")
     assert create_worker(EventStore(system.database)).process(batch, IN_TIME).failures == {}

@@ -23,7 +23,7 @@ from guildhook_local.function import LambdaContext, created_function
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, ERASE, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
-from samples import event, failed_records, http_request, sqs_event
+from samples import deletion_of, event, failed_records, http_request, sqs_event
 from versions import upload
 
 PLUGINS = ROOT / "plugins"
@@ -96,9 +96,14 @@ def test_the_roles_allow_handling_messages_and_deleting_old_rows(function, syste
     assert query("SELECT DISTINCT state FROM plugin_intents") == [("delivered",)]
     assert query("SELECT count(*) FROM plugin_state") == [(1,)]
     assert query("SELECT failures_in_a_row FROM plugin_health") == [(3,), (3,)]
+    forgotten = event(guild.id, guild.channel_id)
+    assert failed_records(on_message(sqs_event(forgotten, deletion_of(forgotten)), CONTEXT)) == []
+    query("UPDATE deleted_messages SET forget_at = now(), deleted_at = now() - interval '31 days'")
     query("UPDATE plugin_intents SET state = 'pending', updated_at = now() - interval '31 minutes'")
     sweep = function(SWEEP)
     swept = sweep({}, CONTEXT)
+    assert swept["messages_forgotten"] == 1
+    assert query("SELECT * FROM deleted_messages") == []
     assert swept["requeued"] > 0
     assert swept["versions_adopted"] == 4
     compiling(system, function)()
@@ -118,7 +123,12 @@ def test_the_roles_allow_handling_messages_and_deleting_old_rows(function, syste
            VALUES (gen_random_uuid(), now() - interval '366 days', '', '', '', '{}')"""
     )
     swept = sweep({}, CONTEXT)
-    assert [name for name, count in swept.items() if count == 0] == ["requeued", "given_up", "versions_adopted"]
+    assert [name for name, count in swept.items() if count == 0] == [
+        "requeued",
+        "given_up",
+        "messages_forgotten",
+        "versions_adopted",
+    ]
     query("UPDATE plugin_artifacts SET created_at = now() - interval '31 days'")
     query("UPDATE plugin_refusals SET created_at = now() - interval '31 days'")
     query("DELETE FROM plugins")
@@ -252,6 +262,7 @@ GRANTED = {
         "guild_budgets": "SELECT, INSERT, UPDATE",
         "raised_budgets": "SELECT",
         "guild_pauses": "SELECT",
+        "deleted_messages": "SELECT (guild_id, message_id), INSERT",
     },
     "compile_plugin": {
         "plugins": "SELECT",
@@ -269,7 +280,8 @@ GRANTED = {
         "plugin_audit": "SELECT, DELETE",
         "plugin_runs": "SELECT, UPDATE (created_at), DELETE",
         "plugin_shadow_runs": "SELECT, UPDATE (created_at), DELETE",
-        "plugin_intents": "SELECT, UPDATE (detail, state, updated_at)",
+        "plugin_intents": "SELECT, UPDATE (detail, state, updated_at), DELETE",
+        "deleted_messages": "SELECT, UPDATE (forget_at), DELETE",
         "plugin_usage": "SELECT, UPDATE (hour), DELETE",
         "guild_budgets": "SELECT, UPDATE (minute), DELETE",
         "admin_requests": "SELECT, DELETE",
@@ -315,6 +327,7 @@ GRANTED = {
         "guild_budgets": "SELECT, DELETE",
         "guild_pauses": "SELECT, DELETE",
         "raised_budgets": "SELECT, DELETE",
+        "deleted_messages": "SELECT, DELETE",
         "admin_requests": "SELECT, DELETE",
     },
 }
@@ -385,6 +398,8 @@ FORBIDDEN: Mapping[str, list[str]] = {
         "SELECT * FROM plugin_audit",
         "SELECT * FROM admin_requests",
         "DELETE FROM plugin_runs",
+        "DELETE FROM deleted_messages",
+        "SELECT deleted_at FROM deleted_messages",
     ],
     "compile_plugin": [
         *CHANGE_PLUGINS,

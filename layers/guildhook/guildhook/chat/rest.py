@@ -19,7 +19,7 @@ from guildhook.http_bodies import read_arriving, read_whole
 from guildhook.http_deadlines import deadline_pool
 from guildhook.model import DeliveryState, OutgoingIntent
 from guildhook.surrogates import replace_half_surrogates
-from guildhook.uuids import read_uuid
+from guildhook.uuids import canonical_spelling, read_uuid
 
 _CONNECT_SECONDS = 2
 _SEND_SECONDS = 5
@@ -188,7 +188,8 @@ class RestChatApi:
     def _understood(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> SendResult:
         """The table of docs/chat-api.md: a refusal is final only if the chat API itself has spoken."""
         if status in _DELIVERED:
-            return SendResult(DeliveryState.DELIVERED, _text(answer.get("id")))
+            message_id = _text(answer.get("id"))
+            return SendResult(DeliveryState.DELIVERED, canonical_spelling(message_id) or message_id)
         is_refusal = 400 <= status < 500 and status not in _NEVER_FINAL
         code = _error_code(answer)
         if is_refusal and code:

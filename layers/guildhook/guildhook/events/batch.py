@@ -6,10 +6,19 @@ from datetime import datetime
 from uuid import UUID
 
 from guildhook.events.malformed_events import MalformedEventError
-from guildhook.events.queue_events import Event, SkippedMessage, UnknownEvent, UnmarkedAuthors, parse_event
+from guildhook.events.queue_events import (
+    Event,
+    MessageDeleted,
+    QueueEvent,
+    SkippedMessage,
+    UnknownEvent,
+    UnmarkedAuthors,
+    parse_event,
+)
 from guildhook.model import Message
 
 ANOTHER_BODY = "its message id came with another body before, and the body that was recorded first counts"
+DELETED = "it was deleted in the chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Batch:
     """The records of each message, which come back if it must. The queue may deliver an event twice in a batch."""
     subjects: Mapping[str, Subject]
     """The subjects of all records that are events, by their ids."""
+    deletions: Mapping[Subject, Sequence[QueueRecord]]
+    """The records of each message that was deleted in the chat. Its other records in the batch are skipped."""
     skipped: Mapping[str, str]
     """The reasons why records are given to no plugin, by their ids."""
     unknown_types: Mapping[str, str]
@@ -60,6 +71,8 @@ class Batch:
 
 def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON) -> Batch:
     """Read all records. A malformed one raises nothing: it is in `malformed`."""
+    events, malformed = _parse(records, unmarked_authors)
+    deletions = _deletions(events)
     messages: dict[UUID, Message] = {}
     guilds: dict[UUID, UUID] = {}
     by_message: dict[UUID, list[QueueRecord]] = {}
@@ -67,18 +80,12 @@ def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
     skipped: dict[str, str] = {}
     unknown_types: dict[str, str] = {}
     repaired: set[str] = set()
-    malformed: dict[str, str] = {}
     second_bodies: list[QueueRecord] = []
-    for record in records:
-        try:
-            event = parse_event(record.body, record.sent_at, unmarked_authors)
-        except MalformedEventError as error:
-            malformed[record.id] = str(error)
-            continue
+    for record, event in events:
         if isinstance(event, UnknownEvent):
             skipped[record.id], unknown_types[record.id] = event.skip, event.unknown_type
             continue
-        subjects[record.id] = Subject(event.message_id, event.guild_id)
+        subject = subjects[record.id] = Subject(event.message_id, event.guild_id)
         if isinstance(event, Event | SkippedMessage):
             if event.repaired:
                 repaired.add(record.id)
@@ -87,6 +94,10 @@ def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
             if event.skip:
                 skipped[record.id] = event.skip
                 continue
+        if subject in deletions:
+            if record not in deletions[subject]:
+                skipped[record.id] = DELETED
+            continue
         if isinstance(event, Event) and messages.setdefault(event.message_id, event.message) != event.message:
             second_bodies.append(record)
             continue
@@ -97,9 +108,32 @@ def read_batch(records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
         guilds=guilds,
         records=by_message,
         subjects=subjects,
+        deletions=deletions,
         skipped=skipped,
         unknown_types=unknown_types,
         repaired=frozenset(repaired),
         malformed=malformed,
         second_bodies=second_bodies,
     )
+
+
+def _parse(
+    records: Sequence[QueueRecord], unmarked_authors: UnmarkedAuthors
+) -> tuple[list[tuple[QueueRecord, QueueEvent]], dict[str, str]]:
+    """The events with their records, and the reasons why records are no events, by their ids."""
+    events: list[tuple[QueueRecord, QueueEvent]] = []
+    malformed: dict[str, str] = {}
+    for record in records:
+        try:
+            events.append((record, parse_event(record.body, record.sent_at, unmarked_authors)))
+        except MalformedEventError as error:
+            malformed[record.id] = str(error)
+    return events, malformed
+
+
+def _deletions(events: Sequence[tuple[QueueRecord, QueueEvent]]) -> dict[Subject, list[QueueRecord]]:
+    deletions: dict[Subject, list[QueueRecord]] = {}
+    for record, event in events:
+        if isinstance(event, MessageDeleted):
+            deletions.setdefault(Subject(event.message_id, event.guild_id), []).append(record)
+    return deletions

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from guildhook.events.batch import ANOTHER_BODY
+from guildhook.events.batch import ANOTHER_BODY, DELETED
 from guildhook.events.checks import DueRun, reason_not_taken
 from guildhook.model import Message
 from guildhook.modules import NeededModule
@@ -27,6 +27,9 @@ def find_due_runs(messages: Collection[Message], snapshot: Snapshot) -> DueRuns:
     changed = _with_another_body(messages, snapshot)
     recorded = {message_id for message_id, _ in snapshot.runs}
     for message in messages:
+        if (message.guild_id, message.id) in snapshot.deleted:
+            due.skipped[message.id] = DELETED
+            continue
         if message.id in changed:
             due.skipped[message.id] = ANOTHER_BODY
             continue

@@ -158,6 +158,8 @@ class Handling:
         self.deliveries: list[Delivery] = []
         self.orphaned: list[str] = []
         """The keys of intents that were sent while their plugin was deleted."""
+        self.deletions_postponed: Postponed | None = None
+        """The reason why the deletions of messages must come back; None if they are noted."""
 
     def latest_arrival(self) -> float:
         """Return the time by time.monotonic() until which the batch waits for modules that it asks for now."""
@@ -170,7 +172,12 @@ class Handling:
         """
         known = [message for message in self.batch.messages.values() if message.id not in self.postponed]
         due = find_due_runs(known, snapshot)
-        unsent = [intent for run in snapshot.runs.values() for intent in run.pending]
+        unsent = [
+            intent
+            for run in snapshot.runs.values()
+            for intent in run.pending
+            if (intent.guild_id, intent.message_id) not in snapshot.deleted
+        ]
         guilds = {run.message.id: run.message.guild_id for run in due.live}
         guilds |= {intent.message_id: intent.guild_id for intent in unsent}
         waiting = self._wait_for_guilds(snapshot.paused, guilds)
@@ -252,6 +259,8 @@ class Handling:
         batch = self.batch
         reasons = [(record, why) for message_id, why in self.postponed.items() for record in batch.records[message_id]]
         reasons += [(record, Postponed(ANOTHER_BODY)) for record in batch.second_bodies]
+        if why := self.deletions_postponed:
+            reasons += [(record, why) for records in batch.deletions.values() for record in records]
         malformed = {record_id: Postponed(reason) for record_id, reason in batch.malformed.items()}
         return malformed | {
             record.id: Postponed(why.reason, max(why.seconds, (why.backoff or backoff).seconds(record.receive_count)))

@@ -16,6 +16,7 @@ _FLAG: Final = "true or false"
 _WANTED: Final = {
     "type": _TEXT,
     "guild_id": _UUID,
+    "channel_id": _UUID,
     "message_id": _UUID,
     "message": _OBJECT,
     "message.id": _UUID,

@@ -1,4 +1,4 @@
-"""The events of the queue: message-created events of the chat server, and guildhook's own, delivery-due events."""
+"""The events of the queue: those of the chat server about messages, and guildhook's own, delivery-due events."""
 
 import json
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ _MAX_WRAPPERS = 2
 """The envelopes of SNS and EventBridge around an event. SNS in EventBridge in SQS is the deepest chain in use."""
 _MAX_REASON_CHARS: Final = 300
 _MESSAGE_CREATED = "message.created"
+_MESSAGE_DELETED = "message.deleted"
 _DELIVERY_DUE = "guildhook.delivery_due"
 _USER = "user"
 _SYSTEM = "system"
@@ -77,12 +78,18 @@ class _MessageCreated(_HeadingCreated, frozen=True):
     message: _Message
 
 
+class _MessageDeleted(msgspec.Struct, frozen=True):
+    guild_id: UUID
+    channel_id: UUID
+    message_id: UUID
+
+
 class _DeliveryDue(msgspec.Struct, frozen=True):
     guild_id: UUID
     message_id: UUID
 
 
-Shape = TypeVar("Shape", _MessageCreated, _HeadingCreated, _DeliveryDue)
+Shape = TypeVar("Shape", _MessageCreated, _HeadingCreated, _MessageDeleted, _DeliveryDue)
 
 
 class UnmarkedAuthors(StrEnum):
@@ -129,6 +136,14 @@ class SkippedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageDeleted:
+    """A message was deleted in the chat. No plugin gets it."""
+
+    guild_id: UUID
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event of a type that guildhook does not know. A chat server may send more types than guildhook handles."""
 
@@ -150,9 +165,10 @@ class DeliveryDue:
         return json.dumps({"type": _DELIVERY_DUE, "guild_id": str(self.guild_id), "message_id": str(self.message_id)})
 
 
-def parse_event(
-    body: str, sent_at: datetime, unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON
-) -> Event | SkippedMessage | DeliveryDue | UnknownEvent:
+QueueEvent = Event | SkippedMessage | MessageDeleted | DeliveryDue | UnknownEvent
+
+
+def parse_event(body: str, sent_at: datetime, unmarked_authors: UnmarkedAuthors = UnmarkedAuthors.PERSON) -> QueueEvent:
     """Read a queue body, unwrapping SNS and EventBridge envelopes.
 
     `sent_at` is the time of a message that has no `created_at`. Raises MalformedEventError.
@@ -162,6 +178,9 @@ def parse_event(
         case {"type": str(type_)} if type_ == _DELIVERY_DUE:
             due = _converted(raw, _DeliveryDue, _DELIVERY_DUE)
             return DeliveryDue(due.guild_id, due.message_id)
+        case {"type": str(type_)} if type_ == _MESSAGE_DELETED:
+            deleted = _converted(raw, _MessageDeleted, _MESSAGE_DELETED)
+            return MessageDeleted(deleted.guild_id, deleted.message_id)
         case {"type": str(type_)} if type_ != _MESSAGE_CREATED:
             return UnknownEvent(described(type_))
     try:
@@ -261,7 +280,7 @@ def _respelled(raw: Any) -> Any:
     """The event with the ids and the time that guildhook reads in spellings that msgspec reads."""
     if not isinstance(raw, dict):
         return raw
-    event = _with_canonical_ids(raw, "guild_id", "message_id")
+    event = _with_canonical_ids(raw, "guild_id", "channel_id", "message_id")
     if isinstance(message := event.get("message"), dict):
         event["message"] = message = _with_canonical_ids(message, "id", "channel_id")
         if not _is_of_bot(message):

@@ -1,7 +1,7 @@
 """The way of an event, from a batch of the queue to the replies in the chat. It reads from top to bottom."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -77,6 +77,8 @@ class BatchReport:
     deliveries: Sequence[Delivery]
     orphaned: Sequence[str]
     """The keys of intents that were sent while their plugin was deleted."""
+    deleted: Collection[Subject]
+    """The messages that were deleted in the chat."""
     modules: Mapping[CacheEvent, int]
     """Where modules were found, and how many artifacts were thrown away."""
     circuit_open: bool
@@ -126,7 +128,8 @@ class Worker:
     def process(self, records: Sequence[QueueRecord], deadline: float) -> BatchReport:
         """Run the plugins of every message in the batch, and send their messages.
 
-        The number of database statements does not depend on the number of messages, guilds or plugins. Modules that
+        The number of database statements does not depend on the number of messages, guilds or plugins. A batch with
+        deletions of messages costs one more. Modules that
         must be compiled come last, and only if that can end before `deadline`, by time.monotonic(). No statement, fetch
         or send is waited for beyond it. Nothing is raised for the content of a record or a failure of the
         infrastructure: both end in `failures`.
@@ -134,9 +137,11 @@ class Worker:
         with self._stage("parse"):
             batch = read_batch(records, self._rules.unmarked_authors)
         handling = Handling(batch, deadline)
-        if batch.guilds:
-            with self._store.within(handling.latest_statement):
+        with self._store.within(handling.latest_statement):
+            if batch.guilds:
                 self._handle(handling)
+            if batch.deletions:
+                self._note_deletions(handling)
         return BatchReport(
             failures=handling.records_to_return(self._rules.backoff),
             skipped=handling.skipped_records(),
@@ -149,6 +154,7 @@ class Worker:
             outgoing=handling.outgoing,
             deliveries=handling.deliveries,
             orphaned=handling.orphaned,
+            deleted=() if handling.deletions_postponed else list(batch.deletions),
             modules=self._modules.take_events(),
             circuit_open=self._sender.breaker.is_open,
             circuits_opened=self._sender.breaker.take_opened(),
@@ -274,6 +280,15 @@ class Worker:
                 handling.orphaned += self._store.settle(deliveries)
         except InfrastructureError as error:
             handling.postpone((intent.message_id for intent in intents), Postponed(str(error)))
+
+    def _note_deletions(self, handling: Handling) -> None:
+        """Note with one write which messages were deleted in the chat. It comes last, so that no reply waits for it."""
+        messages = [(message.guild_id, message.message_id) for message in handling.batch.deletions]
+        try:
+            with self._stage("note_deletions"):
+                self._store.note_deletions(messages)
+        except InfrastructureError as error:
+            handling.deletions_postponed = Postponed(str(error))
 
     def _compile(self, handling: Handling) -> bool:
         """Compile modules that were found nowhere, for this process, while the compile function is asked as well."""

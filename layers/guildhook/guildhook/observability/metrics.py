@@ -19,6 +19,8 @@ class Metric(StrEnum):
     """Skipped records whose event type or message type guildhook does not know. The log names the type."""
     RECORDS_REPAIRED = "records_repaired"
     """Records in which half a surrogate pair was replaced by U+FFFD."""
+    MESSAGES_DELETED = "messages_deleted"
+    """Messages that were deleted in the chat."""
     QUEUE_DELAY = "queue_delay"
     """The time from a record's first sending to the start of its batch. A record that comes back waits longer."""
     RUNS_OK = "runs_ok"

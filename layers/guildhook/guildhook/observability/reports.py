@@ -61,6 +61,9 @@ def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> N
     for event_id in sorted(report.repaired):
         logger.info("record repaired", extra=ids.of_record(event_id))
     telemetry.add(Metric.RECORDS_REPAIRED, len(report.repaired))
+    for message in report.deleted:
+        logger.info("message deleted in the chat", extra=ids.of_message(message))
+    telemetry.add(Metric.MESSAGES_DELETED, len(report.deleted))
 
 
 def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
@@ -140,6 +143,9 @@ class _Ids:
             return {"event_id": event_id}
         return {"event_id": event_id, "message_id": str(subject.message_id), "guild_id": str(subject.guild_id)}
 
+    def of_message(self, subject: Subject) -> dict[str, str]:
+        return self.of_record(self._events[subject.message_id])
+
     def of_plugin(self, message_id: UUID, guild_id: UUID, plugin_id: UUID) -> dict[str, str]:
         about = {"message_id": message_id, "guild_id": guild_id, "plugin_id": plugin_id}
         return {"event_id": self._events[message_id], **{name: str(each) for name, each in about.items()}}
@@ -170,6 +176,7 @@ def report_sweep(telemetry: Telemetry, swept: SweepReport) -> None:
         extra={
             "requeued": swept.requeued,
             "runs_deleted": swept.runs,
+            "messages_forgotten": swept.forgotten,
             "usage_deleted": swept.usage,
             "audit_deleted": swept.audit,
             "versions_abandoned": swept.abandoned,

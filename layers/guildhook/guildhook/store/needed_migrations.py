@@ -37,5 +37,7 @@ MIGRATIONS: Final = (
     "20261201000301_bound_settings_of_guilds",
     "20261201000302_add_compile_reservations",
     "20261201000303_tell_refused_starts",
+    "20261201000400_add_deleted_messages",
+    "20261201000401_index_sent_messages",
 )
 """The names are in the order in which the migrations are applied."""

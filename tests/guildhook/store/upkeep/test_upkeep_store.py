@@ -1,6 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -11,6 +11,8 @@ from guildhook.model import Delivery, DeliveryState
 from guildhook.store import Database
 from guildhook.store.admin import AdminStore
 from guildhook.store.upkeep import UpkeepStore
+from guildhook_local.direct_install import install_plugin
+from run_records import record, save, sending
 from versions import add_plugin, announce_wasm
 
 
@@ -54,6 +56,60 @@ def test_old_rows_are_deleted_in_batches_the_oldest_first(database, pending, upk
     assert (upkeep.forget_budgets(90, 100), upkeep.forget_budgets(90, 100)) == (1, 0)
     assert database.execute("SELECT message_id FROM plugin_runs").fetchall() == [(young,)]
     assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (2,)
+
+
+def note_deletions(store, database, *runs):
+    """Note that the messages of runs were deleted, so long ago that no batch is under way that has not read it."""
+    store.note_deletions([(run.plugin.guild_id, run.message.id) for run in runs])
+    database.execute("UPDATE deleted_messages SET forget_at = now() WHERE forget_at IS NOT NULL")
+
+
+def test_deleted_messages_are_forgotten_in_batches_and_once(store, database, pending, upkeep):
+    store.note_deletions([(run.plugin.guild_id, run.message.id) for run in pending])
+    assert upkeep.forget_messages(100) == (0, 0)
+    note_deletions(store, database, *pending)
+    assert [upkeep.forget_messages(2) for _ in range(3)] == [(2, 2), (1, 1), (0, 0)]
+    assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (0,)
+    assert database.execute("SELECT count(*) FROM deleted_messages").fetchone() == (3,)
+
+
+def test_a_run_that_is_recorded_after_its_message_was_deleted_is_forgotten(store, database, channel, installed, upkeep):
+    run = record(installed, channel, sending(installed, message := uuid4(), channel), message)
+    note_deletions(store, database, run)
+    # A batch that has read before the deletion records after it.
+    save(store, run)
+    assert upkeep.forget_messages(100) == (1, 1)
+
+
+def test_a_row_that_another_transaction_holds_is_forgotten_later(store, database, pending, upkeep, migrated_database):
+    first, second, _ = pending
+    note_deletions(store, database, first, second)
+    with psycopg.connect(migrated_database) as other:
+        other.execute("SELECT FROM plugin_runs WHERE id = %s FOR UPDATE", [first.id])
+        assert [upkeep.forget_messages(100) for _ in range(2)] == [(1, 1), (0, 0)]
+    assert upkeep.forget_messages(100) == (1, 1)
+
+
+def test_a_guild_deletes_no_row_of_another(store, database, guild, channel, pending, upkeep):
+    run = pending[0]
+    store.settle([Delivery(run.result.intents[0].key, DeliveryState.DELIVERED, reply := str(uuid4()))])
+    other = database.execute("INSERT INTO guilds DEFAULT VALUES RETURNING id").fetchone()[0]
+    install_plugin(database, other, "silent", wat.SILENT, {}, [])
+    store.note_deletions([(other, run.message.id), (other, UUID(reply))])
+    database.execute("UPDATE deleted_messages SET forget_at = now()")
+    assert upkeep.forget_messages(100) == (2, 0)
+    assert database.execute("SELECT count(*) FROM plugin_intents").fetchone() == (6,)
+    assert store.snapshot([guild, other], [run.message.id], "engine").deleted == {(other, run.message.id)}
+
+
+def test_messages_are_forgotten_by_indexes(store, database, pending):
+    """A table with few rows is scanned whatever its indexes, so that scans are made expensive."""
+    database.execute("SET enable_seqscan = off")
+    statement = UpkeepStore.statements["forget_messages"].query
+    plan = "\n".join(line for (line,) in database.execute(b"EXPLAIN " + statement, {"limit": 1_000}).fetchall())
+    assert "Seq Scan" not in plan
+    for index in ("idx_deleted_messages_due", "plugin_runs_message_id_plugin_id_key", "idx_plugin_intents_sent"):
+        assert index in plan
 
 
 def test_sweeps_at_the_same_time_adopt_each_plugin_once(system, query):

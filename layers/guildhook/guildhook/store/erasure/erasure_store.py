@@ -69,6 +69,7 @@ class ErasureStore(Session):
         ExportSource("guild_budgets", "budget_of_guild"),
         ExportSource("guild_pauses", "pause_of_guild"),
         ExportSource("raised_budgets", "raised_budget_of_guild"),
+        ExportSource("deleted_messages", "deleted_messages_of_guild", limit=1_000),
         ExportSource("plugin_audit", "audit_of_guild"),
     )
     names_of_person: ClassVar = (
@@ -90,6 +91,7 @@ class ErasureStore(Session):
         ErasureBatch("erase_versions_of_guild", limit=10),  # a version has up to 32 MiB
         ErasureBatch("erase_plugins_of_guild", limit=1),
         ErasureBatch("erase_settings_of_guild"),
+        ErasureBatch("erase_deleted_messages_of_guild"),
         ErasureBatch("erase_audit_of_guild"),
     )
 

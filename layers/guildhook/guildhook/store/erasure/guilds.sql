@@ -16,6 +16,7 @@
 -- grant: SELECT ON guild_budgets
 -- grant: SELECT ON guild_pauses
 -- grant: SELECT ON raised_budgets
+-- grant: SELECT ON deleted_messages
 -- grant: SELECT ON plugin_audit
 WITH plugin AS MATERIALIZED (
     SELECT id FROM plugins WHERE guild_id = :'guild_id'
@@ -49,6 +50,8 @@ UNION ALL
 SELECT 'guild_pauses', count(*) FROM guild_pauses WHERE guild_id = :'guild_id'
 UNION ALL
 SELECT 'raised_budgets', count(*) FROM raised_budgets WHERE guild_id = :'guild_id'
+UNION ALL
+SELECT 'deleted_messages', count(*) FROM deleted_messages WHERE guild_id = :'guild_id'
 UNION ALL
 SELECT 'plugin_audit', count(*) FROM plugin_audit WHERE guild_id = :'guild_id';
 
@@ -173,6 +176,14 @@ SELECT guild_id::text, to_jsonb(raised) FROM raised_budgets AS raised
 WHERE guild_id = :'guild_id' AND :'after_id'::text IS NULL
 LIMIT :'limit';
 
+-- name: deleted_messages_of_guild
+-- grant: SELECT ON deleted_messages
+SELECT message_id::text, to_jsonb(deleted)
+FROM deleted_messages AS deleted
+WHERE guild_id = :'guild_id' AND (:'after_id'::text IS NULL OR message_id > :'after_id'::uuid)
+ORDER BY message_id
+LIMIT :'limit';
+
 -- name: audit_of_guild
 -- grant: SELECT ON plugin_audit
 SELECT entry.id::text, to_jsonb(entry)
@@ -276,6 +287,17 @@ UNION ALL
 SELECT 'plugin_state', states FROM counted
 UNION ALL
 SELECT 'plugin_health', health FROM counted;
+
+-- name: erase_deleted_messages_of_guild
+-- grant: SELECT, DELETE ON deleted_messages
+WITH theirs AS MATERIALIZED (
+    SELECT guild_id, message_id FROM deleted_messages WHERE guild_id = :'guild_id' LIMIT :'limit'
+), deleted AS (
+    DELETE FROM deleted_messages AS deleted USING theirs
+    WHERE deleted.guild_id = theirs.guild_id AND deleted.message_id = theirs.message_id
+    RETURNING deleted.message_id
+)
+SELECT 'deleted_messages', count(*) FROM deleted;
 
 -- name: erase_audit_of_guild
 -- grant: SELECT, DELETE ON plugin_audit

@@ -1,4 +1,4 @@
-"""The statements of on_message: one read and two writes a batch."""
+"""The statements of on_message: one read and two writes a batch, and a write for deletions of messages."""
 
 from guildhook.store.events.batch_record import (
     BatchRecord,

@@ -6,14 +6,16 @@ from uuid import UUID
 
 from guildhook.model import Delivery, QuarantineRules
 from guildhook.store.events.batch_record import BatchRecord, RecordedBatch, batch_parameters, recorded_batch
-from guildhook.store.events.snapshot import Snapshot, read_snapshot
+from guildhook.store.events.snapshot import MessageKey, Snapshot, read_snapshot
 from guildhook.store.session import Session
 from guildhook.store.statements import read_statements
 from guildhook.store.time_limits import TimeLimits
 
 
 class EventStore(Session):
-    statements = read_statements("events/snapshot.sql", "events/record.sql", "events/settle.sql", "wasm.sql")
+    statements = read_statements(
+        "events/snapshot.sql", "events/record.sql", "events/settle.sql", "events/deletions.sql", "wasm.sql"
+    )
     limits = TimeLimits(statement=20, lock=10)
 
     def snapshot(self, guild_ids: Iterable[UUID], message_ids: Iterable[UUID], engine: str) -> Snapshot:
@@ -45,3 +47,8 @@ class EventStore(Session):
         keys, states, details = zip(*columns, strict=True)
         parameters = {"keys": list(keys), "states": list(states), "details": list(details)}
         return frozenset(key for (key,) in self.repeatable("settle", parameters))
+
+    def note_deletions(self, messages: Iterable[MessageKey]) -> None:
+        """Note messages that were deleted in the chat, except in guilds without plugins. Raises InfrastructureError."""
+        guild_ids, message_ids = zip(*messages, strict=True)
+        self.repeatable("note_deletions", {"guild_ids": list(guild_ids), "message_ids": list(message_ids)})

@@ -23,6 +23,8 @@ from guildhook.model import (
 
 RunKey = tuple[UUID, UUID]
 """Message id and plugin id."""
+MessageKey = tuple[UUID, UUID]
+"""Guild id and message id."""
 ShadowKey = tuple[UUID, UUID | None]
 """Message id and version id."""
 
@@ -54,6 +56,8 @@ class Snapshot:
     """Budgets that an operator has raised for some time, by guild."""
     paused: Mapping[UUID, str] = field(default_factory=dict)
     """The operator's reason for the pause of a guild, by guild."""
+    deleted: frozenset[MessageKey] = frozenset()
+    """The messages that were deleted in the chat."""
 
 
 def read_snapshot(
@@ -65,6 +69,7 @@ def read_snapshot(
     minute_seconds_left: float,
     raised: Iterable[Mapping[str, Any]],
     paused: Mapping[str, str],
+    deleted: Iterable[tuple[str, str]],
 ) -> Snapshot:
     """Convert the columns of the statement's one row."""
     by_guild: dict[UUID, tuple[InstalledPlugin, ...]] = {}
@@ -81,6 +86,7 @@ def read_snapshot(
         shadow_runs=frozenset((UUID(message_id), UUID(version_id)) for message_id, version_id in shadow_runs),
         raised={UUID(item["guild_id"]): _raised(item) for item in raised},
         paused={UUID(guild_id): reason for guild_id, reason in paused.items()},
+        deleted=frozenset((UUID(guild_id), UUID(message_id)) for guild_id, message_id in deleted),
     )
 
 
@@ -94,6 +100,7 @@ def joined_snapshot(parts: Sequence[Snapshot]) -> Snapshot:
         shadow_runs=frozenset().union(*(part.shadow_runs for part in parts)),
         raised={guild_id: raised for part in parts for guild_id, raised in part.raised.items()},
         paused={guild_id: reason for part in parts for guild_id, reason in part.paused.items()},
+        deleted=frozenset().union(*(part.deleted for part in parts)),
     )
 
 

@@ -18,6 +18,7 @@
 -- grant: SELECT ON guild_budgets
 -- grant: SELECT ON raised_budgets
 -- grant: SELECT ON guild_pauses
+-- grant: SELECT (guild_id, message_id) ON deleted_messages
 SELECT
     -- # Enabled plugins of the batch's guilds, with their artifacts, state and health
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -118,4 +119,8 @@ SELECT
      WHERE guild_id = ANY(:'guild_ids') AND until > now()) AS raised,
     (SELECT coalesce(jsonb_object_agg(guild_id, reason), '{}')
      FROM guild_pauses
-     WHERE guild_id = ANY(:'guild_ids')) AS paused;
+     WHERE guild_id = ANY(:'guild_ids')) AS paused,
+    -- # Messages that were deleted in the chat
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(guild_id, message_id)), '[]')
+     FROM deleted_messages
+     WHERE guild_id = ANY(:'guild_ids') AND message_id = ANY(:'message_ids')) AS deleted;

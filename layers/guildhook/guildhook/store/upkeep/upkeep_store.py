@@ -22,7 +22,9 @@ class ExpiredIntent:
 class UpkeepStore(Session):
     """All methods raise InfrastructureError. Those that delete return the number of rows deleted."""
 
-    statements = read_statements("upkeep/intents.sql", "upkeep/versions.sql", "upkeep/retention.sql")
+    statements = read_statements(
+        "upkeep/intents.sql", "upkeep/versions.sql", "upkeep/deleted_messages.sql", "upkeep/retention.sql"
+    )
     limits = TimeLimits(statement=60, lock=10)
 
     def take_due(self, older_than_seconds: int, limit: int) -> list[tuple[UUID, UUID]]:
@@ -59,6 +61,18 @@ class UpkeepStore(Session):
         """
         parameters = {"minutes": older_than_minutes, "limit": limit}
         return [version_id for (version_id,) in self.write("take_unchecked", parameters)]
+
+    def forget_messages(self, limit: int) -> tuple[int, int]:
+        """Delete the runs on messages that were deleted in the chat two minutes ago or earlier.
+
+        Returns the numbers of messages of which nothing is left, and of runs.
+        """
+        ((messages, runs),) = self.write("forget_messages", {"limit": limit})
+        return messages, runs
+
+    def forget_deletions(self, older_than_days: int, limit: int) -> int:
+        """Delete the notes of messages that were deleted in the chat so long ago."""
+        return len(self.write("forget_deletions", {"days": older_than_days, "limit": limit}))
 
     def forget_runs(self, older_than_days: int, limit: int) -> int:
         """Delete the oldest runs with their intents."""
