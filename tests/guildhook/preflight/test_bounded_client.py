@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 
 from guildhook.preflight.addresses import Reach
@@ -7,6 +9,7 @@ from guildhook.preflight.bounded_client import (
     AnswerFault,
     BoundedAnswer,
     MissingAnswer,
+    may_pass_later,
     reason_of,
     resolve_host,
 )
@@ -21,7 +24,7 @@ def names(**addresses):
     def resolve(host, port):
         found = addresses.get(host.replace(".", "_"))
         if found is None:
-            raise OSError("no such name")
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return found
 
     return resolve
@@ -130,6 +133,45 @@ def test_a_name_that_does_not_resolve_is_named(client):
     missing = client(resolve=names()).get("https://chat.example.org/")
     assert missing.fault is AnswerFault.NO_ADDRESS
     assert "the name chat.example.org does not resolve" in reason_of(missing, in_ipv6_network=True)
+
+
+@pytest.mark.parametrize("error", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
+def test_name_servers_that_do_not_answer_are_asked_again_and_are_no_fault_of_the_name(client, error):
+    asked = []
+
+    def failing(host, port):
+        asked.append(host)
+        if len(asked) % 2:
+            raise socket.gaierror(error, "Temporary failure in name resolution")
+        return [HERE]
+
+    with http_server(Answer(b"hello")) as server:
+        url = f"http://chat.example.org:{port_of(server)}/"
+        missing = client(resolve=failing).get(url)
+        assert missing.fault is AnswerFault.NO_NAME_SERVER
+        assert may_pass_later(missing)
+        assert reason_of(missing, in_ipv6_network=True).startswith("no name server has answered for chat.example.org")
+        asked.clear()
+        assert client(resolve=failing, pauses=(0, 0)).get(url).body == b"hello"
+
+
+@pytest.mark.parametrize("error", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_name_without_an_address_is_asked_for_once(client, error):
+    asked = []
+
+    def unknown(host, port):
+        asked.append(host)
+        raise socket.gaierror(error, "Name or service not known")
+
+    missing = client(resolve=unknown, pauses=(0, 0)).get("https://chat.example.org/")
+    assert missing.fault is AnswerFault.NO_ADDRESS
+    assert not may_pass_later(missing)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example.org", "a..example.org"])
+def test_a_name_that_no_name_server_can_have_does_not_resolve(client, host):
+    assert client().get(f"https://{host}/").fault is AnswerFault.NO_ADDRESS
 
 
 def test_the_addresses_are_tried_in_turn(client):

@@ -24,9 +24,11 @@ _MOST_ADDRESSES: Final = 4
 _PAUSES_SECONDS: Final = (0, 1)
 """The pauses before the attempts of a request that gets no answer."""
 _PORTS: Final = {"https": 443, "http": 80}
+_NO_SUCH_ADDRESS: Final = (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY)
+"""The errors by which a name server says that there is no address. With any other, none has answered."""
 
 Resolve = Callable[[str, int], Sequence[str]]
-"""The numeric addresses of a host. Raises OSError if there are none."""
+"""The numeric addresses of a host. Raises OSError, or UnicodeError for a name that no name server can have."""
 
 
 class AnswerFault(Enum):
@@ -35,6 +37,7 @@ class AnswerFault(Enum):
     MALFORMED = "malformed"
     NOT_HTTPS = "not https"
     NO_ADDRESS = "no address"
+    NO_NAME_SERVER = "no name server"
     FORBIDDEN_ADDRESS = "forbidden address"
     NO_CONNECTION = "no connection"
     NO_TLS = "no tls"
@@ -59,7 +62,7 @@ class MissingAnswer:
 
 
 def resolve_host(host: str, port: int) -> Sequence[str]:
-    """The addresses in the order in which they should be tried. Raises OSError."""
+    """The addresses in the order in which they should be tried. Raises OSError and UnicodeError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -97,7 +100,7 @@ class BoundedClient:
         for pause in self._pauses:
             time.sleep(pause)
             answer = self._attempt(parts, {"Authorization": f"Bearer {token}"} if token else {})
-            if isinstance(answer, BoundedAnswer) or answer.fault not in (AnswerFault.NO_CONNECTION, AnswerFault.BROKEN):
+            if isinstance(answer, BoundedAnswer) or not may_pass_later(answer):
                 break
         return answer
 
@@ -105,8 +108,11 @@ class BoundedClient:
         host, port = (parts.host or "").strip("[]"), parts.port or _PORTS[parts.scheme or "https"]
         try:
             addresses = self._resolve(host, port)
-        except (OSError, UnicodeError):
+        except UnicodeError:
             return MissingAnswer(AnswerFault.NO_ADDRESS, host, port)
+        except OSError as error:
+            has_no_address = isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_ADDRESS
+            return MissingAnswer(AnswerFault.NO_ADDRESS if has_no_address else AnswerFault.NO_NAME_SERVER, host, port)
         has_ipv6 = any(":" in address for address in addresses)
         if not all(is_allowed(address, self._reach) for address in addresses):
             return MissingAnswer(AnswerFault.FORBIDDEN_ADDRESS, host, port, has_ipv6)
@@ -155,6 +161,8 @@ _REASONS: Final = {
     AnswerFault.MALFORMED: "this is not a URL with a host and without a user",
     AnswerFault.NOT_HTTPS: "it does not start with https://, and a preflight asks nothing else; use https://",
     AnswerFault.NO_ADDRESS: "the name {host} does not resolve; correct it, or add its record to the DNS",
+    AnswerFault.NO_NAME_SERVER: "no name server has answered for {host}; look at the DNS of this network, and try "
+    "again",
     AnswerFault.FORBIDDEN_ADDRESS: "{host} resolves to an address of this machine or of a network that a preflight "
     "must not enter; give it a public address",
     AnswerFault.NO_CONNECTION: "{host} accepts no connection on port {port}; start it, or open its firewall",
@@ -180,4 +188,4 @@ def without_user(url: str) -> str:
 
 
 def may_pass_later(missing: MissingAnswer) -> bool:
-    return missing.fault in (AnswerFault.NO_CONNECTION, AnswerFault.BROKEN)
+    return missing.fault in (AnswerFault.NO_NAME_SERVER, AnswerFault.NO_CONNECTION, AnswerFault.BROKEN)
