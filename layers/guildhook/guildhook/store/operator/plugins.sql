@@ -127,8 +127,8 @@ WITH changed AS (
 SELECT id FROM changed;
 
 -- name: lift_quarantines
--- The quarantine of a plugin, or those that began lately, the oldest first. The rows are locked in key order, as by
--- record, and those that a batch judges just now are left for the next request.
+-- The quarantine of a plugin, or those that began lately. The rows are locked in key order, as by record, which avoids
+-- deadlocks. A row that a batch judges just now is waited for: skipping it would end the lift without a word.
 -- grant: SELECT ON plugins
 -- grant: SELECT, UPDATE (reason), DELETE ON plugin_health
 -- grant: INSERT ON plugin_audit
@@ -140,7 +140,7 @@ WITH chosen AS MATERIALIZED (
         AND (:'hours'::integer IS NULL OR health.quarantined_at > now() - make_interval(hours => :'hours'))
     ORDER BY health.plugin_id
     LIMIT :'limit'
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE
 ), lifted AS (
     DELETE FROM plugin_health AS health USING chosen WHERE health.plugin_id = chosen.plugin_id
 ), audited AS (
