@@ -63,7 +63,8 @@ def _report_records(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> N
     telemetry.add(Metric.RECORDS_REPAIRED, len(report.repaired))
     for message in report.deleted:
         logger.info("message deleted in the chat", extra=ids.of_message(message))
-    telemetry.add(Metric.MESSAGES_DELETED, len(report.deleted))
+    if report.deleted:  # most batches have none, and each count makes the log longer
+        telemetry.add(Metric.MESSAGES_DELETED, len(report.deleted))
 
 
 def _report_runs(telemetry: Telemetry, report: BatchReport, ids: "_Ids") -> None:
