@@ -189,6 +189,59 @@ def test_texts_with_the_id_are_mentions(system, guilds, database):
     }
 
 
+def write_reasons(database, guild_id, plugin_id, text):
+    """Write a text wherever operators and failures leave one. Returns the ids of the entries in the audit log."""
+    database.execute("UPDATE plugins SET disabled_by_operator = %s WHERE id = %s", [text, plugin_id])
+    database.execute("DELETE FROM plugin_health")
+    database.execute(
+        "INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error, "
+        "quarantined_at, reason, retry_at) SELECT id, wasm_sha256, 1, now(), 1, %s, now(), %s, now() FROM plugins "
+        "WHERE id = %s",
+        [text, text, plugin_id],
+    )
+    database.execute("DELETE FROM guild_pauses")
+    database.execute("INSERT INTO guild_pauses (guild_id, reason) VALUES (%s, %s)", [guild_id, text])
+    database.execute("DELETE FROM raised_budgets")
+    database.execute("INSERT INTO raised_budgets (guild_id, reason, until) VALUES (%s, %s, now())", [guild_id, text])
+    return [
+        database.execute(
+            "INSERT INTO plugin_audit (guild_id, plugin_id, actor_id, actor_name, actor_kind, action, detail) "
+            "VALUES (%s, %s, 'olga', 'Olga', 'operator', 'guild.paused', %s) RETURNING id",
+            [*about, Jsonb({"reason": text})],
+        ).fetchone()[0]
+        for about in ((guild_id, plugin_id), (guild_id, None), (None, None))
+    ]
+
+
+def test_reasons_and_errors_with_the_id_are_mentions(system, guilds, database):
+    guild_id = guilds[0].id
+    ((plugin_id,),) = database.execute("SELECT id FROM plugins WHERE guild_id = %s", [guild_id]).fetchall()
+
+    def find():
+        answers = in_small_steps(system, {"action": "find", "user_id": ADA})
+        return [mention for answer in answers for mention in answer["mentions"]]
+
+    before = find()
+    write_reasons(database, guild_id, plugin_id, f"because of {ADA}0")
+    assert find() == before
+    first, second, third = write_reasons(database, guild_id, plugin_id, f"because of {ADA}.")
+    found = [tuple(mention.values()) for mention in find() if mention not in before]
+    guild, plugin = str(guild_id), str(plugin_id)
+    assert sorted(found, key=str) == sorted(
+        [
+            (guild, plugin, "plugins.disabled_by_operator"),
+            (guild, plugin, "plugin_health.reason"),
+            (guild, plugin, "plugin_health.last_error"),
+            (guild, None, "guild_pauses.reason"),
+            (guild, None, "raised_budgets.reason"),
+            (guild, plugin, f"plugin_audit.detail of entry {first}"),
+            (guild, None, f"plugin_audit.detail of entry {second}"),
+            (None, None, f"plugin_audit.detail of entry {third}"),
+        ],
+        key=str,
+    )
+
+
 def test_an_author_whose_id_no_column_can_hold_stops_no_message(system, database):
     publish(system, PING)
     guild = system.add_guild()

@@ -310,8 +310,8 @@ GRANTED = {
         "_yoyo_migration": "SELECT (migration_id)",
     },
     "erase": {
-        "plugins": "SELECT (bot_messages, config, created_at, description, enabled, guild_id, id, name, permissions, "
-        "revision, updated_at, wasm_sha256), UPDATE (enabled, revision, updated_at), DELETE",
+        "plugins": "SELECT (bot_messages, config, created_at, description, disabled_by_operator, enabled, guild_id, "
+        "id, name, permissions, revision, updated_at, wasm_sha256), UPDATE (enabled, revision, updated_at), DELETE",
         "plugin_versions": "SELECT (created_at, created_by, id, number, plugin_id, reasons, settings_schema, state, "
         "wasm_bytes, wasm_sha256), UPDATE (created_by), DELETE",
         "plugin_secrets": "SELECT (name, plugin_id, updated_at)",

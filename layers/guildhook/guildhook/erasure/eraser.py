@@ -24,22 +24,23 @@ EXPORT_PREFIX: Final = "exports/"
 _FILE_BYTES: Final = 4 * 1024 * 1024
 """A file of an export is written when it has reached this size."""
 _PLUGINS_AT_ONCE: Final = 20
+_ENTRIES_AT_ONCE: Final = 1_000
 _MOST_MENTIONS: Final = 1_000
 """An invocation stops after it has found so many, since Lambda's answers are limited to 6 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A place with a person's id in a text that may be somebody else's."""
+    """A place with a person's id in a text that may be somebody else's. Some texts are of no plugin, or of no guild."""
 
-    guild_id: UUID
-    plugin_id: UUID
+    guild_id: UUID | None
+    plugin_id: UUID | None
     place: str
     key: str | None = None
     """The entry, where the place is a plugin's state."""
 
-    def answer(self) -> dict[str, str]:
-        fields = {"guild_id": str(self.guild_id), "plugin_id": str(self.plugin_id), "place": self.place}
+    def answer(self) -> dict[str, str | None]:
+        fields = {"guild_id": _text(self.guild_id), "plugin_id": _text(self.plugin_id), "place": self.place}
         return fields if self.key is None else {**fields, "key": self.key}
 
 
@@ -118,11 +119,11 @@ class _Work:
         store = self._store
         match self._request.action, self._request.subject:
             case ErasureAction.FIND, PersonSubject() as person:
-                return {"count": partial(self._count, store.count_person), "mentions": partial(self._scan, person)}
+                return {"count": partial(self._count, store.count_person), **self._scans(person)}
             case ErasureAction.FIND, GuildSubject():
                 return {"count": partial(self._count, store.count_guild)}
             case ErasureAction.EXPORT, PersonSubject() as person:
-                return {**self._exports(store.sources_of_person), "mentions": partial(self._scan, person)}
+                return {**self._exports(store.sources_of_person), **self._scans(person)}
             case ErasureAction.EXPORT, GuildSubject():
                 return self._exports(store.sources_of_guild)
             case ErasureAction.ERASE, PersonSubject() as person:
@@ -130,7 +131,7 @@ class _Work:
                     "names": self._rename,
                     **self._erasures(store.rows_of_person),
                     "named_entries": self._erase_named_entries,
-                    "mentions": partial(self._scan, person),
+                    **self._scans(person),
                 }
             case ErasureAction.ERASE, GuildSubject():
                 return self._erasures(store.rows_of_guild)
@@ -204,9 +205,43 @@ class _Work:
             self.report.erased.update(self._store.erase_state_entries(entry.plugin_id, [entry.key]))
         return True
 
-    def _scan(self, person: PersonSubject) -> bool:
+    def _scans(self, person: PersonSubject) -> dict[str, Callable[[], bool]]:
+        return {
+            "mentions": partial(self._scan_plugins, person),
+            "mentions_in_decisions": partial(self._scan_decisions, person),
+            "mentions_in_audit": partial(self._scan_audit, person),
+        }
+
+    def _may_scan(self) -> bool:
+        return self._in_time() and len(self.report.mentions) < _MOST_MENTIONS
+
+    def _scan_decisions(self, person: PersonSubject) -> bool:
+        while self._may_scan():
+            after = UUID(self.after) if self.after else None
+            decisions = self._store.mentions_in_decisions(person.pattern, after, _ENTRIES_AT_ONCE)
+            for decision in decisions:
+                self.report.mentions += [Mention(decision.guild_id, None, place) for place in decision.places]
+                self.after = str(decision.guild_id)
+            if len(decisions) < _ENTRIES_AT_ONCE:
+                return True
+        return False
+
+    def _scan_audit(self, person: PersonSubject) -> bool:
+        while self._may_scan():
+            after = int(self.after) if self.after else None
+            entries = self._store.mentions_in_audit(person.pattern, after, _ENTRIES_AT_ONCE)
+            for entry in entries:
+                if entry.is_mention:
+                    place = f"plugin_audit.detail of entry {entry.number}"
+                    self.report.mentions.append(Mention(entry.guild_id, entry.plugin_id, place))
+                self.after = str(entry.number)
+            if len(entries) < _ENTRIES_AT_ONCE:
+                return True
+        return False
+
+    def _scan_plugins(self, person: PersonSubject) -> bool:
         """Look through the texts of all plugins. An entry of a state is the person's if its key has the id in it."""
-        while self._in_time() and len(self.report.mentions) < _MOST_MENTIONS:
+        while self._may_scan():
             after = UUID(self.after) if self.after else None
             plugins = self._store.mentions(person.pattern, after, _PLUGINS_AT_ONCE)
             for plugin in plugins:
@@ -229,6 +264,10 @@ class _Work:
                 self._export_row("plugin_state", row)
             case ErasureAction.ERASE:
                 self.report.erased.update(self._store.erase_state_entries(plugin.plugin_id, plugin.keys))
+
+
+def _text(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)
 
 
 def _mentions(plugin: MentioningPlugin) -> list[Mention]:

@@ -50,6 +50,12 @@ def remainders_of_person(configuration: ErasureConfiguration) -> Iterator[Remain
         "admin of the guild change the rest",
         None,
     )
+    yield Remainder(
+        "plugins.disabled_by_operator, plugin_health, guild_pauses, raised_budgets and plugin_audit.detail",
+        "reasons and errors are free text: the places with the id are mentions. An operator can give another reason, "
+        "or lift the quarantine. Entries of the audit log expire (GUILDHOOK_KEEP_AUDIT_DAYS)",
+        None,
+    )
     yield Remainder("plugin_secrets", "they are sealed. An admin of the guild can replace or delete them", None)
     yield Remainder(
         "plugin_versions.wasm_blob and plugins.wasm_blob",

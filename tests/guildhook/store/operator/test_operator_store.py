@@ -23,7 +23,8 @@ def quarantined(database, guild):
     plugins = [install_plugin(database, guild, name, wat.TRAPS, {}, []) for name in ("first", "second")]
     database.execute(
         "INSERT INTO plugin_health (plugin_id, wasm_sha256, failures_in_a_row, hour, failures_in_hour, last_error, "
-        "quarantined_at, reason, retry_at) SELECT id, wasm_sha256, 10, now(), 10, 'trap', now(), 'failed', now() FROM plugins"
+        "quarantined_at, reason, retry_at) "
+        "SELECT id, wasm_sha256, 10, now(), 10, 'trap', now(), 'failed', now() FROM plugins"
     )
     return sorted(plugins)
 

@@ -44,6 +44,25 @@ class MentioningPlugin:
     """Columns of text that have it."""
 
 
+@dataclass(frozen=True, slots=True)
+class MentioningDecision:
+    """The reasons of operators for decisions about a guild that have a person's id in them."""
+
+    guild_id: UUID
+    places: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedEntry:
+    """An entry of the audit log."""
+
+    number: int
+    guild_id: UUID | None
+    plugin_id: UUID | None
+    is_mention: bool
+    """A person's id is in its detail."""
+
+
 class ErasureStore(Session):
     """All methods raise InfrastructureError.
 
@@ -122,6 +141,16 @@ class ErasureStore(Session):
         """Return the next plugins, also those without a mention. `pattern` is a regular expression of Postgres."""
         parameters = {"pattern": pattern, "after_id": after and str(after), "limit": limit}
         return [MentioningPlugin(*row) for row in self.repeatable("mentions", parameters)]
+
+    def mentions_in_decisions(self, pattern: str, after: UUID | None, limit: int) -> list[MentioningDecision]:
+        """Return the next guilds about which an operator has decided, also those without a mention."""
+        parameters = {"pattern": pattern, "after_id": after and str(after), "limit": limit}
+        return [MentioningDecision(*row) for row in self.repeatable("mentions_in_decisions", parameters)]
+
+    def mentions_in_audit(self, pattern: str, after: int | None, limit: int) -> list[SearchedEntry]:
+        """Return the next entries of the audit log, also those without a mention."""
+        parameters = {"pattern": pattern, "after_number": None if after is None else str(after), "limit": limit}
+        return [SearchedEntry(*row) for row in self.repeatable("mentions_in_audit", parameters)]
 
     def state_entries(self, plugin_id: UUID, keys: Sequence[str]) -> Mapping[str, str]:
         return dict(self.repeatable("state_entries", {"plugin_id": plugin_id, "keys": list(keys)}))
