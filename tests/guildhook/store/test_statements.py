@@ -211,8 +211,13 @@ def test_each_file_is_read_by_a_client():
     assert read == written
 
 
+def in_one_line(client):
+    """The client's statements without comments and line breaks, by name."""
+    return {name: b" ".join(statement.query.split()).decode() for name, statement in client.statements.items()}
+
+
 def test_parts_that_two_statements_of_admins_share_are_the_same_in_both():
-    one = {name: b" ".join(statement.query.split()).decode() for name, statement in AdminStore.statements.items()}
+    one = in_one_line(AdminStore)
     version = re.compile(r"json_build_object\( 'id', version\.id.*?'granted', plugin\.permissions\)")
     in_plugins, in_versions = (version.findall(one[name]) for name in ("plugins", "versions"))
     assert len(in_plugins) == 1
@@ -224,11 +229,62 @@ def test_parts_that_two_statements_of_admins_share_are_the_same_in_both():
 
 
 def test_a_plugin_is_the_same_in_both_lists_of_operators():
-    one = {name: b" ".join(statement.query.split()).decode() for name, statement in OperatorStore.statements.items()}
+    one = in_one_line(OperatorStore)
     shown = re.compile(r"SELECT jsonb_build_object\( 'id', plugin\.id.*?'pauses', health\.pauses\) END")
     in_all, in_failing = (shown.findall(one[name]) for name in ("operated_plugins", "failing_plugins"))
     assert len(in_all) == 1
     assert in_all == in_failing
+
+
+def test_changes_of_operators_are_written_to_the_audit_log_in_one_form():
+    audited = re.compile(r", (audited AS \(.*?FROM changed)(?: \)|$)")
+    forms = {name: audited.findall(one) for name, one in in_one_line(OperatorStore).items() if "FROM changed" in one}
+    of_guilds = [forms.pop(name) for name in ("raise_budget", "reset_budget", "pause_guild", "resume_guild")]
+    of_plugins = [forms.pop(name) for name in ("disable_plugin", "enable_plugin", "quarantine_plugin")]
+    assert forms == {}
+    for statements in (of_guilds, of_plugins):
+        assert len(statements[0]) == 1
+        assert statements == statements[:1] * len(statements)
+
+
+OF_PERSON = re.compile(
+    r"(?:FROM|UPDATE) (plugin_\w+|admin_requests)\b(?:(?!FROM plugin_|FROM admin_).)*?(\w+) = %\(person\)s"
+)
+"""A table, and the column by which its rows are a person's."""
+
+
+def test_rows_of_a_person_are_found_exported_and_erased_by_the_same_columns():
+    one = in_one_line(ErasureStore)
+    exports = [source.statement for source in ErasureStore.sources_of_person]
+    erasures = [batch.statement for batch in (*ErasureStore.names_of_person, *ErasureStore.rows_of_person)]
+    counted = set(OF_PERSON.findall(one["count_person"]))
+    assert len(counted) == len(exports) == len(erasures)
+    assert {found for name in exports for found in OF_PERSON.findall(one[name])} == counted
+    assert {found for name in erasures for found in OF_PERSON.findall(one[name])} == counted
+
+
+def test_rows_of_a_guild_are_found_exported_and_erased_in_the_same_tables():
+    one, statements = in_one_line(ErasureStore), ErasureStore.statements
+    exports = [source.statement for source in ErasureStore.sources_of_guild]
+    erasures = [batch.statement for batch in ErasureStore.rows_of_guild]
+    counted = statements["count_guild"].privileges.keys()
+    assert {table for name in exports for table in statements[name].privileges} == counted
+    assert {table for name in erasures for table in statements[name].privileges} == counted
+    assert [name for name in (*exports, *erasures) if "guild_id = %(guild_id)s" not in one[name]] == []
+
+
+def test_parts_that_statements_of_erasures_share_are_the_same_in_all():
+    one = in_one_line(ErasureStore)
+    page = re.compile(r"WITH page AS \(.*?\) SELECT concat_ws")
+    of_runs, of_shadow_runs = (page.findall(one[name]) for name in ("runs_of_guild", "shadow_runs_of_guild"))
+    assert len(of_runs) == 1
+    assert [each.replace("plugin_shadow_runs", "plugin_runs") for each in of_shadow_runs] == of_runs
+    # A person has one pseudonym in a guild, wherever the name stood.
+    names = {name: one[name] for name in ("rename_in_audit", "rename_in_settings_versions", "rename_in_versions")}
+    ids = {re.search(r"SET \w+ = ('erased:' \|\| .*?, 16\))", text)[1] for text in names.values()}
+    assert len(ids) == 1
+    shown = [re.search(r"actor_name = ('erased user ' \|\| .*?, 6\))", names[name]) for name in list(names)[:2]]
+    assert shown[0][1] == shown[1][1]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
