@@ -306,6 +306,7 @@ GRANTED = {
         "guild_budgets": "SELECT",
         "raised_budgets": ALL,
         "guild_pauses": "SELECT, INSERT, DELETE",
+        "deleted_messages": "SELECT (deleted_at, guild_id, message_id)",
         "admin_requests": "SELECT, INSERT, UPDATE",
         "_yoyo_migration": "SELECT (migration_id)",
     },

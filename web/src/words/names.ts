@@ -99,6 +99,7 @@ type Cause = Explanation['reasons'][number]['cause'];
 
 export const CAUSES: Record<Cause, Words & { advice: string }> = {
   ran: { name: 'it ran', tone: 'good', advice: 'See the run below.' },
+  deleted: { name: 'deleted', tone: 'quiet', advice: 'Nothing is to be done: guildhook forgets deleted messages.' },
   disabled: { name: 'disabled', tone: 'quiet', advice: 'Enable the plugin on its overview.' },
   not_live: { name: 'no live version', tone: 'quiet', advice: 'Upload a version, and let it go live.' },
   refused: { name: 'refused', tone: 'bad', advice: 'Upload a version that can be loaded.' },

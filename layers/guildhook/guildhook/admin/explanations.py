@@ -16,12 +16,24 @@ _SOON: Final = timedelta(hours=1)
 
 def explain(plugin: StoredPlugin, run: Run | None, traces: MessageTraces, budget: StoredBudget | None) -> list[Reason]:
     """The reasons, the likeliest first. There is at least one."""
+    deleted = list(_deleted(traces))
     if run is not None:
-        return [*_undelivered(run), _recorded(run)]
+        return [*deleted, *_undelivered(run), _recorded(run)]
+    if deleted:
+        return deleted
     reasons = [*_disabled_or_not_live(plugin, traces), *_quarantined(plugin, traces)]
     if any(reason.certain for reason in reasons):
         return [reason for reason in reasons if reason.certain]
     return [*reasons, *_possible(plugin, traces, budget, running=not reasons)]
+
+
+def _deleted(traces: MessageTraces) -> Iterator[Reason]:
+    if traces.deleted_at is not None:
+        text = (
+            f"The message was deleted in the chat ({_in_utc(traces.deleted_at)}). No plugin runs on it since then, and "
+            "what was recorded about it is deleted within minutes."
+        )
+        yield Reason(cause=Cause.DELETED, certain=True, text=text)
 
 
 def _recorded(run: Run) -> Reason:

@@ -530,6 +530,8 @@ class TestRun(ResponseBody):
 
 class Cause(StrEnum):
     RAN = "ran"
+    DELETED = "deleted"
+    """The message was deleted in the chat."""
     DISABLED = "disabled"
     NOT_LIVE = "not_live"
     REFUSED = "refused"

@@ -232,6 +232,16 @@ def test_a_message_that_nobody_knows_is_explained_by_guesses(client, plugin):
     assert reasons(client, plugin, uuid4()) == (None, [("not_live", True)])
 
 
+def test_a_message_that_was_deleted_in_the_chat_is_explained_by_that(admin, client, plugin, version):
+    kept, deleted = uuid4(), uuid4()
+    admin.execute("INSERT INTO deleted_messages VALUES (%s, %s)", admin.guild.id, deleted)
+    explained = client.get(f"/plugins/{plugin['id']}/explanations/{deleted}").ok()
+    (reason,) = explained["reasons"]
+    assert (reason["cause"], reason["certain"]) == ("deleted", True)
+    assert reason["text"].startswith("The message was deleted in the chat (2")
+    assert ("deleted", True) not in reasons(client, plugin, kept)[1]
+
+
 def test_a_plugin_that_is_disabled_now_may_be_why(client, plugin, version):
     client.patch(f"/plugins/{plugin['id']}", {"enabled": False}, '"2"').ok()
     _, why = reasons(client, plugin, uuid4())

@@ -71,6 +71,7 @@ ORDER BY total.hour, total.outcome;
 
 -- name: message_traces
 -- The traces of a message. Its time is known if a plugin of the guild left a row for it.
+-- grant: SELECT (guild_id, message_id, deleted_at) ON deleted_messages
 -- grant: SELECT ON plugins
 -- grant: SELECT ON plugin_audit
 -- grant: SELECT ON plugin_refusals
@@ -90,6 +91,8 @@ WITH seen AS (
 )
 SELECT jsonb_build_object(
     'seen_at', (SELECT at FROM seen),
+    'deleted_at', (SELECT deleted_at FROM deleted_messages
+                   WHERE guild_id = :'guild_id' AND message_id = :'message_id'),
     'refusal', (SELECT refusal.reason FROM plugin_refusals AS refusal
                 WHERE refusal.wasm_sha256 = plugin.wasm_sha256 ORDER BY refusal.created_at DESC LIMIT 1),
     'changes', (SELECT coalesce(jsonb_agg(jsonb_build_object(

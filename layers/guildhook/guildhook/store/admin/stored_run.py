@@ -75,6 +75,8 @@ class MessageTraces(msgspec.Struct, frozen=True, kw_only=True):
 
     seen_at: datetime | None
     """The time of the message, if another plugin of the guild was run on it."""
+    deleted_at: datetime | None
+    """The time at which it was deleted in the chat, if guildhook knows of that."""
     refusal: str | None
     """The compiler's reason to refuse the live wasm."""
     changes: list[StoredAuditEntry]
