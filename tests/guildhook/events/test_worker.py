@@ -634,6 +634,14 @@ def test_a_guild_that_cannot_be_read_waits_alone(system, create_worker):
     assert contents(system) == ["pong"] * 2
 
 
+def test_deleted_messages_are_known_also_if_guilds_are_read_apart(system, create_worker, worker):
+    bodies = populate(system, 3)
+    assert worker.process(records(deletion_of(bodies[0]), deletion_of(bodies[2])), IN_TIME).failures == {}
+    store = UnreadableStore(system.database, UUID(bodies[1]["guild_id"]))
+    report = create_worker(store).process(records(*bodies), IN_TIME)
+    assert (reasons(report), report.skipped) == ({"1": "too large"}, {"0": DELETED, "2": DELETED})
+
+
 def test_a_guild_that_cannot_be_read_waits_also_if_it_is_alone(system, create_worker):
     (body,) = populate(system, 1)
     report = create_worker(UnreadableStore(system.database, UUID(body["guild_id"]))).process(records(body), IN_TIME)

@@ -1,6 +1,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 
 import psycopg
 import pytest
@@ -50,10 +51,8 @@ def test_a_lift_waits_for_a_batch_that_holds_a_row(migrated_database, database, 
         ThreadPoolExecutor(1) as pool,
         held_by_a_batch(migrated_database, quarantined[0]) as end_batch,
     ):
-        if alone:
-            lifting = pool.submit(store.lift_quarantine, quarantined[0], ENDED)
-        else:
-            lifting = pool.submit(store.lift_quarantines, 2, 100, ENDED)
+        lift = partial(store.lift_quarantine, quarantined[0]) if alone else partial(store.lift_quarantines, 2, 100)
+        lifting = pool.submit(lambda: lift(ENDED))
         wait_for_a_waiting_statement(database)
         end_batch()
         lifted = lifting.result()
