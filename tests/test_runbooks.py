@@ -45,7 +45,7 @@ NOT_OF_AN_API = {
     ("logs", "tail"): {"since", "filter-pattern"},
     ("s3", "cp"): {"recursive"},
     ("s3", "rm"): {"recursive"},
-    ("cloudformation", "deploy"): {"stack-name", "template-file", "capabilities", "parameter-overrides"},
+    ("cloudformation", "deploy"): {"stack-name", "template-file", "s3-bucket", "capabilities", "parameter-overrides"},
     ("cloudformation", "package"): {"template-file", "s3-bucket", "output-template-file"},
 }
 """Commands that the AWS CLI makes of several requests, and their options."""
