@@ -26,7 +26,7 @@ from guildhook.events.batch import QueueRecord
 from guildhook.events.delivery import sender
 from guildhook.events.worker import BatchReport, Worker
 from guildhook_local.function import Handler as Function
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import ON_MESSAGE, LocalGuild
 
 Body = Mapping[str, Any]
@@ -124,7 +124,7 @@ def main() -> None:
         sender._MAX_THREADS = 1  # type: ignore[misc]  # it is final, except for this figure
     with Printed() as printed, redirect_stdout(printed), tempfile.NamedTemporaryFile() as trace:
         reports = _watched_worker(trace.fileno())
-        with created_function(ON_MESSAGE, os.environ) as function:
+        with loaded_function(ON_MESSAGE, os.environ) as function:
             print("ready", file=answers, flush=True)
             for line in sys.stdin:
                 handled = _handled(function, reports, json.loads(line), Path(trace.name), printed)

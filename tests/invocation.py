@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guildhook_local.function import Handler, LambdaContext, created_function
+from guildhook_local.function import Handler, LambdaContext, loaded_function
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def invoke(folder: Path, environment: Mapping[str, str], *events: Any) -> Invoke
 
 def main(folder: Path) -> None:
     context = LambdaContext(folder.name, "request", deadline=time.monotonic() + 3_600)
-    with created_function(folder, os.environ) as handler:
+    with loaded_function(folder, os.environ) as handler:
         answers = [_answer(handler, event, context) for event in json.load(sys.stdin)]
     print(json.dumps(answers))
 

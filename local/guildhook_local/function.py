@@ -34,7 +34,7 @@ class LambdaContext:
 
 
 @contextmanager
-def created_function(folder: Path, environment: Mapping[str, str]) -> Iterator[Handler]:
+def loaded_function(folder: Path, environment: Mapping[str, str]) -> Iterator[Handler]:
     """Creates the function of a folder of functions/, yields its handler, and closes it afterwards."""
     function = create(folder, environment)
     try:

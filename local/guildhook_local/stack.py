@@ -22,7 +22,7 @@ from guildhook_local.aws import Aws, QueueUrls, aws_server, create_bucket, creat
 from guildhook_local.chat_page import page_routes
 from guildhook_local.chat_server import ChatServer
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import Handler, created_function, invoked_function
+from guildhook_local.function import Handler, invoked_function, loaded_function
 from guildhook_local.guard import Admitted
 from guildhook_local.issuer import ALGORITHM, AUDIENCE, CLIENT_ID, OPERATOR_AUDIENCE, OPERATOR_GROUP, Issuer
 from guildhook_local.lambda_api import lambda_api
@@ -220,7 +220,7 @@ def stack(
                 {_TEST_RUN_FUNCTION: test_run_handler}, servers.aws.keys, servers.address, servers.admitted
             ) as lambda_url,
             # This one is created now, since the time of its start is not a message's time.
-            created_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
+            loaded_function(ON_MESSAGE, variables := {**variables, "AWS_ENDPOINT_URL_LAMBDA": lambda_url}) as handler,
             invoked_function(COMPILE_PLUGIN, variables) as compile_handler,
             invoked_function(SWEEP, variables) as sweep_handler,
             invoked_function(ADMIN_API, variables) as admin_handler,

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from guildhook_local.function import Handler, LambdaContext, created_function
+from guildhook_local.function import Handler, LambdaContext, loaded_function
 from guildhook_local.poller import EventSourceMapping
 
 # Lambda's poller does not wait for an answer that was lost.
@@ -53,7 +53,7 @@ def main(folder: str, queue_url: str, timeout_seconds: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness handles Ctrl-C
     function = Path(folder)
-    with created_function(function, os.environ) as handler:
+    with loaded_function(function, os.environ) as handler:
         sqs = boto3.client("sqs", config=_SQS)
         mapping = EventSourceMapping(sqs, queue_url, function.name, watched(handler, float(timeout_seconds)))
         tell({"chaos": "ready"})

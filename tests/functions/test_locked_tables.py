@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 import wat
 from artifacts import publish
 from guildhook.errors import TimeLimitError
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, MIGRATE, ON_MESSAGE, SWEEP
 from http_server import Answer, http_server
 from project import ROOT
@@ -54,7 +54,7 @@ def reasons(capsys):
 
 def test_on_message_returns_its_records_in_time_and_answers_later(system, guild, query, capsys):
     message = sqs_event(event(guild.id, guild.channel_id))
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         with locked(system, "plugins"):
             # All but 0.5 s of it are kept for the queue.
             assert failed_records(handler(message, left(4.5))) == [RECORD]
@@ -75,7 +75,7 @@ def lock_timeout(query):
 @pytest.mark.usefixtures("lock_timeout")
 def test_runs_that_cannot_be_recorded_in_time_are_made_again(system, guild, query, capsys):
     message = sqs_event(event(guild.id, guild.channel_id))
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         with locked(system, "plugin_usage", "SHARE"):
             assert failed_records(handler(message, left(60))) == [RECORD]
         (reason,) = reasons(capsys)
@@ -89,9 +89,9 @@ def test_runs_that_cannot_be_recorded_in_time_are_made_again(system, guild, quer
 @pytest.mark.usefixtures("lock_timeout")
 def test_results_of_sends_that_cannot_be_recorded_in_time_do_not_make_a_message_be_sent_twice(system, guild, query):
     message = sqs_event(event(guild.id, guild.channel_id))
-    with created_function(ON_MESSAGE, {**system.environment, **NO_CHAT}) as handler:
+    with loaded_function(ON_MESSAGE, {**system.environment, **NO_CHAT}) as handler:
         assert failed_records(handler(message, left(60))) == [RECORD]
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         with locked(system, "plugin_intents", "SHARE"):
             assert failed_records(handler(message, left(60))) == [RECORD]
         assert len(system.chat.replies()) == 1
@@ -104,7 +104,7 @@ def test_compile_plugin_returns_its_record_in_time(system, guild, query):
     system.install(guild, "silent", wat.SILENT)
     digest = sha256(wat.SILENT).digest()
     request = sqs_event({"wasm_sha256": digest.hex()})
-    with created_function(COMPILE_PLUGIN, system.environment) as handler:
+    with loaded_function(COMPILE_PLUGIN, system.environment) as handler:
         assert handler({"action": "recompile"}, left(60))["asked"] > 0
         with locked(system, "plugin_artifacts"):
             assert failed_records(handler(request, left(5.5))) == [RECORD]
@@ -113,7 +113,7 @@ def test_compile_plugin_returns_its_record_in_time(system, guild, query):
 
 
 def test_cloudformation_is_told_in_time_that_a_recompilation_failed(system, guild):
-    with created_function(COMPILE_PLUGIN, system.environment) as handler, http_server(Answer()) as server:
+    with loaded_function(COMPILE_PLUGIN, system.environment) as handler, http_server(Answer()) as server:
         handler({"action": "recompile"}, left(60))
         with locked(system, "plugins"):
             # All but 0.5 s of it are kept for the answer.
@@ -126,7 +126,7 @@ def test_cloudformation_is_told_in_time_that_a_recompilation_failed(system, guil
 
 def test_cloudformation_is_told_in_time_that_a_migration_failed(system, query):
     query("DELETE FROM _yoyo_migration WHERE migration_id LIKE '%add_plugin_runs'")
-    with created_function(MIGRATE, system.environment) as handler, http_server(Answer()) as server:
+    with loaded_function(MIGRATE, system.environment) as handler, http_server(Answer()) as server:
         with locked(system, "_yoyo_migration"):
             handler(resource_request(server.url, "Custom::Migration"), left(43))
         (upload,) = server.uploads
@@ -137,7 +137,7 @@ def test_cloudformation_is_told_in_time_that_a_migration_failed(system, query):
 
 @pytest.mark.usefixtures("lock_timeout")
 def test_sweep_fails_in_time_and_its_next_run_does_the_work(system, guild, query):
-    with created_function(SWEEP, system.environment) as handler:
+    with loaded_function(SWEEP, system.environment) as handler:
         query(
             """INSERT INTO plugin_audit (guild_id, at, actor_id, actor_name, action, detail)
                VALUES (gen_random_uuid(), now() - interval '366 days', '', '', '', '{}')"""
@@ -149,7 +149,7 @@ def test_sweep_fails_in_time_and_its_next_run_does_the_work(system, guild, query
 
 def test_admin_api_answers_503_in_time(system, capsys):
     request = http_request("GET", "/api/health")
-    with created_function(ADMIN_API, system.environment) as handler:
+    with loaded_function(ADMIN_API, system.environment) as handler:
         assert handler(request, left(29))["statusCode"] == 200
         with locked(system, "_yoyo_migration"):
             answer = handler(request, left(2.5))

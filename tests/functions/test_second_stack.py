@@ -19,7 +19,7 @@ import wat
 from admin_client import AdminSystem, admin_system
 from docs.blocks import blocks
 from guildhook_local.chat_server import Fault
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.postgres import created_database
 from guildhook_local.stack import MIGRATE, ON_MESSAGE, Servers, Stack, stack
@@ -123,7 +123,7 @@ def second_stack(running: Servers, first: First, **environment: str) -> Iterator
     variables = {**IMPATIENT, **{name: first.system.environment[name] for name in shared}, **environment}
     copied = replace(running, template=first.copy)
     with stack(copied, visibility_timeout_seconds=0, environment=variables) as system:
-        with created_function(MIGRATE, system.environment) as migrate:
+        with loaded_function(MIGRATE, system.environment) as migrate:
             assert migrate({}, CONTEXT) == {"applied": []}
         assert system.compile_handler({"action": "recompile"}, CONTEXT) == {"asked": 2}
         handle_all(system.compile_mapping)
@@ -185,7 +185,7 @@ def test_with_another_settings_key_a_run_says_so_and_the_earlier_key_is_the_way_
         secrets.put_secret_value(
             SecretId=second.environment["GUILDHOOK_SETTINGS_SECRET"], SecretString=json.dumps(both)
         )
-        with created_function(ON_MESSAGE, second.environment) as handler:
+        with loaded_function(ON_MESSAGE, second.environment) as handler:
             sqs = second.aws.client("sqs")
             second.send_event(json.dumps(event(first.admin.guild.id, channel, content="hello")))
             handle_all(EventSourceMapping(sqs, second.queue.url, "on_message", handler))

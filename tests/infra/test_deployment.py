@@ -13,7 +13,7 @@ from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 
 from admin_client import Client
 from guildhook_local.aws import create_secret
-from guildhook_local.function import created_function
+from guildhook_local.function import loaded_function
 from guildhook_local.stack import ADMIN_API
 from infra.templates import BY_EDDSA, BY_ES256, BY_TOKEN, OWNER_APART, transformed
 
@@ -149,7 +149,7 @@ def test_a_deployment_without_an_authorizer_answers_its_cache_alone(aws, shared_
         for function in ("AdminApi", "AdminPage", "OperatorApi"):
             declared = deployed.function(function)["Environment"]["Variables"]
             given = {each: declared[each] for each in ("GUILDHOOK_JWT_ALGORITHM", "GUILDHOOK_ORIGIN_SECRET")}
-            with created_function(ADMIN_API, {**shared_system.environment, **given}) as handler:
+            with loaded_function(ADMIN_API, {**shared_system.environment, **given}) as handler:
                 for path in ("/", "/api/sign-in", "/api/guilds", "/api/operator/audit", "/api/subscribers"):
                     assert Client(handler, None).get(path).kind == "closed-address"
                 cache = Client(handler, None, headers={"x-guildhook-origin": secret})

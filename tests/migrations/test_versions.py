@@ -20,7 +20,7 @@ from guildhook.store import Database
 from guildhook.store.migrations import migrate
 from guildhook.store.needed_migrations import MIGRATIONS as NEEDED
 from guildhook_local.direct_install import install_plugin
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import COMPILE_PLUGIN, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
 from samples import FixedKeys, event, failed_records, sqs_event
@@ -234,9 +234,9 @@ def handles_messages(system, url):
         connection.execute("DELETE FROM guild_pauses")  # messages of a paused guild wait
     environment = {**system.environment, "GUILDHOOK_DATABASE_URL": url}
     with (
-        created_function(COMPILE_PLUGIN, environment) as compile_plugin,
-        created_function(ON_MESSAGE, environment) as on_message,
-        created_function(SWEEP, environment) as sweep,
+        loaded_function(COMPILE_PLUGIN, environment) as compile_plugin,
+        loaded_function(ON_MESSAGE, environment) as on_message,
+        loaded_function(SWEEP, environment) as sweep,
     ):
         compile_plugin({"action": "recompile"}, CONTEXT)
         due = DeliveryDue(GUILD, MESSAGE).to_json()

@@ -7,7 +7,7 @@ import pytest
 
 from guildhook import __version__
 from guildhook.store.needed_migrations import MIGRATIONS
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import ADMIN_API
 from invocation import invoke
 from samples import http_request
@@ -50,15 +50,13 @@ def test_a_schema_without_a_needed_migration_is_unavailable(system, query, capsy
 
 
 def test_a_database_that_was_never_migrated_is_unavailable(shared_system, empty_database):
-    with created_function(
-        ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": empty_database}
-    ) as handler:
+    with loaded_function(ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": empty_database}) as handler:
         assert ask(handler) == UNAVAILABLE
 
 
 def test_a_database_out_of_reach_is_told_to_the_log_alone(shared_system, capsys):
     url = "postgresql://someone:s3cret@127.0.0.1:1/chat"
-    with created_function(ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
+    with loaded_function(ADMIN_API, {**shared_system.environment, "GUILDHOOK_DATABASE_URL": url}) as handler:
         assert ask(handler) == UNAVAILABLE
     out = capsys.readouterr().out
     assert "database at 127.0.0.1:1/chat" in out

@@ -14,7 +14,7 @@ from guildhook.errors import UnknownEventError
 from guildhook.model import Refusal, RefusalKind
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import COMPILE_PLUGIN, ON_MESSAGE
 from http_server import Answer, http_server
 from samples import failed_records, resource_request, sqs_event
@@ -167,7 +167,7 @@ def test_a_stack_that_goes_asks_for_nothing(system):
 
 def test_a_deploy_fails_where_nothing_can_be_asked_for(system):
     environment = {**system.environment, "GUILDHOOK_DATABASE_URL": "postgresql://someone:s3cret@127.0.0.1:1/chat"}
-    with created_function(COMPILE_PLUGIN, environment) as handler:
+    with loaded_function(COMPILE_PLUGIN, environment) as handler:
         answer = provide(handler)
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("database at 127.0.0.1:1/chat (GUILDHOOK_DATABASE_URL)")
@@ -191,7 +191,7 @@ def test_a_deploy_after_a_change_of_the_secret_is_told_the_new_keys(system):
     keys = {**json.loads(secret(system)), "other_signing_keys": ["the next key of a rotation of keys"]}
     name = system.environment["GUILDHOOK_SIGNING_SECRET"]
     system.aws.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(keys))
-    with created_function(COMPILE_PLUGIN, system.environment) as handler:
+    with loaded_function(COMPILE_PLUGIN, system.environment) as handler:
         after = provide(handler, resource_type="Custom::SigningPublicKeys")["Data"]["PublicKeys"]
     assert after.split(",")[0] == before
     assert len(after.split(",")) == 2
@@ -203,7 +203,7 @@ def test_a_signing_key_that_cannot_be_read_fails_the_deploy_and_returns_the_reco
     name = f"signing-{uuid4().hex}"
     if text:
         system.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
-    with created_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_SIGNING_SECRET": name}) as handler:
+    with loaded_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_SIGNING_SECRET": name}) as handler:
         answer = provide(handler, resource_type="Custom::SigningPublicKeys")
         assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
     assert answer["Status"] == "FAILED"
@@ -235,7 +235,7 @@ def test_any_other_event_is_refused_with_the_events_that_are_taken(system, event
 )
 def test_a_temporary_failure_returns_the_record_to_the_queue(system, capsys, variable, value, reason):
     install(system, wat.SILENT)
-    with created_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
+    with loaded_function(COMPILE_PLUGIN, {**system.environment, variable: value}) as handler:
         assert failed_records(handler(sqs_event(request(wat.SILENT)), CONTEXT)) == ["record-0"]
     out = capsys.readouterr().out
     assert reason in out
@@ -285,7 +285,7 @@ def broken_child(tmp_path, monkeypatch):
 def patient(system):
     """The function with pauses of no length."""
     environment = {**system.environment, "GUILDHOOK_RETRY_SECONDS": "0"}
-    with created_function(COMPILE_PLUGIN, environment) as compile_plugin:
+    with loaded_function(COMPILE_PLUGIN, environment) as compile_plugin:
         yield compile_plugin
 
 
@@ -312,7 +312,7 @@ def test_a_compile_that_the_kernel_ends_is_tried_again_and_nothing_is_refused(
 def test_a_request_that_is_not_due_leaves_the_queue_to_the_one_that_waits(system, query, broken_child, monkeypatch):
     install(system, wat.SILENT)
     event = sqs_event(request(wat.SILENT))
-    with created_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_RETRY_SECONDS": "900"}) as compile_plugin:
+    with loaded_function(COMPILE_PLUGIN, {**system.environment, "GUILDHOOK_RETRY_SECONDS": "900"}) as compile_plugin:
         assert len(failed_records(compile_plugin(event, CONTEXT))) == 1
     monkeypatch.undo()
     assert failed_records(system.compile_handler(event, CONTEXT)) == []
@@ -373,6 +373,6 @@ def test_messages_wait_for_a_plugin_that_cannot_be_compiled_and_nothing_is_count
     assert (runs, health) == ([("internal", detail)] * 4, [])
     monkeypatch.undo()
     later = sqs_event(samples.event(guild.id, guild.channel_id))
-    with created_function(ON_MESSAGE, system.environment) as on_message:
+    with loaded_function(ON_MESSAGE, system.environment) as on_message:
         assert failed_records(on_message(later, CONTEXT)) == []
     assert ("ok", "") in outcomes(query)[0]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from guildhook.errors import UnknownEventError
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import DEPLOY_STEPS
 from http_server import Answer, http_server
 from samples import resource_request
@@ -17,7 +17,7 @@ CONTEXT = LambdaContext("deploy_steps", "request", deadline=time.monotonic() + 3
 
 def provide(aws, resource_type, request_type="Create", **environment):
     """The answer to CloudFormation."""
-    with http_server(Answer()) as server, created_function(DEPLOY_STEPS, {**aws.environment, **environment}) as handler:
+    with http_server(Answer()) as server, loaded_function(DEPLOY_STEPS, {**aws.environment, **environment}) as handler:
         handler(resource_request(server.url, resource_type, request_type), CONTEXT)
     (upload,) = server.uploads
     return json.loads(upload.body)
@@ -190,7 +190,7 @@ def test_a_step_without_its_variable_fails_and_names_it(aws, resource_type, vari
 @pytest.mark.parametrize("event", [None, {}, {"action": "publish"}, {"Records": []}])
 def test_other_events_are_refused(aws, event):
     with (
-        created_function(DEPLOY_STEPS, aws.environment) as handler,
+        loaded_function(DEPLOY_STEPS, aws.environment) as handler,
         pytest.raises(UnknownEventError, match="CloudFormation"),
     ):
         handler(event, CONTEXT)

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from artifacts import publish
 from guildhook.errors import InfrastructureError, UnknownEventError
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import ERASE
 from migrations.test_versions import GUILD, fill, read_schema
 from project import ROOT
@@ -460,7 +460,7 @@ def test_each_copy_that_is_not_reached_has_its_end(system, guilds):
         "GUILDHOOK_LOG_DAYS": "7",
         "GUILDHOOK_BACKUP_DAYS": "14",
     }
-    with created_function(ERASE, environment) as handler:
+    with loaded_function(ERASE, environment) as handler:
         person = handler({"action": "find", "user_id": ADA}, CONTEXT)["not_reached"]
         guild = handler({"action": "find", "guild_id": str(guilds[0].id)}, CONTEXT)["not_reached"]
     days = {copy["place"]: copy["days"] for copy in person}
@@ -521,7 +521,7 @@ def test_neither_ids_nor_content_are_logged(system, guilds, capsys):
 
 def test_an_export_fails_where_the_bucket_is_out_of_reach(system, guilds):
     with (
-        created_function(ERASE, {**system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "nowhere"}) as handler,
+        loaded_function(ERASE, {**system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "nowhere"}) as handler,
         pytest.raises(InfrastructureError, match=r"S3 object exports/.* there is no such bucket"),
     ):
         handler({"action": "export", "user_id": ADA}, CONTEXT)

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from guildhook.errors import InfrastructureError, MigrationError
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import MIGRATE, MIGRATIONS
 from http_server import Answer, http_server
 from samples import resource_request
@@ -19,7 +19,7 @@ OUT_OF_REACH = "postgresql://someone:s3cret@127.0.0.1:1/chat"
 
 
 def invoke(url, event, **environment):
-    with created_function(MIGRATE, {"GUILDHOOK_DATABASE_URL": url, **environment}) as handler:
+    with loaded_function(MIGRATE, {"GUILDHOOK_DATABASE_URL": url, **environment}) as handler:
         return handler(event, CONTEXT)
 
 

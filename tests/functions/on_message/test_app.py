@@ -14,7 +14,7 @@ import wat
 from artifacts import publish
 from guildhook.plugin_settings.sealing import Sealer, SettingsKeys
 from guildhook_local.chat_server import Fault
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ON_MESSAGE
 from http_server import Answer, http_server
@@ -66,7 +66,7 @@ def test_a_reply_is_delivered(system, guild, query):
 def test_a_precompiled_plugin_is_taken_from_s3(system, guild):
     system.install(guild, "ping", PING, {"SEND_MESSAGES"})
     system.compile(PING)
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
     assert contents(system) == ["pong"]
     cached = list(Path(system.environment["GUILDHOOK_CACHE_DIR"]).iterdir())
@@ -371,7 +371,7 @@ def test_an_artifact_without_a_valid_signature_is_asked_for_anew_and_no_message_
     assert '"modules_compiled":[1.0]' in out
     assert system.compile_mapping.poll() == 1
     # The next process finds it signed.
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
     assert '"modules_disk":[1.0]' in capsys.readouterr().out.replace(" ", "")
 
@@ -472,7 +472,7 @@ def test_a_database_that_goes_away_brings_every_record_back(system, guild, invok
 )
 def test_a_server_down_at_start_is_one_line_and_no_crash(system, guild, capsys, variable, value, address):
     install_ping(system, guild)
-    with created_function(ON_MESSAGE, {**system.environment, variable: value}) as handler:
+    with loaded_function(ON_MESSAGE, {**system.environment, variable: value}) as handler:
         (line,) = capsys.readouterr().out.splitlines()
         assert address in json.loads(line)["message"]
         assert f"({variable})" in line
@@ -533,7 +533,7 @@ def test_an_object_that_s3_does_not_give_leaves_the_messages_in_the_queue(system
     )
     with (
         http_server(answer) as s3,
-        created_function(ON_MESSAGE, {**system.environment, "AWS_ENDPOINT_URL_S3": s3.url}) as handler,
+        loaded_function(ON_MESSAGE, {**system.environment, "AWS_ENDPOINT_URL_S3": s3.url}) as handler,
     ):
         assert failed_records(handler(sqs_event(body), CONTEXT)) == ["record-0"]
     (reason,) = reasons(capsys.readouterr().out)
@@ -588,7 +588,7 @@ def test_a_secret_that_gives_no_token_leaves_the_reply_to_be_sent(system, guild,
 def test_nothing_secret_is_in_the_environment_or_said(system, guild, capfd):
     install_ping(system, guild)
     assert system.chat.service_token not in "".join(system.environment.values())
-    with created_function(ON_MESSAGE, {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}) as handler:
+    with loaded_function(ON_MESSAGE, {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}) as handler:
         assert handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT) == {"batchItemFailures": []}
     assert system.chat.service_token not in "".join(capfd.readouterr())
 
@@ -623,7 +623,7 @@ def settings_secret(system, text):
 
 def test_a_plugin_with_a_secret_runs_and_the_secret_is_said_nowhere(system, guild, secretive, query, capfd):
     environment = {**system.environment, "POWERTOOLS_LOG_LEVEL": "DEBUG"}
-    with created_function(ON_MESSAGE, environment) as handler:
+    with loaded_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
     assert query("SELECT outcome, logs FROM plugin_runs") == [("ok", ["ran"])]
     assert "s3cret" not in "".join(capfd.readouterr())
@@ -634,10 +634,10 @@ def test_without_an_answer_of_secrets_manager_the_message_comes_back_and_others_
     install_ping(system, other)
     environment = {**system.environment, "GUILDHOOK_SETTINGS_SECRET": "there-is-none"}
     bodies = [event(each.id, each.channel_id) for each in (guild, other)]
-    with created_function(ON_MESSAGE, environment) as handler:
+    with loaded_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == ["record-0"]
     assert contents(system) == ["pong"]
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         assert failed_records(handler(sqs_event(*bodies), CONTEXT)) == []
     assert query("SELECT logs FROM plugin_runs ORDER BY created_at") == [(["answered a ping"],), (["ran"],)]
 
@@ -653,7 +653,7 @@ def test_a_secret_that_no_key_opens_is_named_with_the_run(system, guild, secreti
     environment = {name: value for name, value in system.environment.items() if name != "GUILDHOOK_SETTINGS_SECRET"}
     if text:
         environment["GUILDHOOK_SETTINGS_SECRET"] = settings_secret(system, text)
-    with created_function(ON_MESSAGE, environment) as handler:
+    with loaded_function(ON_MESSAGE, environment) as handler:
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []
     ((outcome, detail),) = query("SELECT outcome, detail FROM plugin_runs")
     assert outcome == "internal"
@@ -687,7 +687,7 @@ def test_neither_log_nor_metrics_carry_content(system, guild, invoke, capsys):
 def configured(system, **variables):
     """Create the function with further variables, and its event source mapping."""
     environment = {**system.environment, **{f"GUILDHOOK_{name}": value for name, value in variables.items()}}
-    return created_function(ON_MESSAGE, environment)
+    return loaded_function(ON_MESSAGE, environment)
 
 
 def mapping(system, handler):
@@ -808,7 +808,7 @@ def test_a_role_without_time_limits_is_named_at_the_start_and_messages_are_handl
     install_ping(system, guild)
     ((name,),) = query("SELECT current_database()")
     query(f'ALTER DATABASE "{name}" RESET ALL')
-    with created_function(ON_MESSAGE, system.environment) as handler:
+    with loaded_function(ON_MESSAGE, system.environment) as handler:
         (line,) = (line for line in capsys.readouterr().out.splitlines() if "time limits are missing" in line)
         assert json.loads(line)["level"] == "WARNING"
         assert failed_records(handler(sqs_event(event(guild.id, guild.channel_id)), CONTEXT)) == []

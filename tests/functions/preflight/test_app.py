@@ -7,7 +7,7 @@ import pytest
 from certificates import self_signed
 from guildhook.configuration import PreflightConfiguration, load_configuration
 from guildhook.preflight import BoundedClient, Reach, Verdict, check_account, check_network, raise_for
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import PREFLIGHT
 from http_server import Answer, http_server
 from samples import SERVICE_TOKEN, resource_request
@@ -55,7 +55,7 @@ def checked(environment):
 
 def provide(environment, resource_type, request_type="Create", **fields):
     """The function's answer to CloudFormation."""
-    with http_server(Answer()) as server, created_function(PREFLIGHT, environment) as handler:
+    with http_server(Answer()) as server, loaded_function(PREFLIGHT, environment) as handler:
         assert handler(resource_request(server.url, resource_type, request_type, **fields), CONTEXT) == {}
     (upload,) = server.uploads
     return json.loads(upload.body)

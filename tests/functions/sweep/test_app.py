@@ -8,7 +8,7 @@ import pytest
 
 import wat
 from guildhook.errors import InfrastructureError
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ON_MESSAGE, SWEEP
 from project import ROOT
@@ -34,7 +34,7 @@ def forgotten(system, guild, query):
     for _ in range(2):
         system.chat.say(guild.channel_id, "ada", "!ping")
     environment = {**system.environment, "GUILDHOOK_CHAT_API_URL": "http://127.0.0.1:1"}
-    with created_function(ON_MESSAGE, environment) as handler:
+    with loaded_function(ON_MESSAGE, environment) as handler:
         mapping = EventSourceMapping(system.aws.client("sqs"), system.queue.url, "on_message", handler)
         while mapping.poll():
             pass
@@ -77,7 +77,7 @@ def test_messages_that_are_given_up_are_logged_even_if_the_queue_then_fails(syst
     )
     queue = {"GUILDHOOK_EVENT_QUEUE_URL": f"{system.aws.endpoint}/000000000000/nowhere"}
     with (
-        created_function(SWEEP, {**system.environment, **queue}) as handler,
+        loaded_function(SWEEP, {**system.environment, **queue}) as handler,
         pytest.raises(InfrastructureError, match="GUILDHOOK_EVENT_QUEUE_URL"),
     ):
         handler({}, in_time())

@@ -23,7 +23,7 @@ from guildhook.modules import ArtifactSigner, ArtifactSigningKeys, artifact_key,
 from guildhook.sandbox import Engine
 from guildhook.store.compiling import CompileStore
 from guildhook.trials import TrialFailure, TrialRequest, TrialResult, Trials
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.stack import TEST_RUN
 from project import ROOT
 from resource_limits import little_memory
@@ -239,7 +239,7 @@ def test_bytes_that_postgres_does_not_vouch_for_are_not_run(system):
 
 def test_a_machine_without_memory_for_the_run_is_no_failure_of_the_plugin(shared_system, compile_):
     artifact = compile_(wat.SILENT)
-    with created_function(TEST_RUN, shared_system.environment) as handler:
+    with loaded_function(TEST_RUN, shared_system.environment) as handler:
         assert msgspec.convert(handler(msgspec.to_builtins(request(artifact)), CONTEXT), TrialResult).result
         with little_memory(200):
             answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)
@@ -251,7 +251,7 @@ def test_a_machine_without_memory_for_the_run_is_no_failure_of_the_plugin(shared
 def test_a_bucket_that_does_not_answer_is_said(shared_system, compile_):
     artifact = compile_(wat.logs("of this test alone, so that no cache has it"))
     environment = {**shared_system.environment, "GUILDHOOK_ARTIFACT_BUCKET": "no-such-bucket"}
-    with created_function(TEST_RUN, environment) as handler:
+    with loaded_function(TEST_RUN, environment) as handler:
         answer = handler(msgspec.to_builtins(request(artifact)), CONTEXT)
     trial = msgspec.convert(answer, TrialResult)
     assert trial.failure is TrialFailure.UNAVAILABLE
@@ -260,7 +260,7 @@ def test_a_bucket_that_does_not_answer_is_said(shared_system, compile_):
 
 @pytest.fixture
 def handler(shared_system):
-    with created_function(TEST_RUN, shared_system.environment) as handler:
+    with loaded_function(TEST_RUN, shared_system.environment) as handler:
         yield handler
 
 

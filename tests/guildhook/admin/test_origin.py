@@ -10,7 +10,7 @@ from admin_client import Client
 from guildhook.admin.api import ENDPOINTS
 from guildhook.admin.origin import OriginCheck, OriginSecrets
 from guildhook_local.aws import create_secret
-from guildhook_local.function import created_function
+from guildhook_local.function import loaded_function
 from guildhook_local.stack import ADMIN_API
 
 SECRET = "s3cret-" + "a" * 40
@@ -72,7 +72,7 @@ def behind_cache(system):
         name = f"origin-{uuid4().hex}"
         create_secret(system.aws, name, content)
         variables = {**system.environment, "GUILDHOOK_ORIGIN_SECRET": name, **more}
-        functions.append(created_function(ADMIN_API, variables))
+        functions.append(loaded_function(ADMIN_API, variables))
         return functions[-1].__enter__()
 
     yield made

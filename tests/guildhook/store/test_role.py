@@ -19,7 +19,7 @@ from guildhook.store import Database
 from guildhook.store.compiling import CompileStore
 from guildhook.store.migrations import migrate
 from guildhook.store.role import PRIVILEGES, union
-from guildhook_local.function import LambdaContext, created_function
+from guildhook_local.function import LambdaContext, loaded_function
 from guildhook_local.poller import EventSourceMapping
 from guildhook_local.stack import ADMIN_API, COMPILE_PLUGIN, ERASE, MIGRATIONS, ON_MESSAGE, SWEEP
 from project import ROOT
@@ -54,7 +54,7 @@ def function(roles, system):
     assert migrate(Database(system.database_url), MIGRATIONS, roles) == []
     with ExitStack() as loaded:
         yield lambda folder: loaded.enter_context(
-            created_function(
+            loaded_function(
                 folder,
                 {
                     **system.environment,
