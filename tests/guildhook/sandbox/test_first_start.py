@@ -29,8 +29,8 @@ def test_a_plugin_that_starts_is_accepted(start):
 @pytest.mark.parametrize(
     ("wasm", "limits", "reason", "kind"),
     [
-        (wat.plugin(wat.on_message("", "(func $run unreachable) (start $run)")), {}, "invalid", RefusalKind.PLUGIN),
-        (LOOPS, {}, "out_of_fuel", RefusalKind.PLUGIN),
+        (wat.plugin(wat.on_message("", "(func $run unreachable) (start $run)")), {}, "invalid", RefusalKind.START),
+        (LOOPS, {}, "out_of_fuel", RefusalKind.START),
         (LOOPS, {"fuel": 10**15, "deadline_ms": 10}, "deadline: it used", RefusalKind.CPU_SECONDS),
     ],
 )
