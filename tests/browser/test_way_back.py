@@ -68,6 +68,15 @@ def open_plugin(open_page, served, own_guild, plugin_id):
     return open_plugin
 
 
+def _look_at(page: Page, place: int) -> None:
+    """Open the earlier settings at this place of the history."""
+    save = page.get_by_role("region", name="History").get_by_role("listitem").nth(place)
+    expect(save).to_be_visible()
+    # The form above moves the history when it has loaded, and a press that is under way is lost then.
+    expect(page.locator(".loading")).to_have_count(0)
+    save.get_by_role("button").click()
+
+
 def _faults(page: Page) -> dict[tuple[str, int], list[str]]:
     """Return the faults of the page as it is, by colour scheme and width."""
     found = {}
@@ -119,7 +128,7 @@ def test_lists_and_objects_are_shown_without_signs_of_their_layout(open_plugin, 
     for settings in ({"text": "a\nb", "list": [1, {"b": 2}]}, {"text": "c"}):
         database.execute("UPDATE plugins SET config = %s WHERE id = %s", [Jsonb(settings), plugin_id])
     page = open_plugin("settings")
-    page.get_by_role("region", name="History").get_by_role("listitem").nth(1).get_by_role("button").click()
+    _look_at(page, 1)
     dialog = page.get_by_role("dialog")
     # A line break of a text is a part of it, and stays visible.
     expect(dialog.get_by_role("row").nth(2)).to_contain_text("a␊")
@@ -136,7 +145,7 @@ def test_settings_that_the_live_version_does_not_take_are_refused_by_field(
 ):
     complaints.expect("409")
     page = open_plugin("settings")
-    page.get_by_role("region", name="History").get_by_role("listitem").nth(2).get_by_role("button").click()
+    _look_at(page, 2)
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Restore these settings").click()
     alert = dialog.get_by_role("alert")
@@ -151,7 +160,7 @@ def test_settings_that_the_live_version_does_not_take_are_refused_by_field(
 def test_settings_that_are_not_saved_are_not_lost_by_a_restore(open_plugin):
     page = open_plugin("settings")
     page.get_by_label("Text").fill("mine")
-    page.get_by_role("region", name="History").get_by_role("listitem").nth(1).get_by_role("button").click()
+    _look_at(page, 1)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Save or discard them before you restore others.")
     expect(dialog.get_by_role("button", name="Restore these settings")).to_be_disabled()
