@@ -18,7 +18,7 @@ class Version:
     commit: str
     committed_at: datetime
     tagged: bool
-    """Whether the tag of the version, such as v1.2.0, is on the commit."""
+    """True if the tag of the version, such as v1.2.0, is on the commit."""
 
     def __str__(self) -> str:
         return self.project if self.tagged else f"{self.project}-{self.commit[:_SHORT_COMMIT]}"
