@@ -41,7 +41,10 @@ def version_of(project: Path) -> Version:
 
 
 def _git(project: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=project, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", *arguments], cwd=project, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise ReleaseError(f"git cannot be run: {error.strerror}. Install git") from None
     if done.returncode:
         raise ReleaseError(f"git {arguments[0]} failed in {project}: {done.stderr.strip()}")
     return done.stdout.rstrip("\n")

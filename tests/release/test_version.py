@@ -1,9 +1,12 @@
+import shutil
 import subprocess
 
 import pytest
 
 from release.errors import ReleaseError
 from release.version import version_of
+
+needs_git = pytest.mark.skipif(not shutil.which("git"), reason="there is no git, which names a release")
 
 
 @pytest.fixture
@@ -20,6 +23,7 @@ def git(tmp_path):
     return git
 
 
+@needs_git
 def test_a_commit_without_the_tag_is_part_of_the_name(tmp_path, git):
     git("tag", "v1.1.0")
     commit = git("rev-parse", "HEAD")
@@ -27,11 +31,13 @@ def test_a_commit_without_the_tag_is_part_of_the_name(tmp_path, git):
     assert version_of(tmp_path).commit == commit
 
 
+@needs_git
 def test_the_tag_of_the_version_names_the_release(tmp_path, git):
     git("tag", "v1.2.0")
     assert str(version_of(tmp_path)) == "1.2.0"
 
 
+@needs_git
 def test_changes_that_are_not_committed_are_refused_by_name(tmp_path, git):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "9.9.9"\n')
     (tmp_path / "new.py").touch()
@@ -39,6 +45,13 @@ def test_changes_that_are_not_committed_are_refused_by_name(tmp_path, git):
         version_of(tmp_path)
 
 
+@needs_git
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
     with pytest.raises(ReleaseError, match=f"git status failed in {tmp_path}: .*not a git repository"):
+        version_of(tmp_path)
+
+
+def test_a_machine_without_git_makes_no_release(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ReleaseError, match=r"git cannot be run: No such file or directory\. Install git"):
         version_of(tmp_path)
